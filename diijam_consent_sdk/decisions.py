@@ -1,0 +1,197 @@
+"""
+The asks, and how each is decided. `answer` is the decision table of the policy, row by row (docs/decision-table.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import ClassVar, Self
+
+import attrs
+from attrs import converters
+
+from .errors import ConsentDenied
+from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
+from .record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
+from .vocabulary import (
+    Account, Channel, Field, Purpose, Reason, channels_of, fields_of, identifier,
+)  # fmt: skip
+
+
+def _not_marketing(_: object, __: object, purpose: Purpose) -> None:
+    if purpose is Purpose.MARKETING:
+        raise ValueError("marketing goes over a channel: ask Market(channel)")
+
+
+def _not_empty(_: object, __: object, data: frozenset[Field]) -> None:
+    if not data:
+        raise ValueError("a share names the fields it hands over")
+
+
+@attrs.frozen
+class Process:
+    """May data be processed for a purpose? `data`: the fields, `None` any personal data, `()` none: clause 4."""
+
+    purpose: Purpose = attrs.field(converter=Purpose, validator=_not_marketing)
+    data: frozenset[Field] | None = attrs.field(converter=converters.optional(fields_of), default=None)
+
+
+@attrs.frozen
+class Market:
+    """May marketing reach the user over a channel, touching its own field and these `data`? Clause 4."""
+
+    purpose: ClassVar = Purpose.MARKETING
+    channel: Channel = attrs.field(converter=Channel)
+    data: frozenset[Field] = attrs.field(converter=fields_of, default=())
+
+
+@attrs.frozen
+class Share:
+    """May these fields be shared with a recipient for a purpose? Clause 5."""
+
+    recipient: str = attrs.field(converter=identifier)
+    data: frozenset[Field] = attrs.field(converter=fields_of, validator=_not_empty)
+    purpose: Purpose = attrs.field(converter=Purpose)
+
+
+@attrs.frozen
+class Show:
+    """May a field be shown publicly? Clause 7."""
+
+    field: Field = attrs.field(converter=Field)
+
+
+@attrs.frozen
+class Retain:
+    """May a field be kept? Clause 6."""
+
+    field: Field = attrs.field(converter=Field)
+
+
+Ask = Process | Market | Share | Show | Retain
+
+
+@attrs.frozen(eq=False)
+class Decision:
+    """An answer, truthy if it allows; immutable, and one shared object per reason and clause (1 to 7)."""
+
+    allowed: bool
+    reason: Reason
+    clause: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.allowed is isinstance(self, Denial):
+            raise TypeError("a Decision is looked up, never built: use decide()")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return DECISIONS.__getitem__, ((self.reason, self.clause),)
+
+    def message(self, language: str) -> str:
+        """The answer as a sentence for the customer, in `"vi"` or `"en"`; else `ValueError`."""
+        if language not in {"vi", "en"}:
+            raise ValueError(f'messages exist in "vi" and "en", not in {language!r}')
+        return str(getattr(WORDING[self.reason, self.clause], language))
+
+    def or_raise(self) -> Self:
+        """This decision if it allows, else `ConsentDenied` that carries it as `.decision`."""
+        if not self.allowed:
+            raise ConsentDenied(self)
+        return self
+
+
+class Denial(Decision):
+    """A no. Only this side defines `__bool__`: a yes is truthy at no cost."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+DECISIONS = {key: (Decision if w.allowed else Denial)(w.allowed, *key) for key, w in WORDING.items()}
+UNAVAILABLE = DECISIONS[Reason.UNAVAILABLE, 3]  # row 1: nothing is known
+STALE = DECISIONS[Reason.STALE, 3]  # row 1: what was known is too old
+
+
+Evidence = Consent | Notice | Hold | Request
+
+
+@attrs.frozen
+class Explanation:
+    """A decision with what a yes rests on: None for a no, or where no consent, agreement, hold or request is needed."""
+
+    decision: Decision
+    evidence: Evidence | None
+    version: int
+    as_of: datetime
+
+
+def decide(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
+    """The answer of *record* to *ask* at an instant (aware). Pure; raises nothing."""
+    return explain(record, ask, at).decision
+
+
+def explain(record: ConsentRecord, ask: Ask, at: datetime) -> Explanation:
+    """The answer of *record* to *ask* at an instant (aware), with its evidence: the first row that hits decides."""
+    hit, reason, clause = next(row for row in _rows(record, ask, at) if row[0])
+    evidence = None if isinstance(hit, bool) else hit
+    return Explanation(DECISIONS[reason, clause], evidence, record.version, at)
+
+
+def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence | bool | None, Reason, int]]:
+    """The decision table: what hits (for a yes that needs evidence: that evidence), then reason and clause."""
+    yield r.account is Account.UNKNOWN, Reason.UNKNOWN_USER, 3  # row 2
+    yield r.account is Account.ERASED, Reason.ERASED, 6  # row 3
+    match ask:
+        case Show(field):
+            yield field not in PUBLISHABLE, Reason.NOT_PUBLISHABLE, 7  # row 4
+        case Retain(field):
+            yield r.account is Account.OPEN and not r.is_erasing(), Reason.IN_SERVICE, 6  # row 5
+            yield _first(hold for hold in r.live_holds(at) if field in hold.data), Reason.HELD, 6  # row 6
+        case Process(Purpose.RIGHTS_HANDLING):
+            yield _first(r.open_requests()), Reason.HELD, 1  # row 7
+            yield True, Reason.NO_DUTY, 6
+        case Process(purpose, data) if BASIS[purpose] is Basis.DUTY:
+            holds = (hold for hold in r.live_holds(at) if hold.kind in DUTY_HOLDS[purpose])
+            yield _first(hold for hold in holds if data is not None and data <= hold.data), Reason.HELD, 6  # row 7
+            yield True, Reason.NO_DUTY, 6
+    yield r.is_erasing(), Reason.ERASURE_REQUESTED, 1  # row 8
+    yield r.account is Account.CLOSED, Reason.ACCOUNT_CLOSED, 6  # row 9
+    aim, touched = _about(ask)
+    met = r.restricted if touched is None else r.restricted & touched
+    yield r.is_all_restricted() or bool(met), Reason.RESTRICTED, 1  # row 10
+    yield aim in r.objected, Reason.OBJECTED, 1  # row 11
+    match ask:
+        case Show(field):
+            yield field in r.published, Reason.PUBLISHED, 7  # row 12
+            yield True, Reason.NOT_PUBLISHED, 7
+        case Share(recipient, data, purpose):
+            told = [(notice, notice.standing(at)) for notice in r.notices.values() if notice.recipient == recipient]
+            agreed = [notice for notice, said in told if said is Reason.AGREED]
+            yield _first(n for n in agreed if n.purpose is purpose and data <= n.data), Reason.AGREED, 5  # row 13
+            yield bool(agreed), Reason.BEYOND_NOTICE, 5  # row 14
+            for reason in (Reason.WITHDRAWN, Reason.EXPIRED, Reason.NOT_AGREED):
+                yield any(said is reason for _, said in told), reason, 5
+            yield True, Reason.NOT_NOTIFIED, 5
+        case Process(purpose) if BASIS[purpose] is Basis.SERVICE:
+            yield True, Reason.NEEDED_FOR_SERVICE, 6 if purpose is Purpose.SERVICE_OPERATION else 4  # row 15
+        case Process(purpose) | Market(purpose=purpose):
+            consent = r.consents.get(consent_key(purpose, getattr(ask, "channel", None)))
+            said = Reason.NOT_CONSENTED if consent is None else consent.standing(at)
+            yield consent if said is Reason.CONSENTED else True, said, 4  # rows 16 and 17
+
+
+def _first(found: Iterable[Evidence]) -> Evidence | None:
+    return next(iter(found), None)
+
+
+def _about(ask: Ask) -> tuple[Purpose | None, frozenset[Field] | None]:
+    """The purpose of an ask, if it has one, and the fields it touches (None: any)."""
+    match ask:
+        case Process(purpose, data) | Share(_, data, purpose):
+            return purpose, data
+        case Market(channel, data):
+            return Purpose.MARKETING, data | {CHANNEL_FIELD[channel]}
+        case Show(field) | Retain(field):
+            return None, frozenset({field})

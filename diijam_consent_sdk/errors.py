@@ -1,0 +1,83 @@
+"""
+Every error of this library.
+
+    ConsentError
+    ├── StoreError            the call failed: the world's doing
+    │   ├── StoreUnavailable    the store did not answer, or could not; nothing was written
+    │   ├── OutcomeUnknown      a write was sent and its fate is not known yet
+    │   └── StoreUnusable       what is there is not a ledger this version can trust
+    ├── InvalidEvent          the events make no sense on this record; also a ValueError
+    ├── VersionConflict       somebody wrote in between
+    ├── ConsentDenied         `Decision.or_raise()` on a no
+    └── ClientClosed          the client was closed before the call
+
+What a caller wrote wrong raises `ValueError` or `TypeError`. No error carries a user id or a token; all pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .decisions import Decision
+
+
+class ConsentError(Exception):
+    """The base of every error this library raises for what is not a plain mistake in the call."""
+
+
+class StoreError(ConsentError):
+    """The store could not do what it was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer in time or could not: nothing was written, trying again later is safe."""
+
+
+class OutcomeUnknown(StoreError):
+    """
+    A write was sent and its outcome is not known. The client keeps the user denied and repeats the write in the
+    background until it is; to ask yourself, call `record` again with the same events and `idempotency_key`.
+    """
+
+    def __init__(self, message: str, idempotency_key: str) -> None:
+        super().__init__(message, idempotency_key)
+        self.idempotency_key = idempotency_key
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class StoreUnusable(StoreError):
+    """What the store holds is corrupt, foreign, or written by a newer version of this library."""
+
+
+class InvalidEvent(ConsentError, ValueError):
+    """An event that the policy refuses on this record. Nothing of its batch was written."""
+
+
+class VersionConflict(ConsentError):
+    """The record is not at `expected_version` (any more): load it again, then decide what to write."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return f"expected version {self.expected}, the record is at {self.actual}: load it again, then retry"
+
+
+class ConsentDenied(ConsentError):
+    """The customer's data may not be used so; `.decision` says why."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+    def __str__(self) -> str:
+        return f"{self.decision.reason} (clause {self.decision.clause}): {self.decision.message('en')}"
+
+
+class ClientClosed(ConsentError):
+    """The client is closed: make a new one."""

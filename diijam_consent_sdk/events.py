@@ -1,0 +1,188 @@
+"""
+What can happen to a user's record. Events are values: they say what happened, never when; the store stamps the time.
+
+Building one checks its words, types and ids (`ValueError`, `TypeError`). Whether it makes sense on a record at
+an instant is `record.refusal`'s to say.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+from attrs import converters
+
+from .vocabulary import (
+    Channel,
+    Field,
+    HoldKind,
+    Origin,
+    Outcome,
+    Purpose,
+    RequestKind,
+    channels_of,
+    fields_of,
+    identifier,
+    instant,
+)
+
+
+def _flag(value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"True or False is needed, not {type(value).__name__}")
+    return value
+
+
+@attrs.frozen
+class AccountOpened:
+    """The user signed up, or came back."""
+
+    origin: Origin = attrs.field(converter=Origin, default=Origin.DIRECT)
+
+
+@attrs.frozen
+class AccountClosed:
+    """The user left. Ends all consents, agreements and publications: clause 6."""
+
+
+@attrs.frozen
+class Granted:
+    """The user consented to a purpose, for marketing over these channels, as this notice put it: clause 4."""
+
+    purpose: Purpose = attrs.field(converter=Purpose)
+    notice: str = attrs.field(converter=identifier)
+    channels: frozenset[Channel] = attrs.field(converter=channels_of, default=())
+    expires_at: datetime | None = attrs.field(converter=converters.optional(instant), default=None)
+
+
+@attrs.frozen
+class Withdrawn:
+    """The user said no to a purpose, for marketing over these channels (none: over all of them): clause 4."""
+
+    purpose: Purpose = attrs.field(converter=Purpose)
+    channels: frozenset[Channel] = attrs.field(converter=channels_of, default=())
+
+
+@attrs.frozen
+class Objected:
+    """The user objected to a purpose; stronger than any consent until it is lifted: clause 1."""
+
+    purpose: Purpose = attrs.field(converter=Purpose)
+
+
+@attrs.frozen
+class ObjectionLifted:
+    """The user took an objection back: clause 1."""
+
+    purpose: Purpose = attrs.field(converter=Purpose)
+
+
+@attrs.frozen
+class Restricted:
+    """The user restricted some fields, or with `None` all personal data: clause 1."""
+
+    data: frozenset[Field] | None = attrs.field(converter=converters.optional(fields_of), default=None)
+
+
+@attrs.frozen
+class RestrictionLifted:
+    """The user lifted the restriction of some fields, or with `None` every restriction: clause 1."""
+
+    data: frozenset[Field] | None = attrs.field(converter=converters.optional(fields_of), default=None)
+
+
+@attrs.frozen
+class Notified:
+    """The user was told that these data would be shared with this recipient for this purpose: clause 5."""
+
+    notice: str = attrs.field(converter=identifier)
+    recipient: str = attrs.field(converter=identifier)
+    data: frozenset[Field] = attrs.field(converter=fields_of)
+    purpose: Purpose = attrs.field(converter=Purpose)
+
+
+@attrs.frozen
+class Agreed:
+    """The user agreed to what the notice told: clause 5."""
+
+    notice: str = attrs.field(converter=identifier)
+    expires_at: datetime | None = attrs.field(converter=converters.optional(instant), default=None)
+
+
+@attrs.frozen
+class AgreementWithdrawn:
+    """The user said no to what the notice told: clause 5."""
+
+    notice: str = attrs.field(converter=identifier)
+
+
+@attrs.frozen
+class Published:
+    """The user made a field public: clause 7."""
+
+    field: Field = attrs.field(converter=Field)
+
+
+@attrs.frozen
+class Hidden:
+    """The user made a field private again: clause 7."""
+
+    field: Field = attrs.field(converter=Field)
+
+
+@attrs.frozen
+class RequestFiled:
+    """The user asked something of Diijam: clauses 1 and 2."""
+
+    request: str = attrs.field(converter=identifier)
+    kind: RequestKind = attrs.field(converter=RequestKind)
+
+
+@attrs.frozen
+class RequestResolved:
+    """A request ended. An erasure is fulfilled by `Erased` alone."""
+
+    request: str = attrs.field(converter=identifier)
+    outcome: Outcome = attrs.field(converter=Outcome)
+
+
+@attrs.frozen
+class HoldPlaced:
+    """These data must be kept, until an instant or until released: clause 6."""
+
+    hold: str = attrs.field(converter=identifier)
+    kind: HoldKind = attrs.field(converter=HoldKind)
+    data: frozenset[Field] = attrs.field(converter=fields_of)
+    until: datetime | None = attrs.field(converter=converters.optional(instant), default=None)
+
+
+@attrs.frozen
+class HoldReleased:
+    """The reason to keep the data is gone: clause 6."""
+
+    hold: str = attrs.field(converter=identifier)
+
+
+@attrs.frozen
+class Erased:
+    """The user's data was deleted or anonymised; only a tombstone stays: clause 6."""
+
+    anonymised: bool = attrs.field(converter=_flag, default=False)
+
+
+Event = (
+    AccountOpened | AccountClosed | Granted | Withdrawn | Objected | ObjectionLifted | Restricted | RestrictionLifted
+    | Notified | Agreed | AgreementWithdrawn | Published | Hidden | RequestFiled | RequestResolved | HoldPlaced
+    | HoldReleased | Erased
+)  # fmt: skip
+
+
+@attrs.frozen
+class LedgerEntry:
+    """One event as the store accepted it: the position is the ledger's, the version the user's, `at` in UTC."""
+
+    position: int
+    user_id: str = attrs.field(repr=False)
+    version: int
+    at: datetime
+    event: Event

@@ -1,0 +1,160 @@
+"""
+Diijam's privacy policy as data: what each clause makes the SDK answer, and in which words.
+
+The seven clauses, in Vietnamese, are the law here; where their text leaves a doubt, the reading that processes
+less stands. `decisions.py` reads these tables; nothing outside them permits anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum, auto
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from .vocabulary import Channel, Field, HoldKind, Purpose, Reason, RequestKind
+
+
+class Basis(StrEnum):
+    """What a purpose stands on."""
+
+    OPT_IN = auto()  # only with a live consent
+    SERVICE = auto()  # while the account is open, until objection or restriction
+    DUTY = auto()  # only while a matching hold or request is live, whatever else the customer said
+
+
+@attrs.frozen
+class Wording:
+    """How an answer for one reason under one clause reads, in Vietnamese and English, and whether it allows."""
+
+    vi: str
+    en: str
+    allowed: bool
+
+
+CLAUSES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType({
+    1: ("Quyền kiểm soát dữ liệu của bạn", "Control of your data"),
+    2: ("Cài đặt quyền riêng tư và khiếu nại", "Privacy settings and complaints"),
+    3: ("Bảo vệ dữ liệu", "Protection of data"),
+    4: ("Mục đích sử dụng dữ liệu", "What data is used for"),
+    5: ("Không chia sẻ khi chưa báo trước và chưa được đồng ý", "No sharing without notice and agreement"),
+    6: ("Lưu giữ và xóa dữ liệu", "Keeping and deleting data"),
+    7: ("Thông tin bạn chọn công khai", "What you choose to make public"),
+})  # fmt: skip
+
+# Clauses 4 and 6: each purpose stands on one basis.
+BASIS: Final[Mapping[Purpose, Basis]] = MappingProxyType({
+    Purpose.SERVICE_IMPROVEMENT: Basis.OPT_IN,
+    Purpose.SERVICE_DEVELOPMENT: Basis.OPT_IN,
+    Purpose.MARKETING: Basis.OPT_IN,
+    Purpose.TECHNOLOGY_DEVELOPMENT: Basis.OPT_IN,
+    Purpose.CONTESTS: Basis.OPT_IN,
+    Purpose.SURVEYS: Basis.OPT_IN,
+    Purpose.SERVICE_OPERATION: Basis.SERVICE,
+    Purpose.PAYMENT: Basis.SERVICE,
+    Purpose.FRAUD_DETECTION: Basis.SERVICE,
+    Purpose.TROUBLESHOOTING: Basis.SERVICE,
+    Purpose.LEGAL_OBLIGATION: Basis.DUTY,
+    Purpose.DISPUTE_RESOLUTION: Basis.DUTY,
+    Purpose.DEBT_SETTLEMENT: Basis.DUTY,
+    Purpose.RIGHTS_HANDLING: Basis.DUTY,
+})  # fmt: skip
+
+# Clause 6: the holds that carry a duty. RIGHTS_HANDLING is not here: clauses 1 and 2 let an open request carry it.
+DUTY_HOLDS: Final[Mapping[Purpose, frozenset[HoldKind]]] = MappingProxyType({
+    Purpose.LEGAL_OBLIGATION: frozenset({HoldKind.LEGAL, HoldKind.TAX, HoldKind.ACCOUNTING, HoldKind.AUDIT}),
+    Purpose.DISPUTE_RESOLUTION: frozenset({HoldKind.DISPUTE}),
+    Purpose.DEBT_SETTLEMENT: frozenset({HoldKind.DEBT}),
+})  # fmt: skip
+
+# Clause 4: marketing over a channel touches the field that the channel reaches a customer by.
+CHANNEL_FIELD: Final[Mapping[Channel, Field]] = MappingProxyType({
+    Channel.EMAIL: Field.EMAIL,
+    Channel.NOTIFICATION: Field.DEVICE,
+    Channel.MESSAGE: Field.PHONE,
+    Channel.CALL: Field.PHONE,
+})  # fmt: skip
+
+# Clause 7: the only fields a customer may make public.
+PUBLISHABLE: Final = frozenset({
+    Field.FULL_NAME,
+    Field.USERNAME,
+    Field.AVATAR,
+    Field.FOLLOWER_COUNT,
+    Field.FOLLOWERS,
+    Field.RECENTLY_FOLLOWED_ARTISTS,
+})  # fmt: skip
+
+# Clauses 1 and 2: how long Diijam may take, in days of 24 hours. Source: Vietnam's personal-data decree of 2025
+# as law-firm notes report it; counsel confirms before launch.
+TIME_LIMIT: Final[Mapping[RequestKind, timedelta]] = MappingProxyType({
+    RequestKind.ACCESS: timedelta(days=10),
+    RequestKind.RECTIFICATION: timedelta(days=10),
+    RequestKind.ERASURE: timedelta(days=20),
+    RequestKind.COMPLAINT: timedelta(days=10),
+})  # fmt: skip
+
+
+_yes, _no = partial(Wording, allowed=True), partial(Wording, allowed=False)
+
+# Every answer there is, by reason and clause, in Vietnamese and in English.
+WORDING: Final[Mapping[tuple[Reason, int], Wording]] = MappingProxyType({
+    (Reason.ERASURE_REQUESTED, 1): _no("Bạn đã yêu cầu xóa dữ liệu nên dữ liệu của bạn không còn được sử dụng.",
+        "You asked for your data to be erased, so it is no longer used."),
+    (Reason.RESTRICTED, 1): _no("Bạn đã hạn chế việc sử dụng dữ liệu này.",
+        "You restricted the use of this data."),
+    (Reason.OBJECTED, 1): _no("Bạn đã phản đối việc sử dụng dữ liệu cho mục đích này.",
+        "You objected to the use of your data for this purpose."),
+    (Reason.HELD, 1): _yes("Diijam cần dữ liệu này để giải quyết yêu cầu bạn đã gửi.",
+        "Diijam needs this data to handle a request you filed."),
+    (Reason.UNAVAILABLE, 3): _no("Hiện chưa thể kiểm tra lựa chọn của bạn nên dữ liệu của bạn không được sử dụng.",
+        "Your choices cannot be checked right now, so your data is not used."),
+    (Reason.STALE, 3): _no("Thông tin về lựa chọn của bạn cần được kiểm tra lại nên dữ liệu của bạn chưa được sử dụng.",
+        "What is known of your choices has to be checked again, so your data is not used."),
+    (Reason.UNKNOWN_USER, 3): _no("Diijam không có tài khoản nào ứng với người dùng này.",
+        "Diijam has no account for this user."),
+    (Reason.NEEDED_FOR_SERVICE, 4): _yes("Việc này cần thiết để cung cấp dịch vụ cho bạn.",
+        "This is needed to provide the service to you."),
+    (Reason.CONSENTED, 4): _yes("Bạn đã đồng ý cho mục đích này.",
+        "You consented to this purpose."),
+    (Reason.WITHDRAWN, 4): _no("Bạn đã từ chối hoặc rút lại sự đồng ý cho mục đích này.",
+        "You declined this purpose or withdrew your consent to it."),
+    (Reason.EXPIRED, 4): _no("Sự đồng ý của bạn cho mục đích này đã hết hạn.",
+        "Your consent to this purpose has expired."),
+    (Reason.NOT_CONSENTED, 4): _no("Bạn chưa đồng ý cho mục đích này.",
+        "You have not consented to this purpose."),
+    (Reason.AGREED, 5): _yes("Bạn đã được báo trước và đã đồng ý chia sẻ dữ liệu này.",
+        "You were told beforehand and agreed to share this data."),
+    (Reason.BEYOND_NOTICE, 5): _no("Việc chia sẻ này vượt quá nội dung mà bạn đã đồng ý.",
+        "This goes beyond the sharing you agreed to."),
+    (Reason.WITHDRAWN, 5): _no("Bạn đã từ chối hoặc rút lại sự đồng ý chia sẻ dữ liệu với bên nhận này.",
+        "You declined to share data with this recipient or withdrew your agreement."),
+    (Reason.EXPIRED, 5): _no("Sự đồng ý chia sẻ dữ liệu của bạn với bên nhận này đã hết hạn.",
+        "Your agreement to share data with this recipient has expired."),
+    (Reason.NOT_AGREED, 5): _no("Bạn đã được báo trước nhưng chưa đồng ý chia sẻ dữ liệu với bên nhận này.",
+        "You were told about sharing data with this recipient but have not agreed."),
+    (Reason.NOT_NOTIFIED, 5): _no("Bạn chưa được báo trước về việc chia sẻ dữ liệu với bên nhận này.",
+        "You were never told about sharing data with this recipient."),
+    (Reason.NEEDED_FOR_SERVICE, 6): _yes("Việc này cần thiết để duy trì dịch vụ bạn đang sử dụng.",
+        "This is needed to keep the service you use running."),
+    (Reason.IN_SERVICE, 6): _yes("Diijam lưu giữ dữ liệu này trong thời gian cung cấp dịch vụ cho bạn.",
+        "Diijam keeps this data while it provides the service to you."),
+    (Reason.HELD, 6): _yes("Diijam phải giữ dữ liệu này cho đến khi giải quyết xong công nợ, tranh chấp hoặc nghĩa vụ theo luật.",
+        "Diijam must keep this data until a debt, a dispute or a legal duty is settled."),
+    (Reason.NO_DUTY, 6): _no("Hiện không có nghĩa vụ hay yêu cầu nào cần dùng đến dữ liệu này.",
+        "No duty or request calls for this data now."),
+    (Reason.ACCOUNT_CLOSED, 6): _no("Tài khoản đã đóng nên dữ liệu của bạn không còn được sử dụng.",
+        "The account is closed, so your data is no longer used."),
+    (Reason.ERASED, 6): _no("Dữ liệu của tài khoản này đã được xóa hoặc ẩn danh.",
+        "The data of this account was erased or anonymised."),
+    (Reason.PUBLISHED, 7): _yes("Bạn đã chọn công khai thông tin này.",
+        "You chose to make this public."),
+    (Reason.NOT_PUBLISHED, 7): _no("Bạn chưa chọn công khai thông tin này.",
+        "You have not chosen to make this public."),
+    (Reason.NOT_PUBLISHABLE, 7): _no("Thông tin này không bao giờ được hiển thị công khai.",
+        "This is never shown publicly."),
+})  # fmt: skip

@@ -1,0 +1,289 @@
+"""A user's record: the fold of that user's events, which events it refuses, and where it stands at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar, assert_never
+
+import attrs
+
+from . import events as e
+from .policy import BASIS, PUBLISHABLE, TIME_LIMIT, Basis
+from .vocabulary import Account, Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind
+
+UNSAID: dict[str, Any] = {"given_at": None, "expires_at": None, "withdrawn_at": None}
+ACCEPTED_WHEN_CLOSED = (
+    e.AccountOpened, e.Withdrawn, e.AgreementWithdrawn, e.Objected, e.Restricted, e.Hidden,
+    e.RequestFiled, e.RequestResolved, e.HoldPlaced, e.HoldReleased, e.Erased,
+)  # fmt: skip
+
+
+def consent_key(purpose: Purpose, channel: Channel | None) -> str:
+    """Where `ConsentRecord.consents` keeps what was said to a purpose, for marketing over a channel."""
+    return str(purpose) if channel is None else f"{purpose}:{channel}"
+
+
+# No field below has a default: bytes that lack one must fail to decode, never read as "not restricted".
+
+
+@attrs.frozen(kw_only=True)
+class Permission:
+    """A yes or no of the user. Instants, here and below, are in UTC."""
+
+    GIVEN: ClassVar[Reason]
+    NEVER: ClassVar[Reason]
+    given_at: datetime | None
+    expires_at: datetime | None
+    withdrawn_at: datetime | None
+
+    def standing(self, at: datetime) -> Reason:
+        """What rows 13 to 17 of the decision table make of this one permission."""
+        if self.withdrawn_at is not None:
+            return Reason.WITHDRAWN
+        if self.given_at is None or at < self.given_at:
+            return self.NEVER
+        return self.GIVEN if self.expires_at is None or at < self.expires_at else Reason.EXPIRED
+
+
+@attrs.frozen(kw_only=True)
+class Consent(Permission):
+    """What the user last said to one purpose, for marketing over one channel: clause 4."""
+
+    GIVEN = Reason.CONSENTED
+    NEVER = Reason.NOT_CONSENTED
+    purpose: Purpose
+    channel: Channel | None
+    notice: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Notice(Permission):
+    """A sharing the user was told of, and what the user last said to it: clause 5."""
+
+    GIVEN = Reason.AGREED
+    NEVER = Reason.NOT_AGREED
+    notice: str
+    recipient: str
+    data: frozenset[Field]
+    purpose: Purpose
+    told_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Hold:
+    """Data that must be kept from `placed_at` to before `until`, or until it is released: clause 6."""
+
+    hold: str
+    kind: HoldKind
+    data: frozenset[Field]
+    placed_at: datetime
+    until: datetime | None
+    released_at: datetime | None
+
+    def is_live(self, at: datetime) -> bool:
+        """Whether the hold binds at this instant."""
+        return self.released_at is None and self.placed_at <= at and (self.until is None or at < self.until)
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """What the user asked of Diijam, and until when Diijam owes the answer: clauses 1 and 2."""
+
+    request: str
+    kind: RequestKind
+    filed_at: datetime
+    due_at: datetime
+    outcome: Outcome | None
+    resolved_at: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class ConsentRecord:
+    """
+    All that stands for one user. Version 0 was never opened; an erased record is a tombstone, its details gone.
+
+    `consents` is keyed by purpose, for marketing by `marketing:<channel>`; `notices`, `holds`, `requests` by id.
+    """
+
+    user_id: str = attrs.field(repr=False)
+    version: int
+    account: Account
+    account_changed_at: datetime | None
+    origin: Origin | None
+    anonymised: bool
+    consents: Mapping[str, Consent]
+    objected: frozenset[Purpose]
+    all_restricted: bool
+    restricted: frozenset[Field]
+    published: frozenset[Field]
+    notices: Mapping[str, Notice]
+    holds: Mapping[str, Hold]
+    requests: Mapping[str, Request]
+
+    def open_requests(self) -> list[Request]:
+        """The requests that are not resolved."""
+        return [request for request in self.requests.values() if request.outcome is None]
+
+    def is_erasing(self) -> bool:
+        """Whether an erasure is pending."""
+        return any(request.kind is RequestKind.ERASURE for request in self.open_requests())
+
+    def is_all_restricted(self) -> bool:
+        """Whether the user restricted all personal data, at once or field by field."""
+        return self.all_restricted or self.restricted == frozenset(Field)
+
+    def live_holds(self, at: datetime) -> list[Hold]:
+        """The holds that bind at this instant."""
+        return [hold for hold in self.holds.values() if hold.is_live(at)]
+
+    def turns_at(self, at: datetime) -> datetime | None:
+        """The next instant after *at* at which time alone changes an answer, or None."""
+        permissions: list[Permission] = [*self.consents.values(), *self.notices.values()]
+        ends = [p.expires_at for p in permissions if p.standing(at) is p.GIVEN]
+        ends += [hold.until for hold in self.live_holds(at)]
+        return min((end for end in ends if end is not None), default=None)
+
+
+def unopened(user_id: str) -> ConsentRecord:
+    """The record of a user of whom nothing is known."""
+    return ConsentRecord(
+        user_id=user_id, version=0, account=Account.UNKNOWN, account_changed_at=None, origin=None, anonymised=False,
+        consents={}, objected=frozenset(), all_restricted=False, restricted=frozenset(), published=frozenset(),
+        notices={}, holds={}, requests={},
+    )  # fmt: skip
+
+
+def refusal(record: ConsentRecord, event: e.Event, at: datetime) -> str | None:
+    """Why the policy refuses *event* on this record at this instant; None if it is accepted."""
+    return next((reason for refused, reason in _refusals(record, event, at) if refused), None)
+
+
+def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[tuple[bool, str]]:
+    """The policy's column "refused when": each test with the reason it gives."""
+    account, opening = record.account, isinstance(event, e.AccountOpened)
+    yield account is Account.ERASED, "the user was erased, and a user id is never used again"
+    yield account is Account.UNKNOWN and not opening, "the account was never opened: append AccountOpened first"
+    yield account is Account.OPEN and opening, "the account is open already"
+    closed = account is Account.CLOSED and not isinstance(event, ACCEPTED_WHEN_CLOSED)
+    yield closed, "the account is closed: only opening, saying no, requests, holds and erasure are accepted"
+    yield getattr(event, "data", None) == frozenset(), "the set of fields is empty"
+    end = getattr(event, "expires_at", None) or getattr(event, "until", None)
+    yield end is not None and end <= at, "expires_at or until is not in the future"
+    match event:
+        case e.Granted(purpose=purpose, channels=channels) | e.Withdrawn(purpose=purpose, channels=channels):
+            yield BASIS[purpose] is not Basis.OPT_IN, f"{purpose} does not stand on consent"
+            nowhere = isinstance(event, e.Granted) and purpose is Purpose.MARKETING and not channels
+            yield nowhere, "consent to marketing names its channels"
+            yield purpose is not Purpose.MARKETING and bool(channels), "only marketing has channels"
+        case e.Objected(purpose) | e.ObjectionLifted(purpose):
+            yield BASIS[purpose] is Basis.DUTY, f"{purpose} is a duty: there is no objection to it"
+        case e.RestrictionLifted(data):
+            some = data is not None and record.all_restricted
+            yield some, "all data is restricted: lift all, then restrict what should stay"
+        case e.Notified(notice, recipient, data, purpose):
+            told = record.notices.get(notice)
+            other = told is not None and (told.recipient, told.data, told.purpose) != (recipient, data, purpose)
+            yield other, "this notice was told before with other content"
+        case e.Agreed(notice) | e.AgreementWithdrawn(notice):
+            yield notice not in record.notices, "this notice was not told beforehand"
+        case e.Published(field):
+            yield field not in PUBLISHABLE, f"{field} is never public"
+        case e.RequestFiled(request):
+            yield request in record.requests, "this request id is known already"
+        case e.RequestResolved(request, outcome):
+            known = record.requests.get(request)
+            yield known is None or known.outcome is not None, "there is no such open request"
+            fulfilled = known is not None and (known.kind, outcome) == (RequestKind.ERASURE, Outcome.FULFILLED)
+            yield fulfilled, "an erasure is fulfilled by appending Erased"
+        case e.HoldPlaced(hold):
+            yield hold in record.holds, "this hold id is known already"
+        case e.HoldReleased(hold):
+            yield hold not in record.holds or not record.holds[hold].is_live(at), "there is no such live hold"
+        case e.Erased():
+            yield account is Account.OPEN and not record.is_erasing(), "no erasure is pending and the account is open"
+            holds = ", ".join(hold.hold for hold in record.live_holds(at))
+            yield bool(holds), f"live holds keep the data, release them first: {holds}"
+
+
+def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
+    """The record after an accepted *entry*. Never raises for what `refusal` accepted."""
+    return attrs.evolve(_changed(record, entry.event, entry.at), version=entry.version)
+
+
+def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord:
+    match event:
+        case e.AccountOpened(origin=origin):
+            return attrs.evolve(record, account=Account.OPEN, account_changed_at=at, origin=origin)
+        case e.AccountClosed():
+            consents, notices = _ended(record.consents), _ended(record.notices)
+            record = attrs.evolve(record, consents=consents, notices=notices, published=frozenset())
+            return attrs.evolve(record, account=Account.CLOSED, account_changed_at=at)
+        case e.Granted(purpose, notice, channels, expires_at):
+            given = {"notice": notice, "given_at": at, "expires_at": expires_at, "withdrawn_at": None}
+            return attrs.evolve(record, consents=_said(record, purpose, channels, given))
+        case e.Withdrawn(purpose, channels):
+            return attrs.evolve(record, consents=_said(record, purpose, channels, {"withdrawn_at": at}))
+        case e.Objected(purpose):
+            return attrs.evolve(record, objected=record.objected | {purpose})
+        case e.ObjectionLifted(purpose):
+            return attrs.evolve(record, objected=record.objected - {purpose})
+        case e.Restricted(data):
+            everything = record.all_restricted or data is None
+            return attrs.evolve(record, all_restricted=everything, restricted=record.restricted | (data or frozenset()))
+        case e.RestrictionLifted(data):
+            return attrs.evolve(record, all_restricted=False, restricted=record.restricted - (data or frozenset(Field)))
+        case e.Notified(notice, recipient, data, purpose):
+            told = Notice(notice=notice, recipient=recipient, data=data, purpose=purpose, told_at=at, **UNSAID)
+            return attrs.evolve(record, notices={notice: told, **record.notices})
+        case e.Agreed(notice, expires_at):
+            said = {"given_at": at, "expires_at": expires_at, "withdrawn_at": None}
+            return attrs.evolve(record, notices=_with(record.notices, notice, said))
+        case e.AgreementWithdrawn(notice):
+            return attrs.evolve(record, notices=_with(record.notices, notice, {"withdrawn_at": at}))
+        case e.Published(field):
+            return attrs.evolve(record, published=record.published | {field})
+        case e.Hidden(field):
+            return attrs.evolve(record, published=record.published - {field})
+        case e.RequestFiled(request, kind):
+            due_at = at + TIME_LIMIT[kind]
+            filed = Request(request=request, kind=kind, filed_at=at, due_at=due_at, outcome=None, resolved_at=None)
+            return attrs.evolve(record, requests={**record.requests, request: filed})
+        case e.RequestResolved(request, outcome):
+            resolved = {"outcome": outcome, "resolved_at": at}
+            return attrs.evolve(record, requests=_with(record.requests, request, resolved))
+        case e.HoldPlaced(hold, kind, data, until):
+            placed = Hold(hold=hold, kind=kind, data=data, placed_at=at, until=until, released_at=None)
+            return attrs.evolve(record, holds={**record.holds, hold: placed})
+        case e.HoldReleased(hold):
+            return attrs.evolve(record, holds=_with(record.holds, hold, {"released_at": at}))
+        case e.Erased(anonymised):
+            tombstone = attrs.evolve(unopened(record.user_id), account=Account.ERASED, account_changed_at=at)
+            return attrs.evolve(tombstone, anonymised=anonymised)
+        case _:
+            assert_never(event)
+
+
+P = TypeVar("P", bound=Permission)
+V = TypeVar("V", Notice, Request, Hold)
+
+
+def _with(known: Mapping[str, V], key: str, changes: dict[str, Any]) -> dict[str, V]:
+    return {**known, key: attrs.evolve(known[key], **changes)}
+
+
+def _said(
+    record: ConsentRecord, purpose: Purpose, channels: frozenset[Channel], said: dict[str, Any]
+) -> dict[str, Consent]:
+    """The consents after the user said yes or no to a purpose, for marketing over these channels (none: over all)."""
+    consents = dict(record.consents)
+    for channel in channels or (Channel if purpose is Purpose.MARKETING else (None,)):
+        key = consent_key(purpose, channel)
+        unsaid = Consent(purpose=purpose, channel=channel, notice=None, **UNSAID)
+        consents[key] = attrs.evolve(consents.get(key, unsaid), **said)
+    return consents
+
+
+def _ended(permissions: Mapping[str, P]) -> dict[str, P]:
+    """Closing ends every yes; what was withdrawn stays withdrawn."""
+    return {key: attrs.evolve(p, given_at=None, expires_at=None) for key, p in permissions.items()}

@@ -1,0 +1,61 @@
+"""A ledger in this process's memory: for tests, and for trying things out."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+from ..errors import StoreUnavailable
+from ._sqlite_file import SqliteFile, prepare
+from .sqlite import SqliteStore, utc_now
+
+
+class _MemoryDatabase(SqliteFile):
+    """One connection, one user of it at a time."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._scrub_due = False
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        prepare(self._db)
+
+    def owe_scrub(self, db: sqlite3.Connection) -> None:
+        pass  # there is no write-ahead log in memory
+
+    def close(self) -> None:
+        self._closed.set()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            raise StoreUnavailable("a MemoryStore stays in the process that made it: use SqliteStore to share one")
+        with self._lock:
+            if self._closed.is_set():
+                raise StoreUnavailable("the store is closed: make a new one")
+            try:
+                yield self._db
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.rollback()
+                raise
+
+
+class MemoryStore(SqliteStore):
+    """
+    The store of `SqliteStore` with nothing on disk; gone with the process. Safe to use from several threads.
+
+    A forked child cannot use its parent's: it would never see what the parent writes after the fork.
+
+    Args:
+        clock: The wall clock that stamps entries: returns an aware datetime.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._file = _MemoryDatabase()

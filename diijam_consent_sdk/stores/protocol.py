@@ -1,0 +1,157 @@
+"""
+What every store does, whatever keeps its ledger. One contract test suite holds all stores to this page.
+
+A store raises `StoreUnavailable` where it did nothing, `OutcomeUnknown` where it may have, `StoreUnusable` where
+what is there cannot be trusted, and never anything else for what the world does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import attrs
+
+from ..events import Event, LedgerEntry
+from ..record import ConsentRecord
+
+
+@attrs.frozen
+class Cursor:
+    """
+    A place in one unbroken history. As a token: `str(cursor)`, and back: `Cursor.parse`.
+
+    `epoch` is the random id of the history, `position` the entry's (0: before the first), `hash` its chain hash in hex.
+    """
+
+    epoch: str
+    position: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.position}.{self.hash}"
+
+    @classmethod
+    def parse(cls, token: str) -> Cursor:
+        """
+        The cursor that a token stands for.
+
+        Raises:
+            TypeError: *token* is not a string.
+
+            ValueError: it is not what `Appended.token` gives.
+        """
+        if not isinstance(token, str):
+            raise TypeError(f"a token is a string, not {type(token).__name__}")
+        epoch, _, rest = token.partition(".")
+        position, _, chain = rest.partition(".")
+        if not (epoch and chain and position.isascii() and position.isdigit() and len(position) < 20):
+            raise ValueError("malformed token: pass Appended.token as it is")
+        return cls(epoch, int(position), chain)
+
+
+@attrs.frozen
+class Loaded:
+    """Records, one per id asked, in order, as of `cursor`: the store's head when its wall clock showed `at` (UTC)."""
+
+    cursor: Cursor
+    at: datetime
+    records: tuple[ConsentRecord, ...]
+
+
+@attrs.frozen
+class Appended:
+    """A durable append: the cursor of its last entry, and the record it made."""
+
+    cursor: Cursor
+    record: ConsentRecord
+
+    @property
+    def token(self) -> str:
+        """What another process passes as `client.user(id, at_least=token)` to see at least this write."""
+        return str(self.cursor)
+
+
+@attrs.frozen
+class Changes:
+    """
+    The users changed in (`after`, `cursor`], each with the position of its last change there, in order of position.
+
+    `complete`: `cursor` is the store's head. `waited`: seconds the store itself waited before it looked.
+    """
+
+    after: Cursor
+    cursor: Cursor
+    user_ids: Mapping[str, int] = attrs.field(repr=False)
+    complete: bool
+    waited: float
+
+
+class Store(Protocol):
+    """A ledger and its records. Safe to use from several threads."""
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """The records of these users, and the head: evaluated after the call, on a state with every acknowledged append."""
+
+    def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """
+        Write all events or none, durable before it returns; with the same key again, the same answer.
+
+        Raises:
+            InvalidEvent: the policy refuses one of the events.
+
+            VersionConflict: the record is not at *expected_version*.
+
+            ValueError: there are no events, or the key was used with others.
+
+            StoreUnavailable: nothing was written.
+
+            OutcomeUnknown: it may have been written; the same call with the same key tells.
+        """
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """
+        Who changed since *after*, at most *limit* entries on; with nothing new, after up to *wait* seconds.
+
+        An *after* that is not in this history gives at once the head and no users.
+        """
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """The user's entries, oldest first; of an erased user the `Erased` alone."""
+
+    def close(self) -> None:
+        """Let go of what the store holds; any further call raises `StoreUnavailable`."""
+
+
+class AsyncStore(Protocol):
+    """The same ledger, its methods coroutines."""
+
+    async def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+
+    async def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+
+    async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+
+    async def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+
+    async def close(self) -> None:
+        """See `Store.close`."""

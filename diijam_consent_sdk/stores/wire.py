@@ -1,0 +1,107 @@
+"""
+The JSON of events, entries and records, the same on disk and on the wire. Times are RFC 3339 in UTC.
+
+An event is an object with its class name under `type` and its fields beside it. Reading is strict: an unknown
+type, a missing or unknown field, a word outside its vocabulary is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+import attrs
+import msgspec
+
+from ..events import Event, LedgerEntry
+from ..record import Consent, ConsentRecord, Hold, Notice, Request
+
+EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+
+# "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
+_encoder = msgspec.json.Encoder(order="sorted")
+_record_decoder = msgspec.json.Decoder(ConsentRecord)
+
+
+class Malformed(ValueError):
+    """Bytes that are not what they should be; the message says what and where, and repeats no id."""
+
+
+def encode(value: object) -> bytes:
+    """The canonical JSON of a record or of plain values."""
+    return _encoder.encode(value)
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """The event as plain values, its class name under `type`."""
+    return {"type": type(event).__name__, **attrs.asdict(event, recurse=False)}
+
+
+def event_from(fields: object) -> Event:
+    """
+    The event that `event_fields` described, read from JSON.
+
+    Raises:
+        Malformed: it is no such description.
+    """
+    name = fields.get("type") if isinstance(fields, dict) else None
+    kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None or not isinstance(fields, dict):
+        raise Malformed(f"an event is an object whose type is one of {', '.join(EVENT_TYPES)}")
+    given = {name: value for name, value in fields.items() if name != "type"}
+    known = [field.name for field in attrs.fields(kind)]
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise Malformed(f"{name} has no field {unknown[0][:40]!r}; known: {', '.join(known) or 'none'}")
+    try:
+        for end in given.keys() & {"expires_at", "until"}:
+            given[end] = None if given[end] is None else datetime.fromisoformat(given[end])
+        return kind(**given)
+    except (TypeError, ValueError) as error:
+        raise Malformed(f"{name}: {error}") from None
+
+
+def encode_event(event: Event) -> bytes:
+    """The canonical JSON of an event."""
+    return encode(event_fields(event))
+
+
+def decode_event(data: bytes) -> Event:
+    """The event in *data*; `Malformed` if there is none."""
+    return event_from(decode(data))
+
+
+def encode_entry(entry: LedgerEntry) -> bytes:
+    """The canonical JSON of a ledger entry."""
+    return encode({**attrs.asdict(entry, recurse=False), "event": event_fields(entry.event)})
+
+
+def decode(data: bytes) -> object:
+    """The plain values in *data*; `Malformed` if it is not JSON."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from None
+
+
+def decode_record(data: bytes) -> ConsentRecord:
+    """The record in *data*; `Malformed` if there is none, whole and with every time in its zone."""
+    try:
+        record = _record_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not a record: {error}") from None
+    said = (*record.consents.values(), *record.notices.values(), *record.holds.values(), *record.requests.values())
+    if any(time.tzinfo is None for value in said for time in _times(value)):
+        raise Malformed("not a record: a time without its zone")
+    return record
+
+
+def _times(value: Consent | Notice | Hold | Request) -> Iterator[datetime]:
+    return (time for name in _TIMES[type(value)] if (time := getattr(value, name)) is not None)
+
+
+_TIMES: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
+    for kind in (Consent, Notice, Hold, Request)
+}
