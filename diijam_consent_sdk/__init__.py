@@ -1,0 +1,27 @@
+"""Ask before you touch a customer's data: Diijam's privacy policy as a library that answers in memory."""
+
+from .client import AsyncConsentClient, ConsentClient
+from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
+from .user import UserConsent
+from .vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind
+
+__all__ = [
+    "AsyncConsentClient",
+    "Channel",
+    "ConsentClient",
+    "Decision",
+    "Explanation",
+    "Field",
+    "HoldKind",
+    "Market",
+    "Origin",
+    "Outcome",
+    "Process",
+    "Purpose",
+    "Reason",
+    "RequestKind",
+    "Retain",
+    "Share",
+    "Show",
+    "UserConsent",
+]

@@ -6,6 +6,7 @@ Every error of this library.
     │   ├── StoreUnavailable    the store did not answer, or could not; nothing was written
     │   ├── OutcomeUnknown      a write was sent and its fate is not known yet
     │   └── StoreUnusable       what is there is not a ledger this version can trust
+    │       └── LedgerBroken      its chain does not verify
     ├── InvalidEvent          the events make no sense on this record; also a ValueError
     ├── VersionConflict       somebody wrote in between
     ├── ConsentDenied         `Decision.or_raise()` on a no
@@ -50,6 +51,18 @@ class OutcomeUnknown(StoreError):
 
 class StoreUnusable(StoreError):
     """What the store holds is corrupt, foreign, or written by a newer version of this library."""
+
+
+class LedgerBroken(StoreUnusable):
+    """The ledger does not verify; `.position` is that of the first bad entry."""
+
+    def __init__(self, position: int, why: str) -> None:
+        super().__init__(position, why)
+        self.position = position
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the ledger is broken at position {self.position}: {self.why}"
 
 
 class InvalidEvent(ConsentError, ValueError):

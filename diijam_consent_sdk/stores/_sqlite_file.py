@@ -15,6 +15,7 @@ from pathlib import Path
 from .._logging import log
 from ..errors import ConsentError, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnusable
 from . import wire
+from ._forks import gate
 
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
 FORMAT = 1  # raised whenever an older version of this library could misread the file
@@ -98,7 +99,7 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection on one unchanging state of the database."""
-        with translated(), self._connection() as db:
+        with gate, translated(), self._connection() as db:
             db.execute("BEGIN")
             yield db
             db.execute("COMMIT")
@@ -106,7 +107,7 @@ class SqliteFile:
     @contextmanager
     def writing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
         """A connection with the write lock; what was written is durable once the block has ended."""
-        with translated(), self._connection() as db:
+        with gate, translated(), self._connection() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             try:
@@ -121,7 +122,7 @@ class SqliteFile:
         """Take erased content out of the write-ahead log too; if readers are in the way, a later call does it."""
         if not self._scrub_due:
             return
-        with translated(), self._connection() as db:
+        with gate, translated(), self._connection() as db:
             if db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone():
                 (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if busy:

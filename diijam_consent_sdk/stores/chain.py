@@ -15,7 +15,7 @@ from datetime import datetime
 import attrs
 import msgspec
 
-from ..errors import InvalidEvent, StoreUnusable
+from ..errors import InvalidEvent, LedgerBroken
 from ..events import Erased, Event, LedgerEntry
 from ..record import ConsentRecord, fold, refusal
 from ..vocabulary import instant
@@ -24,18 +24,6 @@ from .protocol import Cursor
 
 GENESIS = bytes(32)  # the hash before the first entry
 SALT_BYTES = 16
-
-
-class LedgerBroken(StoreUnusable):
-    """The ledger does not verify; `.position` is that of the first bad entry."""
-
-    def __init__(self, position: int, why: str) -> None:
-        super().__init__(position, why)
-        self.position = position
-        self.why = why
-
-    def __str__(self) -> str:
-        return f"the ledger is broken at position {self.position}: {self.why}"
 
 
 @attrs.frozen

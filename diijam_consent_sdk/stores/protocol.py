@@ -87,6 +87,10 @@ class Changes:
     complete: bool
     waited: float
 
+    def is_continuation(self) -> bool:
+        """Whether `after` is in the store's history: else the answer is a head that was not reached from there."""
+        return bool(self.user_ids) or self.cursor == self.after
+
 
 class Store(Protocol):
     """A ledger and its records. Safe to use from several threads."""

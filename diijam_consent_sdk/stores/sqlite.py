@@ -13,13 +13,13 @@ from typing import get_args
 
 import attrs
 
-from ..errors import StoreUnusable, VersionConflict
+from ..errors import LedgerBroken, StoreUnusable, VersionConflict
 from ..events import Erased, Event, LedgerEntry
 from ..record import ConsentRecord, fold, unopened
 from ..vocabulary import identifier, instant
 from . import wire
 from ._sqlite_file import SqliteFile
-from .chain import GENESIS, SALT_BYTES, LedgerBroken, Link, Verifier, fingerprint, stamp
+from .chain import GENESIS, SALT_BYTES, Link, Verifier, fingerprint, stamp
 from .protocol import Appended, Changes, Cursor, Loaded
 
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote

@@ -17,6 +17,7 @@ import msgspec
 from ..events import Event, LedgerEntry
 from ..record import Consent, ConsentRecord, Hold, Notice, Request
 
+Part = Consent | Notice | Hold | Request
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
@@ -91,13 +92,13 @@ def decode_record(data: bytes) -> ConsentRecord:
         record = _record_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not a record: {error}") from None
-    said = (*record.consents.values(), *record.notices.values(), *record.holds.values(), *record.requests.values())
-    if any(time.tzinfo is None for value in said for time in _times(value)):
+    parts: tuple[Mapping[str, Part], ...] = (record.consents, record.notices, record.holds, record.requests)
+    if any(time.tzinfo is None for part in parts for value in part.values() for time in _times(value)):
         raise Malformed("not a record: a time without its zone")
     return record
 
 
-def _times(value: Consent | Notice | Hold | Request) -> Iterator[datetime]:
+def _times(value: Part) -> Iterator[datetime]:
     return (time for name in _TIMES[type(value)] if (time := getattr(value, name)) is not None)
 
 

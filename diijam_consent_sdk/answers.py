@@ -1,0 +1,134 @@
+"""
+Compiled answers: what one set of choices answers, with no id and no time in it, shared by all users who chose the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar, get_args
+from weakref import WeakValueDictionary
+
+import attrs
+
+from .decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, decide
+from .record import ConsentRecord, Hold, Permission, Request
+from .vocabulary import Channel, Field, Purpose, Reason, Word
+
+MAX_REMEMBERED = 256  # other asks than the plain ones, by one set of choices
+
+_THEN = datetime(1970, 1, 1, tzinfo=UTC)  # the one instant in a settled record
+_SETTLED: dict[Reason, dict[str, Any]] = {
+    reason: {"given_at": given, "expires_at": ends, "withdrawn_at": withdrawn}
+    for reason, given, ends, withdrawn in (
+        (Reason.CONSENTED, _THEN, None, None),
+        (Reason.AGREED, _THEN, None, None),
+        (Reason.EXPIRED, _THEN, _THEN, None),
+        (Reason.WITHDRAWN, None, None, _THEN),
+        (Reason.NOT_CONSENTED, None, None, None),
+        (Reason.NOT_AGREED, None, None, None),
+    )
+}
+
+P = TypeVar("P", bound=Permission)
+
+
+class _Table(dict[str, Decision]):
+    """The decisions by word, each made when it is first asked for; a plain word finds its member's."""
+
+    def __init__(self, vocabulary: type[Word], decide_word: Callable[[str], Decision]) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+        self._decide_word = decide_word
+
+    def __missing__(self, key: str) -> Decision:
+        word = self._vocabulary(key)
+        decision = self[word] = self._decide_word(word)
+        return decision
+
+
+class Answers:
+    """
+    Every answer of one settled record. Immutable to its readers: what is remembered never changes a later answer.
+    """
+
+    __slots__ = ("__weakref__", "_decide", "_remembered", "market", "process", "retain", "show")
+
+    def __init__(self, decide_ask: Callable[[Ask], Decision]) -> None:
+        self._decide = decide_ask
+        self._remembered: dict[Ask, Decision] = {}
+        self.market = _Table(Channel, lambda channel: decide_ask(Market(channel)))
+        self.process = _Table(Purpose, lambda purpose: decide_ask(Process(purpose)))
+        self.show = _Table(Field, lambda field: decide_ask(Show(field)))
+        self.retain = _Table(Field, lambda field: decide_ask(Retain(field)))
+
+    def decide(self, ask: Ask) -> Decision:
+        """
+        The answer to any ask.
+
+        Raises:
+            TypeError: *ask* is not an ask.
+        """
+        if not isinstance(ask, get_args(Ask)):
+            raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
+        decision = self._remembered.get(ask)
+        if decision is None:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered = {}
+            decision = self._remembered[ask] = self._decide(ask)
+        return decision
+
+
+def always(decision: Decision) -> Answers:
+    """Answers that say the same to every well-formed ask."""
+    return Answers(lambda _: decision)
+
+
+ALL_STALE = always(STALE)
+ALL_UNAVAILABLE = always(UNAVAILABLE)
+
+
+class Shared:
+    """The answers in use, one object for each set of choices. Not thread-safe: its user holds a lock."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
+
+    def compile(self, record: ConsentRecord, at: datetime) -> Answers:
+        """The answers of *record* at an instant, valid until `record.turns_at(at)`."""
+        settled = settle(record, at)
+        key = _key(settled)
+        answers = self._known.get(key)
+        if answers is None:
+            answers = self._known[key] = Answers(lambda ask: decide(settled, ask, _THEN))
+        return answers
+
+
+def settle(record: ConsentRecord, at: datetime) -> ConsentRecord:
+    """The record that answers at any time what *record* answers at *at*, equal for all who made the same choices."""
+    notices = {_settled(notice, at, notice="", told_at=_THEN) for notice in record.notices.values()}
+    holds = {
+        Hold(hold="", kind=hold.kind, data=hold.data, placed_at=_THEN, until=None, released_at=None)
+        for hold in record.live_holds(at)
+    }
+    requests = {
+        Request(request="", kind=request.kind, filed_at=_THEN, due_at=_THEN, outcome=None, resolved_at=None)
+        for request in record.open_requests()
+    }
+    return attrs.evolve(
+        record,
+        user_id="", version=0, account_changed_at=None, origin=None, anonymised=False,
+        consents={key: _settled(consent, at, notice=None) for key, consent in record.consents.items()},
+        notices={str(number): notice for number, notice in enumerate(notices)},
+        holds={str(number): hold for number, hold in enumerate(holds)},
+        requests={str(number): request for number, request in enumerate(requests)},
+    )  # fmt: skip
+
+
+def _settled(permission: P, at: datetime, **anonymous: Any) -> P:
+    return attrs.evolve(permission, **_SETTLED[permission.standing(at)], **anonymous)
+
+
+def _key(settled: ConsentRecord) -> tuple[Any, ...]:
+    values = attrs.astuple(settled, recurse=False)
+    return tuple(frozenset(value.values()) if isinstance(value, dict) else value for value in values)

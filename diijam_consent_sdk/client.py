@@ -1,0 +1,398 @@
+"""The clients that services call: thin shells that run the same steps, in threads or in asyncio tasks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import Self, TypedDict, TypeVar, Unpack
+from weakref import WeakSet, finalize
+
+from ._logging import log
+from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Share
+from .drivers import Tasks, Threads
+from .events import Event, LedgerEntry
+from .record import ConsentRecord
+from .steps import ClientSteps
+from .stores.protocol import Appended, AsyncStore, Store
+from .stores.url import open_store, url_from_env
+from .user import UserConsent
+
+V = TypeVar("V")
+
+BUSY_SHARE = 0.9  # of the deadline: what a store opened by URL may wait for a lock, so that it can still say why
+# CLOCK_BOOTTIME goes on while the machine is suspended; where there is none, the monotonic clock has to do.
+lease_clock: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+
+
+class Options(TypedDict, total=False):
+    """What both clients take beside a store; see `ConsentClient`."""
+
+    max_staleness: float
+    capacity: int
+    deadline: float
+    follow: bool
+    clock: Callable[[], float]
+
+
+class _Client:
+    """What both clients have: their options, and a new start in a forked child."""
+
+    _driver_type: type[Threads | Tasks]
+
+    def __init__(
+        self,
+        store: Store | AsyncStore,
+        *,
+        max_staleness: float = 60.0,
+        capacity: int = 100_000,
+        deadline: float = 1.0,
+        follow: bool = True,
+        clock: Callable[[], float] = lease_clock,
+    ) -> None:
+        if not max_staleness >= 1:
+            raise ValueError("max_staleness is at least 1 second")
+        if not capacity >= 1:
+            raise ValueError("capacity is at least 1 user")
+        if not deadline > 0:
+            raise ValueError("deadline is more than 0 seconds")
+        self._store = store
+        self._owns_store = False
+        self._make_steps = partial(
+            ClientSteps,
+            clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
+        )  # fmt: skip
+        self._begin()
+        _clients.add(self)
+
+    @classmethod
+    def from_url(cls, url: str, *, token: str | None = None, **options: Unpack[Options]) -> Self:
+        """
+        A client over the store that *url* names, which it closes with itself: `memory:`, or `sqlite:///` and a path.
+
+        Raises:
+            ValueError: the URL names no store, or an option is out of range.
+
+            StoreUnavailable: the database cannot be opened.
+
+            StoreUnusable: it is damaged, another program's, or of a newer version of this library.
+        """
+        busy_seconds = BUSY_SHARE * options.get("deadline", 1.0)
+        client = cls(open_store(url, token=token, busy_seconds=busy_seconds), **options)
+        client._owns_store = True
+        return client
+
+    @classmethod
+    def from_env(cls, **options: Unpack[Options]) -> Self:
+        """
+        `from_url` with `DIIJAM_CONSENT_URL` and, where the store asks for one, `DIIJAM_CONSENT_TOKEN`.
+
+        Raises:
+            ValueError: `DIIJAM_CONSENT_URL` is not set; and all that `from_url` raises.
+        """
+        url, token = url_from_env()
+        return cls.from_url(url, token=token, **options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._all_steps.leases.closed else 'open'}>"
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._driver = self._driver_type(self._store)
+        self._all_steps = self._make_steps(spawn=self._driver.spawn)
+        self._cached = self._all_steps.leases.get
+        # The follower ends with the client, also with one that nobody closed.
+        finalize(self, setattr, self._all_steps.leases, "closed", True)  # noqa: FBT003
+
+    def _begin_anew(self) -> None:
+        inherited = self._all_steps.leases
+        was_closed = inherited.closed
+        inherited.abandon()
+        self._begin()
+        if was_closed:
+            self._all_steps.leases.close()
+
+    @property
+    def _steps(self) -> ClientSteps:
+        if self._pid != os.getpid():  # forked, and the hook below never ran
+            self._begin_anew()
+        return self._all_steps
+
+
+_clients: WeakSet[_Client] = WeakSet()
+
+
+def _begin_all_anew() -> None:
+    for client in list(_clients):
+        client._begin_anew()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_anew)
+
+
+class ConsentClient(_Client):
+    """
+    What services ask before they touch a customer's data. Safe to use from several threads, and after a fork.
+
+    Answers come from memory, each under a lease: once a customer says no, no process says yes more than
+    *max_staleness* seconds after the store accepted it, whatever fails. Nothing runs before the first question;
+    from then on a daemon thread follows the store's changes.
+
+    Args:
+        store: Where the ledger lives. `from_url` makes one.
+
+        max_staleness: The bound on a stale yes, in seconds; at least 1.
+
+        capacity: How many users are kept in memory.
+
+        deadline: How long an operation may wait for the store, in seconds. A guard then says `UNAVAILABLE`.
+
+        follow: Whether to follow the store's changes. Without it each user is fetched again once a *max_staleness*.
+
+        clock: The lease clock, in seconds: true in rate, and going on while the machine is suspended.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+
+    _driver_type = Threads
+    _driver: Threads
+
+    def __init__(self, store: Store, **options: Unpack[Options]) -> None:
+        super().__init__(store, **options)
+
+    def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+        """
+        One user's answers, under one lease. Where nothing trustworthy is to be had, its guards say `UNAVAILABLE`.
+
+        Args:
+            user_id: 1 to 256 characters, no control characters or surrogates.
+
+            at_least: `Appended.token` of a write, here or in another process, that the answers must include.
+
+        Raises:
+            ValueError: the id or the token is malformed.
+
+            TypeError: one of them is no string.
+        """
+        if at_least is None:
+            user = self._cached(user_id)
+            if user is not None and user.is_live():
+                return user
+        return self._driver.run(self._steps.user(user_id, at_least))
+
+    def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+        """
+        The users, in order, loaded in batches as the iteration goes on.
+
+        Raises:
+            ValueError: an id is malformed.
+
+            TypeError: *user_ids* is a bare string, or holds something else than strings.
+        """
+        return self._users(_ids(user_ids))
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
+        """
+        The ids that may, in order, each decided at the moment it is handed out. Ids of whom nothing could be known are
+        left out too: `users` tells them apart. Errors as for `users`; and `TypeError` if *ask* is no ask.
+        """
+        return (user.user_id for user in self.users(user_ids) if user.decide(ask))
+
+    def decide(self, user_id: str, ask: Ask) -> Decision:
+        """`user(user_id).decide(ask)` in one step."""
+        user = self._cached(user_id)
+        decision = STALE if user is None else user.decide(ask)
+        return self.user(user_id).decide(ask) if decision is STALE else decision
+
+    def can_market(self, user_id: str, channel: str, data: Iterable[str] = ()) -> Decision:
+        """`user(user_id).can_market(channel, data)` in one step."""
+        if data == ():
+            return self._guard(UserConsent.can_market, user_id, channel)
+        return self.decide(user_id, Market(channel, data))
+
+    def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
+        """`user(user_id).can_share(recipient, data, purpose)` in one step."""
+        return self.decide(user_id, Share(recipient, data, purpose))
+
+    def is_public(self, user_id: str, field: str) -> Decision:
+        """`user(user_id).is_public(field)` in one step."""
+        return self._guard(UserConsent.is_public, user_id, field)
+
+    def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
+        """`user(user_id).can_process(purpose, data)` in one step."""
+        if data is None:
+            return self._guard(UserConsent.can_process, user_id, purpose)
+        return self.decide(user_id, Process(purpose, data))
+
+    def can_retain(self, user_id: str, field: str) -> Decision:
+        """`user(user_id).can_retain(field)` in one step."""
+        return self._guard(UserConsent.can_retain, user_id, field)
+
+    def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
+        """`user(user_id).public_view(fields)` in one step."""
+        return self.user(user_id).public_view(fields)
+
+    def record(
+        self,
+        user_id: str,
+        *events: Event,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """
+        Append what happened: all events or none, durable before it returns.
+
+        From before it is sent until its outcome is definite, this process denies the user; another process passes
+        `.token` of the answer to `user(..., at_least=token)` to see the write at once.
+
+        Raises:
+            InvalidEvent: the policy refuses one of the events; nothing was written.
+
+            VersionConflict: the record is not at *expected_version*; nothing was written.
+
+            StoreUnavailable, StoreUnusable: nothing was written.
+
+            OutcomeUnknown: it may have been written. The client goes on asking the store until it knows.
+
+            ClientClosed: the client was closed before.
+
+            ValueError: there are no events, the key was used with others, or an id is malformed.
+
+            TypeError: an argument has another type.
+        """
+        return self._driver.run(self._steps.record(user_id, events, expected_version, idempotency_key))
+
+    def load(self, user_id: str) -> ConsentRecord:
+        """
+        The whole record, fresh from the store.
+
+        Raises:
+            StoreUnavailable: the store did not answer within the deadline.
+
+            StoreUnusable: its answer cannot be trusted.
+
+            ClientClosed: the client is closed.
+
+            ValueError, TypeError: the id is malformed.
+        """
+        return self._driver.run(self._steps.load(user_id)).records[0]
+
+    def explain(self, user_id: str, ask: Ask) -> Explanation:
+        """A fresh decision with its evidence, for audit and support. Errors as for `load`."""
+        return self._driver.run(self._steps.explain(user_id, ask))
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """What happened to the user, oldest first; of an erased one only that. Errors as for `load`."""
+        return self._driver.run(self._steps.history(user_id))
+
+    def close(self) -> None:
+        """Deny everything from now on, and let go of the store if `from_url` made it. Closing twice does nothing."""
+        if not self._steps.leases.closed:
+            self._driver.run(self._steps.close())
+            self._driver.stop()
+            if self._owns_store:
+                self._store.close()
+            log.info("client.closed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _guard(self, guard: Callable[[UserConsent, str], Decision], user_id: str, word: str) -> Decision:
+        user = self._cached(user_id)
+        decision = STALE if user is None else guard(user, word)
+        return guard(self.user(user_id), word) if decision is STALE else decision
+
+    def _users(self, user_ids: Iterator[str]) -> Iterator[UserConsent]:
+        while batch := list(islice(user_ids, self._steps.batch_size)):
+            for user in self._driver.run(self._steps.users(batch)):
+                # The iteration may have paused for long: what ran out meanwhile is fetched again.
+                yield user if user.is_live() else self.user(user.user_id)
+
+
+class AsyncConsentClient(_Client):
+    """
+    `ConsentClient` for asyncio: the same options, and each of its operations a coroutine, over either kind of store.
+
+    It has no guards of its own: a forgotten `await` must never read as yes. `await` the user; its guards are plain
+    calls. Belongs to the event loop it is first used in.
+    """
+
+    _driver_type = Tasks
+    _driver: Tasks
+
+    async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+        """See `ConsentClient.user`."""
+        if at_least is None:
+            user = self._cached(user_id)
+            if user is not None and user.is_live():
+                return user
+        return await self._driver.run(self._steps.user(user_id, at_least))
+
+    def users(self, user_ids: Iterable[str]) -> AsyncIterator[UserConsent]:
+        """See `ConsentClient.users`."""
+        return self._users(_ids(user_ids))
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask) -> AsyncIterator[str]:
+        """See `ConsentClient.permitted`."""
+        return (user.user_id async for user in self.users(user_ids) if user.decide(ask))
+
+    async def record(
+        self,
+        user_id: str,
+        *events: Event,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `ConsentClient.record`."""
+        return await self._driver.run(self._steps.record(user_id, events, expected_version, idempotency_key))
+
+    async def load(self, user_id: str) -> ConsentRecord:
+        """See `ConsentClient.load`."""
+        return (await self._driver.run(self._steps.load(user_id))).records[0]
+
+    async def explain(self, user_id: str, ask: Ask) -> Explanation:
+        """See `ConsentClient.explain`."""
+        return await self._driver.run(self._steps.explain(user_id, ask))
+
+    async def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `ConsentClient.history`."""
+        return await self._driver.run(self._steps.history(user_id))
+
+    async def close(self) -> None:
+        """See `ConsentClient.close`."""
+        if not self._steps.leases.closed:
+            await self._driver.run(self._steps.close())
+            self._driver.stop()
+            if self._owns_store:
+                closing = self._store.close()
+                if closing is not None:
+                    await closing
+            log.info("client.closed")
+
+    aclose = close  # the name that contextlib.aclosing calls
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _users(self, user_ids: Iterator[str]) -> AsyncIterator[UserConsent]:
+        while batch := list(islice(user_ids, self._steps.batch_size)):
+            for user in await self._driver.run(self._steps.users(batch)):
+                yield user if user.is_live() else await self.user(user.user_id)
+
+
+def _ids(user_ids: Iterable[str]) -> Iterator[str]:
+    if isinstance(user_ids, (str, bytes)):
+        raise TypeError("user_ids is an iterable of ids, not one id")
+    return iter(user_ids)

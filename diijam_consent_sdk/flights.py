@@ -1,0 +1,120 @@
+"""Loads on their way: concurrent misses for one user share one, and misses that have to wait leave together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+
+import attrs
+
+from .leases import Leases
+from .operations import Call, Spawn, Steps
+from .stores.protocol import Loaded
+from .user import UserConsent
+
+BATCH = 1000  # users in one load, at most
+MAX_FLIGHTS = 8  # loads under way at once
+MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UNAVAILABLE at once
+
+
+@attrs.define(eq=False)
+class Flight:
+    """One load, and what it brought."""
+
+    user_ids: dict[str, None] = attrs.field(factory=dict)  # ordered, each once
+    landed: Future[None] = attrs.field(factory=Future)
+    users: dict[str, UserConsent] = attrs.field(factory=dict)
+    failed: bool = False
+
+
+class Flights:
+    """
+    All loads of one client. Safe to use from several threads.
+
+    Args:
+        leases: Where what is loaded goes.
+
+        clock: The lease clock, in seconds.
+
+        spawn: Runs steps beside everything else.
+
+        on_landing: Called after each load, with its error or None.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        clock: Callable[[], float],
+        spawn: Spawn,
+        on_landing: Callable[[BaseException | None], None],
+    ) -> None:
+        self._leases = leases
+        self._clock = clock
+        self._spawn = spawn
+        self._on_landing = on_landing
+        self._lock = threading.Lock()
+        self._of: dict[str, Flight] = {}
+        self._queue: deque[Flight] = deque()
+        self._flying = 0
+
+    def book(self, user_ids: Iterable[str]) -> list[Flight]:
+        """The flights that will bring these users, under way or new. Users there is no room for have none."""
+        booked: dict[Flight, None] = {}
+        with self._lock:
+            for user_id in user_ids:
+                flight = self._of.get(user_id) or self._seat(user_id)
+                if flight is not None:
+                    booked[flight] = None
+            leaving = self._next()
+        self._take_off(leaving)
+        return list(booked)
+
+    def _seat(self, user_id: str) -> Flight | None:
+        if not self._queue or len(self._queue[-1].user_ids) >= BATCH:
+            if len(self._queue) >= MAX_QUEUED:
+                return None
+            self._queue.append(Flight())
+        flight = self._of[user_id] = self._queue[-1]
+        flight.user_ids[user_id] = None
+        return flight
+
+    def _next(self) -> list[Flight]:
+        leaving = []
+        while self._queue and self._flying < MAX_FLIGHTS:
+            leaving.append(self._queue.popleft())
+            self._flying += 1
+        return leaving
+
+    def _take_off(self, flights: Iterable[Flight]) -> None:
+        for flight in flights:
+            try:
+                self._spawn(self._fly(flight))
+            except RuntimeError as error:  # no thread to be had, or no event loop any more
+                self._land(flight, error)
+
+    def _fly(self, flight: Flight) -> Steps[None]:
+        fetch = self._leases.fetching(flight.user_ids, self._clock())
+        loaded: Loaded | None = None
+        failure: BaseException | None = None
+        try:
+            loaded = yield Call("load", (list(flight.user_ids),))
+        except BaseException as error:  # noqa: BLE001 - a guard never raises for what the world does; `on_landing` tells
+            failure = error
+        try:
+            flight.users = self._leases.fetched(fetch, loaded, self._clock())
+        except Exception as error:  # noqa: BLE001 - what a store sent that cannot even be compiled only denies
+            failure = error
+        self._land(flight, failure)
+
+    def _land(self, flight: Flight, failure: BaseException | None) -> None:
+        flight.failed = failure is not None
+        with self._lock:
+            for user_id in flight.user_ids:
+                del self._of[user_id]
+            self._flying -= 1
+            leaving = self._next()
+        self._on_landing(failure)
+        flight.landed.set_result(None)
+        self._take_off(leaving)

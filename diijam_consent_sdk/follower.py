@@ -1,0 +1,45 @@
+"""The follower: polls the change feed, so that whoever did not change stays fresh (protocol.md, rules 2, 3, 5, 6)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from .leases import Leases
+from .operations import Call, Sleep, Steps
+
+MAX_PAUSE_SECONDS = 5.0
+
+
+def follow(
+    leases: Leases,
+    *,
+    clock: Callable[[], float],
+    max_staleness: float,
+    on_poll: Callable[[BaseException | None], None],
+) -> Steps[None]:
+    """
+    Poll until the leases are closed.
+
+    Args:
+        leases: What the feed keeps fresh.
+
+        clock: The lease clock, in seconds.
+
+        max_staleness: The bound B, in seconds: a poll waits up to B/4, a failed one is made again within B/6.
+
+        on_poll: Called after each poll, with its error or None.
+    """
+    pause = min(MAX_PAUSE_SECONDS, max_staleness / 6)
+    while not leases.closed:
+        try:
+            if leases.applied is None:
+                leases.start((yield Call("load", ([],))))
+            else:
+                poll = leases.polling(leases.applied, clock())
+                leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": max_staleness / 4})))
+        except Exception as error:  # noqa: BLE001 - whatever failed, nothing is renewed by it and it is tried again
+            on_poll(error)
+            yield Sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+        else:
+            on_poll(None)

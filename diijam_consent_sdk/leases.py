@@ -1,0 +1,282 @@
+"""
+Leases: how a cached answer stays true. Rules are cited by their number in docs/protocol.md.
+
+Pure: no I/O, no threads, no reading of clocks. Every time is an argument, in seconds of the client's lease clock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from math import inf
+
+import attrs
+
+from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
+from .errors import StoreUnavailable
+from .record import ConsentRecord
+from .stores.protocol import Changes, Cursor, Loaded
+from .user import Generation, UserConsent
+
+CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
+MARGIN_SECONDS = 0.01
+MAX_FLOORS = 10_000  # users with a floor of their own; past that the oldest share one
+MAX_WRITES = 256  # users with writes under way or of unknown outcome; past that new writes are refused
+MAX_PROVEN = 1_000  # tokens known to be of this history
+
+
+@attrs.define(eq=False)
+class Fetch:
+    """A load under way: what was known when it was sent (rules 1 and 4), and who changed meanwhile (rule 3)."""
+
+    user_ids: tuple[str, ...]
+    wanted: frozenset[str]
+    sent_at: float
+    generation: Generation
+    applied: int
+    seen: Cursor | None
+    changed: dict[str, int] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False)
+class Poll:
+    """A poll of the change feed under way."""
+
+    after: Cursor
+    sent_at: float
+    generation: Generation
+
+
+@attrs.frozen(eq=False)
+class Write:
+    """An append under way, or of unknown outcome: its user is denied until it ends (rule 8)."""
+
+    user_id: str
+    generation: Generation
+
+
+class Leases:
+    """
+    What a client keeps of its users, and the only place that lets a lease begin. Writers share one lock, readers
+    (`get`, and the guards of a `UserConsent`) take none.
+
+    Args:
+        max_staleness: The bound B of the protocol, in seconds, at least 1.
+
+        capacity: How many users are kept; the one kept longest makes room.
+
+        clock: The lease clock that guards read. `Leases` itself never does.
+
+        follow: Whether a change feed is going to be applied.
+    """
+
+    def __init__(self, *, max_staleness: float, capacity: int, clock: Callable[[], float], follow: bool) -> None:
+        self.length = max_staleness * CLOCK_RATE - MARGIN_SECONDS
+        self.capacity = capacity
+        self.applied: Cursor | None = None
+        self.closed = False
+        self._follow = follow
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._shared = Shared()
+        self._generation = Generation(clock)
+        self._entries: dict[str, UserConsent] = {}
+        self._fetches: set[Fetch] = set()
+        self._seen: Cursor | None = None  # the newest head in any answer of this history
+        self._floors: dict[str, int] = {}
+        self._floor_of_all = 0
+        self._writes: dict[str, int] = {}
+        self._proven: set[Cursor] = set()
+        self.get = self._entries.get
+
+    def fetching(self, user_ids: Iterable[str], now: float) -> Fetch:
+        """A load of these users is about to be sent: each attempt begins anew (rule 1)."""
+        wanted = tuple(user_ids)
+        with self._lock:
+            applied = self.applied.position if self.applied else 0
+            fetch = Fetch(wanted, frozenset(wanted), now, self._generation, applied, self._seen)
+            self._fetches.add(fetch)
+            return fetch
+
+    def fetched(self, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+        """The load is over: keep of it what rule 4 allows, and give that back. None: it failed."""
+        with self._lock:
+            self._fetches.discard(fetch)
+            if loaded is None or self.closed or fetch.generation is not self._generation:
+                return {}
+            if not self._agrees(loaded.cursor, fetch.seen):
+                self._restart(loaded.cursor)
+                return {}
+            if self._follow and self.applied is None:  # the first head: the feed covers what is loaded from here on
+                self._restart(loaded.cursor, same_history=True)
+            if now >= fetch.sent_at + self.length or len(loaded.records) != len(fetch.user_ids):
+                return {}
+            asked = zip(fetch.user_ids, loaded.records, strict=True)
+            return {
+                user_id: self._install(record, fetch, loaded)
+                for user_id, record in asked
+                if record.user_id == user_id and self._may_install(user_id, fetch, loaded.cursor.position)
+            }
+
+    def polling(self, after: Cursor, now: float) -> Poll:
+        """A poll of the feed, from `applied` on, or from a token to prove, is about to be sent."""
+        with self._lock:
+            return Poll(after, now, self._generation)
+
+    def polled(self, poll: Poll, changes: Changes) -> None:
+        """
+        The poll is over: rules 2, 3 and 6.
+
+        Raises:
+            StoreUnavailable: the answer is to another question: it renews nothing.
+        """
+        with self._lock:
+            if self.closed or poll.generation is not self._generation:
+                return
+            if changes.after != poll.after:
+                raise StoreUnavailable("the answer of the change feed is to another question")
+            if not self._agrees(changes.cursor, poll.after) or not changes.is_continuation():
+                self._restart(changes.cursor)
+                return
+            for user_id, position in changes.user_ids.items():
+                self._change(user_id, position)
+            self.applied = changes.cursor
+            if self._floors:
+                self._floors = {u: floor for u, floor in self._floors.items() if floor > changes.cursor.position}
+            if changes.complete:
+                fresh_until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
+                self._generation.fresh_until = max(self._generation.fresh_until, fresh_until)
+
+    def start(self, loaded: Loaded) -> None:
+        """A head to poll from, unless there is one (rule 6)."""
+        with self._lock:
+            if not self.closed and self._follow and self.applied is None:
+                self._restart(loaded.cursor, same_history=True)
+
+    def writing(self, user_id: str) -> Write:
+        """
+        A write of this user is about to be sent: from now on the user is denied (rule 8).
+
+        Raises:
+            StoreUnavailable: too many writes are of unknown outcome.
+        """
+        with self._lock:
+            if len(self._writes) >= MAX_WRITES and user_id not in self._writes:
+                raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
+            self._writes[user_id] = self._writes.get(user_id, 0) + 1
+            self._drop(user_id)
+            return Write(user_id, self._generation)
+
+    def written(self, write: Write, cursor: Cursor | None) -> None:
+        """The write is over, acknowledged at *cursor* or (None) refused. Nothing is installed: the user is fetched."""
+        with self._lock:
+            self._writes[write.user_id] -= 1
+            if not self._writes[write.user_id]:
+                del self._writes[write.user_id]
+            if cursor is None:
+                return
+            if self._seen is not None and cursor.epoch != self._seen.epoch:
+                if write.generation is self._generation:
+                    self._restart(cursor)
+                return
+            self._floors[write.user_id] = max(cursor.position, self._floors.pop(write.user_id, 0))
+            if len(self._floors) > MAX_FLOORS:
+                self._floor_of_all = max(self._floor_of_all, self._floors.pop(next(iter(self._floors))))
+
+    def is_proven(self, token: Cursor) -> bool:
+        """Whether *token* is known to be of this history."""
+        return token in self._proven
+
+    def prove(self, poll: Poll, changes: Changes) -> bool:
+        """Whether the token that was polled from is of the store's history; remembered if it is."""
+        with self._lock:
+            proven = changes.after == poll.after and changes.is_continuation()
+            if proven and poll.generation is self._generation:
+                if len(self._proven) >= MAX_PROVEN:
+                    self._proven.clear()
+                self._proven.add(poll.after)
+            return proven
+
+    def close(self) -> None:
+        """Every guard says `UNAVAILABLE` from now on (rule 9)."""
+        with self._lock:
+            self.closed = True
+            self._drop_all(ALL_UNAVAILABLE)
+
+    def abandon(self) -> None:
+        """In a forked child: what was inherited is dead. Takes no lock: another thread may have held it (rule 9)."""
+        self.closed = True
+        self._drop_all(ALL_STALE)
+
+    def _agrees(self, head: Cursor, seen_before: Cursor | None) -> bool:
+        """Whether a head continues this history: rule 6. It may not lie behind what was seen before it was asked for."""
+        seen = self._seen
+        if seen is None or (head.epoch == seen.epoch and head.position > seen.position):
+            self._seen = head
+            return True
+        if head.epoch != seen.epoch or (head.position == seen.position and head.hash != seen.hash):
+            return False
+        return seen_before is None or head.position >= seen_before.position
+
+    def _restart(self, head: Cursor, *, same_history: bool = False) -> None:
+        """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
+        self._drop_all(ALL_STALE)
+        self._generation = Generation(self._clock)
+        self._seen = head
+        self.applied = head if self._follow else None
+        if not same_history:
+            self._floors, self._floor_of_all = {}, 0
+
+    def _drop_all(self, answers: Answers) -> None:
+        self._generation.fresh_until = -inf
+        for entry in self._entries.values():
+            entry.die(answers)
+        self._entries.clear()
+        self._proven.clear()
+
+    def _drop(self, user_id: str) -> None:
+        entry = self._entries.pop(user_id, None)
+        if entry is not None:
+            entry.die()
+
+    def _change(self, user_id: str, position: int) -> None:
+        """Rule 3 for one user; `polled` publishes `applied` only after it."""
+        for fetch in self._fetches:
+            if user_id in fetch.wanted:
+                fetch.changed[user_id] = position
+        entry = self._entries.get(user_id)
+        if entry is not None and entry.position < position:
+            self._drop(user_id)
+
+    def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:
+        """Rule 4, for a record evaluated at *position*; rule 8 for a user with writes under way."""
+        known = self._entries.get(user_id)
+        return user_id not in self._writes and position >= max(
+            fetch.applied,
+            self._floor_of_all,
+            self._floors.get(user_id, 0),
+            fetch.changed.get(user_id, 0),
+            known.position if known else 0,
+        )
+
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> UserConsent:
+        turn = record.turns_at(loaded.at)
+        left = inf if turn is None else (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
+        fetched = UserConsent(
+            record.user_id,
+            version=record.version,
+            as_of=loaded.at,
+            position=loaded.cursor.position,
+            answers=self._shared.compile(record, loaded.at),
+            generation=self._generation,
+            own_until=fetch.sent_at + self.length,  # rule 1
+            turns_at=fetch.sent_at + left,
+        )
+        known = self._entries.get(record.user_id)
+        if known is not None and known.renew(fetched):
+            return known
+        self._drop(record.user_id)
+        while len(self._entries) >= self.capacity:
+            self._drop(next(iter(self._entries)))
+        self._entries[record.user_id] = fetched
+        return fetched

@@ -1,0 +1,46 @@
+"""
+What a client waits for, as values. `Steps` are generators that yield one of them, are sent its outcome, and never
+block: the two drivers run the same steps in threads or in asyncio tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Call:
+    """Call a method of the store."""
+
+    method: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Wait:
+    """Wait for a future, but not past an instant of `time.monotonic()`: then `Late` is raised."""
+
+    future: Future[Any]
+    until: float
+
+
+@attrs.frozen
+class Sleep:
+    """Wait for some seconds, or until the driver stops."""
+
+    seconds: float
+
+
+class Late(Exception):  # noqa: N818 - it is an outcome, not an error
+    """What was waited for did not come in time; it goes on."""
+
+
+Steps = Generator[Call | Wait | Sleep, Any, T]
+Spawn = Callable[[Steps[Any]], Future[Any]]

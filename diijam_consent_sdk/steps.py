@@ -1,0 +1,252 @@
+"""What both clients do, step by step. The clients differ only in how the steps are run."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any, get_args
+
+from ._logging import log
+from .decisions import Ask, Explanation, explain
+from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from .events import Event, LedgerEntry
+from .flights import BATCH, Flights
+from .follower import follow
+from .leases import Leases, Write
+from .operations import Call, Late, Sleep, Spawn, Steps, Wait
+from .record import ConsentRecord
+from .stores.protocol import Appended, Changes, Cursor, Loaded
+from .user import UserConsent
+from .vocabulary import identifier
+
+ROUNDS = 2  # rule 4: what could not be installed is fetched once more
+MAX_BACKOFF_SECONDS = 5.0
+UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
+
+
+class ClientSteps:
+    """
+    The operations of a client over its leases. Safe to use from several threads.
+
+    Args:
+        clock: The lease clock, in seconds.
+
+        max_staleness: The bound B, in seconds.
+
+        capacity: How many users are kept.
+
+        deadline: How long, in real seconds, an operation may wait for the store.
+
+        is_following: Whether the change feed is followed.
+
+        spawn: Runs steps beside everything else.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        max_staleness: float,
+        capacity: int,
+        deadline: float,
+        is_following: bool,
+        spawn: Spawn,
+    ) -> None:
+        self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
+        self.batch_size = min(BATCH, capacity)
+        self._clock = clock
+        self._max_staleness = max_staleness
+        self._deadline = deadline
+        self._must_follow = is_following
+        self._spawn = spawn
+        self._flights = Flights(self.leases, clock, spawn, self._landed)
+        self._lock = threading.Lock()
+        self._writes: set[Future[Appended]] = set()
+        self._is_reachable = True
+        self._stopped = False
+
+    def user(self, user_id: str, at_least: str | None = None) -> Steps[UserConsent]:
+        """One user, from memory or the store; `UNAVAILABLE` where neither will do."""
+        identifier(user_id)
+        until = self._until()
+        token = None if at_least is None else Cursor.parse(at_least)
+        if token is not None and not (yield from self._prove(token, until)):
+            return UserConsent.unavailable(user_id)
+        (user,) = yield from self._users([user_id], until, token.position if token else 0)
+        return user
+
+    def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
+        """Users in order, at most `batch_size`."""
+        for user_id in user_ids:
+            identifier(user_id)
+        return (yield from self._users(user_ids, self._until(), 0))
+
+    def record(
+        self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
+    ) -> Steps[Appended]:
+        """Append, with the user denied until the store's answer is definite: rule 8."""
+        identifier(user_id)
+        self._check_open()
+        key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
+        write = self.leases.writing(user_id)
+        call = Call("append", (user_id, events), {"expected_version": expected_version, "idempotency_key": key})
+        until = self._until()
+        try:
+            done = self._spawn(self._write(write, call, key))
+        except RuntimeError:  # no thread to be had: nothing was sent
+            self.leases.written(write, None)
+            raise
+        self._writes.add(done)
+        done.add_done_callback(self._writes.discard)
+        try:
+            appended: Appended = yield Wait(done, until)
+        except Late:
+            raise OutcomeUnknown(UNKNOWN, key) from None
+        return appended
+
+    def load(self, user_id: str) -> Steps[Loaded]:
+        """One record, fresh from the store; what it shows of the history is not lost on the leases."""
+        identifier(user_id)
+        self._check_open()
+        loaded: Loaded = yield from self._wait(self._load(user_id))
+        if [record.user_id for record in loaded.records] != [user_id]:
+            raise StoreUnusable("the store answered with the record of another user")
+        return loaded
+
+    def explain(self, user_id: str, ask: Ask) -> Steps[Explanation]:
+        """A fresh decision with its evidence."""
+        if not isinstance(ask, get_args(Ask)):
+            raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
+        loaded = yield from self.load(user_id)
+        return explain(loaded.records[0], ask, loaded.at)
+
+    def history(self, user_id: str) -> Steps[list[LedgerEntry]]:
+        """The user's entries, oldest first."""
+        identifier(user_id)
+        self._check_open()
+        history: list[LedgerEntry] = yield from self._wait(self._call(Call("history", (user_id,))))
+        return history
+
+    def close(self) -> Steps[None]:
+        """Deny from now on; give writes of unknown outcome one deadline to become definite."""
+        self.leases.close()
+        until = self._until()
+        for done in list(self._writes):
+            try:
+                yield Wait(done, until)
+            except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
+                log.warning("client.closed_with_unknown_write", error=type(error).__name__)
+        self._stopped = True
+
+    def _users(self, user_ids: list[str], until: float, least: int) -> Steps[list[UserConsent]]:
+        found: dict[str, UserConsent] = {}
+        for _ in range(ROUNDS):
+            missing = [user_id for user_id in user_ids if not self._find(self.leases.get(user_id), least, found)]
+            if not missing or self.leases.closed:
+                break
+            flights = self._flights.book(missing)
+            try:
+                for flight in flights:
+                    yield Wait(flight.landed, until)
+            except Late:
+                flights = [flight for flight in flights if flight.landed.done()]
+                until = 0.0
+            for flight in flights:
+                for user_id in flight.users.keys() & missing:
+                    self._find(flight.users[user_id], least, found)
+            if all(flight.failed for flight in flights):
+                break
+        return [found.get(user_id) or UserConsent.unavailable(user_id) for user_id in user_ids]
+
+    @staticmethod
+    def _find(user: UserConsent | None, least: int, found: dict[str, UserConsent]) -> bool:
+        if user is None or user.position < least or not user.is_live():
+            return False
+        found[user.user_id] = user
+        return True
+
+    def _prove(self, token: Cursor, until: float) -> Steps[bool]:
+        """Whether the token of another process's write is of the store's history."""
+        if self.leases.is_proven(token):
+            return True
+        poll = self.leases.polling(token, self._clock())
+        try:
+            changes: Changes = yield from self._wait(self._call(Call("changes", (token,), {"wait": 0.0, "limit": 1})), until)
+        except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
+            self._landed(error)
+            return False
+        return self.leases.prove(poll, changes)
+
+    def _write(self, write: Write, call: Call, key: str) -> Steps[Appended]:
+        """Repeat the append with the same key until its outcome is definite."""
+        is_unknown = False
+        for attempt in itertools.count():
+            try:
+                appended: Appended = yield call
+            except (ValueError, TypeError, VersionConflict):
+                self.leases.written(write, None)
+                raise
+            except (StoreUnavailable, StoreUnusable):
+                if not is_unknown:
+                    self.leases.written(write, None)
+                    raise
+            except Exception as error:
+                if not is_unknown:
+                    log.warning("write.outcome_unknown", error=type(error).__name__)
+                is_unknown = True
+            else:
+                if appended.record.user_id == write.user_id:
+                    self.leases.written(write, appended.cursor)
+                    return appended
+                log.error("write.answer_of_another_user")
+                is_unknown = True
+            if self._stopped:
+                raise OutcomeUnknown(UNKNOWN, key)
+            yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))
+        raise AssertionError
+
+    def _load(self, user_id: str) -> Steps[Loaded]:
+        fetch = self.leases.fetching([user_id], self._clock())
+        loaded: Loaded | None = None
+        try:
+            loaded = yield Call("load", ([user_id],))
+        finally:
+            self.leases.fetched(fetch, loaded, self._clock())
+        return loaded
+
+    def _call(self, call: Call) -> Steps[Any]:
+        return (yield call)
+
+    def _wait(self, steps: Steps[Any], until: float | None = None) -> Steps[Any]:
+        try:
+            return (yield Wait(self._spawn(steps), self._until() if until is None else until))
+        except Late:
+            raise StoreUnavailable(f"the store did not answer within {self._deadline} s: try again") from None
+
+    def _until(self) -> float:
+        return time.monotonic() + self._deadline
+
+    def _check_open(self) -> None:
+        if self.leases.closed:
+            raise ClientClosed("the client is closed: make a new one")
+
+    def _landed(self, failure: BaseException | None) -> None:
+        """After each exchange: one log line when the store goes out of reach or comes back, and the follower's start."""
+        if self.leases.closed:
+            return
+        with self._lock:
+            must_follow, self._must_follow = self._must_follow, False
+            was_reachable, self._is_reachable = self._is_reachable, failure is None
+        if failure is not None and was_reachable:
+            log.warning("store.unreachable", error=type(failure).__name__)
+        elif failure is None and not was_reachable:
+            log.info("store.reachable")
+        if must_follow:
+            self._spawn(
+                follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._landed)
+            )

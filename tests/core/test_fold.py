@@ -1,0 +1,518 @@
+"""What every accepted event does to the record, and that it does nothing else."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.record import (
+    Consent,
+    ConsentRecord,
+    Hold,
+    Notice,
+    Request,
+    consent_key,
+    fold,
+    unopened,
+)
+from diijam_consent_sdk.vocabulary import (
+    Account,
+    Channel,
+    Field,
+    HoldKind,
+    Origin,
+    Outcome,
+    Purpose,
+    RequestKind,
+)
+
+from .history import USER_ID, History, opened, seconds
+from .samples import EACH_EVENT
+
+TOLD = e.Notified("n-1", "acme-records", ["email", "username"], "marketing")
+NOTICE = Notice(
+    given_at=None,
+    expires_at=None,
+    withdrawn_at=None,
+    notice="n-1",
+    recipient="acme-records",
+    data=frozenset({Field.EMAIL, Field.USERNAME}),
+    purpose=Purpose.MARKETING,
+    told_at=seconds(0),
+)
+HOLD = Hold(
+    hold="h-1",
+    kind=HoldKind.DEBT,
+    data=frozenset({Field.PAYMENT}),
+    placed_at=seconds(0),
+    until=None,
+    released_at=None,
+)
+DEBT = e.HoldPlaced("h-1", "debt", ["payment"])
+
+
+def consent(purpose: str, channel: str | None = None, **said: Any) -> Consent:
+    """A consent of which nothing is said but *said*."""
+    unsaid = {"given_at": None, "expires_at": None, "withdrawn_at": None, "notice": None}
+    return Consent(
+        purpose=Purpose(purpose), channel=None if channel is None else Channel(channel), **{**unsaid, **said}
+    )
+
+
+def changed(history: History, *events: e.Event, **changes: Any) -> bool:
+    """Whether *events* change the record of *history* by just these *changes*, and its version."""
+    before = history.record
+    history.append(*events)
+    return history.record == attrs.evolve(before, version=before.version + len(events), **changes)
+
+
+def test_unopened() -> None:
+    """Of an unknown user nothing is known, and nothing is allowed by what is not known."""
+    assert unopened("u-9") == ConsentRecord(
+        user_id="u-9",
+        version=0,
+        account=Account.UNKNOWN,
+        account_changed_at=None,
+        origin=None,
+        anonymised=False,
+        consents={},
+        objected=frozenset(),
+        all_restricted=False,
+        restricted=frozenset(),
+        published=frozenset(),
+        notices={},
+        holds={},
+        requests={},
+    )
+
+
+def test_no_field_of_a_record_has_a_default() -> None:
+    """Bytes that lack a field can never read as an empty one."""
+    for kind in (ConsentRecord, Consent, Notice, Hold, Request):
+        assert all(field.default is attrs.NOTHING and field.kw_only for field in attrs.fields(kind))
+
+
+def test_record_hides_its_user_where_it_is_printed() -> None:
+    """A record in a log or traceback does not tell whose it is."""
+    assert "Ánh" not in repr(unopened("Nguyễn Thị Ánh"))
+
+
+def test_version_is_the_entrys() -> None:
+    """A record has the version of the last entry that it holds."""
+    entry = e.LedgerEntry(900, USER_ID, 41, seconds(1), e.AccountOpened())
+    assert fold(unopened(USER_ID), entry).version == 41
+
+
+def test_fold_leaves_its_argument_alone() -> None:
+    """A record is a value: folding an entry into it makes another."""
+    history = opened(TOLD, DEBT, e.Granted("surveys", "n-1"), e.RequestFiled("q-1", "erasure"))
+    before = pickle.dumps(history.record)
+    for event in EACH_EVENT:
+        if not isinstance(event, e.HoldReleased | e.RequestResolved):
+            fold(history.record, e.LedgerEntry(900, USER_ID, 9, seconds(1), event))
+    assert pickle.dumps(history.record) == before
+
+
+@pytest.mark.parametrize("origin", Origin)
+def test_account_opened(origin: Origin) -> None:
+    """Opening notes when, and where the account came from."""
+    expected = {"account": Account.OPEN, "account_changed_at": seconds(3), "origin": origin}
+    assert changed(History().tick(3), e.AccountOpened(origin), **expected)
+
+
+def test_account_closed() -> None:
+    """Closing notes when, and keeps where the account came from."""
+    history = History().append(e.AccountOpened("facebook")).tick(3)
+    assert changed(history, e.AccountClosed(), account=Account.CLOSED, account_changed_at=seconds(3))
+    assert history.record.origin is Origin.FACEBOOK
+
+
+def test_reopened() -> None:
+    """Reopening notes when, and the new origin."""
+    history = opened(3, e.AccountClosed(), 4)
+    expected = {"account": Account.OPEN, "account_changed_at": seconds(7), "origin": Origin.GOOGLE}
+    assert changed(history, e.AccountOpened("google"), **expected)
+
+
+def test_closing_ends_consents_agreements_and_publications() -> None:
+    """After closing nothing is given any more, until when or not; what the notices told stays."""
+    history = opened(
+        TOLD,
+        e.Agreed("n-1", seconds(90)),
+        e.Granted("surveys", "n-2"),
+        e.Granted("marketing", "n-3", ["call"], seconds(80)),
+        e.Published("avatar"),
+        5,
+    )
+    assert changed(
+        history,
+        e.AccountClosed(),
+        account=Account.CLOSED,
+        account_changed_at=seconds(5),
+        consents={
+            "surveys": consent("surveys", notice="n-2"),
+            "marketing:call": consent("marketing", "call", notice="n-3"),
+        },
+        notices={"n-1": NOTICE},
+        published=frozenset(),
+    )
+
+
+def test_closing_keeps_every_no_and_every_duty() -> None:
+    """Withdrawals, objections, restrictions, holds and requests outlive closing and reopening."""
+    said_no = (
+        TOLD,
+        e.Agreed("n-1"),
+        e.AgreementWithdrawn("n-1"),
+        e.Granted("surveys", "n-1"),
+        e.Withdrawn("surveys"),
+        e.Withdrawn("marketing", ["call"]),
+        e.Objected("payment"),
+        e.Restricted(),
+        e.Restricted(["email"]),
+        DEBT,
+        e.RequestFiled("q-1", "erasure"),
+    )
+    before = opened(*said_no).record
+    after = opened(*said_no, e.AccountClosed(), e.AccountOpened()).record
+    assert after.consents == {
+        "surveys": consent("surveys", notice="n-1", withdrawn_at=seconds(0)),
+        "marketing:call": consent("marketing", "call", withdrawn_at=seconds(0)),
+    }
+    assert after.notices == {"n-1": attrs.evolve(NOTICE, withdrawn_at=seconds(0))}
+    stays = ("objected", "all_restricted", "restricted", "holds", "requests")
+    assert [getattr(after, name) for name in stays] == [getattr(before, name) for name in stays]
+    assert all(getattr(after, name) for name in stays)
+
+
+@pytest.mark.parametrize("purpose", ["surveys", "contests", "service_improvement"])
+@pytest.mark.parametrize("expires_at", [None, seconds(60)], ids=["for good", "for a minute"])
+def test_granted(purpose: str, expires_at: Any) -> None:
+    """A grant notes when, on which notice, and until when."""
+    given = consent(purpose, notice="n-1", given_at=seconds(2), expires_at=expires_at)
+    assert changed(opened(2), e.Granted(purpose, "n-1", expires_at=expires_at), consents={purpose: given})
+
+
+def test_granted_marketing() -> None:
+    """A grant of marketing holds for its channels alone."""
+    said = {"notice": "n-1", "given_at": seconds(2), "expires_at": seconds(9)}
+    given = {f"marketing:{channel}": consent("marketing", channel, **said) for channel in ("email", "call")}
+    assert changed(opened(2), e.Granted("marketing", "n-1", ["email", "call"], seconds(9)), consents=given)
+
+
+def test_later_grant_replaces() -> None:
+    """A later grant replaces the earlier one of the same purpose and channel, also one that never ends."""
+    history = opened(
+        e.Granted("marketing", "n-1", ["email", "call"]), e.Granted("surveys", "n-1", expires_at=seconds(9)), 4
+    )
+    first = history.record.consents
+    later = consent("marketing", "email", notice="n-2", given_at=seconds(4), expires_at=seconds(8))
+    granted = e.Granted("marketing", "n-2", ["email"], seconds(8))
+    assert changed(history, granted, consents={**first, "marketing:email": later})
+    later_still = consent("surveys", notice="n-3", given_at=seconds(4))
+    assert changed(history, e.Granted("surveys", "n-3"), consents={**history.record.consents, "surveys": later_still})
+
+
+def test_grant_after_withdrawal() -> None:
+    """A grant after a withdrawal counts: the withdrawal is gone."""
+    history = opened(e.Withdrawn("surveys"), 4)
+    given = consent("surveys", notice="n-2", given_at=seconds(4))
+    assert changed(history, e.Granted("surveys", "n-2"), consents={"surveys": given})
+
+
+def test_withdrawn() -> None:
+    """A withdrawal notes when, and leaves on record what had been given."""
+    history = opened(e.Granted("surveys", "n-1", expires_at=seconds(9)), e.Granted("contests", "n-1"), 4)
+    said = consent("surveys", notice="n-1", given_at=seconds(0), expires_at=seconds(9), withdrawn_at=seconds(4))
+    assert changed(history, e.Withdrawn("surveys"), consents={**history.record.consents, "surveys": said})
+
+
+def test_withdrawn_that_was_never_granted() -> None:
+    """A no that answers no yes is recorded all the same."""
+    said = consent("surveys", withdrawn_at=seconds(4))
+    assert changed(opened(4), e.Withdrawn("surveys"), consents={"surveys": said})
+
+
+@pytest.mark.parametrize(
+    ("channels", "over"),
+    [((), tuple(Channel)), (tuple(Channel), tuple(Channel)), (("email", "call"), ("email", "call"))],
+    ids=["none", "all", "two"],
+)
+def test_withdrawn_marketing(channels: tuple[str, ...], over: tuple[str, ...]) -> None:
+    """A withdrawal from marketing is for its channels; without channels it is for all four."""
+    said = {f"marketing:{channel}": consent("marketing", channel, withdrawn_at=seconds(4)) for channel in over}
+    assert changed(opened(4), e.Withdrawn("marketing", channels), consents=said)
+
+
+def test_withdrawn_from_one_channel() -> None:
+    """A withdrawal from one channel leaves the others as they are."""
+    history = opened(e.Granted("marketing", "n-1", ["email", "call"]), 4)
+    said = consent("marketing", "call", notice="n-1", given_at=seconds(0), withdrawn_at=seconds(4))
+    withdrawn = {**history.record.consents, "marketing:call": said}
+    assert changed(history, e.Withdrawn("marketing", ["call"]), consents=withdrawn)
+
+
+def test_objected_and_lifted() -> None:
+    """Objections are kept by purpose, each until it is lifted."""
+    history = opened()
+    assert changed(history, e.Objected("payment"), objected={"payment"})
+    assert changed(history, e.Objected("surveys"), objected={"payment", "surveys"})
+    assert changed(history, e.Objected("surveys"))
+    assert changed(history, e.ObjectionLifted("payment"), objected={"surveys"})
+    assert changed(history, e.ObjectionLifted("surveys"), objected=frozenset())
+
+
+def test_restricted_and_lifted_by_field() -> None:
+    """Restrictions add up field by field, and are lifted field by field."""
+    history = opened()
+    assert changed(history, e.Restricted(["email"]), restricted={"email"})
+    assert changed(history, e.Restricted(["email", "phone"]), restricted={"email", "phone"})
+    assert changed(history, e.RestrictionLifted(["email", "device"]), restricted={"phone"})
+    assert changed(history, e.RestrictionLifted(["phone"]), restricted=frozenset())
+
+
+def test_restricted_and_lifted_as_a_whole() -> None:
+    """All data restricted stays so, whatever fields are named after, until all is lifted: then nothing is left."""
+    history = opened(e.Restricted(["phone"]))
+    assert changed(history, e.Restricted(), all_restricted=True)
+    assert changed(history, e.Restricted(["email"]), restricted={"email", "phone"})
+    assert changed(history, e.Restricted())
+    assert changed(history, e.RestrictionLifted(), all_restricted=False, restricted=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("steps", "everything"),
+    [
+        ((), False),
+        ((e.Restricted(),), True),
+        ((e.Restricted(Field),), True),
+        ((e.Restricted([field for field in Field if field != "email"]),), False),
+        ((e.Restricted([field for field in Field if field != "email"]), e.Restricted(["email"])), True),
+        ((e.Restricted(), e.RestrictionLifted()), False),
+    ],
+    ids=["none", "at once", "each by name", "all but one", "one after the other", "lifted"],
+)
+def test_is_all_restricted(steps: tuple[e.Event, ...], everything: bool) -> None:
+    """All data is restricted when the user said so, or named every field there is."""
+    assert opened(*steps).record.is_all_restricted() is everything
+
+
+def test_notified() -> None:
+    """A notice notes what was told, and when; nothing is agreed by it."""
+    history = opened(2)
+    told = attrs.evolve(NOTICE, told_at=seconds(2))
+    assert changed(history, TOLD, notices={"n-1": told})
+    other = e.Notified("n-2", "bolt-ads", ["phone"], "legal_obligation")
+    second = attrs.evolve(
+        told, notice="n-2", recipient="bolt-ads", data=frozenset({Field.PHONE}), purpose=Purpose.LEGAL_OBLIGATION
+    )
+    assert changed(history, other, notices={"n-1": told, "n-2": second})
+
+
+@pytest.mark.parametrize("said", [(), (e.Agreed("n-1"),), (e.AgreementWithdrawn("n-1"),)], ids=["", "yes", "no"])
+def test_notified_again(said: tuple[e.Event, ...]) -> None:
+    """Telling the same again changes neither when it was told first nor what was said to it."""
+    assert changed(opened(TOLD, *said, 5), TOLD)
+
+
+def test_agreed() -> None:
+    """An agreement notes when and until when, and a later one replaces it."""
+    history = opened(TOLD, 2)
+    given = attrs.evolve(NOTICE, given_at=seconds(2), expires_at=seconds(9))
+    assert changed(history, e.Agreed("n-1", seconds(9)), notices={"n-1": given})
+    history.tick(1)
+    assert changed(history, e.Agreed("n-1"), notices={"n-1": attrs.evolve(NOTICE, given_at=seconds(3))})
+
+
+def test_agreement_withdrawn() -> None:
+    """A withdrawn agreement notes when; a later agreement counts again."""
+    history = opened(TOLD, attrs.evolve(TOLD, notice="n-2"), e.Agreed("n-1"), 2)
+    notices = history.record.notices
+    said = attrs.evolve(NOTICE, given_at=seconds(0), withdrawn_at=seconds(2))
+    assert changed(history, e.AgreementWithdrawn("n-1"), notices={**notices, "n-1": said})
+    said = attrs.evolve(NOTICE, given_at=seconds(2))
+    assert changed(history, e.Agreed("n-1"), notices={**notices, "n-1": said})
+
+
+def test_agreement_withdrawn_that_was_never_given() -> None:
+    """A no to what was only told is recorded."""
+    said = attrs.evolve(NOTICE, withdrawn_at=seconds(2))
+    assert changed(opened(TOLD, 2), e.AgreementWithdrawn("n-1"), notices={"n-1": said})
+
+
+def test_published_and_hidden() -> None:
+    """Fields become public and private one by one."""
+    history = opened()
+    assert changed(history, e.Published("avatar"), published={"avatar"})
+    assert changed(history, e.Published("username"), published={"avatar", "username"})
+    assert changed(history, e.Hidden("avatar"), published={"username"})
+    assert changed(history, e.Hidden("avatar"))
+    assert changed(history, e.Hidden("email"))
+
+
+@pytest.mark.parametrize(("kind", "days"), [("access", 10), ("rectification", 10), ("erasure", 20), ("complaint", 10)])
+def test_request_filed(kind: str, days: int) -> None:
+    """A request is due so many days of 24 hours after it was filed."""
+    filed = Request(
+        request="q-1",
+        kind=RequestKind(kind),
+        filed_at=seconds(2),
+        due_at=seconds(2) + timedelta(hours=24 * days),
+        outcome=None,
+        resolved_at=None,
+    )
+    assert changed(opened(2), e.RequestFiled("q-1", kind), requests={"q-1": filed})
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_request_resolved(outcome: Outcome) -> None:
+    """A request keeps its outcome and when it came; the other requests stay open."""
+    history = opened(e.RequestFiled("q-1", "access"), e.RequestFiled("q-2", "access"), 5)
+    first, second = history.record.requests.values()
+    assert history.record.open_requests() == [first, second]
+    ended = attrs.evolve(first, outcome=outcome, resolved_at=seconds(5))
+    assert changed(history, e.RequestResolved("q-1", outcome), requests={"q-1": ended, "q-2": second})
+    assert history.record.open_requests() == [second]
+
+
+def test_is_erasing() -> None:
+    """An erasure is pending while a request for it is open, and no other request makes it so."""
+    history = opened(e.RequestFiled("q-1", "complaint"))
+    assert not history.record.is_erasing()
+    assert history.append(e.RequestFiled("q-2", "erasure"), e.RequestFiled("q-3", "erasure")).record.is_erasing()
+    assert history.append(e.RequestResolved("q-2", "refused")).record.is_erasing()
+    assert not history.append(e.RequestResolved("q-3", "cancelled")).record.is_erasing()
+
+
+@pytest.mark.parametrize("until", [None, seconds(9)], ids=["for good", "for a while"])
+def test_hold_placed(until: Any) -> None:
+    """A hold notes its kind, its data, when it was placed and until when it binds."""
+    history = opened(2)
+    placed = attrs.evolve(HOLD, placed_at=seconds(2), until=until)
+    assert changed(history, e.HoldPlaced("h-1", "debt", ["payment"], until), holds={"h-1": placed})
+    second = attrs.evolve(placed, hold="h-2", until=None)
+    assert changed(history, e.HoldPlaced("h-2", "debt", ["payment"]), holds={"h-1": placed, "h-2": second})
+
+
+def test_hold_released() -> None:
+    """A released hold notes when; the others stay."""
+    history = opened(DEBT, attrs.evolve(DEBT, hold="h-2"), 2)
+    second = attrs.evolve(HOLD, hold="h-2")
+    released = attrs.evolve(HOLD, released_at=seconds(2))
+    assert changed(history, e.HoldReleased("h-1"), holds={"h-1": released, "h-2": second})
+    assert history.record.live_holds(history.at) == [second]
+
+
+@pytest.mark.parametrize(
+    ("at", "until", "released_at", "live"),
+    [
+        (-0.000001, None, None, False),
+        (0, None, None, True),
+        (1e9, None, None, True),
+        (8.999999, 9, None, True),
+        (9, 9, None, False),
+        (5, 9, 4, False),
+        (5, None, 4, False),
+        (3, None, 4, False),
+    ],
+)
+def test_hold_is_live(at: float, until: float | None, released_at: float | None, live: bool) -> None:
+    """A hold binds from the instant it was placed to just before its end, unless it was released."""
+    ends = {"until": None if until is None else seconds(until)}
+    hold = attrs.evolve(HOLD, **ends, released_at=None if released_at is None else seconds(released_at))
+    assert hold.is_live(seconds(at)) is live
+
+
+@pytest.mark.parametrize("anonymised", [True, False])
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "erasure pending"])
+def test_erased(anonymised: bool, closed: bool) -> None:
+    """After `Erased` nothing is left of the user but that, when and how it was done."""
+    history = opened(
+        TOLD,
+        e.Agreed("n-1"),
+        e.Granted("marketing", "n-1", ["email"]),
+        e.Withdrawn("surveys"),
+        e.Objected("payment"),
+        e.Restricted(["email"]),
+        e.Restricted(),
+        e.Published("avatar"),
+        DEBT,
+        e.HoldReleased("h-1"),
+        e.RequestFiled("q-1", "access"),
+        e.AccountClosed() if closed else e.RequestFiled("q-2", "erasure"),
+        7,
+        e.Erased(anonymised),
+    )
+    assert history.record == attrs.evolve(
+        unopened(USER_ID),
+        version=13,
+        account=Account.ERASED,
+        account_changed_at=seconds(7),
+        anonymised=anonymised,
+    )
+
+
+@pytest.mark.parametrize(
+    ("purpose", "channel", "key"),
+    [
+        (Purpose.SURVEYS, None, "surveys"),
+        (Purpose.MARKETING, Channel.EMAIL, "marketing:email"),
+        (Purpose.MARKETING, Channel.CALL, "marketing:call"),
+    ],
+)
+def test_consent_key(purpose: Purpose, channel: Channel | None, key: str) -> None:
+    """Consents are kept by purpose, for marketing by purpose and channel, as plain strings."""
+    assert consent_key(purpose, channel) == key
+    assert type(consent_key(purpose, channel)) is str
+
+
+TURNS = {
+    "nothing": ((), None),
+    "nothing that ends": ((e.Granted("surveys", "n-1"), TOLD, e.Agreed("n-1"), DEBT), None),
+    "a consent": ((e.Granted("surveys", "n-1", expires_at=seconds(9)),), 9),
+    "a channel": ((e.Granted("marketing", "n-1", ["email"], seconds(9)),), 9),
+    "an agreement": ((TOLD, e.Agreed("n-1", seconds(9))), 9),
+    "a hold": ((e.HoldPlaced("h-1", "debt", ["payment"], seconds(9)),), 9),
+    "the first of several": (
+        (
+            e.Granted("surveys", "n-1", expires_at=seconds(9)),
+            TOLD,
+            e.Agreed("n-1", seconds(8)),
+            e.HoldPlaced("h-1", "debt", ["payment"], seconds(7)),
+        ),
+        7,
+    ),
+    "what is over already": (
+        (
+            e.Granted("surveys", "n-1", expires_at=seconds(2)),
+            e.HoldPlaced("h-1", "debt", ["payment"], seconds(1)),
+            TOLD,
+            e.Agreed("n-1", seconds(9)),
+            2,
+        ),
+        9,
+    ),
+    "a withdrawn consent": ((e.Granted("surveys", "n-1", expires_at=seconds(9)), e.Withdrawn("surveys")), None),
+    "a withdrawn agreement": ((TOLD, e.Agreed("n-1", seconds(9)), e.AgreementWithdrawn("n-1")), None),
+    "a released hold": ((e.HoldPlaced("h-1", "debt", ["payment"], seconds(9)), e.HoldReleased("h-1")), None),
+    "a closed account": ((e.Granted("surveys", "n-1", expires_at=seconds(9)), e.AccountClosed()), None),
+}
+
+
+@pytest.mark.parametrize(("steps", "turns"), TURNS.values(), ids=list(TURNS))
+def test_turns_at(steps: tuple[e.Event | int, ...], turns: int | None) -> None:
+    """Answers change next when the first of the live consents, agreements and holds runs out."""
+    history = opened(*steps)
+    assert history.record.turns_at(history.at) == (None if turns is None else seconds(turns))
+
+
+def test_turns_at_is_after() -> None:
+    """What ends now has ended, what ends in an instant has not."""
+    record = opened(e.Granted("surveys", "n-1", expires_at=seconds(9))).record
+    assert record.turns_at(seconds(8.999999)) == seconds(9)
+    assert record.turns_at(seconds(9)) is None

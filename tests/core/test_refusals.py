@@ -1,0 +1,351 @@
+"""The column "refused when" of the events table: what each row refuses, and the neighbour that it accepts."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import InvalidEvent
+from diijam_consent_sdk.policy import BASIS, Basis
+from diijam_consent_sdk.record import refusal
+from diijam_consent_sdk.vocabulary import Account, Channel, Field, Outcome, Purpose
+
+from .history import History, opened, seconds
+from .samples import EACH_EVENT, NEEDED
+
+ERASED_USER = "the user was erased, and a user id is never used again"
+NEVER_OPENED = "the account was never opened: append AccountOpened first"
+OPEN_ALREADY = "the account is open already"
+CLOSED = "the account is closed: only opening, saying no, requests, holds and erasure are accepted"
+NO_FIELDS = "the set of fields is empty"
+NO_FUTURE = "expires_at or until is not in the future"
+NO_CHANNELS = "consent to marketing names its channels"
+STRAY_CHANNELS = "only marketing has channels"
+ALL_RESTRICTED = "all data is restricted: lift all, then restrict what should stay"
+OTHER_CONTENT = "this notice was told before with other content"
+NOT_TOLD = "this notice was not told beforehand"
+REQUEST_KNOWN = "this request id is known already"
+NO_REQUEST = "there is no such open request"
+USE_ERASED = "an erasure is fulfilled by appending Erased"
+HOLD_KNOWN = "this hold id is known already"
+NO_HOLD = "there is no such live hold"
+NOT_ERASING = "no erasure is pending and the account is open"
+HELD = "live holds keep the data, release them first: "
+
+each_event = pytest.mark.parametrize("event", EACH_EVENT, ids=lambda event: type(event).__name__)
+
+
+@attrs.frozen
+class Case:
+    """An event refused after some steps on an opened account, and its neighbour: other steps, or another event."""
+
+    before: tuple[e.Event | int, ...]
+    refused: e.Event
+    reason: str
+    neighbour: tuple[e.Event | int, ...]  # all of it is accepted
+
+
+TOLD = e.Notified("n-1", "acme-records", ["email", "username"], "marketing")
+GRANT = e.Granted("surveys", "n-1")
+ERASURE = e.RequestFiled("q-1", "erasure")
+DEBT = e.HoldPlaced("h-1", "debt", ["payment"])
+DEBT_FOR_10 = e.HoldPlaced("h-1", "debt", ["payment"], seconds(10))
+
+CASES = {
+    "AccountOpened twice": Case((), e.AccountOpened(), OPEN_ALREADY, (e.AccountClosed(), e.AccountOpened())),
+    "AccountOpened again from elsewhere": Case((), e.AccountOpened("google"), OPEN_ALREADY, ()),
+    "AccountClosed twice": Case((e.AccountClosed(),), e.AccountClosed(), CLOSED, (e.AccountClosed(),)),
+    "Granted marketing without channels": Case(
+        (), e.Granted("marketing", "n-1"), NO_CHANNELS, (e.Granted("marketing", "n-1", ["email"]),)
+    ),
+    "Granted surveys with channels": Case((), e.Granted("surveys", "n-1", ["email"]), STRAY_CHANNELS, (GRANT,)),
+    "Granted until now": Case(
+        (5,), attrs.evolve(GRANT, expires_at=seconds(5)), NO_FUTURE, (5, attrs.evolve(GRANT, expires_at=seconds(5.000001)))
+    ),
+    "Granted until past": Case(
+        (5,), attrs.evolve(GRANT, expires_at=seconds(4)), NO_FUTURE, (3, attrs.evolve(GRANT, expires_at=seconds(4)))
+    ),
+    "Granted marketing until now": Case(
+        (),
+        e.Granted("marketing", "n-1", ["call"], seconds(0)),
+        NO_FUTURE,
+        (e.Granted("marketing", "n-1", ["call"], seconds(1)),),
+    ),
+    "Withdrawn surveys with channels": Case(
+        (GRANT,), e.Withdrawn("surveys", ["email"]), STRAY_CHANNELS, (e.Withdrawn("surveys"),)
+    ),
+    "Restricted nothing": Case((), e.Restricted(()), NO_FIELDS, (e.Restricted(["email"]), e.Restricted())),
+    "RestrictionLifted nothing": Case(
+        (e.Restricted(["email"]),),
+        e.RestrictionLifted(()),
+        NO_FIELDS,
+        (e.RestrictionLifted(["email"]), e.RestrictionLifted()),
+    ),
+    "RestrictionLifted in part of all": Case(
+        (e.Restricted(),),
+        e.RestrictionLifted(["email"]),
+        ALL_RESTRICTED,
+        (e.Restricted(), e.RestrictionLifted(), e.RestrictionLifted(["email"])),
+    ),
+    "RestrictionLifted in part of all and some": Case(
+        (e.Restricted(["email"]), e.Restricted(), e.Restricted(["email"])),
+        e.RestrictionLifted(["email"]),
+        ALL_RESTRICTED,
+        (e.Restricted(["email"]), e.RestrictionLifted(["email"])),
+    ),
+    "RestrictionLifted of each field of all": Case(
+        (e.Restricted(),), e.RestrictionLifted(Field), ALL_RESTRICTED, (e.Restricted(), e.RestrictionLifted())
+    ),
+    "Notified of nothing": Case((), e.Notified("n-1", "acme-records", (), "marketing"), NO_FIELDS, (TOLD,)),
+    "Notified of other data": Case((TOLD,), attrs.evolve(TOLD, data=["email"]), OTHER_CONTENT, (TOLD, TOLD)),
+    "Notified of more data": Case(
+        (TOLD,),
+        attrs.evolve(TOLD, data=["email", "username", "phone"]),
+        OTHER_CONTENT,
+        (TOLD, attrs.evolve(TOLD, notice="n-2", data=["email", "username", "phone"])),
+    ),
+    "Notified of another recipient": Case(
+        (TOLD,), attrs.evolve(TOLD, recipient="bolt-ads"), OTHER_CONTENT, (TOLD, 5, TOLD)
+    ),
+    "Notified of another purpose": Case(
+        (TOLD, e.Agreed("n-1")), attrs.evolve(TOLD, purpose="surveys"), OTHER_CONTENT, (TOLD, e.Agreed("n-1"), TOLD)
+    ),
+    "Notified after an agreement withdrawn, of other data": Case(
+        (TOLD, e.AgreementWithdrawn("n-1")), attrs.evolve(TOLD, data=["email"]), OTHER_CONTENT, (TOLD,)
+    ),
+    "Agreed to what was not told": Case((TOLD,), e.Agreed("n-2"), NOT_TOLD, (TOLD, e.Agreed("n-1"), e.Agreed("n-1"))),
+    "Agreed until now": Case(
+        (TOLD, 5), e.Agreed("n-1", seconds(5)), NO_FUTURE, (TOLD, 5, e.Agreed("n-1", seconds(5.000001)))
+    ),
+    "Agreed until past": Case((TOLD, 5), e.Agreed("n-1", seconds(1)), NO_FUTURE, (TOLD, e.Agreed("n-1", seconds(1)))),
+    "AgreementWithdrawn from what was not told": Case(
+        (TOLD,), e.AgreementWithdrawn("n-2"), NOT_TOLD, (TOLD, e.AgreementWithdrawn("n-1"), e.AgreementWithdrawn("n-1"))
+    ),
+    "RequestFiled under a known id": Case(
+        (e.RequestFiled("q-1", "access"),), ERASURE, REQUEST_KNOWN, (ERASURE, e.RequestFiled("q-2", "erasure"))
+    ),
+    "RequestFiled under the id of a resolved one": Case(
+        (ERASURE, e.RequestResolved("q-1", "refused")), ERASURE, REQUEST_KNOWN, (ERASURE,)
+    ),
+    "RequestResolved that was never filed": Case(
+        (ERASURE,), e.RequestResolved("q-2", "refused"), NO_REQUEST, (ERASURE, e.RequestResolved("q-1", "refused"))
+    ),
+    "RequestResolved twice": Case(
+        (ERASURE, e.RequestResolved("q-1", "cancelled")),
+        e.RequestResolved("q-1", "refused"),
+        NO_REQUEST,
+        (ERASURE, e.RequestResolved("q-1", "cancelled"), e.RequestFiled("q-2", "erasure")),
+    ),
+    "RequestResolved as fulfilled twice": Case(
+        (ERASURE, e.RequestResolved("q-1", "cancelled")), e.RequestResolved("q-1", "fulfilled"), NO_REQUEST, ()
+    ),
+    "RequestResolved of an erasure as fulfilled": Case(
+        (ERASURE,),
+        e.RequestResolved("q-1", "fulfilled"),
+        USE_ERASED,
+        (e.RequestFiled("q-1", "access"), e.RequestResolved("q-1", "fulfilled")),
+    ),
+    "HoldPlaced on nothing": Case((), e.HoldPlaced("h-1", "debt", ()), NO_FIELDS, (DEBT,)),
+    "HoldPlaced under a known id": Case((DEBT,), DEBT, HOLD_KNOWN, (DEBT, attrs.evolve(DEBT, hold="h-2"))),
+    "HoldPlaced under the id of a released one": Case(
+        (DEBT, e.HoldReleased("h-1")), attrs.evolve(DEBT, kind="tax"), HOLD_KNOWN, (DEBT, e.HoldReleased("h-1"))
+    ),
+    "HoldPlaced under the id of one that ran out": Case((DEBT_FOR_10, 11), DEBT, HOLD_KNOWN, ()),
+    "HoldPlaced until now": Case(
+        (10,), DEBT_FOR_10, NO_FUTURE, (10, attrs.evolve(DEBT_FOR_10, until=seconds(10.000001)))
+    ),
+    "HoldPlaced until past": Case((11,), DEBT_FOR_10, NO_FUTURE, (9, DEBT_FOR_10)),
+    "HoldReleased that was never placed": Case((DEBT,), e.HoldReleased("h-2"), NO_HOLD, (DEBT, e.HoldReleased("h-1"))),
+    "HoldReleased twice": Case((DEBT, e.HoldReleased("h-1")), e.HoldReleased("h-1"), NO_HOLD, ()),
+    "HoldReleased when it ran out": Case(
+        (DEBT_FOR_10, 10), e.HoldReleased("h-1"), NO_HOLD, (DEBT_FOR_10, 9, e.HoldReleased("h-1"))
+    ),
+    "Erased unasked": Case((), e.Erased(), NOT_ERASING, (ERASURE, e.Erased())),
+    "Erased on another request": Case(
+        (e.RequestFiled("q-1", "access"),), e.Erased(), NOT_ERASING, (ERASURE, e.RequestFiled("q-2", "access"), e.Erased())
+    ),
+    "Erased after the request was cancelled": Case(
+        (ERASURE, e.RequestResolved("q-1", "cancelled")),
+        e.Erased(),
+        NOT_ERASING,
+        (ERASURE, e.RequestFiled("q-2", "erasure"), e.RequestResolved("q-1", "cancelled"), e.Erased()),
+    ),
+    "Erased after reopening": Case(
+        (e.AccountClosed(), e.AccountOpened()), e.Erased(), NOT_ERASING, (e.AccountClosed(), e.Erased())
+    ),
+    "Erased under a hold": Case(
+        (ERASURE, DEBT), e.Erased(), f"{HELD}h-1", (ERASURE, DEBT, e.HoldReleased("h-1"), e.Erased())
+    ),
+    "Erased under a hold, closed": Case(
+        (DEBT, e.AccountClosed()), e.Erased(), f"{HELD}h-1", (DEBT, e.AccountClosed(), e.HoldReleased("h-1"), e.Erased())
+    ),
+    "Erased under a hold that runs out": Case(
+        (ERASURE, DEBT_FOR_10, 9), e.Erased(), f"{HELD}h-1", (ERASURE, DEBT_FOR_10, 10, e.Erased())
+    ),
+    "Erased under several holds": Case(
+        (
+            ERASURE,
+            DEBT,
+            attrs.evolve(DEBT, hold="h-2"),
+            attrs.evolve(DEBT, hold="h-3"),
+            e.HoldReleased("h-2"),
+        ),
+        e.Erased(),
+        f"{HELD}h-1, h-3",
+        (),
+    ),
+    **{
+        f"{kind.__name__} {purpose}": Case(
+            (), kind(purpose, *rest), f"{purpose} does not stand on consent", (kind("contests", *rest),)
+        )
+        for kind, rest in ((e.Granted, ("n-1",)), (e.Withdrawn, ()))
+        for purpose in Purpose
+        if BASIS[purpose] is not Basis.OPT_IN
+    },
+    **{
+        f"{kind.__name__} {purpose}": Case(
+            (), kind(purpose), f"{purpose} is a duty: there is no objection to it", (kind("payment"), kind("marketing"))
+        )
+        for kind in (e.Objected, e.ObjectionLifted)
+        for purpose in Purpose
+        if BASIS[purpose] is Basis.DUTY
+    },
+    **{
+        f"Published {field}": Case((), e.Published(field), f"{field} is never public", (e.Hidden(field),))
+        for field in Field
+        if field in "email phone address birth_date gender location device payment listening_history linked_account".split()
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_refused_with_its_reason(case: Case) -> None:
+    """What the policy refuses is refused with the reason, and the record stays as it was."""
+    history = opened(*case.before)
+    record = history.record
+    assert refusal(record, case.refused, history.at) == case.reason
+    with pytest.raises(InvalidEvent) as caught:
+        history.append(case.refused)
+    assert str(caught.value) == case.reason
+    assert history.record is record
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case.neighbour], ids=str)
+def test_neighbour_is_accepted(case: Case) -> None:
+    """What differs from a refused event in the one point of its row is accepted."""
+    events = sum(isinstance(step, e.Event) for step in case.neighbour)
+    assert opened(*case.neighbour).record.version == 1 + events
+
+
+@each_event
+def test_erased_user_refuses_every_event(event: e.Event) -> None:
+    """Nothing happens to an erased user any more, not even a return."""
+    history = opened(*NEEDED, e.HoldReleased("h-1"), e.AccountClosed(), e.Erased())
+    assert refusal(history.record, event, history.at) == ERASED_USER
+
+
+@each_event
+def test_unknown_user_refuses_every_event_but_opening(event: e.Event) -> None:
+    """A user who was never opened can only be opened."""
+    expected = None if isinstance(event, e.AccountOpened) else NEVER_OPENED
+    assert refusal(History().record, event, seconds(0)) == expected
+
+
+@each_event
+def test_open_account_accepts_every_event_but_opening(event: e.Event) -> None:
+    """An open account accepts each event whose other needs are met."""
+    needed = [e.RequestFiled("q-9", "erasure")] if isinstance(event, e.Erased) else NEEDED
+    history = opened(*needed)
+    expected = OPEN_ALREADY if isinstance(event, e.AccountOpened) else None
+    assert refusal(history.record, event, history.at) == expected
+
+
+@each_event
+def test_closed_account_accepts_little(event: e.Event) -> None:
+    """A closed account accepts opening, every way to say no, hiding, requests, holds and erasure: nothing else."""
+    history = opened(*NEEDED, e.AccountClosed())
+    if isinstance(event, e.Erased):
+        history.append(e.HoldReleased("h-1"))
+    yeses = (
+        e.AccountClosed, e.Granted, e.Notified, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted
+    )  # fmt: skip
+    assert refusal(history.record, event, history.at) == (CLOSED if isinstance(event, yeses) else None)
+
+
+@pytest.mark.parametrize("purpose", [p for p in Purpose if BASIS[p] is Basis.OPT_IN and p is not Purpose.MARKETING])
+def test_no_to_an_opt_in_purpose_is_never_refused(purpose: Purpose) -> None:
+    """Saying no works for what was never granted, twice, after it expired, and on a closed account."""
+    granted = e.Granted(purpose, "n-1", expires_at=seconds(1))
+    for steps in ((), (e.Withdrawn(purpose),), (granted, 1), (granted, e.AccountClosed())):
+        history = opened(*steps)
+        assert refusal(history.record, e.Withdrawn(purpose), history.at) is None
+
+
+@pytest.mark.parametrize("channels", [(), ("email",), tuple(Channel)], ids=len)
+def test_no_to_marketing_is_never_refused(channels: tuple[str, ...]) -> None:
+    """Saying no to marketing works with any channels, and with none."""
+    for steps in ((), (e.Granted("marketing", "n-1", ["call"]),), (e.AccountClosed(),)):
+        assert opened(*steps, e.Withdrawn("marketing", channels)).record.version == 2 + len(steps)
+
+
+def test_objection_is_lifted_that_was_never_raised() -> None:
+    """Lifting an objection or a restriction that is not there changes nothing, and is no error."""
+    before = opened().record
+    after = opened(e.ObjectionLifted("surveys"), e.RestrictionLifted(["email"]), e.RestrictionLifted()).record
+    assert after == attrs.evolve(before, version=4)
+
+
+def test_restriction_of_each_field_can_be_lifted_in_part() -> None:
+    """Who restricted every field by name may lift some: what should stay is known then."""
+    record = opened(e.Restricted(Field), e.RestrictionLifted(["email"])).record
+    assert record.restricted == frozenset(Field) - {Field.EMAIL}
+
+
+@pytest.mark.parametrize(
+    ("batch", "accepted"),
+    [
+        ((TOLD, e.Agreed("n-1")), True),
+        ((e.Agreed("n-1"), TOLD), False),
+        ((e.AgreementWithdrawn("n-1"), TOLD), False),
+        ((ERASURE, e.Erased()), True),
+        ((e.Erased(), ERASURE), False),
+        ((e.AccountClosed(), GRANT), False),
+        ((GRANT, e.AccountClosed()), True),
+        ((e.AccountClosed(), e.AccountOpened(), GRANT), True),
+        ((DEBT, e.HoldReleased("h-1")), True),
+        ((DEBT, DEBT), False),
+        ((ERASURE, ERASURE), False),
+        ((e.Restricted(), e.RestrictionLifted(["email"])), False),
+    ],
+    ids=lambda value: " ".join(type(event).__name__ for event in value) if isinstance(value, tuple) else "",
+)
+def test_each_event_of_a_batch_is_judged_after_those_before(batch: tuple[e.Event, ...], accepted: bool) -> None:
+    """A batch is taken as if its events came one by one, and if one is refused, none is written."""
+    history = opened()
+    assert history.attempt(*batch) is accepted
+    assert history.record.version == len(history.entries) == (1 + len(batch) if accepted else 1)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_requests_that_are_no_erasure_end_in_any_way(outcome: Outcome) -> None:
+    """Only an erasure cannot be resolved as fulfilled."""
+    for kind in ("access", "rectification", "complaint"):
+        history = opened(e.RequestFiled("q-1", kind))
+        assert refusal(history.record, e.RequestResolved("q-1", outcome), history.at) is None
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.CANCELLED])
+def test_erasure_can_be_refused_and_cancelled(outcome: Outcome) -> None:
+    """An erasure that is not carried out ends as refused or cancelled, and is pending no more."""
+    record = opened(ERASURE, e.RequestResolved("q-1", outcome)).record
+    assert record.account is Account.OPEN
+    assert not record.is_erasing()
+
+
+def test_first_reason_is_told() -> None:
+    """An event with several faults is refused for where the account stands first."""
+    faulty = e.Notified("n-1", "acme-records", (), "marketing")
+    assert refusal(History().record, faulty, seconds(0)) == NEVER_OPENED
+    assert refusal(opened(e.AccountClosed()).record, faulty, seconds(0)) == CLOSED
+    assert refusal(opened(TOLD).record, faulty, seconds(0)) == NO_FIELDS
