@@ -15,7 +15,13 @@ from .errors import ConsentDenied
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
 from .vocabulary import (
-    Account, Channel, Field, Purpose, Reason, channels_of, fields_of, identifier,
+    Account,
+    Channel,
+    Field,
+    Purpose,
+    Reason,
+    fields_of,
+    identifier,
 )  # fmt: skip
 
 
@@ -94,7 +100,7 @@ class Decision:
         return str(getattr(WORDING[self.reason, self.clause], language))
 
     def or_raise(self) -> Self:
-        """This decision if it allows, else `ConsentDenied` that carries it as `.decision`."""
+        """Itself if it allows, else raises `ConsentDenied` that carries it as `.decision`."""
         if not self.allowed:
             raise ConsentDenied(self)
         return self

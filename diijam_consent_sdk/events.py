@@ -27,7 +27,7 @@ from .vocabulary import (
 )
 
 
-def _flag(value: bool) -> bool:
+def _flag(value: bool) -> bool:  # noqa: FBT001 - attrs calls it
     if not isinstance(value, bool):
         raise TypeError(f"True or False is needed, not {type(value).__name__}")
     return value

@@ -209,7 +209,7 @@ class Leases:
         self._drop_all(ALL_STALE)
 
     def _agrees(self, head: Cursor, seen_before: Cursor | None) -> bool:
-        """Whether a head continues this history: rule 6. It may not lie behind what was seen before it was asked for."""
+        """Whether a head continues this history: rule 6. It may not lie behind what was seen before it was asked."""
         seen = self._seen
         if seen is None or (head.epoch == seen.epoch and head.position > seen.position):
             self._seen = head

@@ -38,7 +38,7 @@ class Sleep:
     seconds: float
 
 
-class Late(Exception):  # noqa: N818 - it is an outcome, not an error
+class Late(Exception):
     """What was waited for did not come in time; it goes on."""
 
 

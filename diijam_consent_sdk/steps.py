@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, get_args
 
@@ -19,7 +19,6 @@ from .flights import BATCH, Flights
 from .follower import follow
 from .leases import Leases, Write
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
-from .record import ConsentRecord
 from .stores.protocol import Appended, Changes, Cursor, Loaded
 from .user import UserConsent
 from .vocabulary import identifier
@@ -176,7 +175,9 @@ class ClientSteps:
             return True
         poll = self.leases.polling(token, self._clock())
         try:
-            changes: Changes = yield from self._wait(self._call(Call("changes", (token,), {"wait": 0.0, "limit": 1})), until)
+            changes: Changes = yield from self._wait(
+                self._call(Call("changes", (token,), {"wait": 0.0, "limit": 1})), until
+            )
         except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
             self._landed(error)
             return False
@@ -195,7 +196,7 @@ class ClientSteps:
                 if not is_unknown:
                     self.leases.written(write, None)
                     raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
                 if not is_unknown:
                     log.warning("write.outcome_unknown", error=type(error).__name__)
                 is_unknown = True
@@ -207,7 +208,7 @@ class ClientSteps:
                 is_unknown = True
             if self._stopped:
                 raise OutcomeUnknown(UNKNOWN, key)
-            yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))
+            yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
         raise AssertionError
 
     def _load(self, user_id: str) -> Steps[Loaded]:
@@ -236,7 +237,7 @@ class ClientSteps:
             raise ClientClosed("the client is closed: make a new one")
 
     def _landed(self, failure: BaseException | None) -> None:
-        """After each exchange: one log line when the store goes out of reach or comes back, and the follower's start."""
+        """After each exchange: a log line when the store goes out of reach or comes back; the follower's start."""
         if self.leases.closed:
             return
         with self._lock:
@@ -247,6 +248,4 @@ class ClientSteps:
         elif failure is None and not was_reachable:
             log.info("store.reachable")
         if must_follow:
-            self._spawn(
-                follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._landed)
-            )
+            self._spawn(follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._landed))

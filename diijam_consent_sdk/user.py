@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import inf
@@ -16,7 +15,7 @@ V = TypeVar("V")
 
 
 class Generation:
-    """What the users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh."""
+    """What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh."""
 
     __slots__ = ("clock", "fresh_until")
 
@@ -85,7 +84,7 @@ class UserConsent:
         return f"<UserConsent version={self.version} position={self.position}>"
 
     def can_market(self, channel: str, data: Iterable[str] = ()) -> Decision:
-        """Whether marketing may reach the user over *channel*, touching *data* beside the channel's own field: clause 4."""
+        """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         answers = self._current()
         return answers.market[channel] if data == () else answers.decide(Market(channel, data))
 

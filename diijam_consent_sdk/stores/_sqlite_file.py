@@ -220,7 +220,10 @@ def prepare(db: sqlite3.Connection) -> None:
                 db.execute(statement)
             db.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))
         db.execute("COMMIT")
-    (application,), (version,) = db.execute("PRAGMA application_id").fetchone(), db.execute("PRAGMA user_version").fetchone()
+    (application,), (version,) = (
+        db.execute("PRAGMA application_id").fetchone(),
+        db.execute("PRAGMA user_version").fetchone(),
+    )
     if application != APPLICATION_ID:
         raise StoreUnusable("this is the database of another program: choose another path")
     if version != FORMAT:

@@ -146,10 +146,10 @@ class SqliteStore:
             for row in db.execute(f"SELECT {LINK} FROM entries ORDER BY position"):
                 verifier.add(Link(*row))
             verifier.finish()
-            users = 0
-            for users, (user_id, data) in enumerate(db.execute("SELECT user_id, record FROM records"), start=1):
+            for user_id, data in db.execute("SELECT user_id, record FROM records"):
                 if wire.encode(_folded(db, user_id)) != data:
                     raise LedgerBroken(verifier.position, "a record is not what its entries make")
+            ((users,),) = db.execute("SELECT count(*) FROM records")
             if users != verifier.users:
                 raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")
             return _head(db)[0]
@@ -190,9 +190,7 @@ def _head(db: sqlite3.Connection) -> tuple[Cursor, datetime | None]:
 
 def _records(db: sqlite3.Connection, user_ids: list[str]) -> dict[str, ConsentRecord]:
     asked = wire.encode(user_ids).decode()
-    rows = db.execute(
-        "SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))", (asked,)
-    )
+    rows = db.execute("SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))", (asked,))
     records = {user_id: wire.decode_record(record) for user_id, record in rows}
     if any(user_id != record.user_id for user_id, record in records.items()):
         raise StoreUnusable("the database is damaged: a record stands under another user's id")

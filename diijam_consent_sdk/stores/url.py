@@ -7,7 +7,7 @@ import os
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 
-URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"  # noqa: S105 - the names of variables
+URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 KNOWN_URLS = "memory: or sqlite:///path/to/file.db (four slashes for an absolute path)"
 
 
