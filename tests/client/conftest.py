@@ -1,0 +1,118 @@
+"""The two faces of the client, so that each test runs on both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+import pytest
+
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, UserConsent
+from diijam_consent_sdk.decisions import Ask
+from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.stores import Appended, MemoryStore
+from tests.client.fakes import FaultyStore, LeaseClock, WallClock
+
+T = TypeVar("T")
+
+
+class AsyncFace:
+    """An `AsyncConsentClient` on a loop of its own, called as if it were the sync one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: AsyncConsentClient) -> None:
+        self._loop = loop
+        self.client = client
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+    def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+        return self._run(self.client.user(user_id, at_least))
+
+    def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+        return self._iterate(self.client.users(user_ids))
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
+        return self._iterate(self.client.permitted(user_ids, ask))
+
+    def record(self, user_id: str, *events: Event, **options: Any) -> Appended:
+        return self._run(self.client.record(user_id, *events, **options))
+
+    def load(self, user_id: str) -> ConsentRecord:
+        return self._run(self.client.load(user_id))
+
+    def explain(self, user_id: str, ask: Ask) -> Explanation:
+        return self._run(self.client.explain(user_id, ask))
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        return self._run(self.client.history(user_id))
+
+    def close(self) -> None:
+        self._run(self.client.close())
+
+    def _iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def next_item() -> tuple[bool, T | None]:
+            try:
+                return True, await anext(items)
+            except StopAsyncIteration:
+                return False, None
+
+        while True:
+            more, item = self._run(next_item())
+            if not more:
+                return
+            yield item  # type: ignore[misc]
+
+
+Face = ConsentClient | AsyncFace
+MakeClient = Callable[..., Face]
+
+
+@pytest.fixture
+def clock() -> LeaseClock:
+    """The lease clock of the clients."""
+    return LeaseClock()
+
+
+@pytest.fixture
+def wall() -> WallClock:
+    """The wall clock of the store."""
+    return WallClock()
+
+
+@pytest.fixture
+def store(wall: WallClock) -> FaultyStore:
+    """A store in memory that can be broken."""
+    return FaultyStore(MemoryStore(clock=wall))
+
+
+@pytest.fixture(params=["sync", "async"])
+def make_client(request: pytest.FixtureRequest, store: FaultyStore) -> Iterator[MakeClient]:
+    """Makes clients of one face over the store, and closes them."""
+    made: list[Face] = []
+    with asyncio.Runner() if request.param == "async" else nullcontext() as runner:
+        loop = runner.get_loop() if runner else None
+        thread = threading.Thread(target=loop.run_forever, daemon=True) if loop else None
+        if thread:
+            thread.start()
+
+        def make(over: Any = None, **options: Any) -> Face:
+            if loop:
+                made.append(AsyncFace(loop, AsyncConsentClient(over or store, **options)))
+            else:
+                made.append(ConsentClient(over or store, **options))
+            return made[-1]
+
+        yield make
+        store.broken = store.broken_after = None
+        for event in store.hold.values():
+            event.set()
+        for client in made:
+            client.close()
+        if loop and thread:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)

@@ -1,0 +1,75 @@
+"""Compiled answers: the same as deciding on the record, shared by all who chose the same."""
+
+from __future__ import annotations
+
+import gc
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+
+from diijam_consent_sdk import Channel, Field, Purpose, Share
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.answers import ALL_STALE, MAX_REMEMBERED, Shared, settle
+from diijam_consent_sdk.decisions import STALE, decide
+from tests import strategies as st
+from tests.client.test_leases import AT, consenting, withdrawn
+from tests.core.history import History, opened
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.moves())
+def test_a_settled_record_answers_the_same(moves: list[tuple[int, e.Event]]) -> None:
+    """Without its ids and times a record answers every ask as it did at that instant, at whatever time it is asked."""
+    history = History()
+    for wait, event in moves:
+        history.tick(wait).attempt(event)
+    settled = settle(history.record, history.at)
+    for later in (timedelta(0), timedelta(days=3650)):
+        for ask in st.EVERY_ASK:
+            assert decide(settled, ask, history.at + later) is decide(history.record, ask, history.at)
+
+
+def test_users_with_the_same_choices_share_their_answers() -> None:
+    """Ids, versions, notices and times tell users apart, not answers; they are kept as long as they are in use."""
+    shared = Shared()
+    hold = e.HoldPlaced("h", "debt", {"payment"})
+    one = opened(e.Granted("surveys", notice="a"), 5, hold, e.RequestFiled("r", "access"))
+    other = opened(3, hold, e.HoldReleased("h"), e.HoldPlaced("h2", "debt", {"payment"}), e.RequestFiled("q", "access"))
+    other.play(e.Granted("surveys", notice="b"))
+    answers = shared.compile(one.record, one.at)
+    assert shared.compile(other.record, other.at) is answers
+    assert shared.compile(withdrawn(), AT) is not answers
+    del answers
+    gc.collect()
+    assert len(shared._known) == 0
+
+
+def test_a_plain_word_and_its_member_find_the_same_answer() -> None:
+    """Members and their plain strings are interchangeable, also a member of another vocabulary."""
+    answers = Shared().compile(consenting(), AT)
+    assert answers.market["email"] is answers.market[Channel.EMAIL] is answers.market[Field.EMAIL]
+    assert len(answers.market) == 1
+
+
+@pytest.mark.parametrize(("word", "error"), [("fax", ValueError), (3, TypeError), (None, TypeError), ([], TypeError)])
+def test_what_is_no_word_is_a_mistake_also_when_all_is_denied(word: object, error: type[Exception]) -> None:
+    """A dead user still tells a mistake from a no."""
+    for table in (ALL_STALE.market, ALL_STALE.process, ALL_STALE.show, ALL_STALE.retain):
+        with pytest.raises(error):
+            table[word]  # type: ignore[index]
+    assert ALL_STALE.market["call"] is STALE
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """I7: asks with ever new recipients do not fill the memory."""
+    answers = Shared().compile(consenting(), AT)
+    for number in range(3 * MAX_REMEMBERED):
+        assert not answers.decide(Share(f"r{number}", {"email"}, Purpose.PAYMENT))
+        assert len(answers._remembered) <= MAX_REMEMBERED
+
+
+def test_what_is_no_ask_is_a_mistake() -> None:
+    """A word in place of an ask raises `TypeError`."""
+    with pytest.raises(TypeError, match="an ask is needed"):
+        Shared().compile(consenting(), AT).decide("email")  # type: ignore[arg-type]

@@ -1,0 +1,452 @@
+"""What a client promises, on both faces, over a store that can be broken."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show, UserConsent
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import (
+    ClientClosed,
+    InvalidEvent,
+    OutcomeUnknown,
+    StoreUnavailable,
+    StoreUnusable,
+    VersionConflict,
+)
+from diijam_consent_sdk.record import unopened
+from diijam_consent_sdk.stores import Cursor, MemoryStore
+from tests.client.conftest import Face, MakeClient
+from tests.client.fakes import FaultyStore, LeaseClock, WallClock, unreachable
+
+MAILED = Market("email")
+SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))
+
+
+def reason(user: UserConsent) -> Reason:
+    """Why this user may or may not be mailed."""
+    return user.decide(MAILED).reason
+
+
+def eventually(holds: Callable[[], bool], within: float = 5.0) -> bool:
+    """Whether it comes to hold in time."""
+    until = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@pytest.fixture
+def client(make_client: MakeClient, clock: LeaseClock) -> Face:
+    """A client that follows no feed, on a clock that stands still."""
+    return make_client(follow=False, clock=clock, deadline=0.5)
+
+
+def test_a_hit_asks_the_store_nothing(client: Face, store: FaultyStore) -> None:
+    """A user is loaded once, then answered from memory: an unknown one too."""
+    store.inner.append("u", SIGNED_UP)
+    for _ in range(3):
+        assert reason(client.user("u")) is Reason.CONSENTED
+        assert reason(client.user("nobody")) is Reason.UNKNOWN_USER
+    assert store.loaded == [("u",), ("nobody",)]
+
+
+def test_the_lease_of_a_user_runs_out(client: Face, store: FaultyStore, clock: LeaseClock) -> None:
+    """After max_staleness a held user says `STALE`, and the client fetches it again."""
+    store.inner.append("u", SIGNED_UP)
+    user = client.user("u")
+    store.inner.append("u", [e.Withdrawn("marketing")])
+    assert reason(user) is Reason.CONSENTED
+    clock.tick(60)
+    assert reason(user) is Reason.STALE
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+
+
+def test_nothing_trustworthy_is_a_quick_no(client: Face, store: FaultyStore) -> None:
+    """With the store out of reach a guard says `UNAVAILABLE` and never raises; when it is back, so is the answer."""
+    store.inner.append("u", SIGNED_UP)
+    store.broken = unreachable()
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    assert client.user("u").version == 0
+    store.broken = None
+    assert reason(client.user("u")) is Reason.CONSENTED
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnusable("damaged"), OSError("boom"), KeyError("x"), TimeoutError()], ids=lambda e: type(e).__name__
+)
+def test_whatever_a_store_raises_is_a_no(client: Face, store: FaultyStore, error: Exception) -> None:
+    """A guard's user never raises for what a store does."""
+    store.broken = error
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+
+
+def test_a_store_that_hangs_is_a_no_within_the_deadline(client: Face, store: FaultyStore) -> None:
+    """A miss is answered within its deadline; the answer that comes later is kept if it still may be."""
+    store.inner.append("u", SIGNED_UP)
+    store.hold["load"] = threading.Event()
+    began = time.monotonic()
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    assert 0.4 < time.monotonic() - began < 0.8
+    store.hold["load"].set()
+    assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
+
+
+def test_concurrent_misses_share_one_fetch(client: Face, store: FaultyStore) -> None:
+    """Twenty threads that miss one user at once make one load."""
+    store.inner.append("u", SIGNED_UP)
+    store.hold["load"] = threading.Event()
+    with ThreadPoolExecutor(20) as pool:
+        users = [pool.submit(client.user, "u") for _ in range(20)]
+        assert eventually(lambda: store.loaded == [("u",)])
+        time.sleep(0.05)
+        store.hold["load"].set()
+        assert {reason(user.result()) for user in users} == {Reason.CONSENTED}
+    assert store.loaded == [("u",)]
+
+
+def test_fetches_at_once_are_capped_and_those_that_wait_leave_together(
+    make_client: MakeClient, store: FaultyStore
+) -> None:
+    """Forty misses at once make at most eight loads under way; the rest is loaded in one."""
+    client = make_client(follow=False, deadline=5)
+    store.hold["load"] = threading.Event()
+    with ThreadPoolExecutor(40) as pool:
+        users = [pool.submit(client.user, f"u{number}") for number in range(40)]
+        assert eventually(lambda: len(store.loaded) == 8)
+        time.sleep(0.2)
+        assert len(store.loaded) == 8
+        store.hold["load"].set()
+        assert {reason(user.result()) for user in users} == {Reason.UNKNOWN_USER}
+    assert len(store.loaded) == 9
+    assert len(store.loaded[-1]) == 32
+
+
+def test_a_record_of_another_user_is_refused(client: Face, store: FaultyStore) -> None:
+    """I5: an answer for a user comes only from a record of that user; two tries, then no."""
+    store.inner.append("v", SIGNED_UP)
+    store.alter = {"records": store.inner.load(["v"]).records}
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    assert len(store.loaded) == 2
+
+
+def test_an_answer_that_is_no_answer_is_refused(client: Face, store: FaultyStore) -> None:
+    """Garbage instead of records denies and leaves the client whole."""
+    store.alter = {"records": (None,)}
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.alter = {}
+    assert reason(client.user("u")) is Reason.UNKNOWN_USER
+
+
+def test_a_slow_load_never_puts_the_old_yes_back(make_client: MakeClient, store: FaultyStore) -> None:
+    """I4: a load sent before this process's withdrawal and answered after it is discarded."""
+    client = make_client(follow=False, deadline=5)
+    store.inner.append("u", SIGNED_UP)
+    store.hold["load"], store.before_answer["load"] = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        user = pool.submit(client.user, "u")
+        assert store.before_answer["load"].wait(5)
+        client.record("u", e.Withdrawn("marketing"))
+        store.hold["load"].set()
+        assert reason(user.result()) is Reason.WITHDRAWN
+
+
+def test_a_write_is_seen_by_the_next_ask(client: Face) -> None:
+    """After `record` returned, this process answers by it, and a held user of before is dead."""
+    client.record("u", *SIGNED_UP)
+    user = client.user("u")
+    assert reason(user) is Reason.CONSENTED
+    appended = client.record("u", e.Withdrawn("marketing", channels={"email"}))
+    assert reason(user) is Reason.STALE
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+    assert appended.record.version == client.user("u").version == 3
+
+
+def test_a_refused_write_changes_nothing(client: Face) -> None:
+    """What the policy or the version refuses is raised, and the user can be asked again."""
+    client.record("u", *SIGNED_UP)
+    with pytest.raises(InvalidEvent, match="event 1 of 1, AccountOpened, is refused: the account is open already"):
+        client.record("u", e.AccountOpened())
+    with pytest.raises(VersionConflict) as conflict:
+        client.record("u", e.AccountClosed(), expected_version=7)
+    assert (conflict.value.expected, conflict.value.actual) == (7, 2)
+    with pytest.raises(ValueError, match="no events"):
+        client.record("u")
+    with pytest.raises(TypeError):
+        client.record("u", "AccountClosed")
+    assert reason(client.user("u")) is Reason.CONSENTED
+
+
+def test_a_write_can_be_repeated_with_its_key(client: Face) -> None:
+    """The same key gives the same answer; with other events it is a mistake."""
+    first = client.record("u", *SIGNED_UP, idempotency_key="k")
+    assert client.record("u", *SIGNED_UP, idempotency_key="k") == first
+    with pytest.raises(ValueError, match="idempotency_key"):
+        client.record("u", e.AccountClosed(), idempotency_key="k")
+
+
+def test_a_store_out_of_reach_refuses_a_write(client: Face, store: FaultyStore) -> None:
+    """`StoreUnavailable` means that nothing was written; the user is not denied for it."""
+    client.record("u", *SIGNED_UP)
+    store.broken = unreachable()
+    with pytest.raises(StoreUnavailable):
+        client.record("u", e.AccountClosed())
+    store.broken = None
+    assert reason(client.user("u")) is Reason.CONSENTED
+
+
+def test_while_the_outcome_of_a_write_is_unknown_the_user_is_denied(client: Face, store: FaultyStore) -> None:
+    """A write that takes longer than the deadline raises `OutcomeUnknown`; it goes on, and then counts."""
+    client.record("u", *SIGNED_UP)
+    store.hold["append"] = threading.Event()
+    with pytest.raises(OutcomeUnknown) as unknown:
+        client.record("u", e.Granted("surveys", notice="s"), idempotency_key="key-1")
+    assert unknown.value.idempotency_key == "key-1"
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.hold["append"].set()
+    assert eventually(lambda: bool(client.user("u").can_process("surveys")))
+
+
+def test_a_write_of_unknown_outcome_is_repeated_until_it_is_definite(client: Face, store: FaultyStore) -> None:
+    """An answer that got lost is asked for again with the same key: written once, and the user back."""
+    store.broken_after = ConnectionResetError()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", *SIGNED_UP)
+    store.broken_after = unreachable()  # once unknown, only the store's own word ends it
+    time.sleep(0.1)
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.broken_after = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
+    assert len(store.inner.history("u")) == 2
+    assert store.calls.count("append") > 2
+
+
+def test_an_interrupted_write_goes_on(store: FaultyStore) -> None:
+    """Ctrl-C while `record` waits leaves the user denied until the store has answered."""
+    client = ConsentClient(store, follow=False, deadline=5)
+    store.hold["append"] = threading.Event()
+    steps = client._steps.record("u", SIGNED_UP, None, None)
+    next(steps)
+    with pytest.raises(KeyboardInterrupt):
+        steps.throw(KeyboardInterrupt())
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.hold["append"].set()
+    assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
+    client.close()
+
+
+def test_a_token_carries_a_write_to_another_process(
+    make_client: MakeClient, store: FaultyStore, clock: LeaseClock
+) -> None:
+    """With `at_least` a client that cached the old yes answers by the write."""
+    here, there = (make_client(follow=False, clock=clock) for _ in range(2))
+    here.record("u", *SIGNED_UP)
+    assert reason(there.user("u")) is Reason.CONSENTED
+    token = here.record("u", e.Withdrawn("marketing")).token
+    assert reason(there.user("u")) is Reason.CONSENTED
+    assert reason(there.user("u", at_least=token)) is Reason.WITHDRAWN
+    asked = store.calls.count("changes")
+    assert reason(there.user("u", at_least=token)) is Reason.WITHDRAWN
+    assert store.calls.count("changes") == asked
+
+
+def test_a_token_of_another_history_is_a_no(client: Face, store: FaultyStore) -> None:
+    """A token that the store's history does not have, or cannot be asked about, denies; a malformed one is a mistake."""
+    token = client.record("u", *SIGNED_UP).token
+    other = MemoryStore().append("u", SIGNED_UP).token
+    forked = str(Cursor(Cursor.parse(token).epoch, 2, "00"))
+    assert reason(client.user("u", at_least=other)) is Reason.UNAVAILABLE
+    assert reason(client.user("u", at_least=forked)) is Reason.UNAVAILABLE
+    store.broken = unreachable()
+    assert reason(client.user("u", at_least=token)) is Reason.UNAVAILABLE
+    for malformed in ("", "x", "a.b.c", "a.1", "a.-1.c"):
+        with pytest.raises(ValueError, match="malformed token"):
+            client.user("u", at_least=malformed)
+    with pytest.raises(TypeError):
+        client.user("u", at_least=3)  # type: ignore[arg-type]
+
+
+def test_the_follower_sees_what_another_process_wrote(make_client: MakeClient, store: FaultyStore) -> None:
+    """With the feed followed, a change of another process reaches a cached user at once."""
+    client = make_client()
+    store.inner.append("u", SIGNED_UP)
+    user = client.user("u")
+    assert reason(user) is Reason.CONSENTED
+    store.inner.append("u", [e.Withdrawn("marketing")])
+    assert eventually(lambda: reason(user) is Reason.STALE, within=1)
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+
+
+def test_the_follower_keeps_everybody_fresh(make_client: MakeClient, store: FaultyStore, clock: LeaseClock) -> None:
+    """Once the feed was heard, users that did not change live on past their own lease without a load."""
+    client = make_client(clock=clock, max_staleness=1)
+    store.inner.append("u", SIGNED_UP)
+    user = client.user("u")
+    for _ in range(4):
+        clock.tick(0.5)
+        polls = store.calls.count("changes")
+        assert eventually(lambda polls=polls: store.calls.count("changes") > polls + 1)  # type: ignore[misc]
+        assert reason(user) is Reason.CONSENTED
+    assert store.loaded == [("u",)]
+
+
+def test_the_follower_comes_back_after_the_store_does(make_client: MakeClient, store: FaultyStore) -> None:
+    """A feed that broke is taken up again, and a change meanwhile is not lost."""
+    client = make_client(max_staleness=1)
+    store.inner.append("u", SIGNED_UP)
+    user = client.user("u")
+    store.broken = unreachable()
+    assert eventually(lambda: reason(user) is Reason.STALE, within=3)
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.inner.append("u", [e.Withdrawn("marketing")])
+    store.broken = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN)
+
+
+def test_the_follower_finds_the_first_head_by_itself(make_client: MakeClient, store: FaultyStore) -> None:
+    """A client whose first question failed still comes to follow the feed."""
+    client = make_client(max_staleness=1)
+    store.broken = unreachable()
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.broken = None
+    assert eventually(lambda: "changes" in store.calls)
+
+
+def test_a_grant_that_ran_out_is_expired(
+    make_client: MakeClient, store: FaultyStore, clock: LeaseClock, wall: WallClock
+) -> None:
+    """A held user says `STALE` at the expiry, `user()` fetches and says `EXPIRED`; with no store, `UNAVAILABLE`."""
+    client = make_client(follow=False, clock=clock)
+    ends = wall.now + timedelta(seconds=3)
+    store.inner.append("u", [e.AccountOpened(), e.Granted("surveys", notice="n", expires_at=ends)])
+    user = client.user("u")
+    assert user.can_process("surveys")
+    clock.tick(3)
+    wall.tick(3)
+    assert user.can_process("surveys").reason is Reason.STALE
+    store.broken = unreachable()
+    assert client.user("u").can_process("surveys").reason is Reason.UNAVAILABLE
+    store.broken = None
+    assert client.user("u").can_process("surveys").reason is Reason.EXPIRED
+
+
+def test_users_come_in_order_in_batches_and_lazily(client: Face, store: FaultyStore) -> None:
+    """2,500 ids make three loads, made as the iteration gets there; an id given twice comes twice."""
+    store.inner.append("u7", SIGNED_UP)
+    ids = [f"u{number}" for number in range(2500)]
+    users = client.users(iter([*ids, "u7"]))
+    first = next(users)
+    assert (first.user_id, len(store.loaded)) == ("u0", 1)
+    rest = list(users)
+    assert [user.user_id for user in rest] == [*ids[1:], "u7"]
+    assert [len(loaded) for loaded in store.loaded] == [1000, 1000, 500]
+    assert reason(rest[-1]) is Reason.CONSENTED
+
+
+def test_users_are_right_beyond_the_capacity(make_client: MakeClient, store: FaultyStore) -> None:
+    """An audience larger than the cache is answered, not denied."""
+    client = make_client(follow=False, capacity=3)
+    for number in range(10):
+        store.inner.append(f"u{number}", SIGNED_UP)
+    ids = [f"u{number}" for number in range(10)]
+    assert list(client.permitted(ids, MAILED)) == ids
+
+
+def test_an_iteration_that_paused_asks_again(client: Face, store: FaultyStore, clock: LeaseClock) -> None:
+    """`users` and `permitted` decide at the moment they hand out, not when the batch was loaded."""
+    for user_id in ("u", "v"):
+        store.inner.append(user_id, SIGNED_UP)
+    users, permitted = client.users(["u", "v"]), client.permitted(["u", "v"], MAILED)
+    next(users), next(permitted)
+    store.inner.append("v", [e.Withdrawn("marketing")])
+    clock.tick(60)
+    assert reason(next(users)) is Reason.WITHDRAWN
+    assert list(permitted) == []
+
+
+def test_a_malformed_audience_is_a_mistake(client: Face) -> None:
+    """A bad id raises `ValueError` where it stands, one id for many `TypeError`, and no ask `TypeError`."""
+    with pytest.raises(ValueError, match="256 characters"):
+        list(client.users(["u", ""]))
+    with pytest.raises(TypeError):
+        client.users("u-1")
+    with pytest.raises(TypeError):
+        list(client.permitted(["u"], "email"))  # type: ignore[arg-type]
+
+
+def test_explain_load_and_history_are_fresh(client: Face, store: FaultyStore) -> None:
+    """They ask the store each time, and show the evidence."""
+    client.record("u", *SIGNED_UP)
+    assert reason(client.user("u")) is Reason.CONSENTED
+    explained = client.explain("u", MAILED)
+    assert explained.decision.allowed
+    assert explained.evidence == client.load("u").consents["marketing:email"]
+    store.inner.append("u", [e.Withdrawn("marketing")])
+    assert client.explain("u", MAILED).decision.reason is Reason.WITHDRAWN
+    assert client.explain("u", MAILED).evidence is None
+    assert [type(entry.event).__name__ for entry in client.history("u")] == ["AccountOpened", "Granted", "Withdrawn"]
+    assert client.load("nobody") == unopened("nobody")
+    with pytest.raises(TypeError):
+        client.explain("u", "email")  # type: ignore[arg-type]
+
+
+def test_explain_load_and_history_raise_what_the_store_does(client: Face, store: FaultyStore) -> None:
+    """They are no guards: out of reach, late or wrong is an error, within the deadline."""
+    store.broken = unreachable()
+    for ask in (lambda: client.load("u"), lambda: client.history("u"), lambda: client.explain("u", Show("avatar"))):
+        with pytest.raises(StoreUnavailable):
+            ask()
+    store.broken = None
+    store.alter = {"records": (unopened("v"),)}
+    with pytest.raises(StoreUnusable):
+        client.load("u")
+    store.hold["load"] = threading.Event()
+    with pytest.raises(StoreUnavailable, match=r"within 0\.5 s"):
+        client.load("u")
+
+
+def test_a_closed_client_denies_and_refuses(client: Face, store: FaultyStore) -> None:
+    """After `close` guards say `UNAVAILABLE`, everything else raises, and closing again does nothing."""
+    store.inner.append("u", SIGNED_UP)
+    user = client.user("u")
+    client.close()
+    client.close()
+    assert reason(user) is Reason.UNAVAILABLE
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    assert list(client.permitted(["u"], MAILED)) == []
+    for ask in (
+        lambda: client.load("u"),
+        lambda: client.history("u"),
+        lambda: client.explain("u", MAILED),
+        lambda: client.record("u", e.AccountClosed()),
+    ):
+        with pytest.raises(ClientClosed):
+            ask()
+    assert "close" not in store.calls
+
+
+def test_close_waits_one_deadline_for_a_write_of_unknown_outcome(client: Face, store: FaultyStore) -> None:
+    """A write under way may end before the client does; one that does not is left and said so."""
+    store.hold["append"] = threading.Event()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", *SIGNED_UP)
+    began = time.monotonic()
+    client.close()
+    assert 0.4 < time.monotonic() - began < 1.0
+    store.hold["append"].set()
+
+
+def test_guards_of_data_read_it_once(client: Face, store: FaultyStore) -> None:
+    """Fields given by an iterator count in full: a restriction is never missed because a first look used them up."""
+    store.inner.append("u", [e.AccountOpened(), e.Restricted({"phone"})])
+    user = client.user("u")
+    assert user.can_process("fraud_detection", (field for field in ["phone"])).reason is Reason.RESTRICTED
+    assert user.decide(Process("fraud_detection", iter(["email"]))).allowed

@@ -1,0 +1,464 @@
+"""`Leases`, rule by rule of protocol.md: pure, with every time given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+
+from diijam_consent_sdk import Channel, Purpose, Reason
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.leases import MAX_FLOORS, MAX_PROVEN, MAX_WRITES, Leases, Poll
+from diijam_consent_sdk.record import ConsentRecord, fold, unopened
+from diijam_consent_sdk.stores import Changes, Cursor, Loaded
+from diijam_consent_sdk.user import UserConsent
+from tests.client.fakes import LeaseClock
+
+AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+B = 60.0
+L = B * 0.999 - 0.01
+
+
+def head(position: int, epoch: str = "one") -> Cursor:
+    """A cursor; the hash is told by epoch and position, as in an unbroken history."""
+    return Cursor(epoch, position, f"{epoch}-{position}")
+
+
+def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None = None) -> ConsentRecord:
+    """A record that allows marketing by e-mail."""
+    record = unopened(user_id)
+    granted = e.Granted("marketing", notice="n", channels={"email"}, expires_at=expires_at)
+    for number, event in enumerate((e.AccountOpened(), granted), start=1):
+        record = fold(record, e.LedgerEntry(number, user_id, number, AT, event))
+    return attrs.evolve(record, version=version)
+
+
+def withdrawn(user_id: str = "u") -> ConsentRecord:
+    """The same user after saying no."""
+    return fold(consenting(user_id), e.LedgerEntry(3, user_id, 3, AT, e.Withdrawn("marketing")))
+
+
+class World:
+    """Leases and a clock, with the two exchanges in one call each."""
+
+    def __init__(self, *, follow: bool = True, capacity: int = 100) -> None:
+        self.clock = LeaseClock()
+        self.leases = Leases(max_staleness=B, capacity=capacity, clock=self.clock, follow=follow)
+
+    def load(self, *records: ConsentRecord, at: Cursor | None = None) -> dict[str, UserConsent]:
+        """A fetch that is answered at once."""
+        fetch = self.leases.fetching([record.user_id for record in records], self.clock.now)
+        return self.leases.fetched(fetch, Loaded(at or head(10), AT, records), self.clock.now)
+
+    def poll(
+        self, cursor: Cursor, users: dict[str, int] | None = None, *, complete: bool = True, waited: float = 0.0
+    ) -> None:
+        """A poll that is answered at once."""
+        assert self.leases.applied is not None
+        poll = self.leases.polling(self.leases.applied, self.clock.now)
+        self.leases.polled(poll, Changes(poll.after, cursor, users or {}, complete, waited))
+
+
+def reason(user: UserConsent) -> Reason:
+    """Why this user may or may not be mailed."""
+    return user.can_market(Channel.EMAIL).reason
+
+
+def test_rule_1_a_lease_starts_when_the_request_was_sent() -> None:
+    """However late the answer comes, the lease ends L after the request was sent."""
+    world = World(follow=False)
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    world.clock.tick(L - 1)
+    user = world.leases.fetched(fetch, Loaded(head(1), AT, (consenting(),)), world.clock.now)["u"]
+    world.clock.tick(0.999)
+    assert reason(user) is Reason.CONSENTED
+    world.clock.tick(0.002)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_2_one_complete_poll_renews_everybody() -> None:
+    """A complete poll keeps every user fresh until L after it was sent, plus what the store waited."""
+    world = World()
+    user = world.load(consenting())["u"]
+    world.clock.tick(50)
+    world.poll(head(10), waited=10)
+    world.clock.tick(10 * 0.999 + L - 0.001)
+    assert reason(user) is Reason.CONSENTED
+    world.clock.tick(0.002)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_2_an_incomplete_poll_renews_nothing() -> None:
+    """A poll that did not reach the head says nothing of those it did not name."""
+    world = World()
+    user = world.load(consenting())["u"]
+    world.clock.tick(50)
+    world.poll(head(11), {"other": 11}, complete=False)
+    world.clock.tick(10)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_2_an_answer_to_another_poll_renews_nothing() -> None:
+    """A replayed or cached answer, told by another `after`, is refused and leaves everything as it was."""
+    world = World()
+    user = world.load(consenting())["u"]
+    poll = world.leases.polling(head(10), world.clock.now)
+    with pytest.raises(StoreUnavailable):
+        world.leases.polled(poll, Changes(head(9), head(10), {}, complete=True, waited=0.0))
+    world.clock.tick(B)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_3_a_change_drops_the_user() -> None:
+    """A held user is dead once the feed named a change after it; others live on."""
+    world = World()
+    users = world.load(consenting("u"), consenting("v"))
+    world.poll(head(11), {"u": 11})
+    assert reason(users["u"]) is Reason.STALE
+    assert reason(users["v"]) is Reason.CONSENTED
+    assert world.leases.get("u") is None
+
+
+def test_rule_3_a_change_the_user_already_includes_drops_nothing() -> None:
+    """A record evaluated at or past the change stays."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    user = world.load(consenting("u"), at=head(12))["u"]
+    world.poll(head(12), {"u": 11, "w": 12})
+    assert reason(user) is Reason.CONSENTED
+
+
+def test_rule_4_a_slow_fetch_from_before_a_change_is_discarded() -> None:
+    """A fetch sent before a withdrawal never puts the old yes back, although it arrives after the change was applied."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    world.poll(head(11), {"u": 11})
+    assert world.leases.fetched(fetch, Loaded(head(10), AT, (consenting(),)), world.clock.now) == {}
+
+
+def test_rule_4_the_change_of_another_user_does_not_hinder() -> None:
+    """In a batch each user is judged by itself."""
+    world = World()
+    world.load(consenting("x"), at=head(10))
+    fetch = world.leases.fetching(["u", "v"], world.clock.now)
+    world.poll(head(11), {"u": 11})
+    loaded = Loaded(head(10), AT, (consenting("u"), consenting("v")))
+    assert set(world.leases.fetched(fetch, loaded, world.clock.now)) == {"v"}
+
+
+def test_rule_4_a_record_from_before_what_was_applied_is_discarded() -> None:
+    """A load may not answer from before the changes that were applied when it was sent."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    world.poll(head(12), {"w": 12})
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    assert world.leases.fetched(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
+
+
+def test_rule_4_an_older_record_never_replaces_a_newer_one() -> None:
+    """I2: of two overlapping fetches, the one evaluated earlier loses, in whatever order they arrive."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    slow = world.leases.fetching(["u"], world.clock.now)
+    user = world.load(withdrawn(), at=head(12))["u"]
+    assert world.leases.fetched(slow, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
+    assert reason(user) is Reason.WITHDRAWN
+
+
+def test_rule_4_an_answer_that_took_longer_than_a_lease_is_discarded() -> None:
+    """What arrives L after it was asked for is of no use any more."""
+    world = World()
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    world.clock.tick(L)
+    assert world.leases.fetched(fetch, Loaded(head(10), AT, (consenting(),)), world.clock.now) == {}
+
+
+@pytest.mark.parametrize(
+    "records", [(consenting("v"),), (), (consenting(), consenting())], ids=["another user", "none", "too many"]
+)
+def test_rule_4_a_record_of_another_user_is_discarded(records: tuple[ConsentRecord, ...]) -> None:
+    """I5: an answer for a user comes only from a record of that user."""
+    world = World()
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    assert world.leases.fetched(fetch, Loaded(head(10), AT, records), world.clock.now) == {}
+    assert world.leases.get("u") is None
+
+
+def test_rule_5_with_the_feed_down_each_lease_runs_out_by_itself() -> None:
+    """Nothing is flushed and nothing renewed: a user loaded later ends later."""
+    world = World()
+    early = world.load(consenting("u"))["u"]
+    world.clock.tick(30)
+    late = world.load(consenting("v"))["v"]
+    world.clock.tick(30)
+    assert reason(early) is Reason.STALE
+    assert reason(late) is Reason.CONSENTED
+
+
+def test_rule_6_the_first_load_is_the_first_head() -> None:
+    """The feed starts where the first load was evaluated; what other fetches bring from before it is dropped."""
+    world = World()
+    other = world.leases.fetching(["v"], world.clock.now)
+    world.load(consenting("u"), at=head(10))
+    assert world.leases.applied == head(10)
+    assert world.leases.fetched(other, Loaded(head(9), AT, (consenting("v"),)), world.clock.now) == {}
+
+
+def test_rule_6_a_later_head_for_the_start_changes_nothing() -> None:
+    """`start` only gives a head where there is none."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    world.leases.start(Loaded(head(12), AT, ()))
+    assert world.leases.applied == head(10)
+    assert reason(user) is Reason.CONSENTED
+
+
+def test_rule_6_start_gives_the_first_head() -> None:
+    """A follower that comes first begins a generation of its own."""
+    world = World()
+    world.leases.start(Loaded(head(12), AT, ()))
+    assert world.leases.applied == head(12)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [head(11, epoch="two"), head(9), attrs.evolve(head(10), hash="forked")],
+    ids=["another epoch", "a head behind", "same position, another chain"],
+)
+def test_rule_6_another_history_in_a_load_drops_everything(other: Cursor) -> None:
+    """A load that shows another history begins a new generation from its head, and installs nothing."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    assert world.load(consenting("v"), at=other) == {}
+    assert reason(user) is Reason.STALE
+    assert world.leases.applied == other
+    assert world.load(consenting("v"), at=other)["v"].can_market("email")
+
+
+@pytest.mark.parametrize("follow", [True, False], ids=["following", "not following"])
+def test_rule_6_holds_without_a_feed_too(*, follow: bool) -> None:
+    """A store whose head went back is another history also for a client that follows no feed."""
+    world = World(follow=follow)
+    user = world.load(consenting("u"), at=head(10))["u"]
+    world.load(consenting("v"), at=head(5))
+    assert reason(user) is Reason.STALE
+
+
+@pytest.mark.parametrize(
+    ("cursor", "users"),
+    [(head(11, epoch="two"), {}), (head(7), {}), (head(15), {}), (head(11, epoch="two"), {"u": 11})],
+    ids=["another epoch", "behind", "overtaken: a head that was not reached from here", "another epoch with users"],
+)
+def test_rule_6_another_history_in_a_poll_drops_everything(cursor: Cursor, users: dict[str, int]) -> None:
+    """A poll whose answer does not continue from where it asked renews nothing and starts over."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    world.poll(cursor, users)
+    assert reason(user) is Reason.STALE
+    assert world.leases.applied == cursor
+
+
+def test_rule_6_another_epoch_in_an_append_drops_everything() -> None:
+    """The store's answer to a write shows its history too."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    world.leases.written(world.leases.writing("v"), head(3, epoch="two"))
+    assert reason(user) is Reason.STALE
+    assert world.leases.applied == head(3, epoch="two")
+
+
+def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> None:
+    """Loads, polls and writes that were sent before the new generation change nothing when they arrive."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    poll = world.leases.polling(head(10), world.clock.now)
+    write = world.leases.writing("v")
+    world.load(consenting("w"), at=head(4, epoch="two"))
+    user = world.load(withdrawn("u"), at=head(4, epoch="two"))["u"]
+    assert world.leases.fetched(fetch, Loaded(head(20), AT, (consenting(),)), world.clock.now) == {}
+    world.leases.polled(poll, Changes(head(10), head(20), {"u": 20}, complete=True, waited=0.0))
+    world.leases.written(write, head(21))
+    assert reason(user) is Reason.WITHDRAWN
+    assert world.leases.applied == head(4, epoch="two")
+
+
+def test_rule_7_a_grant_that_expires_is_over_on_the_lease_clock() -> None:
+    """An expiry is counted from the sending of the load, at the store's time: a wall clock set by hand changes nothing."""
+    world = World()
+    user = world.load(consenting(expires_at=AT + timedelta(seconds=3)))["u"]
+    world.clock.tick(2.9)
+    assert reason(user) is Reason.CONSENTED
+    world.clock.tick(0.1)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_7_an_expiry_is_not_put_off_by_the_feed() -> None:
+    """A poll renews the lease, never the grant."""
+    world = World()
+    user = world.load(consenting(expires_at=AT + timedelta(seconds=3)))["u"]
+    world.clock.tick(2)
+    world.poll(head(10))
+    world.clock.tick(1)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_7_a_user_fetched_again_unchanged_lives_on() -> None:
+    """A held user whose lease ran out is the same one, and good again, once the same version was fetched."""
+    world = World(follow=False)
+    user = world.load(consenting())["u"]
+    world.clock.tick(B)
+    assert reason(user) is Reason.STALE
+    assert world.load(consenting(), at=head(12))["u"] is user
+    assert reason(user) is Reason.CONSENTED
+    assert user.position == 12
+
+
+def test_rule_7_a_user_fetched_again_changed_is_dead() -> None:
+    """A held user of an older version answers `STALE`; the new one answers."""
+    world = World()
+    user = world.load(consenting())["u"]
+    assert reason(world.load(withdrawn(), at=head(11))["u"]) is Reason.WITHDRAWN
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_7_an_evicted_user_is_dead() -> None:
+    """At capacity the user kept longest makes room, and whoever holds it is told."""
+    world = World(capacity=2)
+    users = world.load(consenting("a"), consenting("b"), consenting("c"))
+    assert reason(users["a"]) is Reason.STALE
+    assert reason(users["c"]) is Reason.CONSENTED
+    assert world.leases.get("a") is None
+
+
+def test_rule_8_from_before_a_write_the_user_is_denied() -> None:
+    """While a write is under way nothing of its user is served or installed."""
+    world = World()
+    user = world.load(consenting())["u"]
+    world.leases.writing("u")
+    assert reason(user) is Reason.STALE
+    assert world.load(consenting(), at=head(12)) == {}
+
+
+def test_rule_8_after_a_write_only_a_record_past_it_is_installed() -> None:
+    """A fetch sent before the write, evaluated before it, is discarded after it was acknowledged."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    world.leases.written(world.leases.writing("u"), head(12))
+    assert world.leases.fetched(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
+    assert reason(world.load(withdrawn(), at=head(12))["u"]) is Reason.WITHDRAWN
+
+
+def test_rule_8_a_floor_outlives_the_first_head() -> None:
+    """A write acknowledged before the feed began holds off older records after it began."""
+    world = World()
+    world.leases.written(world.leases.writing("u"), head(12))
+    assert world.load(consenting("u"), at=head(11)) == {}
+
+
+def test_rule_8_a_floor_is_gone_once_the_feed_passed_it() -> None:
+    """Memory is bounded: the feed covers what the floor did."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    world.leases.written(world.leases.writing("u"), head(11))
+    world.poll(head(11), {"u": 11})
+    assert world.leases._floors == {}
+
+
+def test_rule_8_floors_past_their_number_are_shared() -> None:
+    """I7: without a feed the floors of the oldest writes become one floor for all, which is stricter."""
+    world = World(follow=False)
+    world.load(consenting("v"), at=head(1))
+    for number in range(MAX_FLOORS + 5):
+        world.leases.written(world.leases.writing(f"w{number}"), head(number + 2))
+    assert len(world.leases._floors) == MAX_FLOORS
+    assert world.load(consenting("w0"), at=head(5)) == {}
+    assert world.load(consenting("w0"), at=head(6))["w0"].can_market("email")
+
+
+def test_rule_8_a_refused_write_ends_the_denial() -> None:
+    """Nothing was written: the user is fetched again."""
+    world = World()
+    world.load(consenting("u"))
+    world.leases.written(world.leases.writing("u"), None)
+    assert world.load(consenting("u"))["u"].can_market("email")
+
+
+def test_rule_8_of_two_writes_the_last_to_end_ends_the_denial() -> None:
+    """A user with another write under way stays denied."""
+    world = World()
+    first, second = world.leases.writing("u"), world.leases.writing("u")
+    world.leases.written(first, head(11))
+    assert world.load(consenting("u"), at=head(12)) == {}
+    world.leases.written(second, None)
+    assert world.load(consenting("u"), at=head(12))["u"].can_market("email")
+
+
+def test_rule_8_at_the_cap_new_writes_are_refused() -> None:
+    """I7: no write of unknown outcome is dropped to make room for another."""
+    world = World()
+    for number in range(MAX_WRITES):
+        world.leases.writing(f"w{number}")
+    with pytest.raises(StoreUnavailable):
+        world.leases.writing("one too many")
+    world.leases.writing("w0")
+
+
+def test_rule_8_a_token_is_proven_by_the_store_alone() -> None:
+    """A token of another history, told by an answer that does not continue from it, is not proven."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    token = head(8, epoch="two")
+    poll = world.leases.polling(token, world.clock.now)
+    assert not world.leases.prove(poll, Changes(token, head(10), {}, complete=True, waited=0.0))
+    assert not world.leases.is_proven(token)
+    mine = world.leases.polling(head(8), world.clock.now)
+    assert world.leases.prove(mine, Changes(head(8), head(9), {"u": 9}, complete=False, waited=0.0))
+    assert world.leases.is_proven(head(8))
+
+
+def test_rule_8_tokens_are_forgotten_with_their_history_and_past_their_number() -> None:
+    """I7: what is known of tokens is bounded, and ends with the generation."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    for number in range(MAX_PROVEN + 1):
+        poll = Poll(head(number), world.clock.now, world.leases._generation)
+        assert world.leases.prove(poll, Changes(head(number), head(number), {}, complete=True, waited=0.0))
+    assert len(world.leases._proven) == 1
+    world.load(consenting("u"), at=head(2, epoch="two"))
+    assert not world.leases.is_proven(head(MAX_PROVEN))
+
+
+def test_rule_9_after_close_guards_say_unavailable() -> None:
+    """Held users and answers on their way deny once the client closed, also after their lease ran out."""
+    world = World()
+    user = world.load(consenting("u"))["u"]
+    fetch = world.leases.fetching(["v"], world.clock.now)
+    world.leases.close()
+    assert reason(user) is Reason.UNAVAILABLE
+    assert world.leases.fetched(fetch, Loaded(head(12), AT, (consenting("v"),)), world.clock.now) == {}
+    world.clock.tick(B)
+    assert reason(user) is Reason.UNAVAILABLE
+
+
+def test_rule_9_what_a_child_inherits_is_dead_and_needs_no_lock() -> None:
+    """After a fork a thread that held the lock may not exist: the inherited users die without it."""
+    world = World()
+    user = world.load(consenting("u"))["u"]
+    with world.leases._lock:
+        world.leases.abandon()
+    assert reason(user) is Reason.STALE
+
+
+def test_a_user_of_whom_nothing_is_known_is_unavailable_for_good() -> None:
+    """Every guard of it says so, and still tells a mistake from a no."""
+    user = UserConsent.unavailable("u")
+    assert user.can_process(Purpose.PAYMENT).reason is Reason.UNAVAILABLE
+    assert user.can_share("acme", {"email"}, "payment").reason is Reason.UNAVAILABLE
+    assert user.public_view({"avatar": 1}) == {}
+    with pytest.raises(ValueError, match="unknown Purpose 'fun'"):
+        user.can_process("fun")

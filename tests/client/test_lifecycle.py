@@ -1,0 +1,308 @@
+"""How clients are made, used in one step, shared, forked and closed."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Market, Reason, UserConsent
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+from tests.client.fakes import FaultyStore, LeaseClock
+from tests.client.test_client import SIGNED_UP, eventually
+
+ONLY_SYNC = {
+    "can_market": "a forgotten await must never read as yes",
+    "can_share": "a forgotten await must never read as yes",
+    "can_process": "a forgotten await must never read as yes",
+    "can_retain": "a forgotten await must never read as yes",
+    "is_public": "a forgotten await must never read as yes",
+    "public_view": "a forgotten await must never read as yes",
+    "decide": "a forgotten await must never read as yes",
+}
+ONLY_ASYNC = {"aclose": "the name that contextlib.aclosing calls"}
+
+
+def public(kind: type) -> dict[str, inspect.Signature]:
+    """The public methods of a class and what they take."""
+    methods = {name: value for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")}
+    return {name: inspect.signature(method) for name, method in methods.items()}
+
+
+def test_both_faces_have_the_same_operations() -> None:
+    """Names and parameters agree, but for those that are listed with their reason."""
+    sync, asynchronous = public(ConsentClient), public(AsyncConsentClient)
+    assert sync.keys() - asynchronous.keys() == ONLY_SYNC.keys()
+    assert asynchronous.keys() - sync.keys() == ONLY_ASYNC.keys()
+    for name in sync.keys() & asynchronous.keys():
+        assert sync[name].parameters == asynchronous[name].parameters, name
+
+
+def test_guards_in_one_step_are_those_of_the_user() -> None:
+    """Each guard of a `UserConsent` exists on the sync client with the user's id before its parameters."""
+    guards = {name: public(UserConsent)[name] for name in ONLY_SYNC}
+    for name, signature in guards.items():
+        own, mine = list(signature.parameters.values()), list(public(ConsentClient)[name].parameters.values())
+        assert [mine[0], *mine[2:]] == own, name
+        assert mine[1].name == "user_id"
+
+
+def test_guards_in_one_step_answer_as_the_user_does() -> None:
+    """They ask, fetch and answer in one call, again after the lease ran out."""
+    clock = LeaseClock()
+    with ConsentClient(MemoryStore(), follow=False, clock=clock) as consent:
+        consent.record("u", *SIGNED_UP, e.Published("avatar"), e.Notified("n", "acme", {"username"}, "marketing"))
+        consent.record("u", e.Agreed("n"), e.Restricted({"phone"}))
+        for _ in range(2):
+            assert consent.can_market("u", "email")
+            assert consent.can_market("u", "email", data={"phone"}).reason is Reason.RESTRICTED
+            assert consent.can_share("u", "acme", {"username"}, "marketing")
+            assert consent.is_public("u", "avatar")
+            assert consent.can_process("u", "payment").reason is Reason.RESTRICTED
+            assert consent.can_process("u", "payment", data=iter(["email"]))
+            assert consent.can_retain("u", "email").reason is Reason.IN_SERVICE
+            assert consent.public_view("u", {"avatar": "a.png", "email": "x", "shoe": 44}) == {"avatar": "a.png"}
+            assert consent.decide("u", Market("notification")).reason is Reason.NOT_CONSENTED
+            clock.tick(60)
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 257, "a\x00b", "a\ud800", 5, None, b"u"], ids=ascii)
+def test_a_malformed_id_is_a_mistake_that_is_not_repeated(bad: object) -> None:
+    """Every operation raises `ValueError` or `TypeError`, and the text does not hold the id."""
+    with ConsentClient(MemoryStore()) as consent:
+        for ask in (
+            lambda: consent.user(bad),  # type: ignore[arg-type]
+            lambda: consent.can_market(bad, "email"),  # type: ignore[arg-type]
+            lambda: consent.decide(bad, Market("email")),  # type: ignore[arg-type]
+            lambda: consent.record(bad, e.AccountOpened()),  # type: ignore[arg-type]
+            lambda: consent.load(bad),  # type: ignore[arg-type]
+            lambda: consent.history(bad),  # type: ignore[arg-type]
+            lambda: list(consent.users([bad])),  # type: ignore[list-item]
+        ):
+            with pytest.raises((ValueError, TypeError)) as mistake:
+                ask()
+            assert not isinstance(bad, str) or not bad or bad not in str(mistake.value)
+
+
+@pytest.mark.parametrize("good", ["..", "x" * 256, "Nguyễn Thị Ánh", "🎵", "a b", "%2e", "'; --"])
+def test_any_other_id_is_only_an_id(good: str, tmp_path: Path) -> None:
+    """Whatever is printable names a user and nothing else."""
+    with ConsentClient.from_url(f"sqlite:///{tmp_path}/c.db") as consent:
+        consent.record(good, *SIGNED_UP)
+        assert consent.can_market(good, "email")
+        assert consent.load(good).user_id == good
+
+
+def test_a_client_is_made_from_a_url(tmp_path: Path) -> None:
+    """It closes the store it made; the ledger stays."""
+    url = f"sqlite:///{tmp_path}/consents.db"
+    with ConsentClient.from_url(url, max_staleness=5, deadline=2) as consent:
+        consent.record("u", *SIGNED_UP)
+        store = consent._store
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.load([])  # type: ignore[unused-coroutine]
+    with ConsentClient.from_url(url) as consent:
+        assert consent.can_market("u", "email")
+    with ConsentClient.from_url("memory:") as consent:
+        assert consent.can_market("u", "email").reason is Reason.UNKNOWN_USER
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "mysql://me:secret@host/db", "consents.db", "sqlite://x"])
+def test_a_url_that_names_no_store_is_a_mistake(url: str) -> None:
+    """The error lists what is known and repeats nothing: a URL may hold a password."""
+    with pytest.raises(ValueError, match="sqlite:///path") as mistake:
+        ConsentClient.from_url(url)
+    assert "secret" not in str(mistake.value)
+
+
+def test_a_client_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`DIIJAM_CONSENT_URL` says where; without it the error says what to set."""
+    monkeypatch.delenv("DIIJAM_CONSENT_URL", raising=False)
+    with pytest.raises(ValueError, match="DIIJAM_CONSENT_URL is not set"):
+        ConsentClient.from_env()
+    monkeypatch.setenv("DIIJAM_CONSENT_URL", "memory:")
+    with ConsentClient.from_env(capacity=5) as consent:
+        assert not consent.can_market("u", "email")
+
+
+@pytest.mark.parametrize(
+    "option", [{"max_staleness": 0.9}, {"max_staleness": float("nan")}, {"capacity": 0}, {"deadline": 0}], ids=str
+)
+def test_an_option_out_of_range_is_a_mistake(option: dict[str, float]) -> None:
+    """B is at least one second, the capacity one user, the deadline more than nothing."""
+    with pytest.raises(ValueError, match="is (at least|more than)"):
+        ConsentClient(MemoryStore(), **option)  # type: ignore[arg-type]
+
+
+def test_no_thread_before_the_first_question() -> None:
+    """Importing the library and making a client starts nothing."""
+    code = """
+        import threading
+        from diijam_consent_sdk import ConsentClient
+        consent = ConsentClient.from_url("memory:")
+        assert threading.active_count() == 1, threading.enumerate()
+        consent.can_market("u", "email")
+    """
+    run(code)
+
+
+def test_an_interpreter_ends_without_close() -> None:
+    """A program that forgets to close ends at once, also while the follower waits for the store."""
+    code = """
+        from diijam_consent_sdk import ConsentClient
+        consent = ConsentClient.from_url("memory:")
+        consent.can_market("u", "email")
+    """
+    run(code, timeout=5)
+
+
+def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
+    """A client that is gone leaves no thread polling for it."""
+    store = FaultyStore(MemoryStore())
+    client = ConsentClient(store, max_staleness=1)
+    client.user("u")
+    assert eventually(lambda: "changes" in store.calls)
+    leases, gone = client._all_steps.leases, weakref.ref(client)
+    del client
+    gc.collect()
+    assert gone() is None
+    assert leases.closed
+    assert eventually(lambda: not [t for t in threading.enumerate() if t.name == "diijam-consent"])
+
+
+def test_what_is_shown_of_users_and_clients_names_nobody() -> None:
+    """No `repr` holds an id: they end up in logs."""
+    with ConsentClient(MemoryStore()) as consent:
+        appended = consent.record("very-secret-id", *SIGNED_UP)
+        shown = [consent, consent.user("very-secret-id"), appended, consent.load("very-secret-id")]
+        shown += [consent.history("very-secret-id"), consent._store.changes(appended.cursor, wait=0)]
+        assert "very-secret-id" not in repr(shown)
+
+
+CHILD = """
+    import os, threading, time
+    from diijam_consent_sdk import ConsentClient
+    from diijam_consent_sdk.events import AccountOpened, Granted, Withdrawn
+    {before}
+    consent = ConsentClient.from_url("sqlite:///{path}")
+    consent.record("u", AccountOpened(), Granted("surveys", notice="n"))
+    held = consent.user("u")
+    assert held.can_process("surveys")
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            {in_child}
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert held.can_process("surveys") or consent.can_process("u", "surveys")
+    consent.record("u", Withdrawn("surveys"))
+    assert not consent.can_process("u", "surveys")
+    consent.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "in_child",
+    [
+        "assert held.can_process('surveys').reason == 'stale'; assert consent.can_process('u', 'surveys')",
+        "consent.record('u', Granted('contests', notice='n')); assert consent.can_process('u', 'contests')",
+        "consent.close(); assert consent.can_process('u', 'surveys').reason == 'unavailable'",
+    ],
+    ids=["asks", "writes", "closes"],
+)
+def test_a_forked_child_starts_empty_and_works(in_child: str, tmp_path: Path) -> None:
+    """What it inherited is dead, its own questions are answered, and the parent is unharmed."""
+    run(CHILD.format(before="", path=tmp_path / "c.db", in_child=in_child))
+
+
+def test_a_fork_whose_hooks_never_ran_is_safe(tmp_path: Path) -> None:
+    """The process id tells: on its first miss the child starts empty; what it held runs out."""
+    before = "os.register_at_fork = lambda **hooks: None"
+    code = CHILD.format(
+        before="",
+        path=tmp_path / "c.db",
+        in_child="assert consent.can_process('v', 'surveys').reason == 'unknown_user'; "
+        "assert held.can_process('surveys').reason == 'stale'",
+    )
+    run(textwrap.indent("import os\n" + before, "    ") + code)
+
+
+def test_a_closed_client_is_closed_in_a_child(tmp_path: Path) -> None:
+    """A fork opens nothing that was closed."""
+    code = f"""
+        import os
+        from diijam_consent_sdk import ConsentClient
+        consent = ConsentClient.from_url("sqlite:///{tmp_path}/c.db")
+        consent.close()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(consent.can_process("u", "payment").reason != "unavailable")
+        assert os.waitpid(pid, 0)[1] == 0
+    """
+    run(code)
+
+
+def test_forks_amid_many_calls_never_hang(tmp_path: Path) -> None:
+    """Children forked while other threads load and write answer within their deadline, every one of them."""
+    code = f"""
+        import os, threading
+        from diijam_consent_sdk import ConsentClient
+        from diijam_consent_sdk.events import AccountOpened, Granted
+        consent = ConsentClient.from_url("sqlite:///{tmp_path}/c.db", deadline=5)
+        consent.record("u", AccountOpened(), Granted("surveys", notice="n"))
+        done = threading.Event()
+        def work(number):
+            i = 0
+            while not done.is_set():
+                i += 1
+                consent.user(f"{{number}}-{{i}}")
+                if number == 0:
+                    consent.record(f"w{{i}}", AccountOpened())
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads: thread.start()
+        for _ in range(20):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(not consent.can_process("u", "surveys"))
+            assert os.waitpid(pid, 0)[1] == 0
+        done.set()
+        for thread in threads: thread.join()
+        consent.close()
+    """
+    run(code)
+
+
+def run(code: str, timeout: float = 60) -> None:
+    """Run a program of its own; it must end well, and in time."""
+    program = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout, done.stdout
+
+
+def test_two_processes_on_one_file_see_each_other(tmp_path: Path) -> None:
+    """A client over a file sees what a client in another process wrote to it."""
+    path = tmp_path / "c.db"
+    with ConsentClient(SqliteStore(path)) as consent:
+        assert consent.can_process("u", "surveys").reason is Reason.UNKNOWN_USER
+        run(f"""
+            from diijam_consent_sdk import ConsentClient
+            from diijam_consent_sdk.events import AccountOpened, Granted
+            with ConsentClient.from_url("sqlite:///{path}") as consent:
+                consent.record("u", AccountOpened(), Granted("surveys", notice="n"))
+        """)
+        assert eventually(lambda: bool(consent.can_process("u", "surveys")), within=1)
+
