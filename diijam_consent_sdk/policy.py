@@ -143,7 +143,7 @@ WORDING: Final[Mapping[tuple[Reason, int], Wording]] = MappingProxyType({
         "This is needed to keep the service you use running."),
     (Reason.IN_SERVICE, 6): _yes("Diijam lưu giữ dữ liệu này trong thời gian cung cấp dịch vụ cho bạn.",
         "Diijam keeps this data while it provides the service to you."),
-    (Reason.HELD, 6): _yes("Diijam phải giữ dữ liệu này đến khi giải quyết xong công nợ, tranh chấp hoặc nghĩa vụ pháp lý.",
+    (Reason.HELD, 6): _yes("Diijam phải giữ dữ liệu này đến khi xong công nợ, tranh chấp hoặc nghĩa vụ pháp lý.",
         "Diijam must keep this data until a debt, a dispute or a legal duty is settled."),
     (Reason.NO_DUTY, 6): _no("Hiện không có nghĩa vụ hay yêu cầu nào cần dùng đến dữ liệu này.",
         "No duty or request calls for this data now."),

@@ -91,10 +91,12 @@ class SqliteFile:
         self._closed = threading.Event()
         self._scrub_due = True  # until the first look: a process may have died between erasing and scrubbing
         try:
-            self.scrub()
+            with self.reading():
+                pass
         except StoreUnavailable as error:
             if _code(error.__cause__) != sqlite3.SQLITE_BUSY:
                 raise
+        self.scrub()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -119,17 +121,22 @@ class SqliteFile:
                 raise OutcomeUnknown(message, idempotency_key or "") from error
 
     def scrub(self) -> None:
-        """Take erased content out of the write-ahead log too; if readers are in the way, a later call does it."""
+        """
+        Take erased content out of the write-ahead log too. What is in the way (readers, a lock, the disk) postpones
+        it to a later call: the erasure itself is durable already, so this never raises for the world.
+        """
         if not self._scrub_due:
             return
-        with gate, translated(), self._connection() as db:
-            if db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone():
-                (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                if busy:
-                    log.warning("store.scrub_postponed")
-                    return
-                db.execute("DELETE FROM meta WHERE name = 'scrub'")
-            self._scrub_due = False
+        try:
+            with gate, translated(), self._connection() as db:
+                if db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone():
+                    (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    if busy:
+                        raise StoreUnavailable("readers are in the way")
+                    db.execute("DELETE FROM meta WHERE name = 'scrub'")
+                self._scrub_due = False
+        except StoreError as error:
+            log.warning("store.scrub_postponed", error=type(error).__name__)
 
     def owe_scrub(self, db: sqlite3.Connection) -> None:
         """Within a write that erases: remember, also past a crash, that `scrub` is due."""

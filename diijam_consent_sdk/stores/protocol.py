@@ -96,7 +96,7 @@ class Store(Protocol):
     """A ledger and its records. Safe to use from several threads."""
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
-        """The records of these users and the head, evaluated after the call on a state with all acknowledged appends."""
+        """The records of these users and the head, read after the call on a state with all acknowledged appends."""
 
     def append(
         self,

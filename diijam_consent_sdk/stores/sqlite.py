@@ -90,9 +90,9 @@ class SqliteStore:
             if appended is None:
                 appended = self._write(db, user_id, batch, expected_version)
                 _keep(db, user_id, idempotency_key, batch, appended.cursor.position)
-            if isinstance(batch[-1], Erased):
-                _erase(db, user_id, idempotency_key, appended.cursor.position)
-                self._file.owe_scrub(db)
+                if isinstance(batch[-1], Erased):
+                    _erase(db, user_id, idempotency_key, appended.cursor.position)
+                    self._file.owe_scrub(db)
         self._file.scrub()
         return appended
 

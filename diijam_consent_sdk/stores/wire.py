@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from ..events import Event, LedgerEntry
-from ..record import Consent, ConsentRecord, Hold, Notice, Request
+from ..record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
 
 Part = Consent | Notice | Hold | Request
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
@@ -95,7 +95,15 @@ def decode_record(data: bytes) -> ConsentRecord:
     parts: tuple[Mapping[str, Part], ...] = (record.consents, record.notices, record.holds, record.requests)
     if any(time.tzinfo is None for part in parts for value in part.values() for time in _times(value)):
         raise Malformed("not a record: a time without its zone")
+    if any(key != _key(value) for part in parts for key, value in part.items()):
+        raise Malformed("not a record: something stands under another's key")
     return record
+
+
+def _key(value: Part) -> str:
+    if isinstance(value, Consent):
+        return consent_key(value.purpose, value.channel)
+    return str(getattr(value, type(value).__name__.lower()))  # Notice.notice, Hold.hold, Request.request
 
 
 def _times(value: Part) -> Iterator[datetime]:
