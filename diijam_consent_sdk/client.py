@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
@@ -15,14 +15,15 @@ from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Share
 from .drivers import Tasks, Threads
 from .events import Event, LedgerEntry
 from .record import ConsentRecord
+from .status import Status
 from .steps import ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
-from .stores.url import open_store, url_from_env
+from .stores.url import open_async_store, open_store, url_from_env
 from .user import UserConsent
 
+Q = TypeVar("Q")
 V = TypeVar("V")
 
-BUSY_SHARE = 0.9  # of the deadline: what a store opened by URL may wait for a lock, so that it can still say why
 # CLOCK_BOOTTIME goes on while the machine is suspended; where there is none, the monotonic clock has to do.
 lease_clock: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
@@ -43,6 +44,7 @@ class _Client:
     """What both clients have: their options, and a new start in a forked child."""
 
     _driver_type: type[Threads | Tasks]
+    _open_store: Callable[..., Any]
 
     def __init__(
         self,
@@ -70,9 +72,16 @@ class _Client:
         _clients.add(self)
 
     @classmethod
-    def from_url(cls, url: str, *, token: str | None = None, **options: Unpack[Options]) -> Self:
+    def from_url(cls, url: str, *, token: str | Callable[[], str] | None = None, **options: Unpack[Options]) -> Self:
         """
-        A client over the store that *url* names, which it closes with itself: `memory:`, or `sqlite:///` and a path.
+        A client over the store that *url* names, which it closes with itself.
+
+        Args:
+            url: `memory:`, `sqlite:///` and a path, or the `https://` URL of a consent service.
+
+            token: For a consent service: the bearer token, or what gives it anew for each call.
+
+            options: As for the client itself.
 
         Raises:
             ValueError: the URL names no store, or an option is out of range.
@@ -81,8 +90,7 @@ class _Client:
 
             StoreUnusable: it is damaged, another program's, or of a newer version of this library.
         """
-        busy_seconds = BUSY_SHARE * options.get("deadline", 1.0)
-        client = cls(open_store(url, token=token, busy_seconds=busy_seconds), **options)
+        client = cls(cls._open_store(url, token=token, deadline=options.get("deadline", 1.0)), **options)
         client._owns_store = True
         return client
 
@@ -100,11 +108,16 @@ class _Client:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._all_steps.leases.closed else 'open'}>"
 
+    def status(self) -> Status:
+        """How the client is doing: for health checks, from memory, at once. Raises nothing."""
+        return self._steps.status()
+
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._driver = self._driver_type(self._store)
         self._all_steps = self._make_steps(spawn=self._driver.spawn)
         self._cached = self._all_steps.leases.get
+        self._counts = self._all_steps.leases.counts
         # The follower ends with the client, also with one that nobody closed.
         finalize(self, setattr, self._all_steps.leases, "closed", True)  # noqa: FBT003
 
@@ -161,6 +174,7 @@ class ConsentClient(_Client):
     """
 
     _driver_type = Threads
+    _open_store = staticmethod(open_store)
     _driver: Threads
 
     def __init__(self, store: Store, **options: Unpack[Options]) -> None:
@@ -183,6 +197,7 @@ class ConsentClient(_Client):
         if at_least is None:
             user = self._cached(user_id)
             if user is not None and user.is_live():
+                self._counts.hits += 1
                 return user
         return self._driver.run(self._steps.user(user_id, at_least))
 
@@ -206,9 +221,7 @@ class ConsentClient(_Client):
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
-        user = self._cached(user_id)
-        decision = STALE if user is None else user.decide(ask)
-        return self.user(user_id).decide(ask) if decision is STALE else decision
+        return self._guard(UserConsent.decide, user_id, ask)
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = ()) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
@@ -306,10 +319,15 @@ class ConsentClient(_Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _guard(self, guard: Callable[[UserConsent, str], Decision], user_id: str, word: str) -> Decision:
+    def _guard(self, guard: Callable[[UserConsent, Q], Decision], user_id: str, question: Q) -> Decision:
         user = self._cached(user_id)
-        decision = STALE if user is None else guard(user, word)
-        return guard(self.user(user_id), word) if decision is STALE else decision
+        if user is not None:
+            decision = guard(user, question)
+            if decision is not STALE:
+                self._counts.hits += 1
+                return decision
+            self._counts.denials[decision.reason] -= 1  # nobody was told: the user is fetched and asked again
+        return guard(self.user(user_id), question)
 
     def _users(self, user_ids: Iterator[str]) -> Iterator[UserConsent]:
         while batch := list(islice(user_ids, self._steps.batch_size)):
@@ -327,6 +345,7 @@ class AsyncConsentClient(_Client):
     """
 
     _driver_type = Tasks
+    _open_store = staticmethod(open_async_store)
     _driver: Tasks
 
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
@@ -334,6 +353,7 @@ class AsyncConsentClient(_Client):
         if at_least is None:
             user = self._cached(user_id)
             if user is not None and user.is_live():
+                self._counts.hits += 1
                 return user
         return await self._driver.run(self._steps.user(user_id, at_least))
 

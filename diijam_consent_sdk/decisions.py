@@ -87,11 +87,11 @@ class Decision:
     clause: int
 
     def __attrs_post_init__(self) -> None:
-        if self.allowed is isinstance(self, Denial):
+        if (self.reason, self.clause) not in WORDING.keys() - DECISIONS.keys():  # each is built once, below
             raise TypeError("a Decision is looked up, never built: use decide()")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return DECISIONS.__getitem__, ((self.reason, self.clause),)
+        return looked_up, (self.reason, self.clause)
 
     def message(self, language: str) -> str:
         """The answer as a sentence for the customer, in `"vi"` or `"en"`; else `ValueError`."""
@@ -115,9 +115,18 @@ class Denial(Decision):
         return False
 
 
-DECISIONS = {key: (Decision if w.allowed else Denial)(w.allowed, *key) for key, w in WORDING.items()}
-UNAVAILABLE = DECISIONS[Reason.UNAVAILABLE, 3]  # row 1: nothing is known
-STALE = DECISIONS[Reason.STALE, 3]  # row 1: what was known is too old
+DECISIONS: dict[tuple[Reason, int], Decision] = {}
+for _key, _wording in WORDING.items():
+    DECISIONS[_key] = (Decision if _wording.allowed else Denial)(_wording.allowed, *_key)
+
+
+def looked_up(reason: Reason, clause: int) -> Decision:
+    """The one decision of this reason and clause; a `KeyError` if the policy knows none."""
+    return DECISIONS[reason, clause]
+
+
+UNAVAILABLE = looked_up(Reason.UNAVAILABLE, 3)  # row 1: nothing is known
+STALE = looked_up(Reason.STALE, 3)  # row 1: what was known is too old
 
 
 Evidence = Consent | Notice | Hold | Request

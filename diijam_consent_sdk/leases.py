@@ -16,7 +16,7 @@ from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
 from .errors import StoreUnavailable
 from .record import ConsentRecord
 from .stores.protocol import Changes, Cursor, Loaded
-from .user import Generation, UserConsent
+from .user import Counts, Generation, UserConsent
 
 CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
 MARGIN_SECONDS = 0.01
@@ -79,7 +79,8 @@ class Leases:
         self._clock = clock
         self._lock = threading.Lock()
         self._shared = Shared()
-        self._generation = Generation(clock)
+        self.counts = Counts()
+        self._generation = Generation(clock, self.counts)
         self._entries: dict[str, UserConsent] = {}
         self._fetches: set[Fetch] = set()
         self._seen: Cursor | None = None  # the newest head in any answer of this history
@@ -183,6 +184,19 @@ class Leases:
             if len(self._floors) > MAX_FLOORS:
                 self._floor_of_all = max(self._floor_of_all, self._floors.pop(next(iter(self._floors))))
 
+    def age(self, now: float) -> float | None:
+        """How old what the feed said is at most, in seconds; None before its first word."""
+        fresh_until = self._generation.fresh_until
+        return None if fresh_until == -inf else now - (fresh_until - self.length)
+
+    def __len__(self) -> int:
+        """How many users are kept."""
+        return len(self._entries)
+
+    def unavailable(self, user_id: str) -> UserConsent:
+        """A user of whom nothing trustworthy is known."""
+        return UserConsent.unavailable(user_id, self.counts)
+
     def is_proven(self, token: Cursor) -> bool:
         """Whether *token* is known to be of this history."""
         return token in self._proven
@@ -221,7 +235,7 @@ class Leases:
     def _restart(self, head: Cursor, *, same_history: bool = False) -> None:
         """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
         self._drop_all(ALL_STALE)
-        self._generation = Generation(self._clock)
+        self._generation = Generation(self._clock, self.counts)
         self._seen = head
         self.applied = head if self._follow else None
         if not same_history:

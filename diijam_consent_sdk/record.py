@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar, assert_never
 
 import attrs
@@ -12,6 +12,7 @@ from . import events as e
 from .policy import BASIS, PUBLISHABLE, TIME_LIMIT, Basis
 from .vocabulary import Account, Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind
 
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNSAID: dict[str, Any] = {"given_at": None, "expires_at": None, "withdrawn_at": None}
 ACCEPTED_WHEN_CLOSED = (
     e.AccountOpened, e.Withdrawn, e.AgreementWithdrawn, e.Objected, e.Restricted, e.Hidden,
@@ -246,7 +247,7 @@ def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentReco
         case e.Hidden(field):
             return attrs.evolve(record, published=record.published - {field})
         case e.RequestFiled(request, kind):
-            due_at = at + TIME_LIMIT[kind]
+            due_at = min(at, END_OF_TIME - TIME_LIMIT[kind]) + TIME_LIMIT[kind]
             filed = Request(request=request, kind=kind, filed_at=at, due_at=due_at, outcome=None, resolved_at=None)
             return attrs.evolve(record, requests={**record.requests, request: filed})
         case e.RequestResolved(request, outcome):

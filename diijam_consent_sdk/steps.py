@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 from ._logging import log
@@ -19,6 +20,7 @@ from .flights import BATCH, Flights
 from .follower import follow
 from .leases import Leases, Write
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
+from .status import Feed, Status
 from .stores.protocol import Appended, Changes, Cursor, Loaded
 from .user import UserConsent
 from .vocabulary import identifier
@@ -67,6 +69,7 @@ class ClientSteps:
         self._lock = threading.Lock()
         self._writes: set[Future[Appended]] = set()
         self._is_reachable = True
+        self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
         self._stopped = False
 
     def user(self, user_id: str, at_least: str | None = None) -> Steps[UserConsent]:
@@ -75,7 +78,7 @@ class ClientSteps:
         until = self._until()
         token = None if at_least is None else Cursor.parse(at_least)
         if token is not None and not (yield from self._prove(token, until)):
-            return UserConsent.unavailable(user_id)
+            return self.leases.unavailable(user_id)
         (user,) = yield from self._users([user_id], until, token.position if token else 0)
         return user
 
@@ -146,6 +149,8 @@ class ClientSteps:
         found: dict[str, UserConsent] = {}
         for _ in range(ROUNDS):
             missing = [user_id for user_id in user_ids if not self._find(self.leases.get(user_id), least, found)]
+            self.leases.counts.misses += len(missing)
+            self.leases.counts.hits += len(user_ids) - len(missing)
             if not missing or self.leases.closed:
                 break
             flights = self._flights.book(missing)
@@ -160,7 +165,7 @@ class ClientSteps:
                     self._find(flight.users[user_id], least, found)
             if all(flight.failed for flight in flights):
                 break
-        return [found.get(user_id) or UserConsent.unavailable(user_id) for user_id in user_ids]
+        return [found.get(user_id) or self.leases.unavailable(user_id) for user_id in user_ids]
 
     @staticmethod
     def _find(user: UserConsent | None, least: int, found: dict[str, UserConsent]) -> bool:
@@ -229,6 +234,22 @@ class ClientSteps:
         except Late:
             raise StoreUnavailable(f"the store did not answer within {self._deadline} s: try again") from None
 
+    def status(self) -> Status:
+        """One look at the client."""
+        leases, counts = self.leases, self.leases.counts
+        feed, since = (Feed.OFF, None) if leases.closed else self._feed
+        return Status(
+            ready=not leases.closed and self._is_reachable,
+            feed=feed,
+            feed_since=since,
+            position=leases.applied.position if leases.applied else None,
+            age_seconds=leases.age(self._clock()),
+            users=len(leases),
+            hits=counts.hits,
+            misses=counts.misses,
+            denials=dict(counts.denials),
+        )
+
     def _until(self) -> float:
         return time.monotonic() + self._deadline
 
@@ -248,4 +269,11 @@ class ClientSteps:
         elif failure is None and not was_reachable:
             log.info("store.reachable")
         if must_follow:
-            self._spawn(follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._landed))
+            self._spawn(follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled))
+
+    def _polled(self, failure: BaseException | None) -> None:
+        """After each poll: what `status` says of the feed."""
+        feed = Feed.UP if failure is None else Feed.DOWN
+        if feed is not self._feed[0]:
+            self._feed = (feed, datetime.now(UTC))
+        self._landed(failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import inf
@@ -10,21 +11,31 @@ from typing import TypeVar
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .decisions import Ask, Decision, Market, Process, Share
 from .policy import PUBLISHABLE
+from .vocabulary import Reason
 
 V = TypeVar("V")
+
+
+class Counts:
+    """How often a client's users were there, and how often its guards said no. Counted without a lock."""
+
+    __slots__ = ("denials", "hits", "misses")
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+        self.denials: Counter[Reason] = Counter()
 
 
 class Generation:
     """What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh."""
 
-    __slots__ = ("clock", "fresh_until")
+    __slots__ = ("clock", "counts", "fresh_until")
 
-    def __init__(self, clock: Callable[[], float], fresh_until: float = -inf) -> None:
+    def __init__(self, clock: Callable[[], float], counts: Counts, fresh_until: float = -inf) -> None:
         self.clock = clock
+        self.counts = counts
         self.fresh_until = fresh_until
-
-
-_UNLEASED = Generation(clock=float, fresh_until=inf)
 
 
 class UserConsent:
@@ -73,11 +84,11 @@ class UserConsent:
         self._turns_at = turns_at
 
     @classmethod
-    def unavailable(cls, user_id: str) -> UserConsent:
+    def unavailable(cls, user_id: str, counts: Counts) -> UserConsent:
         """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
         return cls(
-            user_id, version=0, as_of=None, position=0, answers=ALL_UNAVAILABLE, generation=_UNLEASED,
-            own_until=inf, turns_at=inf,
+            user_id, version=0, as_of=None, position=0, answers=ALL_UNAVAILABLE,
+            generation=Generation(clock=float, counts=counts), own_until=inf, turns_at=inf,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -86,24 +97,24 @@ class UserConsent:
     def can_market(self, channel: str, data: Iterable[str] = ()) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         answers = self._current()
-        return answers.market[channel] if data == () else answers.decide(Market(channel, data))
+        return self._told(answers.market[channel] if data == () else answers.decide(Market(channel, data)))
 
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
-        return self._current().decide(Share(recipient, data, purpose))
+        return self._told(self._current().decide(Share(recipient, data, purpose)))
 
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
-        return self._current().show[field]
+        return self._told(self._current().show[field])
 
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         answers = self._current()
-        return answers.process[purpose] if data is None else answers.decide(Process(purpose, data))
+        return self._told(answers.process[purpose] if data is None else answers.decide(Process(purpose, data)))
 
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
-        return self._current().retain[field]
+        return self._told(self._current().retain[field])
 
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
         """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
@@ -112,7 +123,7 @@ class UserConsent:
 
     def decide(self, ask: Ask) -> Decision:
         """The answer to any ask."""
-        return self._current().decide(ask)
+        return self._told(self._current().decide(ask))
 
     def is_live(self) -> bool:
         """Whether the lease lasts: a guard would say something else than `STALE`."""
@@ -129,6 +140,11 @@ class UserConsent:
         if (now < own_until or now < fresh_until) and now < turns_at:
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
+
+    def _told(self, decision: Decision) -> Decision:
+        if not decision.allowed:
+            self._generation.counts.denials[decision.reason] += 1
+        return decision
 
     # The rest is for `Leases` alone, under its lock.
 

@@ -11,22 +11,24 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import Ask, Market, Process, Retain, Share, Show
+from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, Basis
 from diijam_consent_sdk.vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-SPAN_SECONDS = 60
+SPAN_SECONDS = 30
 
-NOTICES = ("n-1", "n-2", "n-3")
+NOTICES = ("n-1", "n-2")
 RECIPIENTS = ("acme-records", "bolt-ads")
 REQUESTS = ("q-1", "q-2", "q-3")
 HOLDS = ("h-1", "h-2", "h-3")
 COMMON_FIELDS = (Field.EMAIL, Field.PHONE, Field.DEVICE, Field.USERNAME)
+OPT_IN = tuple(purpose for purpose, basis in BASIS.items() if basis is Basis.OPT_IN)
 COMMON_PURPOSES = (Purpose.MARKETING, Purpose.SURVEYS, Purpose.PAYMENT, Purpose.LEGAL_OBLIGATION)
 
 
-def instants() -> st.SearchStrategy[datetime]:
-    """Whole seconds of the minute after `START`."""
-    return st.integers(0, SPAN_SECONDS).map(lambda seconds: START + timedelta(seconds=seconds))
+def instants(first: int = 0) -> st.SearchStrategy[datetime]:
+    """Whole seconds of the half minute after `START`."""
+    return st.integers(first, SPAN_SECONDS).map(lambda seconds: START + timedelta(seconds=seconds))
 
 
 def purposes() -> st.SearchStrategy[Purpose]:
@@ -45,27 +47,29 @@ def channel_sets() -> st.SearchStrategy[frozenset[Channel]]:
     return st.frozensets(st.sampled_from(Channel))
 
 
-def _yes_or_no() -> tuple[st.SearchStrategy[e.Event], ...]:
-    ends, purpose, notice = st.none() | instants(), purposes(), st.sampled_from(NOTICES)
-    marketing = st.just(Purpose.MARKETING)
-    return (
-        st.builds(e.Granted, purpose, notice, expires_at=ends),
-        st.builds(e.Granted, marketing, notice, channel_sets(), ends),
-        st.builds(e.Withdrawn, purpose),
-        st.builds(e.Withdrawn, marketing, channel_sets()),
-        st.builds(e.Notified, notice, st.sampled_from(RECIPIENTS), data_sets(), purpose),
-        st.builds(e.Agreed, notice, ends),
-        st.builds(e.Agreed, notice, ends),
-        st.builds(e.AgreementWithdrawn, notice),
+def ends() -> st.SearchStrategy[datetime | None]:
+    """Until when something holds: for good, or to an instant."""
+    return st.none() | instants(first=8)
+
+
+def saying_yes() -> st.SearchStrategy[e.Event]:
+    """An event by which a customer allows something, or is told of a sharing that may be agreed to."""
+    notice, marketing = st.sampled_from(NOTICES), st.just(Purpose.MARKETING)
+    recipient = st.sampled_from(RECIPIENTS)
+    return st.one_of(
+        st.builds(e.Notified, notice, recipient, data_sets(), purposes()),
+        st.builds(e.Agreed, notice, ends()),
+        st.builds(e.Granted, st.sampled_from(OPT_IN), notice, expires_at=ends()),
+        st.builds(e.Granted, marketing, notice, channel_sets(), ends()),
+        st.builds(e.Published, st.sampled_from(sorted(PUBLISHABLE))),
     )
 
 
-def taking_away() -> st.SearchStrategy[e.Event]:
-    """An event by which a customer says no, or leaves."""
-    marketing = st.builds(e.Withdrawn, st.just(Purpose.MARKETING), channel_sets())
+def saying_no() -> st.SearchStrategy[e.Event]:
+    """An event by which a customer takes something away, or leaves."""
     return st.one_of(
         st.builds(e.Withdrawn, purposes()),
-        marketing,
+        st.builds(e.Withdrawn, st.just(Purpose.MARKETING), channel_sets()),
         st.builds(e.AgreementWithdrawn, st.sampled_from(NOTICES)),
         st.builds(e.Objected, purposes()),
         st.builds(e.Restricted, st.none() | data_sets()),
@@ -74,35 +78,42 @@ def taking_away() -> st.SearchStrategy[e.Event]:
     )
 
 
-def events() -> st.SearchStrategy[e.Event]:
-    """Any event, also one that the policy refuses wherever it comes."""
-    field, purpose, request, hold = (
-        st.sampled_from(pool) for pool in (tuple(Field), tuple(Purpose), REQUESTS, HOLDS)
-    )  # fmt: skip
-    maybe_data = st.none() | data_sets(min_size=0)
+def keeping() -> st.SearchStrategy[e.Event]:
+    """An event of a hold or a request."""
+    request, hold = st.sampled_from(REQUESTS), st.sampled_from(HOLDS)
     return st.one_of(
-        *_yes_or_no(),
-        st.builds(e.AccountOpened, st.sampled_from(Origin)),
-        st.just(e.AccountClosed()),
-        st.builds(e.Objected, purpose),
-        st.builds(e.ObjectionLifted, purpose),
-        st.builds(e.Restricted, maybe_data),
-        st.builds(e.RestrictionLifted, maybe_data),
-        st.builds(e.Published, field),
-        st.builds(e.Hidden, field),
+        st.builds(e.HoldPlaced, hold, st.sampled_from(HoldKind), data_sets(min_size=0), ends()),
+        st.builds(e.HoldReleased, hold),
         st.builds(e.RequestFiled, request, st.sampled_from(RequestKind)),
         st.builds(e.RequestResolved, request, st.sampled_from(Outcome)),
-        st.builds(e.HoldPlaced, hold, st.sampled_from(HoldKind), data_sets(min_size=0), st.none() | instants()),
-        st.builds(e.HoldReleased, hold),
-        st.builds(e.Erased, st.booleans()),
     )
 
 
+def events() -> st.SearchStrategy[e.Event]:
+    """Any event, also one that the policy refuses wherever it comes."""
+    purpose, field = st.sampled_from(Purpose), st.sampled_from(Field)
+    rest = st.one_of(
+        st.builds(e.AccountOpened, st.sampled_from(Origin)),
+        st.builds(e.Granted, purpose, st.sampled_from(NOTICES), channel_sets(), ends()),
+        st.builds(e.Withdrawn, purpose, channel_sets()),
+        st.builds(e.Objected, purpose),
+        st.builds(e.ObjectionLifted, purpose),
+        st.builds(e.Restricted, data_sets(min_size=0)),
+        st.builds(e.RestrictionLifted, st.none() | data_sets(min_size=0)),
+        st.builds(e.Published, field),
+        st.builds(e.Erased, st.booleans()),
+    )
+    kinds = [saying_yes(), saying_no(), keeping(), rest]
+    return st.sampled_from(kinds).flatmap(lambda kind: kind)
+
+
 def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
-    """What somebody tries on one user: seconds to wait, then an event. Most begin with an opened account."""
-    opening: st.SearchStrategy[list[tuple[int, e.Event]]] = st.just([(0, e.AccountOpened())])
-    rest = st.lists(st.tuples(st.integers(0, 4), events()), min_size=8, max_size=30)
-    return st.builds(list.__add__, opening | opening | opening | st.just([]), rest)
+    """What somebody tries on one user: seconds to wait, then an event. Most open an account and say yes to much."""
+    waits = st.integers(0, 2)
+    opening = st.sampled_from([[(0, e.AccountOpened())]] * 9 + [[]])
+    yeses = st.lists(st.tuples(waits, saying_yes()), min_size=3, max_size=8)
+    rest = st.lists(st.tuples(waits, events()), min_size=6, max_size=16)
+    return st.tuples(opening, yeses, rest).map(lambda parts: [*parts[0], *parts[1], *parts[2]])
 
 
 def asks() -> st.SearchStrategy[Ask]:
@@ -128,7 +139,12 @@ SOME_DATA = (
 
 # Every ask over the data sets above and none at all: few enough to put all of them to each random record.
 EVERY_ASK: tuple[Ask, ...] = (
-    *(Process(p, data) for p in Purpose if p is not Purpose.MARKETING for data in (None, frozenset[Field](), *SOME_DATA)),
+    *(
+        Process(p, data)
+        for p in Purpose
+        if p is not Purpose.MARKETING
+        for data in (None, frozenset[Field](), *SOME_DATA)
+    ),
     *(Market(channel, data) for channel in Channel for data in (frozenset[Field](), *SOME_DATA)),
     *(Share(r, data, p) for r in (*RECIPIENTS, "never-heard-of") for data in SOME_DATA for p in Purpose),
     *map(Show, Field),

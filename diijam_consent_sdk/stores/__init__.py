@@ -1,7 +1,32 @@
-"""Where a ledger lives: `MemoryStore`, `SqliteStore`, and the protocol both keep."""
+"""Where a ledger lives: `MemoryStore`, `SqliteStore`, `HttpStore`, and the protocol they all keep."""
+
+from typing import TYPE_CHECKING
 
 from .memory import MemoryStore
 from .protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store
 from .sqlite import SqliteStore
 
-__all__ = ["Appended", "AsyncStore", "Changes", "Cursor", "Loaded", "MemoryStore", "SqliteStore", "Store"]
+if TYPE_CHECKING:
+    from .http import AsyncHttpStore, HttpStore
+
+__all__ = [
+    "Appended",
+    "AsyncHttpStore",
+    "AsyncStore",
+    "Changes",
+    "Cursor",
+    "HttpStore",
+    "Loaded",
+    "MemoryStore",
+    "SqliteStore",
+    "Store",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs an extra only when it is asked for."""
+    if name in {"AsyncHttpStore", "HttpStore"}:
+        from . import http  # noqa: PLC0415
+
+        return getattr(http, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,11 @@ from ._forks import gate
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
 FORMAT = 1  # raised whenever an older version of this library could misread the file
 
+# Deleted content is overwritten, but of rows that move to another page SQLite may leave copies behind. So records stand
+# wholly on overflow pages, which never move: at this page size at most the first 230 bytes of a row are kept elsewhere
+# (https://www.sqlite.org/fileformat2.html#b_tree_pages), and they are its key and filler. Entries are never moved.
+PAGE_BYTES, FILLER_BYTES = 1024, 230
+
 # Deleted content is overwritten; a commit is on the disk before it returns.
 PRAGMAS = "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
 
@@ -30,9 +35,9 @@ CREATE TABLE entries (
     digest BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
-CREATE TABLE records (user_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (user_id TEXT PRIMARY KEY, filler BLOB NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE appends (
-    user_id TEXT, key TEXT, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
+    user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (user_id, key)
 ) WITHOUT ROWID;
 PRAGMA application_id={APPLICATION_ID};
@@ -41,6 +46,7 @@ PRAGMA user_version={FORMAT};
 
 # What SQLite's primary result codes mean here: the error to raise, and what to do about it.
 MEANINGS: dict[int, tuple[type[StoreError], str]] = {
+    0: (StoreUnusable, "the database is damaged: restore it from a backup"),  # Python's own: text that is not UTF-8
     sqlite3.SQLITE_BUSY: (StoreUnavailable, "another process holds the database locked: try again"),
     sqlite3.SQLITE_LOCKED: (StoreUnavailable, "another thread holds the database locked: try again"),
     sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full, nothing was written: free some space, then try again"),
@@ -78,18 +84,21 @@ class SqliteFile:
     """
     The database at a path, and this process's pool of connections to it.
 
-    A forked child abandons the connections it inherited, unclosed: closing them could drop the parent's locks.
-    A file that was replaced is opened anew: a connection to the old one would never see another write.
+    Idle connections are closed before a fork. What a child inherits all the same it abandons, unclosed: closing it
+    could delete the write-ahead log. A file that was replaced is opened anew: a connection to the old one would never
+    see another write.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, busy_seconds: float, create: bool) -> None:
         self._path = Path(path).absolute()
         self._busy_seconds = busy_seconds
-        self._mode = "rwc" if create else "rw"
+        self._create = create
+        self._was_found = False
         self._idle: deque[tuple[sqlite3.Connection, tuple[int, int]]] = deque()
         self._pid = os.getpid()
         self._closed = threading.Event()
         self._scrub_due = True  # until the first look: a process may have died between erasing and scrubbing
+        gate.register(self)
         try:
             with self.reading():
                 pass
@@ -120,27 +129,38 @@ class SqliteFile:
                 message = "the disk failed during the commit: repeat the call with the same idempotency_key"
                 raise OutcomeUnknown(message, idempotency_key or "") from error
 
-    def scrub(self) -> None:
+    def scrub(self, *, has_erased: bool = False) -> None:
         """
         Take erased content out of the write-ahead log too. What is in the way (readers, a lock, the disk) postpones
-        it to a later call: the erasure itself is durable already, so this never raises for the world.
+        it to a later call: the erasure itself is durable already, so this never raises for the world. Only the call
+        that erased waits for readers; it would make other writers wait as well.
         """
-        if not self._scrub_due:
+        if not (has_erased or self._scrub_due):
             return
+        self._scrub_due = False  # first: whoever erases from here on comes here afterwards
         try:
             with gate, translated(), self._connection() as db:
-                if db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone():
-                    (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                    if busy:
-                        raise StoreUnavailable("readers are in the way")
-                    db.execute("DELETE FROM meta WHERE name = 'scrub'")
-                self._scrub_due = False
-        except StoreError as error:
+                mark = db.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
+                if mark is not None:
+                    self._empty_log(db, wait=has_erased)
+                    db.execute("DELETE FROM meta WHERE name = 'scrub' AND value = ?", mark)  # not one made since
+        except BaseException as error:
+            self._scrub_due = True
+            if not isinstance(error, StoreError):
+                raise
             log.warning("store.scrub_postponed", error=type(error).__name__)
+
+    def _empty_log(self, db: sqlite3.Connection, *, wait: bool) -> None:
+        if not wait:
+            db.execute("PRAGMA busy_timeout=0")
+        (is_busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        db.execute(f"PRAGMA busy_timeout={int(self._busy_seconds * 1000)}")
+        if is_busy:
+            raise StoreUnavailable("readers are in the way")
 
     def owe_scrub(self, db: sqlite3.Connection) -> None:
         """Within a write that erases: remember, also past a crash, that `scrub` is due."""
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('scrub', 'due')")
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('scrub', ?)", (secrets.token_hex(8),))
         self._scrub_due = True
 
     def pause(self, seconds: float) -> None:
@@ -150,9 +170,19 @@ class SqliteFile:
     def close(self) -> None:
         """Close the idle connections now, those in use when they come back."""
         self._closed.set()
-        if self._pid == os.getpid():
-            while self._idle:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the idle connections; a later call opens its own."""
+        while self._pid == os.getpid() and self._idle:
+            with suppress(IndexError):
                 self._idle.pop()[0].close()
+
+    def forget(self) -> None:
+        """In a forked child: start with no connection."""
+        for inherited in self._idle:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # one reference nobody drops: never closed
+        self._idle, self._pid = deque(), os.getpid()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -172,23 +202,25 @@ class SqliteFile:
     def _take(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
         if self._closed.is_set():
             raise StoreUnavailable("the store is closed: make a new one")
+        if gate.was_forked_amid_a_call:
+            raise StoreUnavailable("this process was forked amid a store call: fork before, or start it by spawning")
         if self._pid != os.getpid():
-            self._abandon()
-        identity = self._identity()
+            self.forget()
         while True:
+            identity = self._identity()
             try:
                 db, made_for = self._idle.pop()
             except IndexError:
-                return self._connect(), self._identity()
+                db, made_for = self._connect(), identity
+                identity = self._identity()
             if made_for == identity:
                 return db, made_for
-            db.close()
+            db.close()  # the file was replaced, or made just now
 
     def _give_back(self, db: sqlite3.Connection, made_for: tuple[int, int]) -> None:
+        self._idle.append((db, made_for))
         if self._closed.is_set():
-            db.close()
-        else:
-            self._idle.append((db, made_for))
+            self.let_go()
 
     def _identity(self) -> tuple[int, int]:
         try:
@@ -197,29 +229,27 @@ class SqliteFile:
             return 0, 0
         return found.st_dev, found.st_ino
 
-    def _abandon(self) -> None:
-        for inherited in self._idle:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # one reference nobody drops: never closed
-        self._idle, self._pid = deque(), os.getpid()
-
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(
-            f"{self._path.as_uri()}?mode={self._mode}",
+            f"{self._path.as_uri()}?mode={'rwc' if self._create and not self._was_found else 'rw'}",
             uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False,
         )  # fmt: skip
         try:
-            prepare(db)
+            prepare(db, may_begin=not self._was_found)
         except BaseException:
             db.close()
             raise
-        self._mode = "rw"  # a file that is gone is an error from now on, not a reason to start an empty one
+        self._was_found = True  # if it is gone or empty from now on, that is an error, no reason to start an empty one
         return db
 
 
-def prepare(db: sqlite3.Connection) -> None:
+def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
     """Set a new connection up, and the tables where there are none. Refuses a database that is not this library's."""
     db.executescript(PRAGMAS)
     if _is_empty(db):
+        if not may_begin:
+            raise StoreUnusable("the file is empty now: put the ledger that was in it back, then start anew")
+        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("BEGIN IMMEDIATE")
         if _is_empty(db):  # still: another process may have been first

@@ -43,11 +43,18 @@ class Link:
         """The entry with its event; `wire.Malformed` if it does not hold one."""
         if self.user_id is None or self.version is None or self.at is None or self.event is None:
             raise wire.Malformed("the entry was erased")
-        try:
-            at = instant(datetime.fromisoformat(self.at))
-        except (TypeError, ValueError):
-            raise wire.Malformed("its time is none") from None
+        if not (isinstance(self.user_id, str) and isinstance(self.version, int)):
+            raise wire.Malformed("its user or version is none")
+        at = time_from(self.at)
         return LedgerEntry(self.position, self.user_id, self.version, at, wire.decode_event(self.event))
+
+
+def time_from(at: object) -> datetime:
+    """The time in a column; `wire.Malformed` if there is none."""
+    try:
+        return instant(datetime.fromisoformat(at))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise wire.Malformed("its time is none") from None
 
 
 def stamp(
@@ -110,9 +117,11 @@ class Verifier:
         position = self.position + 1
         if link.position != position:
             raise LedgerBroken(position, "the entry is missing")
-        if link.hash != _hash(self.hash, position, link.digest):
+        if not isinstance(link.digest, bytes) or link.hash != _hash(self.hash, position, link.digest):
             raise LedgerBroken(position, "its hash does not follow from the entry before")
         if link.event is None:
+            if (link.user_id, link.version, link.at, link.salt) != (None, None, None, None):
+                raise LedgerBroken(position, "it was erased in part")
             self._erased += 1
         else:
             self._check_content(link)
@@ -122,7 +131,7 @@ class Verifier:
         try:
             entry = link.entry()
             whole = _digest(link.salt or b"", entry.user_id, entry.version, link.at or "", link.event or b"")
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise LedgerBroken(link.position, str(error)) from None
         if whole != link.digest:
             raise LedgerBroken(link.position, "its content was altered")

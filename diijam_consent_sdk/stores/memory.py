@@ -28,8 +28,14 @@ class _MemoryDatabase(SqliteFile):
     def owe_scrub(self, db: sqlite3.Connection) -> None:
         pass  # there is no write-ahead log in memory
 
+    def scrub(self, *, has_erased: bool = False) -> None:
+        pass
+
     def close(self) -> None:
         self._closed.set()
+        if self._pid == os.getpid():
+            with self._lock:
+                self._db.close()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

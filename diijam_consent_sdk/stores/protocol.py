@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, get_args
 
 import attrs
 
 from ..events import Event, LedgerEntry
 from ..record import ConsentRecord
+from ..vocabulary import identifier
 
 
 @attrs.frozen
@@ -159,3 +160,21 @@ class AsyncStore(Protocol):
 
     async def close(self) -> None:
         """See `Store.close`."""
+
+
+def checked_ids(user_ids: Iterable[str]) -> list[str]:
+    """The ids as a list; `TypeError` for one id in place of many, and what `identifier` raises for a bad one."""
+    if isinstance(user_ids, (str, bytes)):
+        raise TypeError("user_ids is a list of ids, not one id")
+    return [identifier(user_id) for user_id in user_ids]
+
+
+def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The events as a tuple; `ValueError` if there are none, `TypeError` for what is no event."""
+    batch = tuple(events)
+    if not batch:
+        raise ValueError("there are no events to append")
+    for event in batch:
+        if not isinstance(event, get_args(Event)):
+            raise TypeError(f"an event is needed, not {type(event).__name__}")
+    return batch

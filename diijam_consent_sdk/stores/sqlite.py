@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from os import PathLike
-from typing import get_args
 
 import attrs
 
@@ -18,9 +18,9 @@ from ..events import Erased, Event, LedgerEntry
 from ..record import ConsentRecord, fold, unopened
 from ..vocabulary import identifier, instant
 from . import wire
-from ._sqlite_file import SqliteFile
-from .chain import GENESIS, SALT_BYTES, Link, Verifier, fingerprint, stamp
-from .protocol import Appended, Changes, Cursor, Loaded
+from ._sqlite_file import FILLER_BYTES, SqliteFile
+from .chain import GENESIS, SALT_BYTES, Link, Verifier, fingerprint, stamp, time_from
+from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
 
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
 LINK = "position, user_id, version, at, event, salt, digest, hash"
@@ -66,7 +66,7 @@ class SqliteStore:
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
-        wanted = _identifiers(user_ids)
+        wanted = checked_ids(user_ids)
         with self._file.reading() as db:
             head, last_at = _head(db)
             found = _records(db, wanted)
@@ -82,7 +82,7 @@ class SqliteStore:
     ) -> Appended:
         """See `Store.append`."""
         identifier(user_id)
-        batch = _batch(events)
+        batch = checked_batch(events)
         if idempotency_key is not None:
             identifier(idempotency_key)
         with self._file.writing(idempotency_key) as db:
@@ -93,7 +93,7 @@ class SqliteStore:
                 if isinstance(batch[-1], Erased):
                     _erase(db, user_id, idempotency_key, appended.cursor.position)
                     self._file.owe_scrub(db)
-        self._file.scrub()
+        self._file.scrub(has_erased=isinstance(batch[-1], Erased))
         return appended
 
     def _write(
@@ -106,11 +106,14 @@ class SqliteStore:
         links, record = stamp(record, batch, self._now(last_at), head)
         rows = [attrs.astuple(link, recurse=False) for link in links]
         db.executemany(f"INSERT INTO entries ({LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        db.execute("INSERT OR REPLACE INTO records VALUES (?, ?)", (user_id, wire.encode(record)))
+        row = (user_id, FILLER_BYTES, wire.encode(record))
+        db.execute("INSERT OR REPLACE INTO records VALUES (?, zeroblob(?), ?)", row)
         return Appended(Cursor(head.epoch, links[-1].position, links[-1].hash.hex()), record)
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
+        if limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit}")
         started = time.monotonic()
         while True:
             waited = time.monotonic() - started
@@ -120,7 +123,7 @@ class SqliteStore:
                     return Changes(after, head, {}, complete=True, waited=0.0)
                 if head.position > after.position:
                     return _changes(db, after, head, limit, waited)
-            if waited >= wait:
+            if not waited < wait:  # nor if it is not a number
                 return Changes(after, head, {}, complete=True, waited=waited)
             self._file.pause(min(LOOK_EVERY_SECONDS, wait - waited))
 
@@ -143,11 +146,14 @@ class SqliteStore:
         """
         with self._file.reading() as db:
             verifier = Verifier()
-            for row in db.execute(f"SELECT {LINK} FROM entries ORDER BY position"):
-                verifier.add(Link(*row))
+            try:
+                for row in db.execute(f"SELECT {LINK} FROM entries ORDER BY position"):
+                    verifier.add(Link(*row))
+            except sqlite3.OperationalError as error:
+                raise LedgerBroken(verifier.position + 1, "it cannot be read") from error
             verifier.finish()
             for user_id, data in db.execute("SELECT user_id, record FROM records"):
-                if wire.encode(_folded(db, user_id)) != data:
+                if not _is_made(db, user_id, data):
                     raise LedgerBroken(verifier.position, "a record is not what its entries make")
             ((users,),) = db.execute("SELECT count(*) FROM records")
             if users != verifier.users:
@@ -163,29 +169,26 @@ class SqliteStore:
         return now if last_at is None else max(now, last_at)
 
 
-def _identifiers(user_ids: Iterable[str]) -> list[str]:
-    if isinstance(user_ids, (str, bytes)):
-        raise TypeError("user_ids is a list of ids, not one id")
-    return [identifier(user_id) for user_id in user_ids]
-
-
-def _batch(events: Iterable[Event]) -> tuple[Event, ...]:
-    batch = tuple(events)
-    if not batch:
-        raise ValueError("there are no events to append")
-    for event in batch:
-        if not isinstance(event, get_args(Event)):
-            raise TypeError(f"an event is needed, not {type(event).__name__}")
-    return batch
-
-
 def _head(db: sqlite3.Connection) -> tuple[Cursor, datetime | None]:
     """The head, and the time of its entry: never an erased one, since an erasure's last entry stays."""
-    ((epoch,),) = db.execute("SELECT value FROM meta WHERE name = 'epoch'")
+    epoch = _epoch(db)
     head = db.execute("SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1").fetchone()
     if head is None:
         return Cursor(epoch, 0, GENESIS.hex()), None
-    return Cursor(epoch, head[0], head[1].hex()), instant(datetime.fromisoformat(head[2]))
+    return _cursor(epoch, head[0], head[1]), time_from(head[2])
+
+
+def _epoch(db: sqlite3.Connection) -> str:
+    row = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    if row is None or not isinstance(row[0], str):
+        raise wire.Malformed("it has no epoch")
+    return row[0]
+
+
+def _cursor(epoch: str, position: int, chain: object) -> Cursor:
+    if not isinstance(chain, bytes):
+        raise wire.Malformed("the hash of an entry is none")
+    return Cursor(epoch, position, chain.hex())
 
 
 def _records(db: sqlite3.Connection, user_ids: list[str]) -> dict[str, ConsentRecord]:
@@ -208,9 +211,16 @@ def _folded(db: sqlite3.Connection, user_id: str, up_to: int = 2**63 - 1) -> Con
     return functools.reduce(fold, _history(db, user_id, up_to), unopened(user_id))
 
 
+def _is_made(db: sqlite3.Connection, user_id: str, record: bytes) -> bool:
+    try:
+        return wire.encode(_folded(db, user_id)) == record
+    except LookupError:  # entries that no record accepts, under hashes that fit
+        return False
+
+
 def _is_known(db: sqlite3.Connection, cursor: Cursor, head: Cursor) -> bool:
     """Whether a cursor is of this history: same epoch, and the same chain hash at its position."""
-    if cursor.epoch != head.epoch:
+    if cursor.epoch != head.epoch or not 0 <= cursor.position <= head.position:
         return False
     return _cursor_at(db, head.epoch, cursor.position) == cursor
 
@@ -219,7 +229,7 @@ def _cursor_at(db: sqlite3.Connection, epoch: str, position: int) -> Cursor | No
     if position == 0:
         return Cursor(epoch, 0, GENESIS.hex())
     row = db.execute("SELECT hash FROM entries WHERE position = ?", (position,)).fetchone()
-    return None if row is None else Cursor(epoch, position, row[0].hex())
+    return None if row is None else _cursor(epoch, position, row[0])
 
 
 def _changes(db: sqlite3.Connection, after: Cursor, head: Cursor, limit: int, waited: float) -> Changes:
@@ -230,22 +240,21 @@ def _changes(db: sqlite3.Connection, after: Cursor, head: Cursor, limit: int, wa
     ).fetchall()
     last = {user_id: position for position, user_id, _ in rows}
     in_order = dict(sorted(last.items(), key=lambda item: item[1]))
-    cursor = Cursor(head.epoch, rows[-1][0], rows[-1][2].hex())
+    cursor = _cursor(head.epoch, rows[-1][0], rows[-1][2])
     return Changes(after, cursor, in_order, complete=cursor == head, waited=waited)
 
 
 def _kept(db: sqlite3.Connection, user_id: str, key: str | None, batch: tuple[Event, ...]) -> Appended | None:
     """The answer given when this key was first used; folded again, so that no second copy of it has to be kept."""
     row = db.execute(
-        "SELECT salt, fingerprint, position FROM appends WHERE user_id = ? AND key = ?", (user_id, key)
+        "SELECT salt, fingerprint, position FROM appends WHERE user_id = ? AND key = ?", (user_id, _digest(key))
     ).fetchone()
     if row is None:
         return None
     salt, known, position = row
     if fingerprint(salt, batch) != known:
         raise ValueError("this idempotency_key was used with other events: use a key of its own for each write")
-    ((epoch,),) = db.execute("SELECT value FROM meta WHERE name = 'epoch'")
-    cursor = _cursor_at(db, epoch, position)
+    cursor = _cursor_at(db, _epoch(db), position)
     if cursor is None:
         raise StoreUnusable("the database is damaged: an append's entry is missing")
     return Appended(cursor, _folded(db, user_id, position))
@@ -254,7 +263,7 @@ def _kept(db: sqlite3.Connection, user_id: str, key: str | None, batch: tuple[Ev
 def _keep(db: sqlite3.Connection, user_id: str, key: str | None, batch: tuple[Event, ...], position: int) -> None:
     if key is not None:
         salt = secrets.token_bytes(SALT_BYTES)
-        row = (user_id, key, salt, fingerprint(salt, batch), position)
+        row = (user_id, _digest(key), salt, fingerprint(salt, batch), position)
         db.execute("INSERT INTO appends VALUES (?, ?, ?, ?, ?)", row)
 
 
@@ -265,4 +274,9 @@ def _erase(db: sqlite3.Connection, user_id: str, key: str | None, tombstone: int
         " WHERE user_id = ? AND position < ?",
         (user_id, tombstone),
     )
-    db.execute("DELETE FROM appends WHERE user_id = ? AND key IS NOT ?", (user_id, key))
+    db.execute("DELETE FROM appends WHERE user_id = ? AND key IS NOT ?", (user_id, _digest(key)))
+
+
+def _digest(key: str | None) -> bytes | None:
+    """What is kept of an idempotency key: its row may move, and leave a copy behind."""
+    return None if key is None else hashlib.sha256(key.encode()).digest()

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from .http import AsyncHttpStore, HttpStore
+
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
-KNOWN_URLS = "memory: or sqlite:///path/to/file.db (four slashes for an absolute path)"
+BUSY_SHARE = 0.9  # of the deadline: what a file store may wait for a lock, so that it can still say why
+KNOWN_URLS = "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), https://host of a consent service"
 
 
 def open_store(
     url: str,
     *,
-    token: str | None = None,  # noqa: ARG001 - stores over a network will take it
-    busy_seconds: float = 0.9,
+    token: str | Callable[[], str] | None = None,
+    deadline: float = 1.0,
+    busy_seconds: float | None = None,
     create: bool = True,
-) -> SqliteStore:
+) -> SqliteStore | HttpStore:
     """
     The store that *url* names.
 
     Args:
-        url: `memory:`, or `sqlite:///` and a path.
+        url: `memory:`, `sqlite:///` and a path, or the `https://` URL of a consent service.
 
-        token: For a store that asks for one; these two have no use for it.
+        token: For a consent service: the bearer token, or what gives it.
 
-        busy_seconds: How long a call waits for another process's lock.
+        deadline: Seconds that one call may take.
 
         create: Whether to make a missing file.
 
@@ -39,10 +46,30 @@ def open_store(
         raise TypeError(f"a URL is a string, not {type(url).__name__}")
     if url == "memory:":
         return MemoryStore()
+    if is_http(url):
+        from .http import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
+
+        return HttpStore(url, token=token, deadline=deadline)
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
         raise ValueError(f"this URL names no store; known: {KNOWN_URLS}")
-    return SqliteStore(path, busy_seconds=busy_seconds, create=create)
+    return SqliteStore(path, busy_seconds=busy_seconds or BUSY_SHARE * deadline, create=create)
+
+
+def is_http(url: str) -> bool:
+    """Whether *url* is that of a consent service."""
+    return isinstance(url, str) and url.startswith(("https://", "http://"))
+
+
+def open_async_store(
+    url: str, *, token: str | Callable[[], str] | None = None, deadline: float = 1.0
+) -> SqliteStore | AsyncHttpStore:
+    """`open_store` for asyncio: an async store where there is one."""
+    if is_http(url):
+        from .http import AsyncHttpStore  # noqa: PLC0415 - as above
+
+        return AsyncHttpStore(url, token=token, deadline=deadline)
+    return cast("SqliteStore", open_store(url, deadline=deadline))
 
 
 def url_from_env() -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ type, a missing or unknown field, a word outside its vocabulary is an error, nev
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, get_args
@@ -69,8 +70,11 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(data: bytes) -> Event:
-    """The event in *data*; `Malformed` if there is none."""
-    return event_from(decode(data))
+    """The event in *data*; `Malformed` if there is none, or a field is given twice."""
+    event = event_from(decode(data))
+    if encode_event(event) != data:
+        _spelled(data)
+    return event
 
 
 def encode_entry(entry: LedgerEntry) -> bytes:
@@ -82,22 +86,55 @@ def decode(data: bytes) -> object:
     """The plain values in *data*; `Malformed` if it is not JSON."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         raise Malformed(f"not JSON: {error}") from None
 
 
 def decode_record(data: bytes) -> ConsentRecord:
-    """The record in *data*; `Malformed` if there is none, whole and with every time in its zone."""
+    """The record in *data*; `Malformed` if there is none, whole, with every time in its zone and with nothing else."""
     try:
         record = _record_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         raise Malformed(f"not a record: {error}") from None
+    check_record(record)
+    if (known := encode(record)) != data and _names(_spelled(data)) != _names(_spelled(known)):
+        raise Malformed("not a record: it has unknown fields")
+    return record
+
+
+def check_record(record: ConsentRecord) -> None:
+    """
+    What types alone do not say of a record that was read.
+
+    Raises:
+        Malformed: a time lacks its zone, or something stands under another's key.
+    """
     parts: tuple[Mapping[str, Part], ...] = (record.consents, record.notices, record.holds, record.requests)
-    if any(time.tzinfo is None for part in parts for value in part.values() for time in _times(value)):
+    times = [time for part in parts for value in part.values() for time in _times(value)]
+    times += [record.account_changed_at] if record.account_changed_at else []
+    if any(time.tzinfo is None for time in times):
         raise Malformed("not a record: a time without its zone")
     if any(key != _key(value) for part in parts for key, value in part.items()):
         raise Malformed("not a record: something stands under another's key")
-    return record
+
+
+def _spelled(data: bytes) -> object:
+    """The plain values in JSON that is not spelled as `encode` does; `Malformed` if it gives a key twice."""
+    try:
+        return json.loads(data, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Malformed("a key is given twice")
+    return fields
+
+
+def _names(value: object) -> object:
+    return {name: _names(inner) for name, inner in value.items()} if isinstance(value, dict) else None
 
 
 def _key(value: Part) -> str:

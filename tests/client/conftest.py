@@ -14,6 +14,7 @@ from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, U
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import Appended, MemoryStore
 from tests.client.fakes import FaultyStore, LeaseClock, WallClock
 
@@ -41,6 +42,9 @@ class AsyncFace:
 
     def record(self, user_id: str, *events: Event, **options: Any) -> Appended:
         return self._run(self.client.record(user_id, *events, **options))
+
+    def status(self) -> Status:
+        return self.client.status()
 
     def load(self, user_id: str) -> ConsentRecord:
         return self._run(self.client.load(user_id))

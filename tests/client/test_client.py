@@ -450,3 +450,36 @@ def test_guards_of_data_read_it_once(client: Face, store: FaultyStore) -> None:
     user = client.user("u")
     assert user.can_process("fraud_detection", (field for field in ["phone"])).reason is Reason.RESTRICTED
     assert user.decide(Process("fraud_detection", iter(["email"]))).allowed
+
+
+def test_status_tells_how_the_client_is_doing(make_client: MakeClient, store: FaultyStore) -> None:
+    """Hits, misses, denials, the feed and its age, ready or not: before the first question, in health, outage and end."""
+    client = make_client(max_staleness=1)
+    status = client.status()
+    assert (status.ready, status.feed, status.hits, status.misses, status.position) == (True, "off", 0, 0, None)
+    store.inner.append("u", SIGNED_UP)
+    for _ in range(3):
+        client.user("u").can_market("email")
+    client.user("u").can_market("call")
+    assert eventually(lambda: client.status().feed == "up")
+    status = client.status()
+    assert (status.hits, status.misses, status.users, status.position) == (3, 1, 1, 2)
+    assert status.denials == {Reason.NOT_CONSENTED: 1}
+    assert status.age_seconds is not None
+    assert status.age_seconds < 1
+    assert status.feed_since is not None
+    store.broken = unreachable()
+    assert eventually(lambda: client.status().feed == "down")
+    assert not client.status().ready
+    client.close()
+    assert (client.status().ready, client.status().feed) == (False, "off")
+
+
+def test_an_answer_asked_again_is_no_denial(store: FaultyStore, clock: LeaseClock) -> None:
+    """A guard in one step that found the lease run out and fetched anew has told nobody no."""
+    with ConsentClient(store, follow=False, clock=clock) as consent:
+        consent.record("u", *SIGNED_UP)
+        for _ in range(2):
+            assert consent.can_market("u", "email")
+            clock.tick(60)
+        assert not any(consent.status().denials.values())

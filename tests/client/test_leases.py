@@ -13,7 +13,7 @@ from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.leases import MAX_FLOORS, MAX_PROVEN, MAX_WRITES, Leases, Poll
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
-from diijam_consent_sdk.user import UserConsent
+from diijam_consent_sdk.user import Counts, UserConsent
 from tests.client.fakes import LeaseClock
 
 AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -456,7 +456,7 @@ def test_rule_9_what_a_child_inherits_is_dead_and_needs_no_lock() -> None:
 
 def test_a_user_of_whom_nothing_is_known_is_unavailable_for_good() -> None:
     """Every guard of it says so, and still tells a mistake from a no."""
-    user = UserConsent.unavailable("u")
+    user = UserConsent.unavailable("u", Counts())
     assert user.can_process(Purpose.PAYMENT).reason is Reason.UNAVAILABLE
     assert user.can_share("acme", {"email"}, "payment").reason is Reason.UNAVAILABLE
     assert user.public_view({"avatar": 1}) == {}

@@ -168,7 +168,7 @@ def test_an_interpreter_ends_without_close() -> None:
 
 def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
     """A client that is gone leaves no thread polling for it."""
-    store = FaultyStore(MemoryStore())
+    store, before = FaultyStore(MemoryStore()), set(threading.enumerate())
     client = ConsentClient(store, max_staleness=1)
     client.user("u")
     assert eventually(lambda: "changes" in store.calls)
@@ -177,7 +177,7 @@ def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
     gc.collect()
     assert gone() is None
     assert leases.closed
-    assert eventually(lambda: not [t for t in threading.enumerate() if t.name == "diijam-consent"])
+    assert eventually(lambda: set(threading.enumerate()) <= before)
 
 
 def test_what_is_shown_of_users_and_clients_names_nobody() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent
-from diijam_consent_sdk.policy import BASIS, Basis
+from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, Basis
 from diijam_consent_sdk.record import refusal
 from diijam_consent_sdk.vocabulary import Account, Channel, Field, Outcome, Purpose
 
@@ -61,7 +61,10 @@ CASES = {
     ),
     "Granted surveys with channels": Case((), e.Granted("surveys", "n-1", ["email"]), STRAY_CHANNELS, (GRANT,)),
     "Granted until now": Case(
-        (5,), attrs.evolve(GRANT, expires_at=seconds(5)), NO_FUTURE, (5, attrs.evolve(GRANT, expires_at=seconds(5.000001)))
+        (5,),
+        attrs.evolve(GRANT, expires_at=seconds(5)),
+        NO_FUTURE,
+        (5, attrs.evolve(GRANT, expires_at=seconds(5.000001))),
     ),
     "Granted until past": Case(
         (5,), attrs.evolve(GRANT, expires_at=seconds(4)), NO_FUTURE, (3, attrs.evolve(GRANT, expires_at=seconds(4)))
@@ -163,7 +166,10 @@ CASES = {
     ),
     "Erased unasked": Case((), e.Erased(), NOT_ERASING, (ERASURE, e.Erased())),
     "Erased on another request": Case(
-        (e.RequestFiled("q-1", "access"),), e.Erased(), NOT_ERASING, (ERASURE, e.RequestFiled("q-2", "access"), e.Erased())
+        (e.RequestFiled("q-1", "access"),),
+        e.Erased(),
+        NOT_ERASING,
+        (ERASURE, e.RequestFiled("q-2", "access"), e.Erased()),
     ),
     "Erased after the request was cancelled": Case(
         (ERASURE, e.RequestResolved("q-1", "cancelled")),
@@ -178,7 +184,10 @@ CASES = {
         (ERASURE, DEBT), e.Erased(), f"{HELD}h-1", (ERASURE, DEBT, e.HoldReleased("h-1"), e.Erased())
     ),
     "Erased under a hold, closed": Case(
-        (DEBT, e.AccountClosed()), e.Erased(), f"{HELD}h-1", (DEBT, e.AccountClosed(), e.HoldReleased("h-1"), e.Erased())
+        (DEBT, e.AccountClosed()),
+        e.Erased(),
+        f"{HELD}h-1",
+        (DEBT, e.AccountClosed(), e.HoldReleased("h-1"), e.Erased()),
     ),
     "Erased under a hold that runs out": Case(
         (ERASURE, DEBT_FOR_10, 9), e.Erased(), f"{HELD}h-1", (ERASURE, DEBT_FOR_10, 10, e.Erased())
@@ -214,9 +223,9 @@ CASES = {
     **{
         f"Published {field}": Case((), e.Published(field), f"{field} is never public", (e.Hidden(field),))
         for field in Field
-        if field in "email phone address birth_date gender location device payment listening_history linked_account".split()
+        if field not in PUBLISHABLE
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -231,7 +240,7 @@ def test_refused_with_its_reason(case: Case) -> None:
     assert history.record is record
 
 
-@pytest.mark.parametrize("case", [case for case in CASES.values() if case.neighbour], ids=str)
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items() if case.neighbour])
 def test_neighbour_is_accepted(case: Case) -> None:
     """What differs from a refused event in the one point of its row is accepted."""
     events = sum(isinstance(step, e.Event) for step in case.neighbour)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -170,9 +170,7 @@ def test_member_of_another_enum_counts_as_its_plain_word() -> None:
 @pytest.mark.parametrize(
     "bad", ["yoga", "", "EMAIL", " email", "Purpose.PAYMENT", Reason.STALE], ids=lambda bad: repr(str(bad))
 )
-def test_unknown_word_is_named_beside_the_known(
-    call: tuple[type[Word], Callable[[Any], object]], bad: str
-) -> None:
+def test_unknown_word_is_named_beside_the_known(call: tuple[type[Word], Callable[[Any], object]], bad: str) -> None:
     """An unknown word is a `ValueError` that names it, its vocabulary and every known word."""
     vocabulary, build = call
     with pytest.raises(ValueError, match="unknown") as caught:
@@ -197,7 +195,9 @@ def test_word_of_another_type(call: tuple[type[Word], Callable[[Any], object]], 
         build(bad)
 
 
-@pytest.mark.parametrize("vocabulary", [v for v in VALUES if v is not Basis], ids=lambda vocabulary: vocabulary.__name__)
+@pytest.mark.parametrize(
+    "vocabulary", [v for v in VALUES if v is not Basis], ids=lambda vocabulary: vocabulary.__name__
+)
 def test_none_is_no_word(vocabulary: Callable[[Any], object]) -> None:
     """`None` where one word belongs is a `TypeError`."""
     with pytest.raises(TypeError, match="not NoneType"):
@@ -221,14 +221,10 @@ def test_none_is_no_set(call: Callable[..., object]) -> None:
         call(*(["email"] if call is d.Market else []), None)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [["email", "call", "email"], ("call", "email"), {Channel.EMAIL, "call"}, iter(["call", Field.EMAIL])],
-    ids=["list", "tuple", "set", "iterator"],
-)
-def test_any_iterable_of_words_is_a_set(values: Any) -> None:
+@pytest.mark.parametrize("kind", [list, tuple, set, iter], ids=["list", "tuple", "set", "iterator"])
+def test_any_iterable_of_words_is_a_set(kind: Callable[[list[str]], Iterable[str]]) -> None:
     """Any iterable of words will do; the set holds each word once, as a member, and cannot change."""
-    found = words(Channel, values)
+    found = words(Channel, kind(["email", Channel.CALL, "email", Field.EMAIL]))
     assert found == frozenset({Channel.EMAIL, Channel.CALL})
     assert isinstance(found, frozenset)
     assert {type(word) for word in found} == {Channel}
@@ -238,7 +234,8 @@ def test_vocabulary_is_the_set_of_its_words() -> None:
     """An enum itself is the set of all its words, and nothing is the empty set."""
     assert channels_of(Channel) == frozenset(Channel)
     assert fields_of(Field) == frozenset(Field)
-    assert fields_of(()) == channels_of([]) == frozenset()
+    assert fields_of(()) == frozenset()
+    assert channels_of([]) == frozenset()
 
 
 BAD_IDS = {
@@ -258,7 +255,7 @@ BAD_IDS = {
 @pytest.mark.parametrize("bad", BAD_IDS.values(), ids=list(BAD_IDS))
 def test_what_is_no_id(call: Callable[[Any], object], bad: str) -> None:
     """An id that is empty, too long, or holds a control character or surrogate is refused and never repeated."""
-    with pytest.raises(ValueError, match="^an id h") as caught:
+    with pytest.raises(ValueError, match=r"^an id h") as caught:
         call(bad)
     told = repr(caught.value.args) + str(caught.value)
     assert SECRET not in told
@@ -319,12 +316,20 @@ class Nowhere(tzinfo):
     def utcoffset(self, dt: datetime | None) -> None:
         """No offset."""
 
+    def dst(self, dt: datetime | None) -> None:
+        """No summer time."""
+
+    def tzname(self, dt: datetime | None) -> None:
+        """No name."""
+
 
 @each_of(TAKES_INSTANT)
 @pytest.mark.parametrize("zone", [None, Nowhere()], ids=["no zone", "zone without offset"])
 def test_naive_time(call: Callable[[Any], object], zone: tzinfo | None) -> None:
     """A naive time is a `ValueError` that says what to pass instead."""
-    with pytest.raises(ValueError, match=r"^an instant needs a time zone: pass an aware datetime, such as datetime.now"):
+    with pytest.raises(
+        ValueError, match=r"^an instant needs a time zone: pass an aware datetime, such as datetime.now"
+    ):
         call(datetime(2026, 3, 1, tzinfo=zone))
 
 
@@ -364,7 +369,7 @@ def test_no_time_at_all(call: Callable[[Any], object]) -> None:
 )
 def test_time_outside_the_calendar(call: Callable[[Any], object], bad: datetime) -> None:
     """A time that has no date in UTC is a `ValueError`."""
-    with pytest.raises(ValueError, match="^an instant lies within the years 1 to 9999 in UTC$") as caught:
+    with pytest.raises(ValueError, match=r"^an instant lies within the years 1 to 9999 in UTC$") as caught:
         call(bad)
     assert caught.value.__suppress_context__
 

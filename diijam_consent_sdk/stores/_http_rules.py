@@ -1,0 +1,278 @@
+"""What `HttpStore` asks, what it believes and what it repeats: all about HTTP that needs no network, for both faces."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from ..events import Event
+from . import messages, wire
+from .protocol import Appended, Changes, Cursor, Loaded
+
+MAX_ANSWER_BYTES = 64 * 2**20
+MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever `Retry-After` asks for
+NOT_REACHED = frozenset({401, 403, 404, 405, 413, 415, 421, 431})  # no service that answers so has appended anything
+
+
+class Failure(Exception):
+    """One try that brought no answer to believe; another may. Tells whether its append may have been written."""
+
+    def __init__(self, why: str, *, maybe_written: bool, retry_after: float = 0.0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.maybe_written = maybe_written
+        self.retry_after = retry_after
+
+
+class OtherUser(ValueError):
+    """An answer about another user, or after another cursor, than was asked."""
+
+
+@attrs.frozen
+class Question:
+    """One call of the store, to be sent any number of times, each with a nonce of its own."""
+
+    kind: type[messages.Question]
+    fields: dict[str, Any]
+    answer: type[Any]
+    read: Callable[[Any], Any]
+    is_write: bool = False
+    is_repeatable: bool = True
+    idempotency_key: str = ""
+    wait: float = 0.0
+
+    @property
+    def path(self) -> str:
+        """Where it is asked."""
+        return messages.PATHS[self.kind]
+
+    def body(self) -> tuple[bytes, str]:
+        """What to send, and the nonce the answer must echo."""
+        nonce = secrets.token_hex(16)
+        return msgspec.json.encode(self.kind(nonce=nonce, **self.fields)), nonce
+
+
+def load(user_ids: list[str]) -> Question:
+    """The question of `Store.load`, for at most `messages.MAX_USERS` users."""
+
+    def read(answer: messages.LoadAnswer) -> Loaded:
+        if [record.user_id for record in answer.records] != user_ids:
+            raise OtherUser
+        return messages.loaded(answer)
+
+    return Question(messages.LoadQuestion, {"user_ids": user_ids}, messages.LoadAnswer, read)
+
+
+def append(user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None) -> Question:
+    """The question of `Store.append`; one without a key cannot be repeated."""
+
+    def read(answer: messages.AppendAnswer) -> Appended:
+        if answer.record.user_id != user_id:
+            raise OtherUser
+        return messages.appended(answer)
+
+    fields = {
+        "user_id": user_id,
+        "events": [wire.event_fields(event) for event in events],
+        "expected_version": expected_version,
+        "idempotency_key": key,
+    }
+    return Question(
+        messages.AppendQuestion, fields, messages.AppendAnswer, read,
+        is_write=True, is_repeatable=key is not None, idempotency_key=key or "",
+    )  # fmt: skip
+
+
+def changes(after: Cursor, wait: float, limit: int) -> Question:
+    """The question of `Store.changes`. A poll that waits is not repeated: its follower asks again."""
+
+    def read(answer: messages.ChangesAnswer) -> Changes:
+        if answer.after != after:
+            raise OtherUser
+        return messages.changes(answer)
+
+    fields = {"after": after, "wait": wait, "limit": limit}
+    return Question(messages.ChangesQuestion, fields, messages.ChangesAnswer, read, is_repeatable=not wait, wait=wait)
+
+
+def history(user_id: str) -> Question:
+    """The question of `Store.history`."""
+
+    def read(answer: messages.HistoryAnswer) -> Any:
+        if any(entry.user_id != user_id for entry in answer.entries):
+            raise OtherUser
+        return messages.history(answer)
+
+    return Question(messages.HistoryQuestion, {"user_id": user_id}, messages.HistoryAnswer, read)
+
+
+def believe(question: Question, nonce: str, status: int, headers: Mapping[str, str], body: bytes) -> Any:
+    """
+    What an answer says, if it is the service's own to this very question.
+
+    Raises:
+        Failure: it is not; or it says that the store is out of reach, or that an outcome is unknown.
+
+        InvalidEvent, VersionConflict, ValueError, StoreUnusable, StoreUnavailable: the service says so.
+    """
+    if status != 200:
+        raise _problem(question, status, headers, body)
+    why = _doubt(headers)
+    if not why:
+        try:
+            answer = msgspec.json.decode(body, type=question.answer)
+            if answer.nonce == nonce:
+                return question.read(answer)
+            why = "it is to another question"
+        except OtherUser:
+            why = "it is about something else than was asked"
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            why = "it is malformed"
+    raise Failure(f"an answer of the consent service cannot be believed: {why}", maybe_written=question.is_write)
+
+
+def _doubt(headers: Mapping[str, str]) -> str:
+    """What makes an answer unbelievable before it is read."""
+    if "age" in headers:
+        return "it comes from a cache"
+    if headers.get("content-encoding", "identity") != "identity":
+        return "it is compressed"
+    if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return "it is no JSON"
+    return ""
+
+
+def _problem(question: Question, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
+    """The error that an answer with another status than 200 stands for."""
+    try:
+        problem = msgspec.json.decode(body, type=messages.Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        problem = messages.Problem(type="", title="", status=status, detail="")
+    said = problem.type.removeprefix(messages.PROBLEM_TYPE)
+    match said:
+        case "invalid-event":
+            return InvalidEvent(problem.detail)
+        case "version-conflict":
+            return VersionConflict(problem.expected or 0, problem.actual or 0)
+        case "malformed":
+            return ValueError(problem.detail)
+        case "store-unusable":
+            return StoreUnusable(problem.detail)
+    if status in NOT_REACHED:
+        advice = (
+            "see that its token is valid and has the scope" if status in {401, 403} else "see that the URL is right"
+        )
+        return StoreUnavailable(f"the consent service refused the call with status {status}: {advice}")
+    why = f"the consent service answered with status {status}"
+    maybe_written = question.is_write and said != "store-unavailable"
+    return Failure(why, maybe_written=maybe_written, retry_after=_seconds(headers.get("retry-after", "")))
+
+
+def _seconds(value: str) -> float:
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0.0
+
+
+class Tries:
+    """The tries of one question, all within its deadline. Only one thread or task uses it."""
+
+    def __init__(self, question: Question, deadline: float) -> None:
+        self.until = time.monotonic() + question.wait + deadline
+        self._question = question
+        self._tries = 0
+        self._maybe_written = False
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.until - time.monotonic()
+
+    def pause(self, failure: Failure) -> float:
+        """
+        Seconds to wait before the next try, with full jitter.
+
+        Raises:
+            OutcomeUnknown: there may be none, and one of the tries may have been written.
+
+            StoreUnavailable: there may be none, and nothing was written.
+        """
+        self._maybe_written |= failure.maybe_written
+        longest = min(MAX_PAUSE_SECONDS, max(0.05 * 2 ** min(self._tries, 10), failure.retry_after))
+        seconds = random.uniform(min(longest, failure.retry_after), longest)  # noqa: S311 - jitter
+        self._tries += 1
+        if self._question.is_repeatable and seconds < self.left():
+            return seconds
+        if self._maybe_written:
+            key = self._question.idempotency_key
+            raise OutcomeUnknown(f"{failure.why}: repeat the append with the same idempotency_key", key)
+        raise StoreUnavailable(f"{failure.why}: try again")
+
+
+def take(answer: bytearray, chunk: bytes, question: Question) -> None:
+    """Add to what was read so far, up to a limit."""
+    answer += chunk
+    if len(answer) > MAX_ANSWER_BYTES:
+        raise Failure("an answer of the consent service is too long", maybe_written=question.is_write)
+
+
+def pages(user_ids: list[str]) -> list[list[str]]:
+    """The ids in as many loads as they need; at least one."""
+    size = messages.MAX_USERS
+    return [user_ids[start : start + size] for start in range(0, max(len(user_ids), 1), size)]
+
+
+def joined(loads: list[Loaded]) -> Loaded:
+    """One answer of several: as of the first, which the later ones include."""
+    first = loads[0]
+    if any(load.cursor.epoch != first.cursor.epoch or load.cursor.position < first.cursor.position for load in loads):
+        raise StoreUnavailable("the store's history changed between two pages: try again")
+    return Loaded(first.cursor, first.at, tuple(record for load in loads for record in load.records))
+
+
+def checked_url(url: str) -> str:
+    """
+    The service's base URL without a trailing slash: https, or http to this machine.
+
+    Raises:
+        ValueError: it is something else. It is not repeated: it may hold a password.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("the URL of a consent service is https://host[:port][/path]")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("the URL of a consent service holds no password, query or fragment; pass token=")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("plain http is only for this machine: use https, or 127.0.0.1")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def checked_token(token: str) -> str:
+    """
+    *token*, if it can stand in a header. The error never repeats it.
+
+    Raises:
+        ValueError: it is empty, or holds something else than visible ASCII characters.
+
+        TypeError: it is no string.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"a token is a string, not {type(token).__name__}")
+    if not token or not all("!" <= character <= "~" for character in token):
+        raise ValueError(
+            "a token is made of visible ASCII characters: pass what `token new` printed, without a line end"
+        )
+    return token

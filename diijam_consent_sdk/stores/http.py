@@ -1,0 +1,347 @@
+"""A ledger behind a consent service. The one module that imports httpx: another HTTP client would cost this file."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
+
+try:
+    import httpcore
+    import httpx
+except ImportError as error:  # pragma: no cover
+    raise ImportError("a consent service needs httpx: pip install 'diijam-consent-sdk[http]'") from error
+
+from ..errors import StoreUnavailable
+from ..events import Event, LedgerEntry
+from ..vocabulary import identifier
+from . import _http_rules as rules
+from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
+
+C = TypeVar("C", httpx.Client, httpx.AsyncClient)
+Token = str | Callable[[], str]
+
+# What httpx raises before anything of the request can have reached the service.
+NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30)
+CHUNK_BYTES = 2**16
+
+
+class HttpOptions(TypedDict, total=False):
+    """What both faces take beside the URL; see `HttpStore`."""
+
+    token: Token | None
+    verify: ssl.SSLContext | str | bool
+    cert: str | tuple[str, str] | None
+    deadline: float
+    trust_env: bool
+
+
+class _Service(Generic[C]):
+    """Where the service is, and this process's connections to it."""
+
+    def __init__(
+        self,
+        make: Callable[..., C],
+        url: str,
+        *,
+        token: Token | None = None,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: str | tuple[str, str] | None = None,
+        deadline: float = 1.0,
+        trust_env: bool = False,
+    ) -> None:
+        self.url = rules.checked_url(url)
+        self.deadline = deadline
+        self.is_closed = False
+        self._token = rules.checked_token(token) if isinstance(token, str) else token
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._client: C | None = None
+        self._make: Callable[[], C] = partial(
+            make, verify=_tls(verify, cert), trust_env=trust_env, follow_redirects=False, limits=LIMITS
+        )
+
+    def client(self) -> C:
+        """
+        The HTTP client of this process. A forked child makes its own, and never closes what it inherited:
+        that would end the parent's connections.
+        """
+        if self.is_closed:
+            raise StoreUnavailable("the store is closed: make a new one")
+        if self._pid != os.getpid():
+            if self._client is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))  # one reference nobody drops
+            self._client, self._pid, self._lock = None, os.getpid(), threading.Lock()
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+    def close(self) -> C | None:
+        """Nothing is sent any more; the client to be closed, if this process made one."""
+        self.is_closed = True
+        return self._client if self._pid == os.getpid() else None
+
+    def request(self, question: rules.Question, body: bytes, left: float) -> httpx.Request:
+        """One try of a question, with a token of its own."""
+        headers = {
+            "accept": "application/json", "accept-encoding": "identity", "cache-control": "no-store",
+            "content-type": "application/json",
+        }  # fmt: skip
+        token = self._token() if callable(self._token) else self._token
+        if token is not None:
+            headers["authorization"] = f"Bearer {rules.checked_token(token)}"
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), max(left, 0.001))
+        url = self.url + question.path
+        return httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": timeouts})
+
+
+class HttpStore:
+    """
+    The store behind the consent service at *url*. Safe to use from several threads, and after a fork.
+
+    Each call ends within *deadline* (a long poll: its wait and *deadline*), however slowly bytes come. What may be
+    repeated is tried again within it. An answer that is compressed, cached, redirected, too long, to another question
+    or about another user is refused.
+
+    Args:
+        url: `https://host[:port][/path]`; plain http only to this machine.
+
+        token: The bearer token, or what gives it anew for each try.
+
+        verify: How to check the service's certificate: by a CA file of your own, by an `ssl.SSLContext`, or not at all.
+
+        cert: A client certificate's file, or it and its key's.
+
+        deadline: Seconds for one call.
+
+        trust_env: Whether to heed the proxy variables of the environment.
+
+    Raises:
+        ValueError: the URL or the token is malformed.
+    """
+
+    def __init__(self, url: str, **options: Unpack[HttpOptions]) -> None:
+        self._service = _Service(_client_with_deadlines, url, **options)
+
+    def __repr__(self) -> str:
+        return f"<HttpStore {self._service.url}>"
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        pages = rules.pages(checked_ids(user_ids))
+        return rules.joined([self._ask(rules.load(page)) for page in pages])
+
+    def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = checked_batch(events)
+        appended: Appended = self._ask(rules.append(identifier(user_id), batch, expected_version, idempotency_key))
+        return appended
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        changes: Changes = self._ask(rules.changes(after, wait, limit))
+        return changes
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        history: list[LedgerEntry] = self._ask(rules.history(identifier(user_id)))
+        return history
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        client = self._service.close()
+        if client is not None:
+            client.close()
+
+    def _ask(self, question: rules.Question) -> Any:
+        tries = rules.Tries(question, self._service.deadline)
+        while True:
+            try:
+                return self._try(question, tries)
+            except rules.Failure as failure:
+                time.sleep(tries.pause(failure))
+
+    def _try(self, question: rules.Question, tries: rules.Tries) -> Any:
+        body, nonce = question.body()
+        client = self._service.client()
+        with translated(question):
+            _current.until = tries.until
+            response = client.send(self._service.request(question, body, tries.left()), stream=True)
+            try:
+                answer = bytearray()
+                for chunk in response.iter_raw(CHUNK_BYTES):
+                    rules.take(answer, chunk, question)
+            finally:
+                response.close()
+        return rules.believe(question, nonce, response.status_code, response.headers, bytes(answer))
+
+
+class AsyncHttpStore:
+    """`HttpStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
+
+    def __init__(self, url: str, **options: Unpack[HttpOptions]) -> None:
+        self._service = _Service(httpx.AsyncClient, url, **options)
+
+    def __repr__(self) -> str:
+        return f"<AsyncHttpStore {self._service.url}>"
+
+    async def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        pages = rules.pages(checked_ids(user_ids))
+        return rules.joined([await self._ask(rules.load(page)) for page in pages])
+
+    async def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = checked_batch(events)
+        question = rules.append(identifier(user_id), batch, expected_version, idempotency_key)
+        appended: Appended = await self._ask(question)
+        return appended
+
+    async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        changes: Changes = await self._ask(rules.changes(after, wait, limit))
+        return changes
+
+    async def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        history: list[LedgerEntry] = await self._ask(rules.history(identifier(user_id)))
+        return history
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        client = self._service.close()
+        if client is not None:
+            await client.aclose()
+
+    async def _ask(self, question: rules.Question) -> Any:
+        tries = rules.Tries(question, self._service.deadline)
+        while True:
+            try:
+                return await self._try(question, tries)
+            except rules.Failure as failure:
+                await asyncio.sleep(tries.pause(failure))
+
+    async def _try(self, question: rules.Question, tries: rules.Tries) -> Any:
+        body, nonce = question.body()
+        client = self._service.client()
+        with translated(question):
+            async with asyncio.timeout(tries.left()):
+                response = await client.send(self._service.request(question, body, tries.left()), stream=True)
+                try:
+                    answer = bytearray()
+                    async for chunk in response.aiter_raw(CHUNK_BYTES):
+                        rules.take(answer, chunk, question)
+                finally:
+                    await response.aclose()
+        return rules.believe(question, nonce, response.status_code, response.headers, bytes(answer))
+
+
+def _tls(verify: ssl.SSLContext | str | bool, cert: str | tuple[str, str] | None) -> ssl.SSLContext:  # noqa: FBT001
+    if isinstance(verify, ssl.SSLContext):
+        context = verify
+    elif isinstance(verify, str):
+        context = ssl.create_default_context(cafile=verify)
+    else:
+        context = httpx.create_ssl_context(verify=verify, trust_env=False)
+    if cert is not None:
+        context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+    return context
+
+
+@contextmanager
+def translated(question: rules.Question) -> Iterator[None]:
+    """Raise what the network does as a failure of this try: the one table of httpx's errors."""
+    try:
+        yield
+    except NOTHING_SENT as error:
+        why = f"the consent service cannot be reached ({type(error).__name__})"
+        raise rules.Failure(why, maybe_written=False) from None
+    except (httpx.TimeoutException, TimeoutError):
+        why = "the consent service did not answer in time"
+        raise rules.Failure(why, maybe_written=question.is_write) from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        why = f"the exchange with the consent service broke ({type(error).__name__})"
+        raise rules.Failure(why, maybe_written=question.is_write) from None
+
+
+# httpx limits each read, so that a byte now and then goes on for ever. In the sync face the limit of the whole call is
+# put where bytes are read: a call runs in one thread, which carries its end. (The async face has asyncio.timeout.)
+_current = threading.local()
+
+
+def _left(timeout: float | None, late: type[Exception]) -> float | None:
+    until: float | None = getattr(_current, "until", None)
+    if until is None:
+        return timeout
+    left = until - time.monotonic()
+    if left <= 0:
+        raise late("the call's time is up")
+    return left if timeout is None else min(left, timeout)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A network stream whose every read and write ends with the call."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), CHUNK_BYTES):
+            self._inner.write(buffer[start : start + CHUNK_BYTES], _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Network(httpcore.NetworkBackend):
+    """A network whose streams end with the call."""
+
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **more: Any) -> _Stream:
+        return _Stream(self._inner.connect_tcp(host, port, _left(timeout, httpcore.ConnectTimeout), *args, **more))
+
+
+def _client_with_deadlines(**options: Any) -> httpx.Client:
+    client = httpx.Client(**options)
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no public way in
+        if isinstance(transport, httpx.HTTPTransport):
+            pool = transport._pool  # noqa: SLF001
+            pool._network_backend = _Network(pool._network_backend)  # noqa: SLF001
+    return client

@@ -1,0 +1,184 @@
+"""
+What goes over HTTP, version 1: each question is a POST of one of these, each answer echoes its nonce.
+
+The service and `HttpStore` share this page; docs/http.md and the service's OpenAPI document describe it for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ..events import LedgerEntry
+from ..record import ConsentRecord
+from ..vocabulary import MAX_ID_CHARACTERS, instant
+from . import wire
+from .protocol import Appended, Changes, Cursor, Loaded
+
+MAX_USERS = 1_000  # in one load
+MAX_EVENTS = 1_000  # in one append
+MAX_CHANGES = 1_000  # entries in one answer of `changes`
+MAX_WAIT_SECONDS = 60.0  # of one long poll
+MAX_BODY_BYTES = 4 * 2**20  # of one question
+
+Nonce = Annotated[str, Meta(min_length=16, max_length=64, description="Fresh for each question; the answer echoes it.")]
+UserId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="Whose record this is about.")]
+EventFields = Annotated[
+    dict[str, Any],
+    Meta(
+        description="An event: its class name under `type`, its fields beside it.",
+        examples=[{"type": "Granted", "purpose": "marketing", "notice": "promo-2026-11", "channels": ["email"]}],
+    ),
+]
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every question has."""
+
+    nonce: Nonce
+
+
+class LoadQuestion(Question, frozen=True, kw_only=True):
+    """The records of these users, in order; of none: just the head."""
+
+    user_ids: Annotated[list[UserId], Meta(max_length=MAX_USERS)]
+
+
+class AppendQuestion(Question, frozen=True, kw_only=True):
+    """Append all events or none."""
+
+    user_id: UserId
+    events: Annotated[list[EventFields], Meta(min_length=1, max_length=MAX_EVENTS)]
+    expected_version: Annotated[int, Meta(ge=0)] | None = None
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | None = None
+
+
+class HistoryQuestion(Question, frozen=True, kw_only=True):
+    """The entries of this user, oldest first."""
+
+    user_id: UserId
+
+
+class ChangesQuestion(Question, frozen=True, kw_only=True):
+    """Who changed since `after`; with nothing new, after up to `wait` seconds."""
+
+    after: Cursor
+    wait: Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0.0
+    limit: Annotated[int, Meta(ge=1, le=MAX_CHANGES)] = MAX_CHANGES
+
+
+class LoadAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Records, one per id asked, as of `cursor`; `at` is the store's wall clock then."""
+
+    nonce: str
+    cursor: Cursor
+    at: datetime
+    records: list[ConsentRecord]
+
+
+class AppendAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The cursor of the last entry, and the record it made."""
+
+    nonce: str
+    cursor: Cursor
+    record: ConsentRecord
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the ledger."""
+
+    position: int
+    user_id: str
+    version: int
+    at: datetime
+    event: EventFields
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's entries."""
+
+    nonce: str
+    entries: list[Entry]
+
+
+class ChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The users changed in (`after`, `cursor`], each with the position of its last change there."""
+
+    nonce: str
+    after: Cursor
+    cursor: Cursor
+    user_ids: dict[str, int]
+    complete: bool
+    waited: float
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An RFC 9457 problem document. `type` tells programs what happened, `detail` people what to do next."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    expected: int | None = None
+    actual: int | None = None
+
+
+# What can go wrong, by the last part of the problem's type: HTTP status and title. `store-unavailable` promises that
+# nothing was written; any other answer of 500 and above to an append leaves that open.
+PROBLEM_TYPE = "urn:diijam-consent:"
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "malformed": (400, "The question is malformed"),
+    "unauthorized": (401, "A valid token is needed"),
+    "forbidden": (403, "The token lacks the scope for this"),
+    "version-conflict": (409, "The record is not at the expected version"),
+    "too-large": (413, "The question is too large"),
+    "invalid-event": (422, "The policy refuses an event"),
+    "store-unusable": (500, "The ledger cannot be trusted"),
+    "store-unavailable": (503, "The store is out of reach; nothing was written"),
+    "outcome-unknown": (504, "It is not known whether the events were written"),
+}
+
+PATHS: dict[type[Question], str] = {
+    LoadQuestion: "/v1/records/load",
+    AppendQuestion: "/v1/events/append",
+    HistoryQuestion: "/v1/history/load",
+    ChangesQuestion: "/v1/changes",
+}
+
+
+def loaded(answer: LoadAnswer) -> Loaded:
+    """What the answer says; `wire.Malformed` if a record is none."""
+    for record in answer.records:
+        wire.check_record(record)
+    return Loaded(answer.cursor, instant(answer.at), tuple(answer.records))
+
+
+def appended(answer: AppendAnswer) -> Appended:
+    """What the answer says; `wire.Malformed` if the record is none."""
+    wire.check_record(answer.record)
+    return Appended(answer.cursor, answer.record)
+
+
+def changes(answer: ChangesAnswer) -> Changes:
+    """What the answer says."""
+    return Changes(answer.after, answer.cursor, answer.user_ids, answer.complete, answer.waited)
+
+
+def history(answer: HistoryAnswer) -> list[LedgerEntry]:
+    """What the answer says; `wire.Malformed` if an event is none."""
+    return [
+        LedgerEntry(entry.position, entry.user_id, entry.version, instant(entry.at), wire.event_from(entry.event))
+        for entry in answer.entries
+    ]
+
+
+def entries(history: Iterable[LedgerEntry]) -> list[Entry]:
+    """Ledger entries as they are sent."""
+    return [
+        Entry(position=e.position, user_id=e.user_id, version=e.version, at=e.at, event=wire.event_fields(e.event))
+        for e in history
+    ]

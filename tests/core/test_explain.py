@@ -1,0 +1,131 @@
+"""`explain`: what a yes rests on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.decisions import Ask, Explanation, Market, Process, Retain, Share, Show, decide, explain
+from tests import strategies
+
+from .history import History, opened, seconds
+from .samples import EACH_ASK
+
+TOLD = e.Notified("n-1", "acme-records", ["email"], "marketing")
+OTHER = e.Notified("n-2", "acme-records", ["email"], "surveys")
+DEBT = e.HoldPlaced("h-1", "debt", ["phone"])
+MORE_DEBT = e.HoldPlaced("h-2", "debt", ["email", "phone"])
+ERASURE = e.RequestFiled("q-1", "erasure")
+
+# What is asked after which steps, and where in the record the evidence is.
+EVIDENCE: dict[str, tuple[tuple[e.Event | int, ...], Ask, tuple[str, str]]] = {
+    "a consent": (
+        (e.Granted("contests", "n-1"), e.Granted("surveys", "n-2", expires_at=seconds(9))),
+        Process("surveys", ["email"]),
+        ("consents", "surveys"),
+    ),
+    "a consent to a channel": (
+        (e.Granted("marketing", "n-1", ["email"]), e.Granted("marketing", "n-2", ["call"])),
+        Market("call"),
+        ("consents", "marketing:call"),
+    ),
+    "an agreement": (
+        (OTHER, TOLD, e.Agreed("n-1"), e.Agreed("n-2")),
+        Share("acme-records", ["email"], "marketing"),
+        ("notices", "n-1"),
+    ),
+    "an agreement beside a withdrawn one": (
+        (TOLD, e.Notified("n-2", "acme-records", ["email"], "marketing"), e.Agreed("n-2"), e.AgreementWithdrawn("n-1")),
+        Share("acme-records", ["email"], "marketing"),
+        ("notices", "n-2"),
+    ),
+    "the hold of a duty": ((DEBT, MORE_DEBT), Process("debt_settlement", ["email"]), ("holds", "h-2")),
+    "the hold of a duty without data": (
+        (e.HoldPlaced("h-0", "tax", ["email"]), DEBT),
+        Process("debt_settlement", ()),
+        ("holds", "h-1"),
+    ),
+    "the hold that keeps a field": ((DEBT, MORE_DEBT, ERASURE), Retain("email"), ("holds", "h-2")),
+    "the hold that keeps a field of a closed account": (
+        (DEBT, e.AccountClosed()),
+        Retain("phone"),
+        ("holds", "h-1"),
+    ),
+    "a request": (
+        (e.RequestFiled("q-0", "access"), e.RequestResolved("q-0", "fulfilled"), ERASURE),
+        Process("rights_handling"),
+        ("requests", "q-1"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "ask", "where"), EVIDENCE.values(), ids=list(EVIDENCE))
+def test_evidence_of_a_yes(steps: tuple[e.Event | int, ...], ask: Ask, where: tuple[str, str]) -> None:
+    """A yes that needs a consent, agreement, hold or request shows the one that it rests on."""
+    history = opened(*steps)
+    explanation = explain(history.record, ask, history.at)
+    part, key = where
+    assert explanation.evidence is getattr(history.record, part)[key]
+    assert explanation == Explanation(
+        history.decide(ask), getattr(history.record, part)[key], history.record.version, history.at
+    )
+    assert explanation.decision.allowed
+
+
+@pytest.mark.parametrize(
+    ("steps", "ask"),
+    [
+        ((), Process("payment")),
+        ((), Process("service_operation", ["email"])),
+        ((), Retain("email")),
+        ((MORE_DEBT,), Retain("email")),
+        ((e.Published("avatar"),), Show("avatar")),
+    ],
+    ids=["service", "service operation", "in service", "in service, held", "published"],
+)
+def test_yes_without_evidence(steps: tuple[e.Event, ...], ask: Ask) -> None:
+    """A yes that needs nothing from the customer, and a publication, show nothing."""
+    history = opened(*steps)
+    explanation = explain(history.record, ask, history.at)
+    assert explanation.decision.allowed
+    assert explanation.evidence is None
+
+
+@pytest.mark.parametrize("ask", EACH_ASK, ids=str)
+def test_a_no_has_no_evidence(ask: Ask) -> None:
+    """A no rests on nothing, also where there once was a yes."""
+    granted = (TOLD, e.Agreed("n-1"), e.Granted("surveys", "n-1"), e.Granted("marketing", "n-1", ["call"]))
+    histories = (
+        History(),
+        opened(*granted, ERASURE, e.Erased()),
+        opened(*granted, e.Withdrawn("surveys"), e.Withdrawn("marketing"), e.AgreementWithdrawn("n-1")),
+    )
+    for history in histories:
+        explanation = explain(history.record, ask, history.at)
+        assert explanation.decision.allowed or explanation.evidence is None
+    assert not explain(histories[0].record, ask, seconds(0)).decision
+
+
+def test_explanation_tells_of_which_state_it_is() -> None:
+    """An explanation carries the version it was made on, and for when it holds."""
+    explanation = explain(opened(TOLD).record, Show("avatar"), seconds(3))
+    assert (explanation.version, explanation.as_of) == (2, seconds(3))
+
+
+@settings(deadline=None, max_examples=50)
+@given(strategies.moves(), st.integers(0, 9))
+def test_decision_of_an_explanation_is_the_decision(moves: list[tuple[int, e.Event]], wait: int) -> None:
+    """`explain` decides as `decide` does, and shows evidence just for a yes of rows 6, 7, 13 and 16."""
+    history = History()
+    for delay, event in moves:
+        history.tick(delay).attempt(event)
+    history.tick(wait)
+    for ask in strategies.EVERY_ASK:
+        explanation = explain(history.record, ask, history.at)
+        assert explanation.decision is decide(history.record, ask, history.at)
+        rests_on = {"consented": "Consent", "agreed": "Notice", "held": "Hold"}.get(explanation.decision.reason)
+        if (explanation.decision.reason, explanation.decision.clause) == ("held", 1):
+            rests_on = "Request"
+        assert rests_on == (explanation.evidence and type(explanation.evidence).__name__)

@@ -1,0 +1,173 @@
+"""What holds for every history and every ask."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.decisions import DECISIONS, Ask, Decision, decide
+from diijam_consent_sdk.record import ConsentRecord, fold, refusal
+from diijam_consent_sdk.vocabulary import Account
+from tests.strategies import EVERY_ASK, HOLDS, START, asks, events, instants, moves, saying_no
+
+from .history import USER_ID, History, opened
+from .oracle import Oracle
+
+Moves = list[tuple[int, e.Event]]
+
+INSTANT = timedelta(microseconds=1)
+AGES = timedelta(days=400_000)
+
+many = settings(deadline=None, max_examples=100)
+
+
+def played(moves: Moves) -> History:
+    """The history of what the policy accepts of these moves."""
+    history = History()
+    for wait, event in moves:
+        history.tick(wait).attempt(event)
+    return history
+
+
+def answers(record: ConsentRecord, at: datetime) -> dict[Ask, Decision]:
+    """The answer to every ask."""
+    return {ask: decide(record, ask, at) for ask in EVERY_ASK}
+
+
+def turned_to_yes(before: dict[Ask, Decision], after: dict[Ask, Decision]) -> list[Ask]:
+    """The asks that were denied and are allowed."""
+    return [ask for ask, decision in after.items() if decision and not before[ask]]
+
+
+# Withdrawing, objecting, restricting, hiding and closing; and where nothing is left to allow, releasing and erasing.
+TAKING_AWAY = st.one_of(saying_no(), saying_no(), st.sampled_from([*map(e.HoldReleased, HOLDS), e.Erased()]))
+
+
+@settings(many, max_examples=200)
+@given(moves(), TAKING_AWAY)
+def test_taking_away_never_gives(moves: Moves, event: e.Event) -> None:
+    """Saying no, leaving, the release of a hold and an erasure turn no denial into a permission, for any ask."""
+    history = played(moves)
+    before = answers(history.record, history.at)
+    history.attempt(event)
+    assert turned_to_yes(before, answers(history.record, history.at)) == []
+
+
+@many
+@given(moves(), instants())
+def test_every_record_answers_every_ask(moves: Moves, at: datetime) -> None:
+    """Nothing that the policy accepts breaks the fold, and no record breaks a decision, at any time."""
+    history = played(moves)
+    for when in (history.at, at, START - AGES, START + AGES):
+        assert set(answers(history.record, when).values()) <= set(DECISIONS.values())
+    assert history.record.version == len(history.entries)
+
+
+@many
+@given(moves(), st.integers(0, 60))
+def test_time_never_gives(moves: Moves, wait: int) -> None:
+    """Time alone turns no denial into a permission: what needs a yes of the customer waits for it, all else as well."""
+    history = played(moves)
+    before = answers(history.record, history.at)
+    assert turned_to_yes(before, answers(history.record, history.tick(wait).at)) == []
+
+
+def in_words(decision: Decision) -> str:
+    """A decision as the policy's table writes it."""
+    return f"{'allow' if decision else 'deny'} {decision.reason.upper()}, {decision.clause}"
+
+
+@settings(many, max_examples=200)
+@given(moves(), st.lists(asks(), min_size=5, max_size=20), instants() | st.none())
+def test_oracle_agrees(moves: Moves, some: list[Ask], at: datetime | None) -> None:
+    """An independent reading of the policy, over the ledger, gives the same answer to any ask at any time."""
+    history = played(moves)
+    for when in {at or history.at, history.at}:
+        oracle = Oracle(history.entries, when)
+        for ask in (*EVERY_ASK, *some):
+            assert in_words(decide(history.record, ask, when)) == oracle.answer(ask)
+
+
+@many
+@given(moves(), st.integers(0, 10))
+def test_answers_hold_until_they_turn(moves: Moves, wait: int) -> None:
+    """From any instant on, no answer changes before `turns_at` says so, and none at all if it says never."""
+    history = played(moves).tick(wait)
+    at, turns = history.at, history.record.turns_at(history.at)
+    assert turns is None or turns > at
+    last = at + AGES if turns is None else turns - INSTANT
+    before = answers(history.record, at)
+    for when in (at + (last - at) / 2, last):
+        assert answers(history.record, when) == before
+
+
+@many
+@given(moves())
+def test_turn_after_turn_comes_to_an_end(moves: Moves) -> None:
+    """Following `turns_at` from turn to turn visits the ends of what is live, each once, then rests."""
+    history = played(moves)
+    record, at = history.record, history.at
+    ends = {
+        *(p.expires_at for p in (*record.consents.values(), *record.notices.values()) if p.standing(at) is p.GIVEN),
+        *(hold.until for hold in record.live_holds(at)),
+    } - {None}
+    visited = []
+    turns = record.turns_at(at)
+    while turns is not None:
+        visited.append(turns)
+        turns = record.turns_at(turns)
+    assert visited == sorted(end for end in ends if end is not None)
+
+
+@many
+@given(moves(), st.lists(events(), min_size=1, max_size=6))
+def test_refused_events_leave_the_record_alone(moves: Moves, batch: list[e.Event]) -> None:
+    """A batch is taken whole or leaves record and ledger as they were, whatever came before the event refused."""
+    history = played(moves)
+    record, entries = history.record, list(history.entries)
+    before = answers(record, history.at)
+    if history.attempt(*batch):
+        assert history.record.version == record.version + len(batch)
+    else:
+        assert history.record is record
+        assert history.entries == entries
+        assert answers(history.record, history.at) == before
+
+
+@many
+@given(moves())
+def test_refusals_change_nothing_and_accepted_events_count(moves: Moves) -> None:
+    """The record is the fold of what was accepted, as if what was refused had never been tried."""
+    history, again = played(moves), History()
+    for entry in history.entries:
+        again.at = entry.at
+        again.append(entry.event)
+    assert again.record == history.record
+    assert again.entries == history.entries
+
+
+@many
+@given(moves())
+def test_erased_record_is_a_tombstone(moves: Moves) -> None:
+    """Of an erased user the record keeps no more than that, whatever came before."""
+    history = played([*moves, (0, e.AccountClosed())])
+    holds = history.record.live_holds(history.at)
+    for hold in holds:
+        history.append(e.HoldReleased(hold.hold))
+    if history.attempt(e.Erased()):
+        record = history.record
+        details = (record.consents, record.objected, record.restricted, record.published, record.notices)
+        assert not any((*details, record.holds, record.requests, record.all_restricted, record.origin))
+        assert record.account is Account.ERASED
+
+
+@pytest.mark.xfail(raises=OverflowError, reason="record.py: due_at of a request in the last days of the year 9999")
+def test_fold_at_the_end_of_the_calendar() -> None:
+    """A request that the policy accepts never breaks the fold, however late it is filed."""
+    record, at, event = opened().record, datetime.max.replace(tzinfo=UTC), e.RequestFiled("q-1", "erasure")
+    assert refusal(record, event, at) is None
+    assert fold(record, e.LedgerEntry(9, USER_ID, 2, at, event)).is_erasing()
