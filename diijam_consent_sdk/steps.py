@@ -147,10 +147,11 @@ class ClientSteps:
 
     def _users(self, user_ids: list[str], until: float, least: int) -> Steps[list[UserConsent]]:
         found: dict[str, UserConsent] = {}
-        for _ in range(ROUNDS):
+        for tries in range(ROUNDS):
             missing = [user_id for user_id in user_ids if not self._find(self.leases.get(user_id), least, found)]
-            self.leases.counts.misses += len(missing)
-            self.leases.counts.hits += len(user_ids) - len(missing)
+            if not tries:
+                self.leases.counts.misses += len(missing)
+                self.leases.counts.hits += len(user_ids) - len(missing)
             if not missing or self.leases.closed:
                 break
             flights = self._flights.book(missing)
