@@ -1,0 +1,1 @@
+"""Programs to copy from: each uses only what the library makes public."""

@@ -1,0 +1,113 @@
+"""
+Marketing: who may be mailed for a promotion, and why the others may not.
+
+    python examples/campaign.py --url sqlite:///consents.db [--audience FILE] [--lang en] [--one-says-no]
+
+Exit code 0: everybody on the list was asked about. 1: the store could not answer for some; they get no mail, run it
+again. 2: it could not start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diijam_consent_sdk import Channel, ConsentClient, Decision, Field, Market, Purpose, Reason
+from diijam_consent_sdk.errors import ConsentError
+from diijam_consent_sdk.events import Withdrawn
+
+AUDIENCE = Path(__file__).parent / "data" / "audience.csv"
+MAIL = Market(Channel.EMAIL, data={Field.FULL_NAME})  # the mail greets its reader by name, so the ask says so
+
+Row = Mapping[str, str]
+
+
+@dataclass
+class Report:
+    """What became of each row of the list."""
+
+    mailed: list[Row] = field(default_factory=list)
+    denied: Counter[Decision] = field(default_factory=Counter)
+    repeated: int = 0
+    malformed: int = 0
+
+    def is_complete(self) -> bool:
+        """Whether every no is a customer's: `UNAVAILABLE` and `STALE` only say that the store could not be asked."""
+        return not any(decision.reason in {Reason.UNAVAILABLE, Reason.STALE} for decision in self.denied)
+
+
+def send(consent: ConsentClient, audience: Iterable[tuple[str, Row]]) -> Report:
+    """Mail whoever may be mailed, once."""
+    report, seen = Report(), set[str]()
+    for user_id, row in audience:
+        if user_id in seen:
+            report.repeated += 1
+            continue
+        try:
+            decision = consent.decide(user_id, MAIL)  # right before sending: an older answer knows of no withdrawal
+        except ValueError:  # no id at all: count it and go on. It may be a name or an address, so it goes into no log.
+            report.malformed += 1
+            continue
+        seen.add(user_id)
+        if decision:
+            report.mailed.append(row)  # here the mail would go out
+        else:
+            report.denied[decision] += 1
+    return report
+
+
+def show(report: Report, lang: str) -> None:
+    """Print how many were mailed, and why the others were not."""
+    print(f"{len(report.mailed):6,}  may be mailed")
+    for decision, count in report.denied.most_common():
+        print(f"{count:6,}  {decision.reason:<18} clause {decision.clause}  {decision.message(lang)}")
+    print(f"{report.repeated:6,}  listed again         one mail is enough")
+    print(f"{report.malformed:6,}  malformed ids        back to whoever made the list")
+
+
+def say_no(consent: ConsentClient, row: Row, lang: str) -> None:
+    """One customer opts out of marketing mail: print the answer before and after."""
+    print(f"\n{row.get('full_name', 'A customer')}: {consent.decide(row['user_id'], MAIL).message(lang)}")
+    consent.record(row["user_id"], Withdrawn(Purpose.MARKETING, channels={Channel.EMAIL}))
+    print('  clicks "no more mail": Withdrawn is in the ledger')
+    decision = consent.decide(row["user_id"], MAIL)
+    print(f"  the very next ask: {'yes' if decision else 'no'}, {decision.reason}: {decision.message(lang)}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the campaign; see the exit codes above."""
+    parser = argparse.ArgumentParser(description="Who may be mailed for a promotion, and why the others may not.")
+    parser.add_argument("--url", default=os.environ.get("DIIJAM_CONSENT_URL", ""), help="default: DIIJAM_CONSENT_URL")
+    parser.add_argument("--audience", type=Path, default=AUDIENCE, help="a CSV file with a column user_id")
+    parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
+    parser.add_argument("--one-says-no", action="store_true", help="then opt one customer out: WRITES to the ledger")
+    given = parser.parse_args(argv)
+    try:
+        with given.audience.open(encoding="utf-8-sig", newline="") as file:  # "-sig": spreadsheets put a mark in front
+            audience = [(row["user_id"], row) for row in csv.DictReader(file, restval="")]
+        consent = ConsentClient.from_url(given.url, token=os.environ.get("DIIJAM_CONSENT_TOKEN"))
+    except KeyError:
+        parser.error("the list has no column user_id")
+    except (OSError, ValueError, ConsentError) as error:
+        parser.error(str(error))
+    with consent:
+        report = send(consent, audience)
+        print(f"{len(audience):6,}  rows in the audience")
+        show(report, given.lang)
+        if given.one_says_no and report.mailed:
+            try:
+                say_no(consent, report.mailed[0], given.lang)
+            except ConsentError as error:
+                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+                return 1
+    return 0 if report.is_complete() else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

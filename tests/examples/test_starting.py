@@ -1,0 +1,58 @@
+"""What the example programs need to start, and what they say without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from examples import analytics, campaign, profile
+
+Main = Callable[[Sequence[str]], int]
+PROGRAMS = {campaign.main: "--audience", analytics.main: "--users", profile.main: "--users"}
+each_program = pytest.mark.parametrize(("main", "option"), PROGRAMS.items(), ids=["campaign", "analytics", "profile"])
+
+
+def complaint(main: Main, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the program says on standard error as it ends with 2."""
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+@each_program
+def test_without_ledger(
+    main: Main, option: str, audience: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a URL that names no store or a ledger that cannot be opened, it ends with 2 and says so."""
+    assert "names no store" in complaint(main, [option, audience, "--url", ""], capsys)
+    assert "names no store" in complaint(main, [option, audience, "--url", "nowhere:"], capsys)
+    assert "cannot" in complaint(main, [option, audience, "--url", f"sqlite:///{tmp_path}"], capsys)
+
+
+@each_program
+def test_without_list(main: Main, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With no list, or one without ids or of other bytes than UTF-8, it ends with 2 and says so."""
+    no_ids, utf_16 = tmp_path / "no_ids.csv", tmp_path / "utf_16.csv"
+    no_ids.write_text("name\nLan\n", encoding="utf-8")
+    utf_16.write_bytes("user_id\nĐà Lạt\n".encode("utf-16"))
+    for path, message in ((tmp_path / "none.csv", "No such file"), (no_ids, "no column user_id"), (utf_16, "decode")):
+        assert message in complaint(main, ["--url", "memory:", option, str(path)], capsys)
+
+
+@each_program
+def test_environment_names_the_ledger(main: Main, option: str, url: str, audience: str) -> None:
+    """Without `--url` it takes the ledger from the environment."""
+    assert url
+    assert main([option, audience, *(["--user", "u-00001"] if main is profile.main else [])]) == 0
+
+
+@each_program
+def test_list_from_a_spreadsheet(main: Main, option: str, few: Path, tmp_path: Path) -> None:
+    """A byte-order mark in front of the list is no part of the name of its first column."""
+    marked = tmp_path / "marked.csv"
+    marked.write_bytes(b"\xef\xbb\xbf" + (few / "audience.csv").read_bytes())
+    arguments = ["--url", "memory:", option, str(marked)]
+    assert main([*arguments, *(["--user", "u-00001"] if main is profile.main else [])]) == 0
