@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -28,7 +29,6 @@ class Exchange:
     """One request and what was, or would be, answered."""
 
     path: str
-    body: bytes
     client: socket.socket
     ask: Callable[[], bytes]
 
@@ -60,7 +60,7 @@ def black_hole_after(exchange: Exchange) -> None:
 def reset(exchange: Exchange) -> None:
     """Cut the connection hard."""
     exchange.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    exchange.client.close()
+    raise ConnectionResetError
 
 
 def reset_after(exchange: Exchange) -> None:
@@ -80,7 +80,7 @@ def truncation(exchange: Exchange) -> None:
     """Give half of the answer."""
     answer = exchange.ask()
     exchange.client.sendall(answer[: len(answer) // 2])
-    exchange.client.close()
+    raise ConnectionResetError
 
 
 def error_500(exchange: Exchange) -> None:
@@ -207,15 +207,14 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client:
-            reader = client.makefile("rb")
+        with client, client.makefile("rb") as reader:
             try:
                 while line := reader.readline():
                     path = line.split()[1].decode()
                     headers = http.client.parse_headers(reader)
                     body = reader.read(int(headers["content-length"] or 0))
                     self.requests.append(path)
-                    self.fault(Exchange(path, body, client, lambda p=path, h=headers, b=body: self._ask(p, h, b)))  # type: ignore[misc]
+                    self.fault(Exchange(path, client, partial(self._ask, path, headers, body)))
             except (OSError, ValueError):
                 return
 
@@ -229,6 +228,8 @@ class Proxy:
         finally:
             upstream.close()
         told = [f"HTTP/1.1 {answer.status} {answer.reason}"]
-        told += [f"{n}: {v}" for n, v in answer.getheaders() if n.lower() not in {"content-length", "transfer-encoding"}]
+        told += [
+            f"{n}: {v}" for n, v in answer.getheaders() if n.lower() not in {"content-length", "transfer-encoding"}
+        ]
         told.append(f"content-length: {len(content)}")
         return "\r\n".join(told).encode() + b"\r\n\r\n" + content

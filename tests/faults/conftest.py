@@ -1,0 +1,115 @@
+"""A consent service in a process of its own, and a proxy before it that can misbehave."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from diijam_consent_sdk.service.tokens import Scope, new_token
+from tests.faults.proxy import Proxy
+
+SERVE = """
+import sys
+from pathlib import Path
+from diijam_consent_sdk.service.commands import serve
+raise SystemExit(serve(sys.argv[1], tokens=Path(sys.argv[2]), port=int(sys.argv[3])))
+"""
+
+
+@attrs.define
+class Service:
+    """`diijam-consent serve` over a file, to be stopped, killed, frozen and started again."""
+
+    folder: Path
+    token: str
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+    _reader: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ledger(self) -> Path:
+        """The file of its ledger."""
+        return self.folder / "c.db"
+
+    def start(self, ledger: str | None = None) -> None:
+        """Start it, on the port it had before if there was one."""
+        program = [sys.executable, "-c", SERVE, ledger or f"sqlite:///{self.ledger}"]
+        program += [str(self.folder / "tokens.json"), str(self.port)]
+        environment = {**os.environ, "DIIJAM_CONSENT_TOKEN": self.token}
+        self.process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
+        assert self.process.stderr is not None
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            if found := re.search(r"http://[^:]+:(\d+)", line):
+                self.port = int(found[1])
+                break
+        else:
+            raise AssertionError("".join(said))
+        self._reader = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self._reader.start()
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(20)
+            assert self.process.stderr is not None
+            assert self._reader is not None
+            self._reader.join(20)
+            self.process.stderr.close()
+            self.process = None
+
+    def signal(self, how: signal.Signals) -> None:
+        """Freeze or wake it."""
+        assert self.process is not None
+        self.process.send_signal(how)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service, shared by a module: each test has users of its own."""
+    yield from _service(tmp_path_factory.mktemp("service"))
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[Service]:
+    """A service that the test may kill, freeze and restore."""
+    yield from _service(tmp_path)
+
+
+@pytest.fixture
+def user_id() -> str:
+    """A user that no other test has."""
+    return f"u-{uuid.uuid4()}"
+
+
+def _service(tmp_path: Path) -> Iterator[Service]:
+    token, _ = sorted(new_token(tmp_path / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
+    service = Service(tmp_path, token)
+    service.start()
+    yield service
+    service.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def proxy(service: Service) -> Iterator[Proxy]:
+    """A healthy proxy before the service."""
+    proxy = Proxy(service.port)
+    yield proxy
+    proxy.close()
