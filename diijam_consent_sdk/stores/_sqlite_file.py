@@ -74,6 +74,8 @@ def translated() -> Iterator[None]:
         raise kind(f"{advice} ({name})") from error
     except wire.Malformed as error:
         raise StoreUnusable(f"the database holds what is no ledger: {error}") from error
+    except UnicodeDecodeError as error:  # of SQLite's own message about a damaged schema
+        raise StoreUnusable(MEANINGS[sqlite3.SQLITE_CORRUPT][1]) from error
 
 
 def _code(error: BaseException | None) -> int:
@@ -94,6 +96,7 @@ class SqliteFile:
         self._busy_seconds = busy_seconds
         self._create = create
         self._was_found = False
+        self._was_replaced = False
         self._idle: deque[tuple[sqlite3.Connection, tuple[int, int]]] = deque()
         self._pid = os.getpid()
         self._closed = threading.Event()
@@ -215,7 +218,8 @@ class SqliteFile:
                 identity = self._identity()
             if made_for == identity:
                 return db, made_for
-            db.close()  # the file was replaced, or made just now
+            db.close()
+            self._was_replaced = made_for != (0, 0)  # else it was made just now
 
     def _give_back(self, db: sqlite3.Connection, made_for: tuple[int, int]) -> None:
         self._idle.append((db, made_for))
@@ -229,7 +233,19 @@ class SqliteFile:
             return 0, 0
         return found.st_dev, found.st_ino
 
+    def _see_log(self) -> None:
+        """Refuse to read a new file through the write-ahead log of the old: SQLite would mix the two."""
+        with suppress(FileNotFoundError):
+            if Path(f"{self._path}-wal").stat().st_size:
+                raise StoreUnusable(
+                    "the file was replaced and a write-ahead log lies beside it: close every store on it,"
+                    " then put the file back without the old one's -wal and -shm"
+                )
+        self._was_replaced = False
+
     def _connect(self) -> sqlite3.Connection:
+        if self._was_replaced and self._path.exists():
+            self._see_log()
         db = sqlite3.connect(
             f"{self._path.as_uri()}?mode={'rwc' if self._create and not self._was_found else 'rw'}",
             uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False,
@@ -248,7 +264,7 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
     db.executescript(PRAGMAS)
     if _is_empty(db):
         if not may_begin:
-            raise StoreUnusable("the file is empty now: put the ledger that was in it back, then start anew")
+            raise StoreUnusable("the file is empty now: put the ledger that was in it back")
         db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("BEGIN IMMEDIATE")

@@ -252,6 +252,8 @@ def _kept(db: sqlite3.Connection, user_id: str, key: str | None, batch: tuple[Ev
     if row is None:
         return None
     salt, known, position = row
+    if not (isinstance(salt, bytes) and isinstance(position, int)):
+        raise wire.Malformed("what is kept of an append is none")
     if fingerprint(salt, batch) != known:
         raise ValueError("this idempotency_key was used with other events: use a key of its own for each write")
     cursor = _cursor_at(db, _epoch(db), position)

@@ -313,7 +313,7 @@ ROWS: dict[str, tuple[Steps, Ask, Answer]] = {
        for channel, own in {"email": "email", "message": "phone", "call": "phone", "notification": "device"}.items()
        for field in ("email", "phone", "device", "username")
        for result in [(False, "restricted", 1) if field == own else (True, "consented", 4)]},
-    **{f"12 {field}": ((e.Published(field),), Show(field), (True, "published", 7)) for field in PUBLISHABLE},
+    **{f"12 {field}": ((e.Published(field),), Show(field), (True, "published", 7)) for field in sorted(PUBLISHABLE)},
     **{f"13 for {purpose}": (
            (told("n-1", ["email"], purpose), AGREED), Share("acme-records", ["email"], purpose), (True, "agreed", 5))
        for purpose in Purpose},

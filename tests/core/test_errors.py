@@ -36,10 +36,6 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
 )
 
 
-# `ConsentDenied` and its decision through pickle: test_answers.py
-PLAIN_ERRORS = [row for row in EACH_ERROR if not isinstance(row[0], errors.ConsentDenied)]
-
-
 def name_of(value: object) -> str:
     """What a test calls one of the errors above, or something said of it."""
     return type(value).__name__ if isinstance(value, Exception) else ""
@@ -59,7 +55,7 @@ def test_error_says_what_happened(error: errors.ConsentError, text: str, attribu
         assert getattr(error, name) is value
 
 
-@pytest.mark.parametrize(("error", "text", "attributes"), PLAIN_ERRORS, ids=name_of)
+@pytest.mark.parametrize(("error", "text", "attributes"), EACH_ERROR, ids=name_of)
 def test_error_pickles(error: errors.ConsentError, text: str, attributes: dict[str, object]) -> None:
     """An error comes through pickle with its class, text and attributes."""
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):

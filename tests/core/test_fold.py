@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -318,6 +318,17 @@ def test_request_filed(kind: str, days: int) -> None:
         resolved_at=None,
     )
     assert changed(opened(2), e.RequestFiled("q-1", kind), requests={"q-1": filed})
+
+
+@pytest.mark.parametrize(("kind", "days"), [("access", 10), ("erasure", 20)])
+def test_request_filed_at_the_end_of_the_calendar(kind: str, days: int) -> None:
+    """A request whose due time no calendar has is due when the calendar ends."""
+    end = datetime.max.replace(tzinfo=UTC)
+    for before, due_before in ((days + 1, 1), (days, 0), (days - 1, 0), (0, 0)):
+        history = opened()
+        history.at = end - timedelta(days=before)
+        filed = history.append(e.RequestFiled("q-1", kind)).record.requests["q-1"]
+        assert (filed.filed_at, filed.due_at) == (history.at, end - timedelta(days=due_before))
 
 
 @pytest.mark.parametrize("outcome", Outcome)

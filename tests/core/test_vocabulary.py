@@ -328,7 +328,7 @@ class Nowhere(tzinfo):
 def test_naive_time(call: Callable[[Any], object], zone: tzinfo | None) -> None:
     """A naive time is a `ValueError` that says what to pass instead."""
     with pytest.raises(
-        ValueError, match=r"^an instant needs a time zone: pass an aware datetime, such as datetime.now"
+        ValueError, match=r"^an instant needs a time zone: pass an aware datetime, such as datetime.now\(UTC\)$"
     ):
         call(datetime(2026, 3, 1, tzinfo=zone))
 

@@ -1,0 +1,5 @@
+"""`python -m diijam_consent_sdk.cli`, the same as `diijam-consent`."""
+
+from . import main
+
+main()

@@ -1,0 +1,109 @@
+"""`diijam-consent history`: what happened to one customer; `diijam-consent verify`: whether the ledger proves it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Annotated
+
+import attrs
+from cyclopts import Parameter
+from rich.table import Table
+
+from ..errors import LedgerBroken
+from ..events import LedgerEntry
+from ..stores import wire
+from ..vocabulary import identifier
+from .checking import spelled
+from .ledger import Url, asking, opened
+from .terminal import console_for, printable, say, tell
+
+BROKEN = 1
+
+HISTORY_EXAMPLES = """\
+Examples:
+  diijam-consent history u-1
+  diijam-consent history u-1 --json | jq -r .event.type
+  diijam-consent history --json -- --odd-id
+"""
+
+VERIFY_EXAMPLES = """\
+Examples:
+  diijam-consent verify
+  diijam-consent verify --url sqlite:////srv/consents.db && make-a-backup
+"""
+
+
+def history(
+    user_id: Annotated[str, Parameter(help="The customer.")],
+    /,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", help="One JSON object a line, for machines.")] = False,
+    url: Url = None,
+) -> int:
+    """
+    What happened to a customer, oldest first. Of an erased customer only the erasure is left.
+
+    Exit status: 0, also for a customer nobody knows; 2 it could not be read.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        StoreError: the ledger could not be read.
+
+        ValueError: the id is malformed.
+    """
+    identifier(user_id)
+    with opened(url) as store, asking(store) as client:
+        entries = client.history(user_id)
+    if not entries:
+        tell("nothing happened: the ledger knows no such customer")
+    elif as_json:
+        sys.stdout.writelines(wire.encode_entry(entry).decode() + "\n" for entry in entries)
+    else:
+        console_for(sys.stdout).print(_table(entries))
+    return 0
+
+
+def _table(entries: Iterable[LedgerEntry]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("position", justify="right")
+    table.add_column("version", justify="right")
+    for name in ("at", "event"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("fields", overflow="fold")
+    for entry in entries:
+        fields = printable(spelled(attrs.asdict(entry.event, recurse=False)))
+        at = entry.at.isoformat(timespec="seconds")
+        table.add_row(str(entry.position), str(entry.version), at, type(entry.event).__name__, fields)
+    return table
+
+
+def verify(*, url: Url = None) -> int:
+    """
+    Re-compute the ledger's chain and every record, and print its head and how many entries lead there.
+
+    Keep the head: a ledger that was cut short verifies too, but has another head.
+
+    Exit status: 0 the ledger is whole, 1 it is broken, 2 it could not be read.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        StoreError: the ledger could not be read.
+
+        ValueError: this store cannot be verified from here.
+    """
+    with opened(url) as store:
+        re_compute = getattr(store, "verify", None)
+        if re_compute is None:
+            raise ValueError("this store cannot be verified from here: run verify where its database is")
+        try:
+            head = re_compute()
+        except LedgerBroken as error:
+            tell(f"error: {error}; trust nothing from there on: keep the file, and restore from a backup that verifies")
+            return BROKEN
+    say(f"head     {head}", f"entries  {head.position}")
+    return 0

@@ -1,0 +1,131 @@
+"""`diijam-consent record`: one event, or a file of them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..errors import OutcomeUnknown
+from ..events import Event
+from ..vocabulary import identifier
+from . import event_file, importing
+from .failures import FAILED
+from .happenings import SYNOPSES, EventOptions, event_from_options
+from .inputs import reading
+from .ledger import Url, opened
+from .terminal import say, tell
+
+USAGE = """\
+record USER_ID EVENT [OPTIONS]
+       diijam-consent record --file FILE [--label LABEL]"""
+
+EXAMPLES = f"""\
+Examples:
+  diijam-consent record u-1 AccountOpened --origin google
+  diijam-consent record u-1 Granted --purpose marketing --notice promo-2026-11 \\
+      --channel email --channel notification \\
+      --expires-at 2027-11-01T00:00:00+07:00
+  diijam-consent record u-1 Withdrawn --purpose marketing --channel email
+  diijam-consent record u-1 Notified --notice n-7 --recipient acme-records \\
+      --data username --data avatar --purpose marketing
+  diijam-consent record --purpose surveys -- --odd-id Objected
+  diijam-consent record --file events.jsonl
+  zcat events.jsonl.gz | diijam-consent record --file -
+
+A line of a file:
+  {event_file.EXAMPLE}
+
+An id that begins with - goes after --, behind all options. One with spaces is
+quoted: 'Nguyễn Văn A'.
+
+Events and their options:
+{SYNOPSES}
+"""
+
+
+def record(
+    user_id: Annotated[str | None, Parameter(help="The customer, by the id your services use.")] = None,
+    event: Annotated[str | None, Parameter(help="What happened; see the list below.")] = None,
+    /,
+    *,
+    options: Annotated[EventOptions | None, Parameter(name="*")] = None,
+    file: Annotated[
+        str | None, Parameter(help="JSON Lines of events; - reads standard input.", allow_leading_hyphen=True)
+    ] = None,
+    label: Annotated[
+        str | None,
+        Parameter(
+            help="With --file: an import's own name. The same lines count once for each label, so an import that may"
+            " repeat the lines of an earlier one (another week's unsubscribes) needs one.",
+        ),
+    ] = None,
+    expected_version: Annotated[
+        int | None, Parameter(help="Write only if the customer's record is still at this version.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Parameter(help="The same key and event again write nothing and give the same answer.")
+    ] = None,
+    url: Url = None,
+) -> int:
+    """
+    Record what a customer did: one event, or with --file many.
+
+    One event prints the record's version, the ledger's position, and the token that another process passes as
+    at_least to be sure to see it. A missing database is made.
+
+    With --file, the lines of one customer are written together, in order, all or none. The whole file is checked
+    before anything is written, and is kept in memory. After an interruption run the same command again: what is there
+    already is not written twice. Customers whose events the policy refuses are named by line; the rest is written.
+
+    Exit status: 0 all is recorded, 2 something is not, 130 interrupted.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InvalidEvent: the policy refuses the event. (Of a file: they are told, and the status is 2.)
+
+        VersionConflict: the record is not at *expected_version*.
+
+        StoreError: the store failed. A note says what was written.
+
+        ValueError, TypeError, OSError: what was typed, or what the file holds, cannot be meant or read.
+    """
+    if file is not None:
+        if (user_id, event, options, expected_version, idempotency_key) != (None,) * 5:
+            raise ValueError("--file takes users and events from the file: only --label and --url go with it")
+        return _record_file(url, file, label or "")
+    if label is not None:
+        raise ValueError("--label goes with --file")
+    if user_id is None or event is None:
+        raise ValueError("what happened to whom? Write: record USER_ID EVENT, or record --file events.jsonl")
+    happened = event_from_options(event, options)
+    return _record_one(url, identifier(user_id), happened, expected_version, idempotency_key)
+
+
+def _record_one(url: str | None, user_id: str, event: Event, version: int | None, idempotency_key: str | None) -> int:
+    key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
+    with opened(url, create=True) as store:
+        try:
+            appended = store.append(user_id, [event], expected_version=version, idempotency_key=key)
+        except (OutcomeUnknown, KeyboardInterrupt) as error:
+            error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
+            raise
+    say(f"version   {appended.record.version}", f"position  {appended.cursor.position}", f"token     {appended.token}")
+    return 0
+
+
+def _record_file(url: str | None, file: str, label: str) -> int:
+    with reading(file) as stream:
+        batches = event_file.read(stream)
+    with opened(url, create=True) as store:
+        summary = importing.write(store, batches, label)
+    say(*summary.lines())
+    tell(*(f"line {line}: {reason}" for line, reason in sorted(summary.refused)))
+    tell(*filter(None, [summary.warning()]))
+    if not summary.refused:
+        return 0
+    tell(f"error: the policy refused {len(summary.refused):,} users, of whom nothing was written: see the lines above")
+    return FAILED

@@ -1,0 +1,108 @@
+"""Results that are complete or absent: nothing is seen of them until all of it is there."""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+STANDARD_OUTPUT = "-"
+
+
+@contextmanager
+def written_whole(output: str) -> Iterator[TextIO]:
+    """
+    Where to write the results. If the block raises, there are none, and a file that was there before is untouched.
+
+    Args:
+        output: The file, or `-` for standard output.
+
+    Raises:
+        OSError: the place cannot be written.
+
+        ValueError: it is there and is no regular file.
+    """
+    with _spooled() if output == STANDARD_OUTPUT else _replacing(output) as binary:
+        # What was no UTF-8 in the input leaves as it came.
+        text = TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape", newline="")
+        try:
+            yield text
+        finally:
+            text.detach()
+
+
+@contextmanager
+def _spooled() -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as spool:
+        try:
+            yield spool
+        except BaseException as error:
+            error.add_note("nothing was written")
+            raise
+        spool.seek(0)
+        sys.stdout.flush()
+        shutil.copyfileobj(spool, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _replacing(output: str) -> Iterator[BinaryIO]:
+    path = Path(output).resolve()  # a link goes on pointing to where it does
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"{output} is no regular file: name another, or leave --output out to write to standard output"
+        )
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    inode = None
+    try:
+        with beside.open("xb") as stream:
+            inode = os.fstat(stream.fileno()).st_ino
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        is_complete = path.exists() and path.stat().st_ino == inode
+        error.add_note(f"{output} is complete" if is_complete else f"nothing was written to {output}")
+        if isinstance(error, OSError) and error.filename == str(beside):
+            error.filename = output
+        raise
+    _make_rename_durable(path.parent)
+
+
+def _make_rename_durable(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Rows:
+    """Writes rows as CSV below a header; without one, the first value of each on a line."""
+
+    def __init__(self, stream: TextIO, header: list[str] | None) -> None:
+        self._stream = stream
+        self._is_csv = header is not None
+        self._plain = csv.writer(stream, lineterminator="\n")
+        self._quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        if header is not None:
+            self.write(header)
+
+    def write(self, values: list[str]) -> None:
+        """Write one row."""
+        if not self._is_csv:
+            self._stream.write(values[0] + "\n")
+        elif any("\r" in value for value in values):  # Python before 3.13 leaves a bare \r unquoted
+            self._quoting.writerow(values)
+        else:
+            self._plain.writerow(values)

@@ -1,0 +1,52 @@
+"""What became of an audience: how many, by answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.table import Table
+
+from ..decisions import Decision
+from .audience import Audience
+
+
+class Tally:
+    """
+    Counts decisions.
+
+    Attributes:
+        total: How many there are.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[Decision] = Counter()
+        self.total = 0
+
+    def add(self, decision: Decision) -> None:
+        """Count one more."""
+        self._counts[decision] += 1
+        self.total += 1
+
+    def table(self, audience: Audience) -> Table:
+        """The counts, the most frequent first, and what *audience* left out."""
+        table = Table(box=None, pad_edge=False)
+        table.add_column("answer")
+        table.add_column("reason")
+        table.add_column("clause", justify="right")
+        table.add_column("customers", justify="right")
+        permitted = sum(count for decision, count in self._counts.items() if decision.allowed)
+        table.add_row("permitted", "", "", f"{permitted:,}", style="bold")
+        for decision, count in sorted(self._counts.items(), key=lambda item: (not item[0].allowed, -item[1])):
+            answer = "  yes" if decision else "  no"
+            table.add_row(answer, str(decision.reason), str(decision.clause), f"{count:,}")
+        table.add_row("duplicates", "", "", f"{audience.duplicates:,}")
+        table.add_row("malformed ids", _lines(audience), "", f"{audience.malformed:,}")
+        return table
+
+
+def _lines(audience: Audience) -> str:
+    """Where the first malformed ids are."""
+    if not audience.malformed:
+        return ""
+    more = ", …" if audience.malformed > len(audience.malformed_lines) else ""
+    return f"lines {', '.join(map(str, audience.malformed_lines))}{more}"

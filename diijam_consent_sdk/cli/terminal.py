@@ -1,0 +1,83 @@
+"""What people see: results on standard output, everything else on standard error, colour only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+UNLIMITED_COLUMNS = 100_000  # a table in a pipe is never folded
+
+
+def printable(text: str) -> str:
+    """*text* on one line, with what a terminal would obey or hide (control, direction, surrogates) spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(*lines: str) -> None:
+    """Print results on standard output."""
+    for line in lines:
+        sys.stdout.write(printable(line) + "\n")
+
+
+def tell(*lines: str) -> None:
+    """Print on standard error what is no result. A reader that is gone is no reason to fail."""
+    with suppress(BrokenPipeError):
+        for line in lines:
+            sys.stderr.write(printable(line) + "\n")
+        sys.stderr.flush()
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with 1, which is a customer's no
+
+
+def console_for(stream: TextIO, columns: int = UNLIMITED_COLUMNS) -> Console:
+    """
+    A console that colours and folds only for a terminal, whatever FORCE_COLOR says.
+
+    Args:
+        stream: Where it prints.
+
+        columns: Where it folds if that is no terminal.
+    """
+    width = None if stream.isatty() else columns
+    return _Console(
+        file=stream, markup=False, emoji=False, highlight=False, force_terminal=stream.isatty(), width=width
+    )
+
+
+@contextmanager
+def progress(doing: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """
+    A progress bar on standard error while the block runs; nothing at all if that is no terminal.
+
+    Args:
+        doing: What the bar says is going on.
+
+        total: When it is full, in any unit; None if that is not known.
+
+    Returns:
+        A function to call now and then with what is done of *total*, and with the users done.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[users]:,} users"),
+        console=console_for(sys.stderr),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(doing, total=total, users=0)
+        yield lambda done, users: bar.update(task, completed=done, users=users)

@@ -1,0 +1,49 @@
+"""Who may ask: the bearer token of a request against the scope of what it asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from .problems import Refused
+from .tokens import HELP, Scope, TokenFile, TokensUnreadable
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+CHALLENGE = "WWW-Authenticate"
+
+
+def needs(scope: Scope) -> Guard:
+    """A guard that lets in whoever sends a token with this scope, before the body is read."""
+
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        admit(connection, scope)
+
+    return guard
+
+
+def admit(connection: Connection, scope: Scope) -> None:
+    """
+    See that the request's token allows *scope* now.
+
+    Raises:
+        Refused: 401 without a known token, 403 without the scope, 503 if the tokens cannot be read.
+    """
+    tokens: TokenFile = connection.app.state.tokens
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        detail = f"send the header Authorization: Bearer and a token; {HELP}"
+        raise Refused("unauthorized", detail, {CHALLENGE: "Bearer"})
+    try:
+        scopes = tokens.scopes_of(token.strip())
+    except TokensUnreadable:
+        detail = "the service cannot read its tokens file, and lets nobody in until that is put right"
+        raise Refused("store-unavailable", detail) from None
+    if scopes is None:
+        detail = f"the token is not known here, or not any more; {HELP}"
+        raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})
+    if scope not in scopes:
+        detail = f"this needs a token with the scope {scope}; make one with: diijam-consent token new --scope {scope}"
+        raise Refused("forbidden", detail, {CHALLENGE: f'Bearer error="insufficient_scope", scope="{scope}"'})

@@ -1,0 +1,201 @@
+"""What the OpenAPI document says beyond handlers and types: scopes, problems, examples."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.spec import Components, Example, SecurityScheme
+
+from ..stores.messages import (
+    MAX_BODY_BYTES,
+    PATHS,
+    AppendQuestion,
+    ChangesQuestion,
+    HistoryQuestion,
+    LoadQuestion,
+    Problem,
+    Question,
+)
+from .problems import PROBLEM_JSON, PROBLEMS, problem
+from .schemas import components
+from .tokens import Scope
+
+VERSION = "1"
+DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
+
+Each question is a POST with a fresh `nonce`, which its answer echoes. Ids travel in bodies, never in a URL. No answer
+may be stored. What goes wrong is answered with a problem document (RFC 9457) whose `type` is for programs and whose
+`detail` says what to do next. A question has at most {MAX_BODY_BYTES} bytes."""
+BEARER = "bearer"
+SECURITY = SecurityScheme(
+    type="http",
+    scheme="bearer",
+    description="A token made by `diijam-consent token new`. Its scopes: `read` for records, history and changes;"
+    " `write` for appending.",
+)
+
+# By operation: its summary, the scope it needs, and the problems that it alone can meet.
+OPERATIONS: dict[type[Question] | str, tuple[str, Scope | None, tuple[str, ...]]] = {
+    LoadQuestion: ("Load records", Scope.READ, ()),
+    AppendQuestion: ("Append events", Scope.WRITE, ("version-conflict", "invalid-event", "outcome-unknown")),
+    HistoryQuestion: ("Load a user's history", Scope.READ, ()),
+    ChangesQuestion: ("Wait for changes", Scope.READ, ()),
+    "health": ("Is the store well?", None, ("store-unavailable", "store-unusable")),
+    "metrics": ("Figures for Prometheus", None, ()),
+    "openapi": ("This document", None, ()),
+}
+OF_ALL_QUESTIONS = ("malformed", "unauthorized", "forbidden", "too-large", "store-unavailable", "store-unusable")
+DETAILS = {
+    "malformed": "correct the question: Expected `array`, got `str` - at `$.user_ids`",
+    "unauthorized": "send the header Authorization: Bearer and a token",
+    "forbidden": "this needs a token with the scope write",
+    "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
+    "too-large": "ask for fewer users or append fewer events",
+    "invalid-event": "event 1 of 1, Granted, is refused: the account was never opened: append AccountOpened first",
+    "store-unusable": "the database is damaged: restore it from a backup",
+    "store-unavailable": "another process holds the database locked: try again",
+    "outcome-unknown": "repeat the call with the same idempotency_key",
+    "internal": "try again",
+}
+
+NONCE = "b4c5a9d27e8f4410"
+HEAD = {"epoch": "5f0f2f6f2f3f4b0d", "position": 2, "hash": "6b" * 32}
+OPENED = {"type": "AccountOpened", "origin": "direct"}
+GRANTED = {
+    "type": "Granted",
+    "purpose": "marketing",
+    "notice": "promo-2026-11",
+    "channels": ["email"],
+    "expires_at": None,
+}
+AT = "2026-11-24T08:00:00Z"
+CONSENT = {
+    "purpose": "marketing",
+    "channel": "email",
+    "notice": "promo-2026-11",
+    "given_at": AT,
+    "expires_at": None,
+    "withdrawn_at": None,
+}
+RECORD = {
+    "user_id": "u-1",
+    "version": 2,
+    "account": "open",
+    "account_changed_at": AT,
+    "origin": "direct",
+    "anonymised": False,
+    "consents": {"marketing:email": CONSENT},
+    "objected": [],
+    "all_restricted": False,
+    "restricted": [],
+    "published": [],
+    "notices": {},
+    "holds": {},
+    "requests": {},
+}
+ENTRY = {"position": 2, "user_id": "u-1", "version": 2, "at": AT, "event": GRANTED}
+EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    PATHS[LoadQuestion]: ({"user_ids": ["u-1"]}, {"cursor": HEAD, "at": AT, "records": [RECORD]}),
+    PATHS[AppendQuestion]: (
+        {"user_id": "u-1", "events": [OPENED, GRANTED], "expected_version": 0, "idempotency_key": "signup-7421"},
+        {"cursor": HEAD, "record": RECORD},
+    ),
+    PATHS[HistoryQuestion]: ({"user_id": "u-1"}, {"entries": [ENTRY]}),
+    PATHS[ChangesQuestion]: (
+        {"after": {**HEAD, "position": 1}, "wait": 15.0, "limit": 1000},
+        {
+            "after": {**HEAD, "position": 1},
+            "cursor": HEAD,
+            "user_ids": {"u-1": 2},
+            "complete": True,
+            "waited": 3.2,
+        },
+    ),
+}
+
+
+def documented(operation: type[Question] | str) -> dict[str, Any]:
+    """
+    What an operation's handler is declared with, besides its path and guards.
+
+    Args:
+        operation: A key of `OPERATIONS`.
+
+    Returns:
+        Keyword arguments for Litestar's `get` and `post`.
+    """
+    summary, scope, problems = OPERATIONS[operation]
+    if scope is not None:
+        problems = (*OF_ALL_QUESTIONS, *problems)
+    by_status: dict[int, list[str]] = {}
+    for key in (*problems, "internal"):
+        by_status.setdefault(PROBLEMS[key][0], []).append(key)
+    return {
+        "operation_id": operation
+        if isinstance(operation, str)
+        else operation.__name__.removesuffix("Question").lower(),
+        "summary": summary,
+        "response_description": "The answer.",
+        "status_code": 200,
+        "security": [{BEARER: [str(scope)]}] if scope else [],
+        "responses": {status: _response(keys) for status, keys in by_status.items()},
+    }
+
+
+def _response(keys: Sequence[str]) -> ResponseSpec:
+    examples = [Example(id=key, summary=PROBLEMS[key][1], value=_example(key)) for key in keys]
+    description = "; or: ".join(PROBLEMS[key][1] for key in keys)
+    return ResponseSpec(
+        Problem, generate_examples=False, description=description, media_type=PROBLEM_JSON, examples=examples
+    )
+
+
+def _example(key: str) -> dict[str, Any]:
+    versions = {"expected": 1, "actual": 2} if key == "version-conflict" else {}
+    found = problem(key, DETAILS[key], **versions)
+    return {name: value for name, value in msgspec.structs.asdict(found).items() if value is not None}
+
+
+@functools.cache
+def document(handlers: tuple[HTTPRouteHandler, ...]) -> bytes:
+    """
+    The OpenAPI document of these handlers.
+
+    Args:
+        handlers: All operations of the service.
+
+    Returns:
+        Its JSON.
+    """
+    config = OpenAPIConfig(
+        title="Diijam consent service",
+        version=VERSION,
+        description=DESCRIPTION,
+        components=Components(security_schemes={BEARER: SECURITY}),
+        use_handler_docstrings=True,
+    )
+    # An application of its own: with the framework's routes for the document, paths that are none would answer HTML.
+    schema = Litestar(handlers, openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    for path, (question, answer) in EXAMPLES.items():
+        operation = schema["paths"][path]["post"]
+        for place, example in ((operation["requestBody"], question), (operation["responses"]["200"], answer)):
+            place["content"]["application/json"]["example"] = {"nonce": NONCE, **example}
+    for item in schema["paths"].values():
+        for operation in item.values():
+            _without_ids(operation)
+    schema["components"]["schemas"] = components()
+    return msgspec.json.encode(schema)
+
+
+def _without_ids(operation: dict[str, Any]) -> None:
+    """Litestar repeats an example's key inside it as `id`, which OpenAPI does not know."""
+    for response in operation["responses"].values():
+        for content in response.get("content", {}).values():
+            for example in content.get("examples", {}).values():
+                del example["id"]

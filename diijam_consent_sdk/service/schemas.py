@@ -1,0 +1,91 @@
+"""The JSON schemas of the OpenAPI document, from the very types that decode questions and encode answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ..stores import wire
+from ..stores.messages import (
+    AppendAnswer,
+    AppendQuestion,
+    ChangesAnswer,
+    ChangesQuestion,
+    HistoryAnswer,
+    HistoryQuestion,
+    LoadAnswer,
+    LoadQuestion,
+    Problem,
+)
+from ..vocabulary import MAX_ID_CHARACTERS
+
+Schema = dict[str, Any]
+REF = "#/components/schemas/{name}"
+MESSAGES = (
+    LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
+    ChangesAnswer, Problem,
+)  # fmt: skip
+MAX_POSITION = 2**63 - 1  # positions have 64 bits
+# What `vocabulary.identifier` checks and types alone do not say: no control characters.
+IDENTIFIER = {"minLength": 1, "maxLength": MAX_ID_CHARACTERS, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}
+
+
+def components() -> dict[str, Schema]:
+    """
+    The schemas of all messages and events, by name.
+
+    The framework makes schemas of its own, which lack the limits of list items and of optional values, the refusal of
+    unknown fields, and what an event is.
+    """
+    kinds = wire.EVENT_TYPES
+    _, found = msgspec.json.schema_components([*MESSAGES, *kinds.values()], ref_template=REF)
+    for name in kinds:
+        found[name] = _event(name, found[name])
+    found["Event"] = {
+        "title": "Event",
+        "description": "What can happen to a user's record. Which event is accepted on which record, the policy says.",
+        "oneOf": [{"$ref": REF.format(name=name)} for name in kinds],
+        "discriminator": {"propertyName": "type", "mapping": {name: REF.format(name=name) for name in kinds}},
+    }
+    found["AppendQuestion"]["properties"]["events"]["items"] = {"$ref": REF.format(name="Event")}
+    found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
+    found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
+    for schema in found.values():
+        _complete(schema)
+    return found
+
+
+def _event(name: str, schema: Schema) -> Schema:
+    """An event as it is sent: its name under `type`, its ids limited, no other fields."""
+    for field in schema["properties"].values():
+        if field == {"type": "string"}:
+            field.update(IDENTIFIER)
+        for choice in (field, *field.get("anyOf", ())):
+            choice.pop("uniqueItems", None)  # a word that is sent twice counts once
+    properties = {"type": {"const": name}, **schema["properties"]}
+    return {
+        **schema,
+        "properties": properties,
+        "required": ["type", *schema["required"]],
+        "additionalProperties": False,
+    }
+
+
+def _complete(schema: Schema) -> None:
+    """Say of ids that they hold no control characters, and of instants that they are some."""
+    for name, field in schema.get("properties", {}).items():
+        for text in _texts(field):
+            if name in {"at", "until"} or name.endswith("_at"):
+                text["format"] = "date-time"
+            elif text.get("maxLength") == MAX_ID_CHARACTERS:
+                text["pattern"] = IDENTIFIER["pattern"]
+
+
+def _texts(schema: Schema) -> Iterator[Schema]:
+    if schema.get("type") == "string":
+        yield schema
+    inner = [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]
+    for one in inner:
+        yield from _texts(one)

@@ -1,0 +1,116 @@
+"""The server process: a socket, uvicorn on it, and an end in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from litestar import Litestar
+
+from .polls import Polls
+
+GRACE_SECONDS = 5  # for answers under way when the server is told to stop
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that they and not we close them
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """
+    Uvicorn on what `create_app` gave. It ends long polls before it waits for them, and ends quietly: a signal that was
+    obeyed is not raised again.
+
+    Args:
+        app: The application.
+
+        on_listening: Called once connections are accepted.
+    """
+
+    def __init__(self, app: Litestar, on_listening: Callable[[], None] = lambda: None) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # the application writes its own lines, without ids
+            lifespan="on",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        super().__init__(config)
+        self._polls: Polls = app.state.polls
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer the polls, then end as uvicorn does."""
+        self._polls.stop()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
+        """Obey a signal."""
+        self.force_exit = self.should_exit  # the second one is impatient
+        self.should_exit = True
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """
+    A socket bound to that address.
+
+    Args:
+        host: A name or address of this machine.
+
+        port: 0 for any that is free.
+
+    Returns:
+        The socket.
+
+    Raises:
+        OSError: the port is taken, or there is no such address here; the text says which.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        found = socket.socket(family, kind, protocol)
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(address)
+        except BaseException:
+            found.close()
+            raise
+    except OSError as error:
+        why = f"cannot listen on {host} port {port} ({error.strerror}): choose another with --host and --port"
+        raise OSError(error.errno, why) from None
+    return found
+
+
+def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = lambda: None) -> None:
+    """
+    Serve until SIGINT or SIGTERM; long polls are answered then, and other answers get a few seconds.
+
+    Args:
+        app: What `create_app` gave.
+
+        at: Where to listen; closed at the end.
+
+        on_listening: Called once connections are accepted.
+    """
+    _raise_file_limit()
+    Server(app, on_listening).run(sockets=[at])
+
+
+def _raise_file_limit() -> None:
+    """A thousand polls are a thousand open sockets, and the usual soft limit is 1,024 files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if soft != hard else (soft, hard))

@@ -1,0 +1,81 @@
+"""Fakes for what is hard to make happen: a store that fails, streams that stop, a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+from diijam_consent_sdk.events import Event
+from diijam_consent_sdk.stores import Appended, Loaded, MemoryStore
+
+
+class FailingStore:
+    """
+    As much of a store as recording needs, over memory, whose calls can be made to fail.
+
+    Attributes:
+        failures: By the name of a method, what it raises.
+
+        opened_with: The options it was opened with.
+    """
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore()
+        self.failures: dict[str, BaseException] = {}
+        self.opened_with: dict[str, object] = {}
+
+    def open(self, url: str, **options: object) -> Self:
+        """In the place of `open_store`."""
+        self.opened_with = options
+        return self
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        self._fail("load")
+        return self.inner.load(user_ids)
+
+    def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
+        self._fail("append")
+        return self.inner.append(user_id, events, **options)
+
+    def close(self) -> None:
+        """The ledger stays, for the test to look at."""
+
+    def _fail(self, method: str) -> None:
+        if method in self.failures:
+            raise self.failures[method]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal, and keeps what it was shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Unread(io.StringIO):
+    """A pipe whose reader is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+class Feed(io.RawIOBase):
+    """A stream that gives one piece at a time, when it is asked for; what the pieces raise, reading raises."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = next(self._pieces, b"")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def then(error: BaseException, *pieces: bytes) -> Iterator[bytes]:
+    """These pieces, and after them an error instead of an end."""
+    yield from pieces
+    raise error

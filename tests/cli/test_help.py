@@ -1,0 +1,88 @@
+"""Help, and whether what it says is true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk.cli import app, checking, event_file, past, permitting, recording
+from diijam_consent_sdk.events import AccountOpened
+from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
+from tests.cli.conftest import Cli, Ledger
+
+COMMANDS = ["check", "history", "permitted", "record", "verify"]
+PAGES = [
+    app.EXAMPLES,
+    recording.EXAMPLES,
+    checking.EXAMPLES,
+    permitting.EXAMPLES,
+    past.HISTORY_EXAMPLES,
+    past.VERIFY_EXAMPLES,
+]
+
+
+def examples() -> list[str]:
+    """Every command that the help shows, whole, without what it is piped into."""
+    lines = "\n".join(PAGES).replace("\\\n", "").splitlines()
+    shown = [line[line.index("diijam-consent ") :] for line in lines if "diijam-consent " in line]
+    return [re.split(r" [|<&]", line)[0] for line in shown if "--url" not in line]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]], ids=str)
+def test_help(cli: Cli, arguments: list[str]) -> None:
+    """The first page names every command and shows how to start."""
+    result = cli(*arguments)
+    assert (result.status, result.err) == (0, "")
+    assert all(f"│ {command} " in result.out for command in COMMANDS)
+    assert "diijam-consent record u-1 Granted --purpose marketing" in result.out
+    assert "\x1b" not in result.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(cli: Cli, command: str) -> None:
+    """Each command shows its usage, its exit status and examples, and nothing meant for programmers."""
+    result = cli(command, "--help")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"Usage: diijam-consent {command} ")
+    assert "Exit status: " in result.out
+    assert f"Examples:\n  diijam-consent {command}" in result.out
+    assert not [word for word in ("Returns:", "Raises:", "[default") if word in result.out]
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["check", "permitted"])
+def test_help_lists_every_word(cli: Cli, command: str) -> None:
+    """The words of the vocabulary are all there."""
+    out = cli(command, "--help").out
+    assert [word for word in [*Channel, *Field, *Purpose] if word not in out] == []
+
+
+def test_version(cli: Cli) -> None:
+    """--version prints the package's version and nothing else."""
+    assert cli("--version").out == version("diijam-consent-sdk") + "\n"
+
+
+@pytest.mark.parametrize("arguments", [["chek"], ["--no"], ["record", "--no"]], ids=str)
+def test_unknown(cli: Cli, arguments: list[str]) -> None:
+    """A command or option that there is not exits 2, and says where to look."""
+    result = cli(*arguments)
+    assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith("error: Unknown ")
+    assert "see diijam-consent" in result.err
+
+
+def test_examples_run(ledger: Ledger, cli: Cli, tmp_path: Path) -> None:
+    """Every example of the help runs: it is done, or answered, and never an error."""
+    (tmp_path / "audience.csv").write_text("user_id\nu-1\n")
+    (tmp_path / "events.jsonl").write_text(event_file.EXAMPLE)
+    for user_id in ("--odd-id", "Nguyễn Văn A"):
+        ledger.record(user_id, AccountOpened())
+    for example in examples():
+        _, *words = shlex.split(example)
+        result = cli(*words)
+        assert result.status in {0, 1} or "the account is open already" in result.err, (example, result)
+    assert len(examples()) > 20

@@ -1,0 +1,172 @@
+"""The entry point and the one place that turns errors into words, within this process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from diijam_consent_sdk import cli as package
+from diijam_consent_sdk.cli import failures
+from diijam_consent_sdk.cli.terminal import console_for, tell
+from tests.cli.conftest import Cli, Ledger
+from tests.cli.fakes import Feed, Unread
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """The process's own signal handlers and log handlers come back."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    logger = logging.getLogger("diijam_consent_sdk")
+    handlers = list(logger.handlers)
+    yield
+    logger.handlers = handlers
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """What `main` exits with."""
+    monkeypatch.setattr("sys.argv", ["diijam-consent", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        package.main()
+    return exit_.value.code
+
+
+@pytest.mark.usefixtures("restored")
+def test_main(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process exits with the command's status, prints UTF-8, and minds SIGTERM but no signal that is ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    assert exit_status(monkeypatch, "check", "u-1", "market", "call", "--lang", "vi") == 1
+    out.seek(0)
+    assert "Bạn chưa đồng ý cho mục đích này." in out.read()
+    assert signal.getsignal(signal.SIGTERM) is failures.stop_on
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("restored")
+def test_run_as_a_module(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m diijam_consent_sdk.cli` is the command, also where standard output is of somebody's own making."""
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.argv", ["diijam-consent", "check", "u-1", "market", "email"])
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_module("diijam_consent_sdk.cli", run_name="__main__")
+    assert (exit_.value.code, out.getvalue()[:17]) == (0, "answer    allowed")
+
+
+@pytest.mark.usefixtures("restored")
+def test_main_without_streams(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams that are closed swallow what they are given."""
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 0
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+@pytest.mark.usefixtures("restored")
+def test_main_without_a_reader(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody reads, nothing is left that the interpreter could complain of at its end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 141
+
+
+@pytest.mark.parametrize(
+    ("missing", "code"), [("cyclopts", 2), ("rich.console", 2), ("msgspec", None)], ids=["cyclopts", "rich", "other"]
+)
+def test_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str, code: int | None
+) -> None:
+    """Where the extra is not installed the command says how to get it; nothing else is blamed on it."""
+    monkeypatch.delitem(sys.modules, "diijam_consent_sdk.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [_Missing(missing)])
+    with pytest.raises((SystemExit, ModuleNotFoundError)) as raised:
+        package.main()
+    assert getattr(raised.value, "code", None) == code
+    assert ("pip install 'diijam-consent-sdk[cli]'" in capsys.readouterr().err) is (code == 2)
+
+
+class _Missing:
+    """An import system in which a module is missing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(self, *_: object) -> None:
+        raise ModuleNotFoundError(name=self._name)
+
+
+def test_stopped_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the command is still being loaded ends it without a word."""
+
+    class Stopping:
+        def find_spec(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "diijam_consent_sdk.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Stopping()])
+    assert exit_status(monkeypatch) == 130
+
+
+def test_terminated(mailable: Ledger, cli: Cli) -> None:
+    """SIGTERM ends a command as tidily as Ctrl-C, with its own status."""
+
+    def terminated() -> Iterator[bytes]:
+        yield b"u-1\n"
+        failures.stop_on(signal.SIGTERM, None)
+
+    result = cli("permitted", "market", "email", stdin=Feed(terminated()))
+    assert (result.status, result.out, result.err) == (143, "", "stopped: nothing was written\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (csv.Error("odd"), "error: odd\n"),
+        (ValueError(), "error: ValueError\n"),
+        (OSError("odd"), "error: odd\n"),
+        (OSError(5, "Input/output error", "/dev/sda"), "error: /dev/sda: Input/output error\n"),
+        (PermissionError(13, "Permission denied", "x"), "error: x: Permission denied: give this user the right"),
+        (ValueError("two\nlines, \x1b[31mred"), "error: two\\nlines, \\x1b[31mred\n"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "odd"), "error: 'utf-8' codec can't decode byte 0xff"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_each_error_is_a_line(capsys: pytest.CaptureFixture[str], error: Exception, said: str) -> None:
+    """Whatever the error, one line of words that a terminal can show."""
+
+    def command() -> int:
+        raise error
+
+    assert failures.status_of(command) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(said)
+    assert shown.count("\n") == 1
+
+
+def test_bugs_are_not_hidden() -> None:
+    """An error that nothing outside can cause stays what it is."""
+    with pytest.raises(ZeroDivisionError):
+        failures.status_of(lambda: 1 // 0)
+
+
+def test_a_reader_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that nobody reads is a broken pipe, and an error that nobody reads is none."""
+    with pytest.raises(BrokenPipeError):
+        console_for(Unread()).print("a table")
+    monkeypatch.setattr("sys.stderr", Unread())
+    tell("nobody reads this")

@@ -1,0 +1,94 @@
+"""`diijam-consent history` and `diijam-consent verify`."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Granted
+from diijam_consent_sdk.stores import SqliteStore
+from tests.cli.conftest import MAILABLE, Cli, Ledger
+
+
+def test_history(mailable: Ledger, cli: Cli) -> None:
+    """What happened is a table, oldest first, each line with its position, version, time and fields."""
+    result = cli("history", "u-1")
+    assert (result.status, result.err) == (0, "")
+    head, *lines = (re.split(r" {2,}", line.strip()) for line in result.out.splitlines())
+    assert head == ["position", "version", "at", "event", "fields"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", line.pop(2)) for line in lines)
+    assert lines == [
+        ["1", "1", "AccountOpened", "origin=direct"],
+        ["2", "2", "Granted", "purpose=marketing notice=promo channels=email"],
+    ]
+
+
+def test_history_as_json(mailable: Ledger, cli: Cli) -> None:
+    """With --json each entry is a line of JSON."""
+    entries = [json.loads(line) for line in cli("history", "u-1", "--json").out.splitlines()]
+    assert [(entry["user_id"], entry["position"], entry["version"]) for entry in entries] == [
+        ("u-1", 1, 1),
+        ("u-1", 2, 2),
+    ]
+    assert entries[0]["event"] == {"type": "AccountOpened", "origin": "direct"}
+
+
+def test_history_shows_what_would_hide(ledger: Ledger, cli: Cli) -> None:
+    """What a terminal would obey or hide, and what rich would read as markup, is spelled out."""
+    notice = "[red]promo\u202e\u200b x\u00a0" + "y" * 200
+    ledger.record("u-1", AccountOpened(), Granted("surveys", notice=notice))
+    assert r"notice=[red]promo\u202e\u200b x\xa0" + "y" * 200 in cli("history", "u-1").out
+
+
+def test_history_of_nobody(mailable: Ledger, cli: Cli) -> None:
+    """To a customer nobody knows nothing happened, which is no error."""
+    result = cli("history", "nobody")
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "nothing happened: the ledger knows no such customer\n"
+
+
+def test_history_of_an_erased_customer(mailable: Ledger, cli: Cli) -> None:
+    """Of an erased customer only the erasure is left."""
+    mailable.record("u-1", AccountClosed(), Erased())
+    out = cli("history", "u-1").out
+    assert ("Erased" in out, "promo" in out, out.count("\n")) == (True, False, 2)
+
+
+def test_verify(mailable: Ledger, cli: Cli) -> None:
+    """A whole ledger shows its head and its size."""
+    store = SqliteStore(mailable.path)
+    head = store.verify()
+    store.close()
+    result = cli("verify")
+    assert (result.status, result.out, result.err) == (0, f"head     {head}\nentries  2\n", "")
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        (
+            "UPDATE entries SET event = replace(event, 'promo', 'other') WHERE position = 2",
+            "2: its content was altered",
+        ),
+        ("DELETE FROM entries WHERE position = 1", "1: the entry is missing"),
+        ("DELETE FROM records", "3: 2 users have entries, 0 have a record"),
+        ("UPDATE entries SET at = 'never' WHERE position = 1", "1: its time is none"),
+    ],
+)
+def test_verify_broken(mailable: Ledger, cli: Cli, statement: str, why: str) -> None:
+    """A broken ledger exits 1, and the first bad entry is named."""
+    mailable.record("u-2", MAILABLE[0])
+    mailable.tamper(statement)
+    result = cli("verify")
+    assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
+    assert result.err.startswith(f"error: the ledger is broken at position {why}; trust nothing from there on")
+
+
+@pytest.mark.usefixtures("failing")
+def test_verify_where_it_cannot_be(cli: Cli) -> None:
+    """A store that cannot verify itself from here says where it can be."""
+    result = cli("verify", "--url", "https://consent.example/")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == "error: this store cannot be verified from here: run verify where its database is\n"

@@ -1,0 +1,311 @@
+"""`diijam-consent permitted`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk.cli.inputs import MAX_LINE_BYTES
+from diijam_consent_sdk.cli.tally import Tally
+from diijam_consent_sdk.decisions import STALE, UNAVAILABLE, Decision
+from diijam_consent_sdk.user import UserConsent
+from tests.cli.conftest import MAILABLE, Cli, Ledger
+from tests.cli.fakes import Feed, Terminal, then
+
+MAIL = ("permitted", "market", "email")
+CSV = ("--input", "audience.csv", "--column", "user_id")
+
+
+@pytest.fixture
+def audience(tmp_path: Path, mailable: Ledger) -> Path:
+    """A CSV file of a customer who may be mailed, one who may not, and one nobody knows."""
+    mailable.record("u-2", MAILABLE[0])
+    path = tmp_path / "audience.csv"
+    path.write_text("name,user_id\nLê Thị Bé,u-1\nÁnh,u-2\nBảo,u-3\n", encoding="utf-8")
+    return path
+
+
+def counts(err: str) -> dict[str, int]:
+    """The summary's numbers by the words before them."""
+    rows = [line.split() for line in err.splitlines()[1:]]
+    return {" ".join(row[:-1]): int(row[-1].replace(",", "")) for row in rows}
+
+
+def test_ids(mailable: Ledger, cli: Cli) -> None:
+    """Ids in, ids out: those who may, in order, each once; the rest is counted."""
+    mailable.record("Nguyễn Văn A", *MAILABLE)
+    mailable.record("u-2", MAILABLE[0])
+    ids = ["Nguyễn Văn A", "u-2", "u-1", "nobody", "u-1", "u-2", "", "x" * 300, "a\x07", "u-1\x00"]
+    result = cli(*MAIL, stdin="\n".join(ids).encode())
+    assert (result.status, result.out) == (0, "Nguyễn Văn A\nu-1\n")
+    assert counts(result.err) == {
+        "permitted": 2,
+        "yes consented 4": 2,
+        "no not_consented 4": 1,
+        "no unknown_user 3": 1,
+        "duplicates": 2,
+        "malformed ids lines 7, 8, 9, …": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "malformed"),
+    [
+        (b"\xef\xbb\xbfu-1\r\n", 0),
+        (b"u-1", 0),
+        (b"", 0),
+        (b"\xff\xfeu\x00-\x001\x00\n\x00u-1\n", 2),
+        (b"caf\xe9\nu-1\n", 1),
+        (b"u-0\ru-1\nu-1\n", 1),
+        (b"x" * (2 * MAX_LINE_BYTES + 9) + b"\nu-1\n", 1),
+        (b"y" * MAX_LINE_BYTES, 1),
+    ],
+    ids=["bom-crlf", "no-last-lf", "empty", "utf-16", "latin-1", "bare-cr", "endless-line", "endless-last-line"],
+)
+def test_spellings(mailable: Ledger, cli: Cli, data: bytes, malformed: int) -> None:
+    """Whatever bytes come, an id is found or counted as malformed; nothing crashes."""
+    result = cli(*MAIL, stdin=data)
+    assert (result.status, result.out) == (0, "u-1\n" if b"u-1" in data and b"u\x00" not in data else "")
+    assert [n for name, n in counts(result.err).items() if name.startswith("malformed")] == [malformed]
+
+
+def test_csv(audience: Path, cli: Cli, tmp_path: Path) -> None:
+    """CSV in, CSV out: the whole rows of those who may, below the same header."""
+    result = cli(*MAIL, *CSV, "--output", "ok.csv")
+    assert (result.status, result.out) == (0, "")
+    assert (tmp_path / "ok.csv").read_bytes() == "name,user_id\nLê Thị Bé,u-1\n".encode()
+    assert counts(result.err)["permitted"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir() if "consents" not in path.name) == ["audience.csv", "ok.csv"]
+
+
+def test_reasons(audience: Path, cli: Cli) -> None:
+    """With --reasons everybody is written, with the reason and the clause of their answer."""
+    assert cli(*MAIL, *CSV, "--reasons").out == (
+        "name,user_id,reason,clause\nLê Thị Bé,u-1,consented,4\nÁnh,u-2,not_consented,4\nBảo,u-3,unknown_user,3\n"
+    )
+
+
+def test_reasons_of_ids(mailable: Ledger, cli: Cli) -> None:
+    """With --reasons, ids come out as CSV too."""
+    result = cli(*MAIL, "--reasons", stdin=b"u-1\nu,2\nu-1\n")
+    assert result.out == 'user_id,reason,clause\nu-1,consented,4\n"u,2",unknown_user,3\n'
+
+
+def test_csv_is_kept_as_it_was(mailable: Ledger, cli: Cli) -> None:
+    """Quotes, commas, line ends within fields, and bytes that are no UTF-8 come out meaning what they meant."""
+    data = b'\xef\xbb\xbfuser_id,note\r\n\r\nu-1,"a ""b"", c\nd"\r\nu-2,"x\ry"\r\nu-3,caf\xe9\r\n'
+    for user_id in ("u-2", "u-3"):
+        mailable.record(user_id, *MAILABLE)
+    result = cli(*MAIL, "--column", "user_id", "--output", "ok.csv", stdin=data)
+    assert result.status == 0
+    assert Path("ok.csv").read_bytes() == b'user_id,note\nu-1,"a ""b"", c\nd"\n"u-2","x\ry"\nu-3,caf\xe9\n'
+
+
+def test_header_only(mailable: Ledger, cli: Cli) -> None:
+    """A CSV file of nobody gives one of nobody."""
+    assert cli(*MAIL, "--column", "id", stdin=b"id,name\n").out == "id,name\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", "the input is empty: a CSV begins with the names of its columns"),
+        (b"id,name\nu-1,x\n", "there is no column 'user_id'; found: id, name"),
+        (b"user_id;name\nu-1;x\n", "there is no column 'user_id'; found: user_id;name"),
+        (b"user_id,user_id\nu-1,u-2\n", "2 columns are called 'user_id'; found: user_id, user_id"),
+        (b"user_id,n\nu-1,x\nu-2\n", "the CSV row on line 3 has 1 fields, the header 2: correct it"),
+        (b"user_id,n\nu-1,x,y\n", "the CSV row on line 2 has 3 fields, the header 2: correct it"),
+        (b'user_id,n\nu-1,"x\ny"z\n', "the CSV row that begins on line 2 is broken: ',' expected after '\"': correct"),
+        (b'user_id,n\nu-1,x\nu-2,"y\nu-3,z\n', "the CSV row that begins on line 3 is broken: unexpected end of data"),
+        (b'user_id,n\nu-1,"' + b"y\n" * 99_999, "the CSV row that begins on line 2 is broken: field larger than field"),
+        (b"user_id,n\nu-1,a\rb\n", "the CSV row that begins on line 2 is broken: new-line character seen in unquoted"),
+        (b"user_id,n\nu-1,x\nu-2,\0\n", "line 3 holds a NUL byte: save the file as UTF-8 CSV"),
+        (b"user_id\n" + b"x" * MAX_LINE_BYTES, "line 2 is longer than 1 MiB: is this CSV?"),
+    ],
+)
+def test_broken_csv(mailable: Ledger, cli: Cli, tmp_path: Path, data: bytes, error: str) -> None:
+    """Broken CSV is one line of error that says where, exits 2, and gives no output, not even in part."""
+    for output in ("ok.csv", "-"):
+        result = cli(*MAIL, "--column", "user_id", "--output", output, stdin=data)
+        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+        assert result.err.startswith(f"error: {error}")
+        assert "nothing was written" in result.err
+        assert not [path for path in tmp_path.iterdir() if "ok.csv" in path.name]
+
+
+def test_columns_of_reasons_are_taken(mailable: Ledger, cli: Cli) -> None:
+    """--reasons does not make two columns of one name."""
+    result = cli(*MAIL, "--reasons", "--column", "user_id", stdin=b"user_id,clause\nu-1,x\n")
+    assert (result.status, result.out) == (2, "")
+    assert "--reasons adds a column 'clause', and the input has one: rename that" in result.err
+
+
+@pytest.mark.parametrize(
+    ("ask", "permitted"),
+    [
+        (["share", "acme", "--purpose", "surveys", "--data", "email"], ""),
+        (["process", "fraud_detection", "--no-data"], "u-1\n"),
+        (["retain", "payment"], "u-1\n"),
+        (["show", "avatar"], ""),
+    ],
+)
+def test_every_ask(mailable: Ledger, cli: Cli, ask: list[str], permitted: str) -> None:
+    """Any ask can be put for many."""
+    assert cli("permitted", *ask, stdin=b"u-1\n").out == permitted
+
+
+def test_wrong_words(mailable: Ledger, cli: Cli) -> None:
+    """What cannot be meant is refused before the input is touched."""
+    stdin = Feed(then(AssertionError("read")))
+    assert cli("permitted", "market", "fax", stdin=stdin).err.startswith("error: unknown Channel 'fax'; known: email")
+
+
+def test_streams(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Customers are asked about in batches while the list is still being read, and a bar on a terminal follows."""
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    asked: list[int] = []
+    furthest_ahead = 0
+
+    def ids() -> Iterator[bytes]:
+        nonlocal furthest_ahead
+        for number in range(2600):
+            furthest_ahead = max(furthest_ahead, number - len(asked))
+            yield b"u-%d\n" % number
+
+    class Counting(Tally):
+        def add(self, decision: Decision) -> None:
+            asked.append(decision.clause)
+            super().add(decision)
+
+    monkeypatch.setattr("diijam_consent_sdk.cli.permitting.Tally", Counting)
+    assert cli(*MAIL, stdin=Feed(ids())).out == "u-1\n"
+    assert 900 < furthest_ahead <= 1001
+    assert "checking" in shown.getvalue()
+    assert "2,500 users" in shown.getvalue()
+
+
+def test_progress_through_a_file(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The bar knows how much of a file is read."""
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    (tmp_path / "ids.txt").write_text("".join(f"u-{number:04}\n" for number in range(500)))
+    assert cli(*MAIL, "--input", "ids.txt").status == 0
+    assert "100%" in shown.getvalue()
+
+
+def test_could_not_be_checked(audience: Path, mailable: Ledger, cli: Cli, tmp_path: Path) -> None:
+    """A customer who cannot be checked is no customer's no: no output, exit 2, how many, and why, but not who."""
+    mailable.tamper("UPDATE records SET record = '{}' WHERE user_id = 'u-2'")
+    for output in ("ok.csv", "-"):
+        result = cli(*MAIL, *CSV, "--output", output)
+        assert (result.status, result.out) == (2, "")
+        assert result.err.startswith(
+            "error: 3 of the customers could not be checked, which is no customer's no: the database"
+        )
+        assert result.err.count("\n") == 1
+        assert "nothing was written" in result.err
+        assert "u-2" not in result.err
+    assert not (tmp_path / "ok.csv").exists()
+
+
+@pytest.mark.parametrize("unknown", [UNAVAILABLE, STALE], ids=["unavailable", "stale"])
+def test_could_not_be_checked_just_then(
+    audience: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, unknown: Decision
+) -> None:
+    """The same for one customer of many, although the store has come back since."""
+    decide = UserConsent.decide
+    monkeypatch.setattr(UserConsent, "decide", lambda u, ask: unknown if u.user_id == "u-2" else decide(u, ask))
+    result = cli(*MAIL, *CSV, "--output", "ok.csv")
+    assert result.err == (
+        "error: 1 of the customers could not be checked, which is no customer's no: the store answers again,"
+        " run the same command again; nothing was written to ok.csv\n"
+    )
+
+
+def test_gives_up_when_many_cannot_be_checked(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing to come of it, the rest of a long list is not waited for."""
+    mailable.tamper("DROP TABLE records")
+    ids = iter(range(10_000))
+    result = cli(*MAIL, stdin=Feed(b"u-%d\n" % number for number in ids))
+    assert (result.status, next(ids)) == (2, 1000)
+    assert result.err.startswith("error: 1,000 or more of the customers could not be checked")
+
+
+def test_old_output_stays(audience: Path, cli: Cli, tmp_path: Path) -> None:
+    """An output that was there is replaced by a whole one, and left alone by a failure."""
+    (tmp_path / "ok.csv").write_text("old")
+    assert cli(*MAIL, "--column", "nil", "--input", "audience.csv", "--output", "ok.csv").status == 2
+    assert (tmp_path / "ok.csv").read_text() == "old"
+    assert cli(*MAIL, *CSV, "--output", "ok.csv").status == 0
+    assert (tmp_path / "ok.csv").read_text().count("\n") == 2
+
+
+def test_in_place(audience: Path, cli: Cli) -> None:
+    """The input may be the output."""
+    assert cli(*MAIL, *CSV, "--output", "audience.csv").status == 0
+    assert audience.read_text(encoding="utf-8") == "name,user_id\nLê Thị Bé,u-1\n"
+
+
+def test_output_through_a_link(audience: Path, cli: Cli, tmp_path: Path) -> None:
+    """A link to the output stays a link."""
+    (tmp_path / "link.csv").symlink_to(tmp_path / "ok.csv")
+    assert cli(*MAIL, *CSV, "--output", "link.csv").status == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "ok.csv").read_text(encoding="utf-8").endswith("u-1\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        (".", "error: . is no regular file: name another, or leave --output out to write to standard output\n"),
+        ("/dev/null", "error: /dev/null is no regular file: "),
+        ("nowhere/ok.csv", "error: nowhere/ok.csv: No such file or directory: see that the path is right; nothing was"),
+    ],
+)
+def test_output_that_cannot_be(mailable: Ledger, cli: Cli, output: str, error: str) -> None:
+    """A place that cannot be written is told before anything is read."""
+    result = cli(*MAIL, "--output", output, stdin=Feed(then(AssertionError("read"))))
+    assert (result.status, result.out) == (2, "")
+    assert error in result.err
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("ok.csv", "stopped: nothing was written to ok.csv\n"), ("-", "stopped: nothing was written\n")],
+)
+def test_interrupted(mailable: Ledger, cli: Cli, tmp_path: Path, output: str, said: str) -> None:
+    """Ctrl-C leaves no output, and says so."""
+    result = cli(*MAIL, "--output", output, stdin=Feed(then(KeyboardInterrupt(), b"u-1\n")))
+    assert (result.status, result.out, result.err) == (130, "", said)
+    assert not [path for path in tmp_path.iterdir() if "ok.csv" in path.name]
+
+
+def test_interrupted_when_all_is_done(audience: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when the output has just got its name does not take it away, and says so."""
+    replace = Path.replace
+
+    def replace_and_stop(beside: Path, path: Path) -> None:
+        replace(beside, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", replace_and_stop)
+    result = cli(*MAIL, *CSV, "--output", "ok.csv")
+    assert (result.status, result.err) == (130, "stopped: ok.csv is complete\n")
+    assert Path("ok.csv").exists()
+
+
+def test_closed_input(mailable: Ledger, cli: Cli) -> None:
+    """Without standard input there is nothing to read, which is an error."""
+    result = cli(*MAIL, stdin=None)
+    assert (result.status, result.err) == (2, "error: standard input is closed: name a file\n")
+
+
+def test_typed_input(mailable: Ledger, cli: Cli) -> None:
+    """Who types the ids is told how to end."""
+    result = cli(*MAIL, stdin=Feed([b"u-1\n"]), isatty=True)
+    assert (result.status, result.out) == (0, "u-1\n")
+    assert result.err.startswith("reading from the terminal: end with Ctrl-D on a line of its own\n")

@@ -1,0 +1,189 @@
+"""The command as a process of its own: signals, closed pipes, locales, and what is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli, Ledger, Start
+
+USERS = 400
+INSTALLED = Path(sys.executable).with_name("diijam-consent")
+SUMMARY = "written        {:>9,} users\nalready there  {:>9,} users\nrefused        {:>9,} users\n"
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """An event file of many users with two lines each, the second lines in a block behind the first."""
+    types = ("AccountOpened", "AccountClosed")
+    lines = [{"user_id": f"u-{n}", "event": {"type": kind}} for kind in types for n in range(USERS)]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    """Wait until something happened; fail if it does not."""
+    until = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.002)
+
+
+def done(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    """The status, standard output and standard error of a process that ends."""
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out.decode() if out else "", err.decode()
+
+
+def test_killed_while_recording(ledger: Ledger, start: Start, cli: Cli, events: Path) -> None:
+    """After a kill -9 the same command finishes: no user is lost, halved or doubled, and the chain verifies."""
+    process = start("record", "--file", str(events))
+    wait_for(lambda: ledger.entries() >= 20)
+    process.kill()
+    assert done(process)[0] == -signal.SIGKILL
+    written = ledger.entries() // 2
+    assert (20 <= 2 * written < 2 * USERS, ledger.entries() % 2) == (True, 0)
+    result = cli("record", "--file", str(events))
+    assert (result.status, result.out) == (0, SUMMARY.format(USERS - written, written, 0))
+    assert ledger.entries() == 2 * USERS
+    assert ledger.look("SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY user_id HAVING max(version) = 2)") == USERS
+    assert cli("verify").out.endswith(f"entries  {2 * USERS}\n")
+
+
+def test_stopped_while_recording(ledger: Ledger, start: Start, cli: Cli, events: Path) -> None:
+    """Ctrl-C while a file is recorded says how far it came; the same command again finishes."""
+    process = start("record", "--file", str(events))
+    wait_for(lambda: ledger.entries() >= 20)
+    process.send_signal(signal.SIGINT)
+    status, out, err = done(process)
+    written = ledger.entries() // 2
+    assert (status, out, err.count("\n")) == (130, "", 1)
+    assert err.startswith(f"stopped: of {USERS:,} users ")
+    assert "are left: run the same command again to finish" in err
+    assert cli("record", "--file", str(events)).out == SUMMARY.format(USERS - written, written, 0)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_while_selecting(
+    mailable: Ledger, start: Start, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    """Whoever stops `permitted --output` finds no output, not even a part of it under another name."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    process = start("permitted", "market", "email", "--output", str(folder / "ok.txt"))
+    assert process.stdin is not None
+    process.stdin.write(b"".join(b"u-%d\n" % number for number in range(2500)))
+    process.stdin.flush()
+    wait_for(lambda: list(folder.iterdir()))
+    process.send_signal(number)
+    code, out, err = done(process)
+    assert (code, out, err.count("\n")) == (status, "", 1)
+    assert err.startswith("stopped: nothing was written")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_reader_that_leaves(mailable: Ledger, start: Start) -> None:
+    """A reader that has seen enough, like head, ends the command without a word."""
+    process = start("permitted", "market", "email", "--reasons")
+    assert process.stdout is not None
+    _fed(process, b"".join(b"u-%d\n" % number for number in range(10_000)))
+    assert process.stdout.readline() == b"user_id,reason,clause\n"
+    process.stdout.close()
+    process.stdout = None
+    assert done(process) == (128 + signal.SIGPIPE, "", "")
+
+
+@pytest.mark.parametrize("command", [["check", "u-1", "show", "avatar"], ["--help"]], ids=" ".join)
+def test_a_reader_that_was_never_there(mailable: Ledger, start: Start, command: list[str]) -> None:
+    """A pipe that nobody reads ends the command without a word, and with no customer's no."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(*command, stdout=writing)
+    os.close(writing)
+    assert done(process) == (128 + signal.SIGPIPE, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this machine")
+@pytest.mark.parametrize(
+    "command", [["check", "u-1", "market", "email"], ["permitted", "market", "email"]], ids=" ".join
+)
+def test_a_full_disk(mailable: Ledger, start: Start, command: list[str]) -> None:
+    """Results that cannot be written are an error, never a silent success."""
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        process = start(*command, stdout=full)
+        status, _, err = done(_fed(process, b"u-1\n"))
+    assert (status, err) == (2, "error: No space left on device: free some space, then run the same command again\n")
+
+
+def _fed(process: subprocess.Popen[bytes], data: bytes) -> subprocess.Popen[bytes]:
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def test_closed_streams(mailable: Ledger) -> None:
+    """With standard output and error closed, the exit status is still the answer."""
+    script = f'"{sys.executable}" -m diijam_consent_sdk.cli check u-1 market "$1" --url "$2" >&- 2>&- <&-'
+    for channel, status in (("email", 0), ("fax", 2)):
+        assert subprocess.run(["sh", "-c", script, "sh", channel, mailable.url], check=False).returncode == status
+
+
+def test_bytes_that_are_no_text(mailable: Ledger, start: Start) -> None:
+    """An id on the command line that is no UTF-8 is refused in plain words."""
+    status, out, err = done(start("check", b"caf\xe9", "market", "email"))
+    assert (status, out, err) == (2, "", "error: an id holds no control characters and no surrogates\n")
+
+
+def test_without_a_locale(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    """What is Vietnamese is read and printed as UTF-8 also where nobody set a locale."""
+    cli("record", "Nguyễn Văn A", "AccountOpened")
+    for name in ("LANG", "LC_CTYPE", "PYTHONUTF8", "PYTHONIOENCODING"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LC_ALL", "C")
+    status, out, err = done(start("check", "Nguyễn Văn A".encode(), "retain", "email", "--lang", "vi"))
+    assert (status, err) == (0, "")
+    assert "Lưu giữ và xóa dữ liệu" in out
+
+
+def test_nothing_is_logged(mailable: Ledger, start: Start) -> None:
+    """What the library logs for services stays out of the way: one line tells what is wrong."""
+    mailable.tamper("DROP TABLE records")
+    status, out, err = done(_fed(start("permitted", "market", "email"), b"u-1\n"))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.skipif(not INSTALLED.exists(), reason="the package is not installed beside this interpreter")
+def test_installed_command(mailable: Ledger) -> None:
+    """The entry point of the package runs the command."""
+    command = [str(INSTALLED), "check", "u-1", "market", "email"]
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout.startswith("answer    allowed\n")
+
+
+def without(module: str) -> subprocess.CompletedProcess[str]:
+    """Run the command where a module is not installed."""
+    script = f"import sys; sys.modules[{module!r}] = None; from diijam_consent_sdk.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, text=True)
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "rich.console"])
+def test_without_the_extra(module: str) -> None:
+    """Without the extra the command says how to get it."""
+    result = without(module)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: the command line needs its extra: pip install 'diijam-consent-sdk[cli]'\n"
+
+
+def test_other_missing_modules_are_told_as_they_are() -> None:
+    """Something else that is missing is not blamed on the extra."""
+    assert "ModuleNotFoundError" in without("msgspec").stderr

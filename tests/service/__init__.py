@@ -1,0 +1,1 @@
+"""The consent service, mostly asked over a real socket."""

@@ -1,0 +1,158 @@
+"""Services on ephemeral ports, each in a thread of its own, and somebody who asks them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+
+from diijam_consent_sdk.service import create_app
+from diijam_consent_sdk.service.server import Server, listening
+from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.stores import AsyncStore, MemoryStore, Store
+
+NONCE = "0123456789abcdef"
+OPENED = {"type": "AccountOpened"}
+GRANTED = {"type": "Granted", "purpose": "marketing", "notice": "promo-2026-11", "channels": ["email"]}
+WITHDRAWN = {"type": "Withdrawn", "purpose": "marketing"}
+
+
+@attrs.frozen
+class Asker:
+    """Asks a service as any HTTP client would."""
+
+    url: str
+    token: str | None
+    http: httpx.Client
+
+    def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        """One question as it is."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return self.http.post(self.url + path, json=body, headers=headers, **more)
+
+    def ask(self, path: str, **question: Any) -> Any:
+        """One question with a nonce; its answer, which must be one."""
+        answer = self.post(path, {"nonce": NONCE, **question})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def load(self, *user_ids: str) -> Any:
+        """Ask for records."""
+        return self.ask("/v1/records/load", user_ids=user_ids)
+
+    def append(self, user_id: str, *events: dict[str, Any], **options: Any) -> Any:
+        """Append events."""
+        return self.ask("/v1/events/append", user_id=user_id, events=events, **options)
+
+    def changes(self, after: Any, **options: Any) -> Any:
+        """Ask who changed."""
+        return self.ask("/v1/changes", after=after, **options)
+
+    def head(self) -> Any:
+        """The head of the ledger."""
+        return self.load()["cursor"]
+
+
+@attrs.define
+class Running:
+    """A service that runs in a thread."""
+
+    url: str
+    app: Any
+    server: Server
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """Stop it as a signal would, and wait for its end."""
+        self.server.should_exit = True
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+Start = Callable[..., Running]
+Ask = Callable[..., Asker]
+
+
+@pytest.fixture(scope="session")
+def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A tokens file, and its tokens by what they may do: `read`, `write`, `both`."""
+    path = tmp_path_factory.mktemp("tokens") / "tokens.json"
+    scopes = {"read": [Scope.READ], "write": [Scope.WRITE], "both": list(Scope)}
+    return path, {name: new_token(path, allowed)[1] for name, allowed in scopes.items()}
+
+
+def running(store: Store | AsyncStore, tokens: Path) -> Running:
+    """A service that accepts connections."""
+    app = create_app(store, tokens=tokens)
+    ready = threading.Event()
+    server = Server(app, ready.set)
+    at = listening("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{at.getsockname()[1]}"
+    thread = threading.Thread(target=server.run, args=([at],), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    return Running(url, app, server, thread)
+
+
+@pytest.fixture
+def start(token_files: tuple[Path, dict[str, str]]) -> Iterator[Start]:
+    """Starts services over stores, and stops them."""
+    started: list[Running] = []
+
+    def run(store: Store | AsyncStore | None = None, tokens: Path = token_files[0]) -> Running:
+        started.append(running(store if store is not None else MemoryStore(), tokens))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.server.should_exit = True  # all at once, then wait for each
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(token_files: tuple[Path, dict[str, str]]) -> Iterator[Running]:
+    """A service for tests that do not mind what others wrote."""
+    one = running(MemoryStore(), token_files[0])
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    """An HTTP client."""
+    with httpx.Client(timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def ask_as(http: httpx.Client, token_files: tuple[Path, dict[str, str]]) -> Ask:
+    """Makes somebody who asks a service, with one of the tokens of `token_files`, any other, or none."""
+
+    def asker(running: Running, token: str | None = "both") -> Asker:
+        return Asker(running.url, token_files[1].get(token or "", token), http)
+
+    return asker
+
+
+@pytest.fixture
+def service(start: Start) -> Running:
+    """A service over a store in memory."""
+    return start()
+
+
+@pytest.fixture
+def anybody(shared: Running, ask_as: Ask) -> Asker:
+    """Somebody who may ask the shared service everything."""
+    return ask_as(shared)
+
+
+@pytest.fixture
+def asker(service: Running, ask_as: Ask) -> Asker:
+    """Somebody who may ask it everything."""
+    return ask_as(service)

@@ -1,0 +1,55 @@
+"""Stores for the service's tests: slow, broken, hung or lying on demand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+
+
+class FaultyStore:
+    """A sync store over one in memory: its calls are counted, and can be held up or made to fail."""
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore()
+        self.calls: list[str] = []
+        self.fails: dict[str, Exception] = {}  # by method: raised in place of an answer
+        self.holds: dict[str, threading.Event] = {}  # by method: waited for before the inner call
+        self.said_waited = 0.0  # added to what the inner store says it waited
+
+    def _enter(self, method: str) -> None:
+        self.calls.append(method)
+        if method in self.holds and not self.holds[method].wait(20):
+            raise AssertionError("held up for too long")
+        if method in self.fails:
+            raise self.fails[method]
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        self._enter("load")
+        return self.inner.load(user_ids)
+
+    def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
+        """See `Store.append`."""
+        self._enter("append")
+        return self.inner.append(user_id, events, **options)
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`; a call that waits is counted and held up as `watch`."""
+        self._enter("watch" if wait else "changes")
+        found = self.inner.changes(after, wait=wait, limit=limit)
+        return attrs.evolve(found, waited=found.waited + self.said_waited)
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        self._enter("history")
+        return self.inner.history(user_id)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self.inner.close()

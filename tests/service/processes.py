@@ -1,0 +1,85 @@
+"""`serve` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+# What the command line does, and how loud everything is: a root handler at the lowest level, for every logger.
+CODE = """
+import logging, sys
+from pathlib import Path
+import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http, uvicorn
+from diijam_consent_sdk.service.commands import serve
+url, tokens, host, port, loud = sys.argv[1:]
+if loud == "loud":
+    logging.basicConfig(level=1)
+    logging.addLevelName(5, "TRACE")
+    for name in [*logging.root.manager.loggerDict, "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access"]:
+        logging.getLogger(name).setLevel(1)
+sys.exit(serve(url, tokens=Path(tokens), host=host, port=int(port)))
+"""
+
+
+class Process:
+    """A service process, what it says on standard error, and how it ends."""
+
+    def __init__(self, url: str, tokens: Path, *, host: str = "127.0.0.1", port: int = 0, loud: bool = False) -> None:
+        self.said: list[str] = []
+        self._heard = threading.Condition()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", CODE, url, str(tokens), host, str(port), "loud" if loud else "quiet"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr
+        for line in self._process.stderr:
+            with self._heard:
+                self.said.append(line)
+                self._heard.notify_all()
+        with self._heard:
+            self.said.append("")
+            self._heard.notify_all()
+
+    def until(self, text: str) -> str:
+        """Wait until it says a line with this text; the line, or an empty one if it never will."""
+
+        def found() -> str | None:
+            return next((line for line in self.said if text in line or not line), None)
+
+        with self._heard:
+            line = self._heard.wait_for(found, 20)
+        assert line is not None, self.said
+        return line
+
+    def listening(self) -> str:
+        """The URL that it answers at."""
+        return self.until("listening on").split()[-1]
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for its end; the exit status."""
+        status = self._process.wait(20)
+        self._reader.join(5)
+        for stream in (self._process.stdout, self._process.stderr):
+            assert stream
+            stream.close()
+        return status
+
+    def kill(self) -> None:
+        """End it now, whatever it does."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self.end()

@@ -1,0 +1,169 @@
+"""A new epoch, unless the history of a file is proven unbroken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk.events import AccountOpened
+from diijam_consent_sdk.service.epoch import continued, new_epoch
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+
+
+class Service:
+    """Services of one file in one machine's memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "consents.db"
+        self.memory = folder / "memory"
+        self.memory.mkdir()
+
+    def serve(self, *users: str) -> str:
+        """Serve for a while, append to these users, end in good order; the epoch meanwhile."""
+        store = SqliteStore(self.path)
+        with continued(store, self.memory):
+            for user in users:
+                store.append(user, [AccountOpened()])
+            epoch = store.load(()).cursor.epoch
+        store.close()
+        return epoch
+
+    def crash(self) -> str:
+        """Serve for a while, end badly; the epoch meanwhile."""
+        store = SqliteStore(self.path)
+        with pytest.raises(KeyboardInterrupt), continued(store, self.memory):
+            epoch = store.load(()).cursor.epoch
+            raise KeyboardInterrupt
+        store.close()
+        return epoch
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    """A ledger to serve."""
+    return Service(tmp_path)
+
+
+def test_a_restart_in_good_order_keeps_the_epoch(service: Service) -> None:
+    """A service that stopped in good order is continued by the next one, as often as you like."""
+    first = service.serve("u-1")
+    assert service.serve("u-2") == first
+    assert service.serve() == first
+
+
+def test_the_first_service_begins_an_epoch(service: Service) -> None:
+    """A file that no service of this machine has left gets a new epoch."""
+    store = SqliteStore(service.path)
+    before = store.load(()).cursor.epoch
+    store.close()
+    assert service.serve() != before
+
+
+def test_a_crash_ends_the_epoch(service: Service) -> None:
+    """After a service that did not stop in good order, a new epoch begins."""
+    first = service.serve("u-1")
+    assert service.crash() == first
+    assert service.serve() != first
+
+
+@pytest.mark.parametrize("overtaken", [False, True], ids=["older", "older, then written on"])
+def test_a_restored_copy_is_another_epoch(service: Service, overtaken: bool) -> None:
+    """A file that was replaced by an older copy between two services gets a new epoch, also if it was written on."""
+    first = service.serve("u-1")
+    shutil.copy2(service.path, service.path.with_suffix(".backup"))
+    assert service.serve("u-2") == first
+    shutil.copy2(service.path.with_suffix(".backup"), service.path)
+    if overtaken:
+        store = SqliteStore(service.path)
+        for user in ("u-3", "u-4"):
+            store.append(user, [AccountOpened()])
+        store.close()
+    assert service.serve() != first
+
+
+def test_a_restored_folder_is_another_epoch(service: Service, tmp_path: Path) -> None:
+    """What proves the history is not beside the file: a backup of everything there does not bring it back."""
+    first = service.serve("u-1")
+    beside = {path.name for path in service.path.parent.iterdir()}
+    assert beside == {"consents.db", "memory"}
+    copy = service.path.read_bytes()
+    assert service.serve("u-2") == first
+    service.path.write_bytes(copy)
+    assert service.serve() != first
+
+
+def test_a_write_between_two_services_is_another_epoch(service: Service) -> None:
+    """Somebody who wrote to the file between two services costs a new epoch, which is always safe."""
+    first = service.serve("u-1")
+    store = SqliteStore(service.path)
+    store.append("u-2", [AccountOpened()])
+    store.close()
+    assert service.serve() != first
+
+
+def test_two_services_of_one_file_prove_nothing_to_each_other(service: Service) -> None:
+    """Beside another service a new one begins an epoch, and what the first one leaves proves nothing."""
+    one, other = SqliteStore(service.path), SqliteStore(service.path)
+    with continued(one, service.memory):
+        first = one.load(()).cursor.epoch
+        beside = continued(other, service.memory)
+        beside.__enter__()
+        both = one.load(()).cursor.epoch
+        assert both != first
+    other.append("u-1", [AccountOpened()])  # acknowledged, then lost: the second service dies
+    beside.gen.close()  # type: ignore[attr-defined]
+    assert service.serve() != both
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("spoiled", ["link", "readable by others", "no folder"])
+def test_a_mark_that_others_may_have_made_is_none(service: Service, spoiled: str) -> None:
+    """A mark that is not this user's alone is not believed, and there is none without memory to keep it in."""
+    first = service.serve("u-1")
+    (mark,) = service.memory.iterdir()
+    if spoiled == "link":
+        mark.rename(service.memory / "elsewhere")
+        mark.symlink_to(service.memory / "elsewhere")
+    elif spoiled == "readable by others":
+        mark.chmod(0o666)
+    else:
+        shutil.rmtree(service.memory)
+    assert service.serve() != first
+
+
+def test_a_mark_is_its_users_alone(service: Service) -> None:
+    """The mark may be read and written by nobody else, and holds no user id."""
+    service.serve("u-1")
+    (mark,) = service.memory.iterdir()
+    assert mark.stat().st_mode & 0o777 == 0o600
+    assert mark.stat().st_uid == os.geteuid()
+    assert "u-1" not in mark.read_text()
+
+
+def test_other_stores_have_their_own_epochs() -> None:
+    """A store in memory, or of another service, is left as it is."""
+    store = MemoryStore()
+    before = store.load(()).cursor
+    with continued(store):
+        assert store.load(()).cursor == before
+    with continued(object()):
+        pass
+
+
+def test_a_new_epoch_keeps_the_ledger(service: Service) -> None:
+    """With another epoch, records and chain are what they were, and an older cursor is of another history."""
+    store = SqliteStore(service.path)
+    store.append("u-1", [AccountOpened()], idempotency_key="k-1")
+    before = store.load(["u-1"])
+    new_epoch(store)
+    after = store.load(["u-1"])
+    assert after.records == before.records
+    assert (after.cursor.position, after.cursor.hash) == (before.cursor.position, before.cursor.hash)
+    assert not store.changes(before.cursor, wait=0).is_continuation()
+    assert store.append("u-1", [AccountOpened()], idempotency_key="k-1").cursor == after.cursor
+    assert store.verify() == after.cursor
+    store.close()

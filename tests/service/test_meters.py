@@ -1,0 +1,102 @@
+"""Health, figures and access lines."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from diijam_consent_sdk.errors import StoreUnavailable
+from tests.service.conftest import NONCE, OPENED, Ask, Asker, Running, Start
+from tests.service.fakes import FaultyStore
+from tests.service.test_problems import is_problem
+
+
+def test_a_service_over_a_store_that_answers_is_well(service: Running, http: httpx.Client) -> None:
+    """`/healthz` answers 200 without a token when the store does."""
+    answer = http.get(f"{service.url}/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_a_service_over_a_broken_store_is_not_well(start: Start, http: httpx.Client) -> None:
+    """`/healthz` answers 503 when the store fails."""
+    store = FaultyStore()
+    store.fails["load"] = StoreUnavailable("the disk is gone: look at it")
+    is_problem(http.get(f"{start(store).url}/healthz"), "store-unavailable")
+
+
+def test_a_service_over_a_hung_store_is_not_well(start: Start, http: httpx.Client) -> None:
+    """`/healthz` answers 503 after a second when the store does not answer at all."""
+    store = FaultyStore()
+    store.holds["load"] = threading.Event()
+    url = start(store).url
+    started = time.monotonic()
+    is_problem(http.get(f"{url}/healthz"), "store-unavailable")
+    assert 0.9 < time.monotonic() - started < 2
+    store.holds["load"].set()
+
+
+def test_a_slow_store_holds_up_no_other_request(start: Start, ask_as: Ask, http: httpx.Client) -> None:
+    """While appends hang in the store, loads and the service itself go on."""
+    store = FaultyStore()
+    store.holds["append"] = threading.Event()
+    asker = ask_as(start(store))
+    hanging = [threading.Thread(target=asker.append, args=(f"u-{n}", OPENED)) for n in range(8)]
+    for thread in hanging:
+        thread.start()
+    while store.calls.count("append") < 4:
+        time.sleep(0.01)
+    started = time.monotonic()
+    asker.load("u-1")
+    assert time.monotonic() - started < 1
+    store.holds["append"].set()
+    for thread in hanging:
+        thread.join(10)
+
+
+def test_requests_and_appends_are_counted(asker: Asker, service: Running, http: httpx.Client) -> None:
+    """`/metrics` counts requests by path and status, with their time, and appends by what became of them."""
+    asker.append("u-1", OPENED)
+    asker.post("/v1/events/append", {"nonce": NONCE, "user_id": "u-1", "events": [OPENED]})
+    http.get(f"{service.url}/v1/users/u-1")
+    answer = http.get(f"{service.url}/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.text.splitlines()
+    assert 'diijam_consent_requests_total{method="POST",path="/v1/events/append",status="200"} 1.0' in lines
+    assert 'diijam_consent_requests_total{method="POST",path="/v1/events/append",status="422"} 1.0' in lines
+    assert 'diijam_consent_requests_total{method="GET",path="(other)",status="404"} 1.0' in lines
+    assert 'diijam_consent_request_seconds_count{path="/v1/events/append"} 2.0' in lines
+    assert 'diijam_consent_appends_total{outcome="done"} 1.0' in lines
+    assert 'diijam_consent_appends_total{outcome="invalid-event"} 1.0' in lines
+    assert "diijam_consent_polls_held 0.0" in lines
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "logged", "status"),
+    [
+        ("POST", "/v1/records/load?user=u-1", ("POST", "/v1/records/load"), 401),
+        ("GET", "/v1/users/u-1", ("GET", "(other)"), 404),
+        ("ODD", "/healthz", ("(other)", "/healthz"), 405),
+    ],
+)
+def test_each_request_has_one_access_line(
+    service: Running, http: httpx.Client, method: str, path: str, logged: tuple[str, str], status: int
+) -> None:
+    """An access line has method, path, status and duration; of what is not ours it repeats nothing."""
+    with capture_logs() as lines:
+        http.request(method, service.url + path)
+        until = time.monotonic() + 5
+        while not lines and time.monotonic() < until:
+            time.sleep(0.01)
+    (line,) = lines
+    assert line.pop("duration_ms") > 0
+    assert line == {
+        "event": "service.request",
+        "log_level": "info",
+        "method": logged[0],
+        "path": logged[1],
+        "status": status,
+    }

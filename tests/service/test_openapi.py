@@ -1,0 +1,116 @@
+"""The OpenAPI document is the contract: complete, and kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.openapi import from_dict
+
+from diijam_consent_sdk.service.openapi import EXAMPLES
+from diijam_consent_sdk.service.problems import PROBLEM_JSON
+from diijam_consent_sdk.stores import messages
+from tests.service.conftest import NONCE, Asker, Running
+
+ANSWERS = {
+    messages.LoadQuestion: messages.LoadAnswer,
+    messages.AppendQuestion: messages.AppendAnswer,
+    messages.HistoryQuestion: messages.HistoryAnswer,
+    messages.ChangesQuestion: messages.ChangesAnswer,
+}
+
+
+@pytest.fixture
+def document(shared: Running, http: httpx.Client) -> dict[str, Any]:
+    """The document as the service gives it."""
+    found: dict[str, Any] = http.get(f"{shared.url}/openapi.json").json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Its operations by path."""
+    return {path: operation for path, item in document["paths"].items() for operation in item.values()}
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    """The document is of OpenAPI 3.1 and has every path, each with a summary and a description."""
+    assert document["openapi"].startswith("3.1")
+    found = operations(document)
+    assert set(found) == {*messages.PATHS.values(), "/healthz", "/metrics", "/openapi.json"}
+    assert all(operation["summary"] and operation["description"] for operation in found.values())
+
+
+def test_questions_name_their_scope_and_problems(document: dict[str, Any]) -> None:
+    """Each question says which scope it needs, and with which problems it may be answered."""
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for path, operation in operations(document).items():
+        if path not in EXAMPLES:
+            continue
+        scope = "write" if path == "/v1/events/append" else "read"
+        assert operation["security"] == [{"bearer": [scope]}]
+        for status, response in operation["responses"].items():
+            assert status == "200" or response["content"][PROBLEM_JSON]["examples"]
+        assert {"400", "401", "403", "413", "500", "503"} < set(operation["responses"])
+
+
+@pytest.mark.parametrize("question", ANSWERS, ids=lambda kind: kind.__name__)
+def test_examples_are_what_they_show(document: dict[str, Any], question: type[messages.Question]) -> None:
+    """The examples of questions and answers decode as such."""
+    operation = operations(document)[messages.PATHS[question]]
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    assert msgspec.convert(example, question).nonce
+    answer = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert msgspec.convert(answer, ANSWERS[question])
+
+
+def test_the_example_questions_are_answered(asker: Asker) -> None:
+    """Each example question, sent as it is, is answered; nothing in an example is out of date."""
+    for path in sorted(EXAMPLES):
+        assert asker.post(path, {"nonce": NONCE, **EXAMPLES[path][0]}).status_code == 200
+
+
+def whole(value: Any) -> Any:
+    """The same, with 3 for each 3.0: to JSON Schema both are integers, no JSON writer sends the latter for the former."""
+    match value:
+        case dict():
+            return {key: whole(inner) for key, inner in value.items()}
+        case list():
+            return [whole(inner) for inner in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
+
+
+def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -> None:
+    """Whatever is sent, rightly or wrongly made by the document, is answered as the document says."""
+    document["components"]["schemas"]["ChangesQuestion"]["properties"]["wait"]["maximum"] = 0.01  # or it takes hours
+    schema = from_dict(document)
+    schema.config.base_url = asker.url
+    # A question may be as documented, and the policy refuse what it asks (422).
+    accepted = schema.config.checks.positive_data_acceptance
+    accepted.expected_statuses = [*accepted.expected_statuses, "422"]
+    strategies = [
+        operation.as_strategy(generation_mode=mode)
+        for operation in (found.ok() for found in schema.get_all_operations())
+        for mode in schemathesis.GenerationMode
+        if mode is schemathesis.GenerationMode.POSITIVE or operation.body  # without one, nothing can be made wrong
+    ]
+    for strategy in strategies:
+
+        @given(case=strategy)
+        @settings(
+            max_examples=25,
+            deadline=None,
+            database=None,
+            phases=(Phase.explicit, Phase.generate),
+            suppress_health_check=list(HealthCheck),
+        )
+        def answered_as_documented(case: schemathesis.Case) -> None:
+            case.body = whole(case.body)
+            case.call_and_validate(headers={"Authorization": f"Bearer {asker.token}"})
+
+        answered_as_documented()

@@ -1,0 +1,215 @@
+"""The invariants of protocol.md, held against what the simulated processes do and say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from diijam_consent_sdk import flights
+from diijam_consent_sdk import leases as leases_module
+from diijam_consent_sdk.decisions import Ask
+from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
+from diijam_consent_sdk.leases import Poll
+from diijam_consent_sdk.operations import Call
+from diijam_consent_sdk.stores.protocol import Appended, Cursor
+from diijam_consent_sdk.user import UserConsent
+from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, Source
+from tests.simulator.ledger import Branch, SimChanges, SimLoaded
+
+if TYPE_CHECKING:
+    from tests.simulator.client import SimClient
+    from tests.simulator.world import World
+
+EPSILON = 1e-6
+
+
+@attrs.frozen
+class Violation:
+    """What went wrong, and where to look: the same seed gets to the same step."""
+
+    invariant: str
+    detail: str
+    step: int
+    now: float
+
+
+@attrs.frozen
+class Ack:
+    """A write of this process that the store acknowledged."""
+
+    cursor: Cursor
+    branch: Branch
+
+    def is_in(self, source: Source) -> bool:
+        """Whether answers from there include the write, or are of a history that lost it since."""
+        held = source.branch.holds(self.cursor.position, self.cursor.hash)
+        return source.position >= self.cursor.position if held else source.branch.number > self.branch.number
+
+
+@attrs.frozen
+class Marks:
+    """What was so when a guard began: it may say yes on what ended while it ran."""
+
+    is_pending: bool
+    is_closed: bool
+    is_anew: bool
+    acks: tuple[Ack, ...]
+
+
+class Checks:
+    """Collects violations; raising here could be swallowed by the code under test."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.violations: list[Violation] = []
+        self.known: Counter[str] = Counter()
+        self.allowed_answers = 0
+        self.reached: Counter[str] = Counter()
+        self._acks: dict[tuple[int, str], tuple[Ack, ...]] = {}
+        self._unknown: set[str] = set()
+        self._tops: dict[int, tuple[object, dict[str, int]]] = {}
+
+    def fail(self, invariant: str, detail: str) -> None:
+        """Note a violation, or count it if it is one that test_findings.py shows already."""
+        if any(known == invariant and words in detail for known, words in self._world.profile.known):
+            self.known[f"{invariant} {detail[:60]}"] += 1
+            return
+        self.violations.append(Violation(invariant, detail, self._world.loop.steps, self._world.loop.now))
+
+    # Writes.
+
+    def sent(self, client: SimClient, call: Call) -> None:
+        """A call leaves: from now on its user is denied."""
+        if call.method == "append":
+            client.pending[call.kwargs["idempotency_key"]] = call.args[0]
+
+    def delivered(self, client: SimClient, call: Call, answer: object, branch: Branch | None) -> None:
+        """An answer arrives: is the outcome of the write definite now?"""
+        if call.method != "append":
+            return
+        key = call.kwargs["idempotency_key"]
+        if isinstance(answer, Appended) and answer.record.user_id == call.args[0]:
+            assert branch is not None
+            of = client.number, call.args[0]
+            self._acks[of] = (*self._acks.get(of, ())[-3:], Ack(answer.cursor, branch))
+            client.pending.pop(key, None)
+        elif isinstance(answer, (ValueError, TypeError, VersionConflict)) or (
+            isinstance(answer, (StoreUnavailable, StoreUnusable)) and key not in self._unknown
+        ):
+            client.pending.pop(key, None)
+        else:
+            self.reached["unknown outcome"] += 1
+            self._unknown.add(key)
+
+    def recorded(self, client: SimClient, key: str, done: Future[Any]) -> None:
+        """A `record` ended."""
+        error = done.exception()
+        if error is None:
+            self._world.tokens.append((done.result().record.user_id, done.result().token))
+        elif not isinstance(
+            error, (StoreError, ValueError, VersionConflict, ClientClosed, RuntimeError, ConnectionError)
+        ):
+            self.fail("raises", f"record raised {error!r}")
+
+    # Guards.
+
+    def before_guard(self, client: SimClient, user: UserConsent) -> Marks:
+        """A guard begins."""
+        is_pending = user.user_id in client.pending.values()
+        acks = self._acks.get((client.number, user.user_id), ())
+        return Marks(is_pending, client.has_closed, client.inherited is None, acks)
+
+    def allowed(self, client: SimClient, user: UserConsent, ask: Ask, at: float, marks: Marks) -> None:
+        """A guard said yes at this instant: I1, I4, I5, and rule 9."""
+        self.allowed_answers += 1
+        world, who = self._world, f"client {client.number} said yes to {ask} of {user.user_id}"
+        if not isinstance(user, SimUser) or user.source is None:
+            return self.fail("I5", f"{who} from no record")
+        if user.source.of_user != user.user_id:
+            self.fail("I5", f"{who} from the record of {user.source.of_user}")
+        if not world.ledger.committed.allows_within(user.user_id, ask, at - world.bound, at):
+            self.fail("I1", f"{who} at {at}, position {user.position}")
+        if marks.is_closed and marks.is_anew:
+            self.fail("R9", f"{who} although it is closed")
+        if user.is_inherited and marks.is_anew:
+            self.fail("R9", f"{who} from what a forked child inherited")
+        if marks.is_pending:
+            self.fail("I4", f"{who} while a write of its own is under way or of unknown outcome")
+        if not all(ack.is_in(user.source) for ack in marks.acks):
+            self.fail("I4", f"{who} as of before a write of its own, position {user.position} of {marks.acks}")
+        return None
+
+    def answered(
+        self, client: SimClient, done: Future[Any], asked: list[str], began: float, token: str | None, *, is_calm: bool
+    ) -> None:
+        """`user` or `users` ended: within the deadline, with whom was asked for, raising nothing (rules 8, 10, 11)."""
+        if done.exception() is not None:
+            return self.fail("raises", f"user raised {done.exception()!r}")
+        took = client.monotonic() - began
+        if is_calm and took > client.deadline + self._world.slack:
+            self.fail("R11", f"a miss took {took} s of {client.deadline}")
+        users = done.result() if isinstance(done.result(), list) else [done.result()]
+        if [user.user_id for user in users] != asked:
+            self.fail("I5", f"asked for {asked}, got {users}")
+        if token is not None and isinstance(users[0], SimUser) and users[0].source is not None and users[0].is_live():
+            cursor, branch = Cursor.parse(token), users[0].source.branch
+            if branch.epoch != cursor.epoch or not branch.holds(cursor.position, cursor.hash):
+                self.fail("R8", "at_least was of another history than the answer")
+            elif users[0].position < cursor.position:
+                self.fail("R8", "at_least was later than the answer")
+        return None
+
+    @staticmethod
+    def loaded(done: Future[Any]) -> None:
+        """A `load` ended; whatever the store said is its caller's."""
+        done.exception()
+
+    # Leases.
+
+    def installed(self, leases: SimLeases, user: SimUser, loaded: SimLoaded) -> None:
+        """A record was installed: I2 and I3."""
+        generation, tops = self._tops.setdefault(id(leases), (leases._generation, {}))
+        if generation is not leases._generation:
+            self._tops[id(leases)] = leases._generation, (tops := {})
+        if user.position < tops.get(user.user_id, 0):
+            self.fail("I2", f"{user.user_id} went back from {tops[user.user_id]} to {user.position}")
+        tops[user.user_id] = user.position
+        if user._own_until > max(user.longest, loaded.sent + leases.length) + EPSILON:
+            self.fail("I3", f"a lease ends {user._own_until - loaded.sent} after it was sent")
+        user.longest = max(user.longest, loaded.sent + leases.length)
+
+    @staticmethod
+    def justify(poll: Poll, changes: SimChanges, length: float) -> None:
+        """What this poll justifies."""
+        generation = poll.generation
+        assert isinstance(generation, SimGeneration)
+        if changes.complete and changes.after == poll.after and (changes.user_ids or changes.cursor == poll.after):
+            generation.justified = max(generation.justified, changes.sent + changes.waited + length)
+
+    def renewed(self, leases: SimLeases) -> None:
+        """A poll was applied: I3."""
+        generation = leases._generation
+        assert isinstance(generation, SimGeneration)
+        if generation.until > generation.justified + EPSILON:
+            self.fail("I3", f"the feed renews {generation.until - generation.justified} s too far")
+
+    def bounded(self, client: SimClient) -> None:
+        """I7: every container of the client."""
+        leases, steps, booked = client.leases, client.steps, client.steps._flights
+        sizes = {
+            "entries": (len(leases._entries), leases.capacity),
+            "floors": (len(leases._floors), leases_module.MAX_FLOORS),
+            "writes": (len(leases._writes), leases_module.MAX_WRITES),
+            "proven": (len(leases._proven), leases_module.MAX_PROVEN),
+            "flying": (booked._flying, flights.MAX_FLIGHTS),
+            "queue": (len(booked._queue), flights.MAX_QUEUED),
+            "flights": (len(booked._of), (flights.MAX_FLIGHTS + flights.MAX_QUEUED) * flights.BATCH),
+            "fetches": (len(leases._fetches), flights.MAX_FLIGHTS + client.loads),
+            "calls": (len(steps._writes), leases_module.MAX_WRITES * self._world.writes_at_once),
+        }
+        for name, (size, most) in sizes.items():
+            if size > most:
+                self.fail("I7", f"{size} {name}, at most {most}")

@@ -1,0 +1,234 @@
+"""One simulated process: the real `ClientSteps` on a virtual driver, used as clients.ConsentClient uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from diijam_consent_sdk.decisions import STALE, Ask, Decision, Market, Process, Show
+from diijam_consent_sdk.steps import ClientSteps
+from diijam_consent_sdk.user import UserConsent
+from tests.simulator.driver import Driver
+from tests.simulator.hooked import LeaseClock, SimUser, inherit
+
+if TYPE_CHECKING:
+    from diijam_consent_sdk.events import Event
+    from diijam_consent_sdk.leases import Leases
+    from tests.simulator.world import World
+
+ASKS: tuple[Ask, ...] = (Market("email"), Process("surveys"), Show("avatar"))
+
+
+def guard_of(user: UserConsent, ask: Ask) -> Decision:
+    """The guard that a service would call."""
+    match ask:
+        case Market(channel):
+            return user.can_market(channel)
+        case Process(purpose):
+            return user.can_process(purpose)
+        case Show(field):
+            return user.is_public(field)
+    return user.decide(ask)
+
+
+class SimClient:
+    """A process with a client: what it asks, writes and holds, and what befalls it."""
+
+    def __init__(self, world: World, number: int, clock: LeaseClock | None = None) -> None:
+        self.world = world
+        self.number = number
+        self.loop = world.loop
+        self.network = world.network
+        self.checks = world.checks
+        self.bound, self.deadline = world.bound, world.deadline
+        random = world.random
+        self.is_following = random.random() < 0.8
+        self.clock = LeaseClock(self, random.uniform(-1e4, 1e6), random.uniform(0.9995, 1.0005))
+        if clock is not None:  # forked: the same machine
+            self.clock.offset, self.clock.rate = clock.offset, clock.rate
+        self.read_at = 0.0
+        self.suspended_until = 0.0
+        self.suspended_for = 0.0
+        self.starved_until = 0.0
+        self.closed = False
+        self.has_closed = False  # `Leases.close` returned
+        self.is_gone = False
+        self.loads = 0
+        self.held: list[UserConsent] = []
+        self.pending: dict[str, str] = {}  # key: user, of writes whose outcome is not definite
+        self.inherited: Leases | None = None  # by a fork whose hooks never ran
+        self._preempts = 0
+        self._is_watched = True
+        self._begin()
+        self._is_watched = False
+
+    def _begin(self) -> None:
+        self.driver = Driver(self)
+        self.steps = ClientSteps(
+            clock=self.clock, max_staleness=self.bound, capacity=self.world.capacity, deadline=self.deadline,
+            is_following=self.is_following, spawn=self.driver.spawn,
+        )  # fmt: skip
+        self.leases = self.steps.leases
+
+    # What happens to it.
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something in this process, in so many seconds, or when it is no longer suspended."""
+
+        def run() -> None:
+            if self.is_gone:
+                return
+            if self.suspended_until > self.loop.now:
+                self.loop.after(self.suspended_until - self.loop.now, run)
+            else:
+                work()
+
+        self.loop.after(seconds, run)
+
+    def pause(self) -> float:
+        """How long a thread of it waits for a processor."""
+        random = self.world.random
+        return random.uniform(0, 0.001) if random.random() < 0.97 else random.uniform(0, self.world.longest_pause)
+
+    def is_starved(self) -> bool:
+        """Whether no thread can be had."""
+        return self.loop.now < self.starved_until
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: its lease clock goes on, its monotonic clock does not."""
+        if self.suspended_until <= self.loop.now:
+            self.suspended_until = self.loop.now + seconds
+            self.suspended_for += seconds
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC."""
+        asleep = max(0.0, self.suspended_until - self.loop.now)
+        return self.loop.now - self.suspended_for + asleep
+
+    def executing(self, resume: Callable[[Any], Any], outcome: object) -> Any:
+        """Run a step's code in this process."""
+        world = self.world
+        before, world.executing = world.executing, self
+        try:
+            return resume(outcome)
+        finally:
+            world.executing = before
+
+    def preempt(self) -> None:
+        """A reader of shared state is here: if this is where it is to be interrupted, others run first."""
+        if self._preempts > 0:
+            self._preempts -= 1
+            if not self._preempts:
+                self.world.run_others()
+
+    def wrote(self) -> None:
+        """A writer of shared state is here, under its lock: readers, who take none, may look now."""
+        if not self._is_watched and self._preempts == 0 and self.world.random.random() < self.world.watchfulness:
+            self._is_watched = True
+            self.sweep(fraction=1.0)
+            self._is_watched = False
+
+    # What it does.
+
+    def guard(self, user: UserConsent, ask: Ask, *, preempted: int = 0) -> Decision:
+        """Call a guard, interrupted at its n-th read, and check what it says."""
+        marks = self.checks.before_guard(self, user)
+        self.read_at = self.loop.now
+        self._preempts = preempted
+        decision = guard_of(user, ask)
+        self._preempts = 0
+        if decision:
+            self.checks.allowed(self, user, ask, self.read_at, marks)
+        return decision
+
+    def sweep(self, fraction: float) -> None:
+        """Ask whatever this process could ask now."""
+        if self.suspended_until > self.loop.now:
+            return
+        leases = self.leases if self.inherited is None else self.inherited
+        random = self.world.random
+        for user in [*leases._entries.values(), *self.held]:
+            if fraction == 1.0 or random.random() < fraction:
+                self.guard(user, random.choice(ASKS))
+
+    def decide(self, user_id: str, ask: Ask, *, preempted: int = 0) -> None:
+        """As `ConsentClient.decide`: from memory if that will do, else by the steps."""
+        leases = self.leases if self.inherited is None else self.inherited
+        user = leases.get(user_id)
+        if user is None or self.guard(user, ask, preempted=preempted) is STALE:
+            self.ask(user_id, ask)
+
+    def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Future[Any]:
+        """As `ConsentClient.user`, then a guard."""
+        self._begin_anew()
+        began, slept, anchored = self.monotonic(), self.suspended_for, self.loop.now
+        done = self.driver.run(self.steps.user(user_id, token))
+
+        def answered(future: Future[Any]) -> None:
+            self.checks.answered(self, future, [user_id], began, token, is_calm=self.suspended_for == slept)
+            if future.exception() is None and anchored <= self.loop.now:
+                user = future.result()
+                self.guard(user, ask)
+                if isinstance(user, SimUser):
+                    self.held = [*self.held[-4:], user]
+
+        done.add_done_callback(answered)
+        return done
+
+    def ask_many(self, user_ids: list[str]) -> None:
+        """As a batch of `ConsentClient.users`."""
+        self._begin_anew()
+        began, slept = self.monotonic(), self.suspended_for
+        done = self.driver.run(self.steps.users(user_ids))
+        check = self.checks.answered
+        done.add_done_callback(lambda f: check(self, f, user_ids, began, None, is_calm=self.suspended_for == slept))
+
+    def load(self, user_id: str) -> None:
+        """As `ConsentClient.load`."""
+        self._begin_anew()
+        self.loads += 1
+
+        def loaded(done: Future[Any]) -> None:
+            self.checks.loaded(done)
+
+        self.driver.run(self.steps.load(user_id)).add_done_callback(loaded)
+
+    def record(self, user_id: str, event: Event, expected_version: int | None = None) -> Future[Any]:
+        """As `ConsentClient.record`."""
+        self._begin_anew()
+        key = f"key-{self.number}-{self.world.number()}"
+        done = self.driver.run(self.steps.record(user_id, (event,), expected_version, key))
+        done.add_done_callback(partial(self.checks.recorded, self, key))
+        return done
+
+    def close(self) -> None:
+        """As `ConsentClient.close`."""
+        self._begin_anew()
+        self.closed = True
+        self.driver.run(self.steps.close()).add_done_callback(lambda _: self.driver.stop())
+
+    def fork(self, number: int, *, with_hooks: bool) -> SimClient:
+        """A child with a copy of this process's memory, begun anew by the hooks, or not yet."""
+        child = SimClient(self.world, number, self.clock)
+        child.closed, child.is_following = self.closed, self.is_following
+        child._is_watched = True
+        leases = inherit(self.leases, child, child.clock)
+        child.held = list(leases._entries.values())
+        child.inherited = leases
+        child._begin()
+        child._is_watched = False
+        if with_hooks:
+            child._begin_anew()
+        return child
+
+    def _begin_anew(self) -> None:
+        """As `_Client._begin_anew`: in a forked child, by the hook or at its first operation."""
+        if self.inherited is not None:
+            was_closed = self.inherited.closed
+            self.inherited.abandon()
+            self.inherited = None
+            self._begin()
+            if was_closed:
+                self.leases.close()

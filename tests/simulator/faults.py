@@ -1,0 +1,69 @@
+"""What befalls the store, the network and the processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tests.simulator.network import CALM
+
+if TYPE_CHECKING:
+    from tests.simulator.client import SimClient
+    from tests.simulator.world import World
+
+
+def begin(world: World, kind: str) -> None:
+    """A fault of this kind; some of them end by themselves."""
+    random, ledger, network, bound = world.random, world.ledger, world.network, world.bound
+    client = random.choice(world.clients)
+    lasts = random.uniform(0, 2) * bound
+    if kind == "restart":
+        ledger.restart()
+    elif kind == "new_epoch":
+        ledger.begin_epoch()
+    elif kind.startswith("restore"):
+        _restore(world, same_epoch=kind == "restore_same_epoch")
+    elif kind == "wall":
+        ledger.wall.set(random.uniform(-3, 3) * bound)
+    elif kind == "freeze_feed":
+        network.broken["changes"] = world.loop.now + lasts
+    elif kind == "break_loads":
+        network.broken["load"] = world.loop.now + lasts
+    elif kind == "break_all":
+        network.broken |= dict.fromkeys(("load", "changes", "append"), world.loop.now + lasts)
+    elif kind == "storm":
+        network.weather = attrs.evolve(world.profile.storm, slow_up_to=random.choice([0.1, 1.5]))
+        world.loop.after(lasts, lambda: setattr(network, "weather", CALM))
+    else:
+        _of_client(world, client, kind, lasts)
+
+
+def _restore(world: World, *, same_epoch: bool) -> None:
+    """An older copy is put in place; half the time it is written on before anybody looks."""
+    random = world.random
+    lost = random.randint(0, 4)
+    world.ledger.restore(lost, same_epoch=same_epoch)
+    if random.random() < 0.5:
+        for _ in range(random.randint(0, lost + 2)):
+            world.write(random.choice(world.users), world.an_event())
+
+
+def _of_client(world: World, client: SimClient, kind: str, lasts: float) -> None:
+    if kind.startswith("fork"):
+        if client.suspended_until <= world.loop.now:
+            world.add(client.fork(world.number(), with_hooks=kind == "fork"))
+    elif kind == "suspend":
+        client.suspend(lasts)
+    elif kind == "starve":
+        client.starved_until = world.loop.now + lasts / 4
+    elif kind == "close":
+        client.close()
+        world.loop.after(world.bound, lambda: _replace(world, client))
+
+
+def _replace(world: World, client: SimClient) -> None:
+    if client in world.clients and not world.is_quiet:
+        client.is_gone = True
+        world.clients.remove(client)
+        world.begin()

@@ -1,0 +1,166 @@
+"""The real leases, generations and users, with hooks where a thread could be preempted and where a check must look."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from diijam_consent_sdk.answers import Answers
+from diijam_consent_sdk.leases import Fetch, Leases, Poll
+from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.stores.protocol import Changes, Loaded
+from diijam_consent_sdk.user import Generation, UserConsent
+from tests.simulator.ledger import Branch, SimChanges, SimLoaded
+
+if TYPE_CHECKING:
+    from tests.simulator.client import SimClient
+
+
+class LeaseClock:
+    """A client's lease clock: its own start, nearly the true rate, going on while the client is suspended."""
+
+    def __init__(self, client: SimClient, offset: float, rate: float) -> None:
+        self.client = client
+        self.offset = offset
+        self.rate = rate
+
+    def show(self) -> float:
+        """What it shows, read by nobody."""
+        return self.offset + self.rate * self.client.loop.now
+
+    def __call__(self) -> float:
+        """Read it; the reader may be preempted before, and after."""
+        self.client.preempt()
+        shown, read_at = self.show(), self.client.loop.now
+        self.client.preempt()
+        self.client.read_at = read_at
+        return shown
+
+
+@attrs.frozen
+class Source:
+    """What a user's answers were made from."""
+
+    branch: Branch
+    position: int
+    of_user: str
+
+
+class SimGeneration(Generation):
+    """A generation whose reader may be preempted, and whose writer may be overtaken by readers."""
+
+    until = justified = -inf
+
+    @property
+    def fresh_until(self) -> float:
+        """Until when the feed keeps everybody fresh."""
+        _read(self)
+        return self.until
+
+    @fresh_until.setter
+    def fresh_until(self, value: float) -> None:
+        self.until = value
+        if isinstance(self.clock, LeaseClock):
+            self.clock.client.wrote()
+
+
+class SimUser(UserConsent):
+    """A user whose reader may be preempted between two reads."""
+
+    source: Source | None = None
+    is_inherited = False
+    longest = -inf
+    kept: Answers
+
+    @property
+    def _answers(self) -> Answers:
+        _read(self._generation)
+        return self.kept
+
+    @_answers.setter
+    def _answers(self, value: Answers) -> None:
+        self.kept = value
+
+
+def _read(generation: Generation) -> None:
+    if isinstance(generation.clock, LeaseClock):
+        client = generation.clock.client
+        client.preempt()
+        client.read_at = client.loop.now
+
+
+class SimLeases(Leases):
+    """Leases that show the checks what is installed and renewed, and let readers in between their writes."""
+
+    client: SimClient
+
+    def __init__(self, **options: Any) -> None:
+        self.client = options["clock"].client
+        super().__init__(**options)
+
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> UserConsent:
+        user = super()._install(record, fetch, loaded)
+        assert isinstance(loaded, SimLoaded)
+        assert isinstance(user, SimUser)
+        user.source = Source(loaded.branch, loaded.cursor.position, record.user_id)
+        self.client.checks.installed(self, user, loaded)
+        self.client.wrote()
+        return user
+
+    def polled(self, poll: Poll, changes: Changes) -> None:
+        """See `Leases.polled`."""
+        assert isinstance(changes, SimChanges)
+        self.client.checks.justify(poll, changes, self.length)
+        super().polled(poll, changes)
+        self.client.checks.renewed(self)
+
+    def close(self) -> None:
+        """See `Leases.close`."""
+        super().close()
+        self.client.has_closed = True
+
+    def _change(self, user_id: str, position: int) -> None:
+        self.client.wrote()
+        super()._change(user_id, position)
+        self.client.wrote()
+
+    def _drop(self, user_id: str) -> None:
+        super()._drop(user_id)
+        self.client.wrote()
+
+
+def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
+    """A fork's copy of its parent's memory, as it lay when it was forked."""
+    copy = SimLeases(max_staleness=client.bound, capacity=parent.capacity, clock=clock, follow=True)
+    copy.applied, copy.closed = parent.applied, parent.closed
+    copy._seen = parent._seen
+    generations: dict[int, SimGeneration] = {}
+    users: dict[str, UserConsent] = {}
+    for user_id, user in parent._entries.items():
+        users[user_id] = inherit_user(user, clock, generations)
+    copy._entries.update(users)
+    copy._generation = inherit_generation(parent._generation, clock, generations)
+    return copy
+
+
+def inherit_generation(old: Generation, clock: LeaseClock, known: dict[int, SimGeneration]) -> SimGeneration:
+    """A fork's copy of what its users share."""
+    assert isinstance(old, SimGeneration)
+    if id(old) not in known:
+        copy = known[id(old)] = SimGeneration(clock, old.counts)
+        copy.until, copy.justified = old.until, old.justified
+    return known[id(old)]
+
+
+def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, SimGeneration]) -> SimUser:
+    """A fork's copy of one user."""
+    assert isinstance(user, SimUser)
+    copy = SimUser(
+        user.user_id, version=user.version, as_of=user.as_of, position=user.position, answers=user.kept,
+        generation=inherit_generation(user._generation, clock, generations),
+        own_until=user._own_until, turns_at=user._turns_at,
+    )  # fmt: skip
+    copy.source, copy.is_inherited = user.source, True
+    return copy

@@ -1,0 +1,179 @@
+"""The simulated store: a ledger that keeps every duty of stores/protocol.py, in virtual time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from random import Random
+
+import attrs
+
+from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
+from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
+from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
+from tests.simulator.committed import Committed
+from tests.simulator.loop import Loop
+from tests.simulator.wall import WallClock, instant
+
+Answer = Callable[[object], None]  # takes the answer, or an exception
+
+
+@attrs.define(eq=False)
+class Branch:
+    """One unbroken history; a restore or a new epoch begins another."""
+
+    number: int
+    epoch: str
+    hashes: list[str] = attrs.field(factory=lambda: ["genesis"])
+    changed: list[ConsentRecord] = attrs.field(factory=list)  # the record each entry made
+    keys: dict[tuple[str, str], tuple[tuple[Event, ...], Appended]] = attrs.field(factory=dict)
+
+    def head(self) -> Cursor:
+        return Cursor(self.epoch, len(self.changed), self.hashes[-1])
+
+    def holds(self, position: int, chain: str) -> bool:
+        """Whether the entry with this chain hash is part of this history."""
+        return position < len(self.hashes) and self.hashes[position] == chain
+
+
+@attrs.frozen
+class SimLoaded(Loaded):
+    """A load's answer that tells the checks where it came from, and what the client's clock showed when it was sent."""
+
+    branch: Branch
+    sent: float = 0.0
+
+
+@attrs.frozen
+class SimChanges(Changes):
+    """A poll's answer that tells the checks when it was sent."""
+
+    sent: float = 0.0
+
+
+@attrs.define(eq=False)
+class Poller:
+    """A poll that waits for news."""
+
+    after: Cursor
+    began: float
+    until: float
+    limit: int
+    answer: Answer
+
+
+class Ledger:
+    """Load, append and changes, over true committed state; restarts, new epochs and restores."""
+
+    def __init__(self, loop: Loop, random: Random, reach: float, page: int) -> None:
+        self.wall = WallClock(loop)
+        self.committed = Committed(self.wall, reach)
+        self.page = page
+        self.clock_rate = random.uniform(0.9995, 1.0005)
+        self.branches = 0
+        self._loop = loop
+        self._random = random
+        self._pollers: list[Poller] = []
+        self.records: dict[str, ConsentRecord] = {}
+        self.branch = self._new_branch()
+
+    def _new_branch(self, epoch: str | None = None) -> Branch:
+        self.branches += 1
+        return Branch(self.branches, epoch or f"epoch{self.branches}")
+
+    def load(self, user_ids: list[str]) -> SimLoaded:
+        """See `Store.load`."""
+        records = tuple(self.records.get(user_id) or unopened(user_id) for user_id in user_ids)
+        return SimLoaded(self.branch.head(), instant(self.wall.at()), records, self.branch)
+
+    def append(
+        self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str
+    ) -> Appended:
+        """See `Store.append`."""
+        key = idempotency_key
+        known = self.branch.keys.get((user_id, key))
+        if known is not None:
+            if known[0] != events:
+                raise ValueError("this idempotency_key was used with other events")
+            return known[1]
+        record = self.records.get(user_id) or unopened(user_id)
+        if expected_version is not None and expected_version != record.version:
+            raise VersionConflict(expected_version, record.version)
+        at = instant(self.wall.at())
+        made: list[ConsentRecord] = []
+        for event in events:
+            if refusal(record, event, at) is not None:
+                raise InvalidEvent("refused")
+            position = len(self.branch.changed) + len(made) + 1
+            record = fold(record, LedgerEntry(position, user_id, record.version + 1, at, event))
+            made.append(record)
+        for each in made:
+            salt = f"{self.branch.hashes[-1]}{self.branch.number}{self._random.random()}"
+            self.branch.hashes.append(hashlib.blake2b(salt.encode(), digest_size=8).hexdigest())
+            self.branch.changed.append(each)
+        self.records[user_id] = record
+        self.committed.commit(record, self._loop.now)
+        appended = Appended(self.branch.head(), record)
+        self.branch.keys[user_id, key] = (events, appended)
+        self._loop.after(self._random.uniform(0, 0.01), self._tell)
+        return appended
+
+    def changes(self, after: Cursor, wait: float, limit: int, answer: Answer) -> None:
+        """See `Store.changes`; the answer is given when there is one."""
+        now = self._loop.now
+        poller = Poller(after, now, now + wait / self.clock_rate, limit, answer)
+        if not self._look(poller):
+            self._pollers.append(poller)
+            self._loop.after(poller.until - now, self._tell)
+
+    def _tell(self) -> None:
+        self._pollers = [poller for poller in self._pollers if not self._look(poller)]
+
+    def _look(self, poller: Poller) -> bool:
+        after, head = poller.after, self.branch.head()
+        waited = (self._loop.now - poller.began) * self.clock_rate
+        if after.epoch != head.epoch or not self.branch.holds(after.position, after.hash):
+            poller.answer(SimChanges(after, head, {}, complete=True, waited=0.0))
+        elif head.position > after.position:
+            end = min(head.position, after.position + min(poller.limit, self.page))
+            last = {self.branch.changed[p - 1].user_id: p for p in range(after.position + 1, end + 1)}
+            users = dict(sorted(last.items(), key=lambda item: item[1]))
+            cursor = Cursor(head.epoch, end, self.branch.hashes[end])
+            poller.answer(SimChanges(after, cursor, users, complete=cursor == head, waited=waited))
+        elif self._loop.now >= poller.until:
+            poller.answer(SimChanges(after, head, {}, complete=True, waited=waited))
+        else:
+            return False
+        return True
+
+    def restart(self) -> None:
+        """The service goes down and comes back over the same history: polls under way fail."""
+        pollers, self._pollers = self._pollers, []
+        for poller in pollers:
+            poller.answer(StoreUnavailable("restarted"))
+
+    def begin_epoch(self) -> None:
+        """Back over the same entries, which it cannot prove unbroken."""
+        self._go_back(len(self.branch.changed), None)
+
+    def restore(self, entries: int, *, same_epoch: bool) -> None:
+        """Put an older copy in place, `entries` behind the head."""
+        self._go_back(max(0, len(self.branch.changed) - entries), self.branch.epoch if same_epoch else None)
+
+    def _go_back(self, position: int, epoch: str | None) -> None:
+        old, self.branch = self.branch, self._new_branch(epoch)
+        self.branch.hashes = old.hashes[: position + 1]
+        self.branch.changed = old.changed[:position]
+        self.branch.keys = {k: kept for k, kept in old.keys.items() if kept[1].cursor.position <= position}
+        self.branch.keys = {
+            k: (events, attrs.evolve(done, cursor=attrs.evolve(done.cursor, epoch=self.branch.epoch)))
+            for k, (events, done) in self.branch.keys.items()
+        }
+        then = {record.user_id: record for record in self.branch.changed}
+        for user_id, record in self.records.items():
+            restored = then.get(user_id) or unopened(user_id)
+            if restored is not record:
+                self.committed.commit(restored, self._loop.now)
+        self.records = then
+        self.restart()

@@ -1,0 +1,217 @@
+"""Each rule of protocol.md switched off, one at a time: what the simulator has to notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from diijam_consent_sdk.answers import ALL_STALE, ALL_UNAVAILABLE, Answers
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.flights import Flights
+from diijam_consent_sdk.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
+from diijam_consent_sdk.operations import Call, Steps
+from diijam_consent_sdk.steps import ClientSteps
+from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
+from diijam_consent_sdk.user import UserConsent
+
+_fetched, _polled, _may_install, _written = Leases.fetched, Leases.polled, Leases._may_install, Leases.written
+_restart, _agrees, _until = Leases._restart, Leases._agrees, ClientSteps._until
+
+
+def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+    fetch.sent_at = now
+    return _fetched(self, fetch, loaded, now)
+
+
+def no_waiting_for_sent(self: Leases, poll: Poll, changes: Changes) -> None:
+    _polled(self, poll, attrs.evolve(changes, waited=changes.waited + self.length))
+
+
+def renew_incomplete(self: Leases, poll: Poll, changes: Changes) -> None:
+    _polled(self, poll, attrs.evolve(changes, complete=True))
+
+
+def renew_never(self: Leases, poll: Poll, changes: Changes) -> None:
+    _polled(self, poll, attrs.evolve(changes, complete=False))
+
+
+def publish_before_dropping(self: Leases, poll: Poll, changes: Changes) -> None:
+    if poll.generation is self._generation and changes.complete and changes.after == poll.after:
+        until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
+        self._generation.fresh_until = max(self._generation.fresh_until, until)
+    _polled(self, poll, changes)
+
+
+def note_nothing(self: Leases, user_id: str, position: int) -> None:
+    entry = self._entries.get(user_id)
+    if entry is not None and entry.position < position:
+        self._drop(user_id)
+
+
+def drop_nothing(self: Leases, user_id: str, position: int) -> None:
+    for fetch in self._fetches:
+        if user_id in fetch.wanted:
+            fetch.changed[user_id] = position
+
+
+def forget_only(self: Leases, user_id: str) -> None:
+    self._entries.pop(user_id, None)
+
+
+def install_anything(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
+    return user_id not in self._writes
+
+
+def no_floor(self: Leases, write: Write, cursor: Cursor | None) -> None:
+    _written(self, write, None)
+
+
+def install_during_writes(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
+    writes, self._writes = self._writes, {}
+    try:
+        return _may_install(self, user_id, fetch, position)
+    finally:
+        self._writes = writes
+
+
+def install_late(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+    length, self.length = self.length, self.length * 3
+    try:
+        return _fetched(self, fetch, loaded, now)
+    finally:
+        self.length = length
+
+
+def any_name(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+    if loaded is not None and len(loaded.records) == len(fetch.user_ids):
+        named = zip(fetch.user_ids, loaded.records, strict=True)
+        loaded = attrs.evolve(loaded, records=tuple(attrs.evolve(record, user_id=u) for u, record in named))
+    return _fetched(self, fetch, loaded, now)
+
+
+def agree_always(self: Leases, head: Cursor, seen_before: Cursor | None) -> bool:
+    self._seen = head
+    return True
+
+
+def continue_always(self: Changes) -> bool:
+    return True
+
+
+def agree_backwards(self: Leases, head: Cursor, seen_before: Cursor | None) -> bool:
+    return _agrees(self, head, None)
+
+
+def keep_on_restart(self: Leases, head: Cursor, *, same_history: bool = False) -> None:
+    entries, fresh_until = dict(self._entries), self._generation.fresh_until
+    self._entries.clear()
+    _restart(self, head, same_history=same_history)
+    self._entries.update(entries)
+    for entry in entries.values():
+        entry._generation = self._generation
+    self._generation.fresh_until = fresh_until
+
+
+def any_after(self: Leases, poll: Poll, changes: Changes) -> None:
+    _polled(self, poll, attrs.evolve(changes, after=poll.after))
+
+
+def clock_first(self: UserConsent) -> Answers:
+    now = self._generation.clock()
+    fresh_until = self._generation.fresh_until
+    answers = self._answers
+    if (now < self._own_until or now < fresh_until) and now < self._turns_at:
+        return answers
+    return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
+
+
+def entry_first(self: UserConsent) -> Answers:
+    answers = self._answers
+    fresh_until = self._generation.fresh_until
+    now = self._generation.clock()
+    return answers if (now < self._own_until or now < fresh_until) and now < self._turns_at else ALL_STALE
+
+
+def never_turn(self: UserConsent) -> Answers:
+    fresh_until, answers = self._generation.fresh_until, self._answers
+    now = self._generation.clock()
+    return answers if now < self._own_until or now < fresh_until else ALL_STALE
+
+
+def never_end(self: UserConsent) -> Answers:
+    return self._answers
+
+
+def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
+    pass
+
+
+def no_denial_while_writing(self: Leases, user_id: str) -> Write:
+    with self._lock:
+        self._writes[user_id] = self._writes.get(user_id, 0) + 1
+        return Write(user_id, self._generation)
+
+
+def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None) -> None:
+    stale = self._entries.get(write.user_id)
+    _written(self, write, None)
+    if cursor is not None and stale is not None:
+        stale.position = cursor.position
+
+
+def unknown_is_refused(self: ClientSteps, write: Write, call: Any, key: str) -> Steps[Appended]:
+    try:
+        appended: Appended = yield call
+    except BaseException:
+        self.leases.written(write, None)
+        raise
+    self.leases.written(write, appended.cursor)
+    return appended
+
+
+def keep_what_was_inherited(self: Leases) -> None:
+    pass
+
+
+def close_nothing(self: Leases) -> None:
+    self.closed = True
+
+
+def no_cap(self: Flights) -> list[Any]:
+    leaving = list(self._queue)
+    self._queue.clear()
+    self._flying += len(leaving)
+    return leaving
+
+
+def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
+    wanted = tuple(user_ids)
+    with self._lock:
+        fetch = Fetch(wanted, frozenset(wanted), now, self._generation, 0, self._seen)
+        self._fetches.update((fetch, attrs.evolve(fetch)))
+        return fetch
+
+
+def wait_forever(self: ClientSteps) -> float:
+    until: float = _until(self)
+    return until + 40 * self._deadline
+
+
+def prove_anything(self: Leases, poll: Poll, changes: Changes) -> bool:
+    return True
+
+
+def follow_nothing(*_: Any, **__: Any) -> Steps[None]:
+    return
+    yield
+
+
+def one_poll_only(leases: Leases, *, clock: Callable[[], float], max_staleness: float, on_poll: Any) -> Steps[None]:
+    if leases.applied is not None:
+        poll = leases.polling(leases.applied, clock())
+        try:
+            leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": max_staleness / 4})))
+        except (StoreUnavailable, OSError):
+            on_poll(None)

@@ -1,0 +1,143 @@
+"""What lies between a client and the store: it delays, loses, doubles and reorders, and sometimes answers wrongly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+import attrs
+
+from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
+from diijam_consent_sdk.operations import Call
+from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded
+from tests.simulator.ledger import Answer, Branch, Ledger
+from tests.simulator.loop import Loop
+
+if TYPE_CHECKING:
+    from tests.simulator.client import SimClient
+
+
+@attrs.define
+class Weather:
+    """How likely each fault of one exchange is."""
+
+    slow_request: float = 0.0
+    slow_answer: float = 0.0
+    lost_request: float = 0.0
+    lost_answer: float = 0.0
+    error_before: float = 0.0
+    error_after: float = 0.0
+    doubled: float = 0.0
+    wrong: float = 0.0
+    slow_up_to: float = 1.5  # in units of B
+
+
+CALM = Weather()
+
+
+class Network:
+    """All exchanges between the clients and the ledger."""
+
+    def __init__(self, loop: Loop, random: Random, ledger: Ledger, bound: float, tried: Counter[str]) -> None:
+        self.weather = CALM
+        self.broken: dict[str, float] = {}  # method: until when its calls are held up
+        self.latency = min(0.02, bound / 200)
+        self.under_way = 0
+        self.ledger = ledger
+        self._loop = loop
+        self._random = random
+        self._bound = bound
+        self._tried = tried
+
+    def _happens(self, fault: str) -> bool:
+        chance: float = getattr(self.weather, fault)
+        if chance and self._random.random() < chance:
+            self._tried[fault] += 1
+            return True
+        return False
+
+    def call(self, client: SimClient, call: Call, answered: Answer) -> None:
+        """Carry one call there and its answer back: *answered* is called once, in the end."""
+        sent = client.clock.show()
+        client.checks.sent(client, call)
+        self.under_way += 1
+        is_over = False
+
+        def once(answer: object, branch: Branch | None) -> None:
+            nonlocal is_over
+            if not is_over:
+                is_over = True
+                self.under_way -= 1
+                client.checks.delivered(client, call, answer, branch)
+                answered(answer)
+
+        def back(answer: object, branch: Branch | None = None) -> None:
+            if isinstance(answer, Loaded | Changes):
+                answer = attrs.evolve(answer, sent=sent)  # type: ignore[call-arg]
+            if self._happens("error_after"):
+                answer = self._failure(call, done=True)
+            elif self._happens("wrong"):
+                answer = self._wrong(answer)
+            elif self._happens("lost_answer"):
+                return
+            client.later(self._travel("slow_answer"), lambda: once(answer, branch))
+
+        limit = call.kwargs.get("wait", 0.0) + client.deadline
+        if self.weather is not CALM and self._random.random() < 0.2:
+            limit += self._random.uniform(0, self._bound)  # a transport that is late to cut
+        client.later(limit, lambda: once(TimeoutError("cut"), None))
+        self._there(call, back)
+
+    def _there(self, call: Call, back: Callable[..., None]) -> None:
+        if self._loop.now < self.broken.get(call.method, 0.0):
+            if self._random.random() < 0.5:
+                self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
+        elif self._happens("error_before"):
+            self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
+        elif not self._happens("lost_request"):
+            self._loop.after(self._travel("slow_request"), lambda: self._execute(call, back))
+            if call.method == "append" and self._happens("doubled"):
+                self._loop.after(self._travel("slow_request", 0.5), lambda: self._execute(call, lambda *_: None))
+
+    def _travel(self, fault: str, chance: float = 0.0) -> float:
+        if self._happens(fault) or self._random.random() < chance:
+            return self._random.uniform(0, self.weather.slow_up_to * self._bound)
+        return self._random.uniform(0.1, 1) * self.latency
+
+    def _failure(self, call: Call, *, done: bool) -> Exception:
+        if not done:
+            return StoreUnavailable("out of reach")
+        if call.method == "append":
+            return self._random.choice(
+                [OutcomeUnknown("unknown", call.kwargs["idempotency_key"]), ConnectionError("cut")]
+            )
+        return self._random.choice([StoreUnavailable("502"), ConnectionError("cut")])
+
+    def _execute(self, call: Call, back: Callable[..., None]) -> None:
+        ledger = self.ledger
+        if call.method == "load":
+            back(ledger.load(call.args[0]))
+        elif call.method == "changes":
+            ledger.changes(call.args[0], call.kwargs["wait"], call.kwargs.get("limit", 1000), back)
+        else:
+            try:
+                answer: object = ledger.append(*call.args, **call.kwargs)
+            except Exception as refused:  # noqa: BLE001 - the client's to judge
+                answer = refused
+            back(answer, ledger.branch)
+
+    def _wrong(self, answer: object) -> object:
+        """The answer to another question; the transport refuses most of these, the leases must refuse all."""
+        others = list(self.ledger.records.values())
+        if isinstance(answer, Loaded) and answer.records and others:
+            if self._random.random() < 0.3:
+                return attrs.evolve(answer, records=answer.records[1:])
+            return attrs.evolve(answer, records=tuple(self._random.choice(others) for _ in answer.records))
+        if isinstance(answer, Changes):
+            after = attrs.evolve(answer.after, position=answer.after.position + self._random.choice([-1, 1]))
+            return attrs.evolve(answer, after=after, user_ids={}, complete=True, waited=self._bound)
+        if isinstance(answer, Appended) and others:
+            return attrs.evolve(answer, record=self._random.choice(others))
+        return answer

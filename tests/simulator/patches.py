@@ -1,0 +1,49 @@
+"""What stands in the library's modules while a world runs: its leases, clocks and dice."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from diijam_consent_sdk import flights, follower, leases, steps
+from tests.simulator.hooked import SimGeneration, SimLeases, SimUser
+
+if TYPE_CHECKING:
+    from tests.simulator.world import World
+
+
+class _Time:
+    """`time`, of the process whose code runs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC."""
+        client = self._world.executing
+        assert client is not None
+        return client.monotonic()
+
+
+class _Silence:
+    """A logger that says nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def enter(stack: ExitStack, world: World) -> None:
+    """Put them there, until the stack is closed."""
+
+    def put(module: Any, **names: Any) -> None:
+        for name, value in names.items():
+            stack.enter_context(mock.patch.object(module, name, value))
+
+    put(steps, Leases=SimLeases, time=_Time(world), random=world.random, log=_Silence())
+    put(leases, Generation=SimGeneration, UserConsent=SimUser)
+    put(follower, random=world.random)
+    if world.has_small_caps:
+        put(leases, MAX_FLOORS=2, MAX_WRITES=2, MAX_PROVEN=2)
+        put(flights, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
+        put(steps, BATCH=2)

@@ -1,0 +1,61 @@
+"""The mutants by the rule that each switches off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diijam_consent_sdk import leases as leases_module
+from diijam_consent_sdk import steps as steps_module
+from diijam_consent_sdk.flights import Flights
+from diijam_consent_sdk.leases import Leases
+from diijam_consent_sdk.steps import ClientSteps
+from diijam_consent_sdk.stores.protocol import Changes
+from diijam_consent_sdk.user import UserConsent
+from tests.simulator import mutants
+
+Patch = tuple[Any, str, Any]
+BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
+    "1 a lease from arrival": (Leases, "fetched", mutants.lease_from_arrival),
+    "2 renewed for twice as long": (Leases, "polled", mutants.no_waiting_for_sent),
+    "2 renewed by an incomplete poll": (Leases, "polled", mutants.renew_incomplete),
+    "2 never renewed": (Leases, "polled", mutants.renew_never),
+    "2 any after will do": (Leases, "polled", mutants.any_after),
+    "3 published before dropped": (Leases, "polled", mutants.publish_before_dropping),
+    "3 not noted on fetches": (Leases, "_change", mutants.note_nothing),
+    "3 not dropped": (Leases, "_change", mutants.drop_nothing),
+    "3 forgotten but not dead": (Leases, "_drop", mutants.forget_only),
+    "4 any position will do": (Leases, "_may_install", mutants.install_anything),
+    "4 installed after its lease": (Leases, "fetched", mutants.install_late),
+    "4 any record will do": (Leases, "fetched", mutants.any_name),
+    "4 no second fetch": (steps_module, "ROUNDS", 1),
+    "5 the first failure ends the feed": (steps_module, "follow", mutants.one_poll_only),
+    "6 any history will do": (
+        (Leases, "_agrees", mutants.agree_always),
+        (Changes, "is_continuation", mutants.continue_always),
+    ),
+    "6 backwards will do": (Leases, "_agrees", mutants.agree_backwards),
+    "6 entries outlive their history": (Leases, "_restart", mutants.keep_on_restart),
+    "7 the clock first": (UserConsent, "_current", mutants.clock_first),
+    "7 the entry first": (UserConsent, "_current", mutants.entry_first),
+    "7 nothing ends by itself": (UserConsent, "_current", mutants.never_turn),
+    "7 no lease ends": (UserConsent, "_current", mutants.never_end),
+    "7 the dead live on": (UserConsent, "die", mutants.never_die),
+    "8 allowed while writing": (Leases, "writing", mutants.no_denial_while_writing),
+    "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
+    "8 no floor": (Leases, "written", mutants.no_floor),
+    "8 an unknown outcome is a refusal": (ClientSteps, "_write", mutants.unknown_is_refused),
+    "8 any token will do": (Leases, "prove", mutants.prove_anything),
+    "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
+    "9 closing denies nothing": (Leases, "close", mutants.close_nothing),
+    "10 a clock that runs ahead": (leases_module, "CLOCK_RATE", 1.2),
+    "11 no deadline": (ClientSteps, "_until", mutants.wait_forever),
+    "11 no cap on flights": (Flights, "_next", mutants.no_cap),
+    "I7 fetches that are never forgotten": (Leases, "fetching", mutants.no_sharing),
+    "I8 no follower": (steps_module, "follow", mutants.follow_nothing),
+}
+
+
+def patches(rule: str) -> tuple[Patch, ...]:
+    """What switches a rule off."""
+    patch = BY_RULE[rule]
+    return patch if isinstance(patch[0], tuple) else (patch,)  # type: ignore[return-value]

@@ -1,0 +1,179 @@
+"""Short sequences, each a few exchanges long, on the real code in a world where nothing else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import attrs
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.user import UserConsent
+from tests.simulator.client import ASKS, SimClient
+from tests.simulator.ledger import SimChanges, SimLoaded
+from tests.simulator.profile import Profile
+from tests.simulator.world import World
+
+MAIL = ASKS[0]
+QUIET = Profile(faults={}, users=(3, 3), small_caps=0.0, bound=(10.0,), known=())
+
+
+def quiet_world(seed: int = 0) -> World:
+    """Three users who consented, no faults, no work, nothing known excused."""
+    return World(seed, QUIET, is_idle=True)
+
+
+def process(world: World, *, follow: bool = True) -> SimClient:
+    """A process that follows the feed, or not."""
+    while (client := world.begin()).is_following is not follow:
+        world.clients.remove(client)
+    return client
+
+
+def sent_load(world: World, client: SimClient, *user_ids: str) -> Callable[[SimLoaded | None], dict[str, UserConsent]]:
+    """A load that is under way, to be answered when the caller says so; by default with what the ledger holds then."""
+    sent = client.clock.show()
+    fetch = client.leases.fetching(user_ids, sent)
+
+    def answer(loaded: SimLoaded | None = None) -> dict[str, UserConsent]:
+        answered = attrs.evolve(loaded or world.ledger.load(list(user_ids)), sent=sent)
+        return client.leases.fetched(fetch, answered, client.clock.show())
+
+    return answer
+
+
+def poll(world: World, client: SimClient) -> None:
+    """A poll that is answered at once."""
+    assert client.leases.applied is not None
+    sent = client.clock.show()
+    answers: list[SimChanges] = []
+    asked = client.leases.polling(client.leases.applied, sent)
+    world.ledger.changes(asked.after, 0.0, 1000, answers.append)  # type: ignore[arg-type]
+    client.leases.polled(asked, attrs.evolve(answers[0], sent=sent))
+
+
+def keep_fresh(world: World, client: SimClient, seconds: float) -> None:
+    """Time passes with the feed up."""
+    for _ in range(int(seconds)):
+        world.loop.now += 1.0
+        poll(world, client)
+
+
+def look(world: World, client: SimClient) -> None:
+    """Call the guard of everybody the process has."""
+    for user in list(client.leases._entries.values()):
+        client.guard(user, MAIL)
+
+
+def a_poll_answered_with_another(world: World) -> None:
+    """Rule 2: what a cache kept of another poll, of this very head, renews nothing."""
+    client = process(world)
+    sent_load(world, client, "user0")(None)
+    applied = client.leases.applied
+    assert applied is not None
+    asked = client.leases.polling(applied, client.clock.show())
+    after = attrs.evolve(applied, position=applied.position - 1)
+    answer = SimChanges(after, applied, {}, complete=True, waited=9.0, sent=client.clock.show())
+    with suppress(StoreUnavailable):
+        client.leases.polled(asked, answer)
+    world.write("user0", e.Withdrawn("marketing"))
+    world.loop.now += world.bound + 5
+    look(world, client)
+
+
+def a_slow_fetch_from_before_a_change(world: World) -> None:
+    """Rules 3 and 4: what was loaded before a withdrawal comes after it was applied."""
+    client = process(world)
+    sent_load(world, client, "user1")(None)
+    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    world.write("user0", e.Withdrawn("marketing"))
+    poll(world, client)
+    slow(old)
+    keep_fresh(world, client, 15)
+    look(world, client)
+
+
+def the_record_of_another_user(world: World) -> None:
+    """Rule 4: a load of one user is answered with another's record."""
+    client = process(world)
+    world.write("user0", e.Withdrawn("marketing"))
+    world.loop.now += 2 * world.bound
+    sent_load(world, client, "user0")(world.ledger.load(["user1"]))
+    look(world, client)
+
+
+def a_ledger_that_went_back(world: World) -> None:
+    """Rule 6: without a feed, an older copy is put in place; the user is known from what was lost."""
+    client = process(world, follow=False)
+    world.write("user1", e.Withdrawn("marketing"))
+    client.ask("user0", MAIL)
+    world.run_for(1)
+    world.ledger.restore(1, same_epoch=True)
+    world.run_for(2 * world.bound)
+    done = client.ask("user0", MAIL)
+    world.run_for(2)
+    if not done.result().can_market("email"):
+        world.checks.fail("I6", "denied for good")
+
+
+def a_guard_interrupted_by_a_change(world: World) -> None:
+    """Rule 7: between any two reads of a guard, a withdrawal of long ago is applied and the feed renews the rest."""
+    for preempted in range(1, 5):
+        client = process(world)
+        (user,) = sent_load(world, client, "user0")(None).values()
+        poll(world, client)
+        world.loop.now += world.bound / 2
+        world.write("user0", e.Withdrawn("marketing"))
+        world.loop.now += world.bound / 2 - 0.03
+        late = client
+
+        def catch_up(late: SimClient = late) -> None:
+            world.loop.now += world.bound
+            poll(world, late)
+
+        world.run_others = catch_up  # type: ignore[method-assign]
+        client.guard(user, MAIL, preempted=preempted)
+        world.write("user0", e.Granted("marketing", "n", ["email"]))
+        world.loop.now += world.bound
+
+
+def a_guard_interrupted_for_long(world: World) -> None:
+    """Rule 7: between any two reads of a guard, more time passes than a lease lasts."""
+    for preempted in range(1, 5):
+        client = process(world)
+        (user,) = sent_load(world, client, "user0")(None).values()
+
+        def sleep() -> None:
+            world.write("user0", e.Withdrawn("marketing"))
+            world.loop.now += 2 * world.bound
+
+        world.run_others = sleep  # type: ignore[method-assign]
+        client.guard(user, MAIL, preempted=preempted)
+        world.write("user0", e.Granted("marketing", "n", ["email"]))
+
+
+def a_token_of_a_lost_history(world: World) -> None:
+    """Rule 8: a process that knows only the new history is given a token of the old one."""
+    writer = process(world)
+    done = writer.record("user0", e.Published("avatar"))
+    world.run_for(1)
+    world.ledger.restore(2, same_epoch=False)
+    for _ in range(4):
+        world.write("user1", e.Withdrawn("marketing"))
+    reader = process(world)
+    reader.ask("user0", MAIL)
+    world.run_for(1)
+    reader.ask("user0", MAIL, done.result().token)
+    world.run_for(3)
+
+
+SCENARIOS: dict[str, Callable[[World], None]] = {
+    "2 any after will do": a_poll_answered_with_another,
+    "3 not noted on fetches": a_slow_fetch_from_before_a_change,
+    "4 any record will do": the_record_of_another_user,
+    "6 backwards will do": a_ledger_that_went_back,
+    "7 the clock first": a_guard_interrupted_for_long,
+    "7 the entry first": a_guard_interrupted_by_a_change,
+    "8 any token will do": a_token_of_a_lost_history,
+}

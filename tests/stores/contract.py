@@ -1,0 +1,152 @@
+"""
+What the contract tests stand on: where a store lives, a wall clock to set, and a few words to write tests with.
+
+A new kind of store joins by a class like `SqliteHome` and its name in `HOMES` (and `LASTING_HOMES`, if its ledger
+outlives the store). The tests know nothing of a store but `Store`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import reduce
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
+
+import attrs
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.record import ConsentRecord, fold, unopened
+from diijam_consent_sdk.stores import Appended, Cursor, MemoryStore, SqliteStore, Store
+from tests.strategies import START
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Batch = list[e.Event]
+
+OPENED = e.AccountOpened()
+TOLD = e.Notified("n-1", "acme-records", ["email"], "marketing")
+AGREED = e.Agreed("n-1")
+
+
+@attrs.define
+class WallClock:
+    """A wall clock that stands still until it is set."""
+
+    at: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def tick(self, seconds: float) -> None:
+        """Set it forward, or back."""
+        self.at += timedelta(seconds=seconds)
+
+
+class Home(Protocol):
+    """Where one ledger lives, and the wall clock that stamps its entries."""
+
+    clock: WallClock
+
+    def open(self) -> Store:
+        """A store on the ledger."""
+
+    def close(self) -> None:
+        """Close what was opened."""
+
+
+class MemoryHome:
+    """A ledger in memory: there is one store on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock()
+        self._store = MemoryStore(clock=self.clock)
+
+    def open(self) -> Store:
+        return self._store
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class SqliteHome:
+    """A ledger in a file: any number of stores on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock()
+        self._path = folder / "ledger.db"
+        self._stores: list[SqliteStore] = []
+
+    def open(self) -> Store:
+        self._stores.append(SqliteStore(self._path, clock=self.clock, busy_seconds=5))
+        return self._stores[-1]
+
+    def close(self) -> None:
+        for store in self._stores:
+            store.close()
+
+
+HOMES: dict[str, Callable[[Path], Home]] = {"memory": MemoryHome, "sqlite": SqliteHome}
+LASTING_HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": SqliteHome}
+
+
+def append_each(store: Store, batches: Iterable[tuple[str, Batch]]) -> list[Appended]:
+    """Append these batches of these users, one after the other."""
+    return [store.append(user_id, batch) for user_id, batch in batches]
+
+
+def sign_up(store: Store, *user_ids: str) -> Appended:
+    """Open an account for each user, one after the other."""
+    return append_each(store, [(user_id, [OPENED]) for user_id in user_ids])[-1]
+
+
+def erase(store: Store, user_id: str, *, key: str | None = None, anonymised: bool = False) -> Appended:
+    """Close the account, release what holds keep, and erase: one batch."""
+    (record,) = store.load([user_id]).records
+    releases = [e.HoldReleased(hold) for hold in record.holds]
+    batch: Batch = [e.AccountClosed(), *releases, e.Erased(anonymised=anonymised)]
+    return store.append(user_id, batch, idempotency_key=key)
+
+
+def head(store: Store) -> Cursor:
+    """Where the ledger ends."""
+    return store.load([]).cursor
+
+
+def folded(user_id: str, history: Iterable[e.LedgerEntry]) -> ConsentRecord:
+    """The record that a history makes."""
+    return reduce(fold, history, unopened(user_id))
+
+
+def insist(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call until the store is not too busy: `StoreUnavailable` promises that nothing was written."""
+    while True:
+        with suppress(StoreUnavailable):
+            return call(*args, **kwargs)
+
+
+def at_once(work: Callable[[int], T], count: int = 8) -> list[T]:
+    """What *work* gives to each of so many threads that start together."""
+    start = threading.Barrier(count)
+
+    def begin(number: int) -> T:
+        start.wait(10)
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(begin, range(count)))
+
+
+def eventually(test: Callable[[], bool], within: float = 10) -> bool:
+    """Whether *test* comes true in time."""
+    end = time.monotonic() + within
+    while not test():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
