@@ -305,4 +305,3 @@ def test_two_processes_on_one_file_see_each_other(tmp_path: Path) -> None:
                 consent.record("u", AccountOpened(), Granted("surveys", notice="n"))
         """)
         assert eventually(lambda: bool(consent.can_process("u", "surveys")), within=1)
-
