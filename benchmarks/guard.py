@@ -22,7 +22,7 @@ from diijam_consent_sdk import Channel, ConsentClient
 from diijam_consent_sdk.events import AccountOpened, Granted
 from diijam_consent_sdk.stores import MemoryStore
 
-USERS = 10_000
+USERS = 100_000
 PROBES = 20_000
 ROUNDS = 25
 

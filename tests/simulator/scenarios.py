@@ -16,11 +16,11 @@ from tests.simulator.profile import Profile
 from tests.simulator.world import World
 
 MAIL = ASKS[0]
-QUIET = Profile(faults={}, users=(3, 3), small_caps=0.0, bound=(10.0,), known=())
+QUIET = Profile(faults={}, users=(3, 3), small_caps=0.0, bound=(10.0,))
 
 
 def quiet_world(seed: int = 0) -> World:
-    """Three users who consented, no faults, no work, nothing known excused."""
+    """Three users who consented, no faults, no work."""
     return World(seed, QUIET, is_idle=True)
 
 

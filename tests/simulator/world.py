@@ -46,7 +46,6 @@ class World:
         self.has_small_caps = not is_idle and random.random() < self.profile.small_caps
         self.users = [f"user{number}" for number in range(random.randint(*self.profile.users))]
         self.capacity = random.choice([2, 100]) if self.has_small_caps else 100
-        self.writes_at_once = 50
         self.tried: Counter[str] = Counter()
         self.tokens: list[tuple[str, str]] = []
         self.faults = {} if is_idle else self.profile.choose(random)
