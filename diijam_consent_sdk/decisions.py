@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
 import attrs
 from attrs import converters
@@ -76,6 +76,13 @@ class Retain:
 
 
 Ask = Process | Market | Share | Show | Retain
+_ASKS = get_args(Ask)
+
+
+def check_ask(ask: Ask) -> None:
+    """`TypeError` for what is no ask."""
+    if not isinstance(ask, _ASKS):
+        raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
 
 
 @attrs.frozen(eq=False)

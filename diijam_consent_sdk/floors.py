@@ -17,7 +17,7 @@ class Floors:
         return len(self._of)
 
     def lift(self, user_id: str, position: int) -> None:
-        """Accept nothing older of this user. Past the cap the oldest floor becomes everybody's: stricter, never laxer."""
+        """Accept nothing older of this user. Past the cap the oldest floor becomes everybody's: stricter."""
         self._of[user_id] = max(position, self._of.pop(user_id, 0))
         if len(self._of) > MAX_FLOORS:
             self._of_all = max(self._of_all, self._of.pop(next(iter(self._of))))

@@ -7,16 +7,18 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 from ._logging import log
-from .decisions import Ask, Explanation, explain
+from .bulk import batches
+from .decisions import Ask, Explanation, check_ask, explain
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
-from .flights import BATCH, Flights
+from .flights import Flights
 from .follower import follow, proof
 from .leases import Leases, Write
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
@@ -62,7 +64,6 @@ class ClientSteps:
         spawn: Spawn,
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
-        self.batch_size = min(BATCH, capacity)
         self._clock = clock
         self._max_staleness = max_staleness
         self._deadline = deadline
@@ -83,13 +84,21 @@ class ClientSteps:
         until = self._until()
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), until))
+        self.leases.counts.misses += 1
         (user,) = yield from self._users([user_id], until)
         return user
 
+    def batches(self, user_ids: Iterable[str]) -> Iterator[list[str]]:
+        """The ids in batches for `users`, whose loads begin ahead of them."""
+        if isinstance(user_ids, (str, bytes)):
+            raise TypeError("user_ids is an iterable of ids, not one id")
+        return batches(iter(user_ids), self.leases.capacity, self._book)
+
     def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
-        """Users in order, at most `batch_size`."""
+        """Users in order: a batch of `batches`."""
         for user_id in user_ids:
-            identifier(user_id)
+            if self.leases.get(user_id) is None:
+                identifier(user_id)
         return (yield from self._users(user_ids, self._until()))
 
     def record(
@@ -126,8 +135,7 @@ class ClientSteps:
 
     def explain(self, user_id: str, ask: Ask) -> Steps[Explanation]:
         """A fresh decision with its evidence."""
-        if not isinstance(ask, get_args(Ask)):
-            raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
+        check_ask(ask)
         loaded = yield from self.load(user_id)
         return explain(loaded.records[0], ask, loaded.at)
 
@@ -151,12 +159,8 @@ class ClientSteps:
 
     def _users(self, user_ids: list[str], until: float) -> Steps[list[UserConsent]]:
         found: dict[str, UserConsent] = {}
-        for tries in range(ROUNDS):
-            self._find(user_ids, found)
-            missing = [user_id for user_id in user_ids if user_id not in found]
-            if not tries:
-                self.leases.counts.misses += len(missing)
-                self.leases.counts.hits += len(user_ids) - len(missing)
+        for _ in range(ROUNDS):
+            missing = self._missing(user_ids, found)
             if not missing or self.leases.closed:
                 break
             flights = self._flights.book(missing)
@@ -172,17 +176,31 @@ class ClientSteps:
                 break
         return [found.get(user_id) or self.leases.unavailable(user_id) for user_id in user_ids]
 
-    def _find(self, user_ids: list[str], found: dict[str, UserConsent]) -> None:
-        """Add those who are in memory."""
+    def _missing(self, user_ids: list[str], found: dict[str, UserConsent]) -> list[str]:
+        """The ids that are not in memory; who is, is added to *found*."""
+        missing = []
         for user_id in user_ids:
             user = self.leases.get(user_id)
             if user is not None and user.is_live():
                 found[user_id] = user
+            elif user_id not in found:
+                missing.append(user_id)
+        return missing
+
+    def _book(self, user_ids: list[str]) -> None:
+        """Begin to load what is missing, and count it."""
+        missing = self._missing(user_ids, {})
+        self.leases.counts.misses += len(missing)
+        self.leases.counts.hits += len(user_ids) - len(missing)
+        with suppress(TypeError, ValueError):  # a malformed id is told when its batch is handed out
+            wanted = [identifier(user_id) for user_id in missing]
+            if wanted and not self.leases.closed:
+                self._flights.book(wanted)
 
     def _user_with(self, user_id: str, token: Cursor, until: float) -> Steps[UserConsent]:
         """
-        A user with a write of another process. What does not come by the feed has to be loaded from now on, and then the
-        token shown to be of the store's history: in any other order a restore in between would go unnoticed.
+        A user with a write of another process. What the feed has not shown is loaded anew, and the token seen to be of
+        the store's history only then: in any other order a restore in between would go unnoticed.
         """
         user = self.leases.get(user_id)
         if user is not None and user.is_live() and self.leases.has_shown(token, user):
@@ -199,6 +217,8 @@ class ClientSteps:
         except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
             self._landed(error)
             is_proven = False
+        else:
+            self._landed(None)
         if user is None or not is_proven or user.position < token.position:
             return self.leases.unavailable(user_id)
         return user

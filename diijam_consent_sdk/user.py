@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import inf
-from typing import TypeVar
+from typing import NoReturn, Self, TypeVar
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .decisions import Ask, Decision, Market, Process, Share
@@ -91,6 +91,15 @@ class UserConsent:
             user_id, version=0, as_of=None, position=0, answers=ALL_UNAVAILABLE,
             generation=Generation(clock=float, counts=counts), own_until=inf, turns_at=inf,
         )  # fmt: skip
+
+    def __copy__(self) -> Self:
+        return self  # a copy would be one that no withdrawal reaches
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a UserConsent stays in its client: pass the user id on, and ask there")
 
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"

@@ -40,6 +40,9 @@ class AsyncFace:
     def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
         return self._iterate(self.client.permitted(user_ids, ask))
 
+    def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+        return self._run(self.client.permitted_mask(user_ids, ask))
+
     def record(self, user_id: str, *events: Event, **options: Any) -> Appended:
         return self._run(self.client.record(user_id, *events, **options))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
+from diijam_consent_sdk.bulk import BATCH
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.flights import BATCH, MAX_FLIGHTS, MAX_QUEUED, Flights
+from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.operations import Steps
 from tests.client.fakes import LeaseClock

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk import flights, floors
+from diijam_consent_sdk import bulk, flights, floors
 from diijam_consent_sdk import leases as leases_module
 from diijam_consent_sdk import steps as steps_module
 from diijam_consent_sdk.decisions import Ask
@@ -204,7 +204,7 @@ class Checks:
             "ahead": (len(leases._ahead), leases_module.MAX_AHEAD),
             "flying": (booked._flying, flights.MAX_FLIGHTS),
             "queue": (len(booked._queue), flights.MAX_QUEUED),
-            "flights": (len(booked._of), (flights.MAX_FLIGHTS + flights.MAX_QUEUED) * flights.BATCH),
+            "flights": (len(booked._of), (flights.MAX_FLIGHTS + flights.MAX_QUEUED) * bulk.BATCH),
             "fetches": (len(leases._fetches), flights.MAX_FLIGHTS + steps_module.MAX_CALLS),
             "calls": (len(steps._writes), leases_module.MAX_WRITES + 1),
         }

@@ -191,7 +191,7 @@ class World:
         work = random.choices(list(self.profile.work), weights=list(self.profile.work.values()))[0]
         user_id, ask = random.choice(self.users), random.choice(ASKS)
         if work == "many":
-            client.ask_many(random.sample(self.users, k=min(len(self.users), client.steps.batch_size)))
+            client.ask_many(random.sample(self.users, k=len(self.users)))
         elif work == "record":
             version = random.randint(0, 5) if random.random() < 0.2 else None
             client.record(user_id, self.an_event(), version)
