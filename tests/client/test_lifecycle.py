@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-
 import subprocess
 import sys
 import textwrap
@@ -110,7 +109,7 @@ def test_a_client_is_made_from_a_url(tmp_path: Path) -> None:
         consent.record("u", *SIGNED_UP)
         store = consent._store
     with pytest.raises(StoreUnavailable, match="closed"):
-        store.load([])  # type: ignore[unused-coroutine]
+        store.load([])
     with ConsentClient.from_url(url) as consent:
         assert consent.can_market("u", "email")
     with ConsentClient.from_url("memory:") as consent:
@@ -140,7 +139,7 @@ def test_a_client_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_an_option_out_of_range_is_a_mistake(option: dict[str, float]) -> None:
     """B is at least one second, the capacity one user, the deadline more than nothing."""
-    with pytest.raises(ValueError, match="is (at least|more than)"):
+    with pytest.raises(ValueError, match=r"is (at least|more than)"):
         ConsentClient(MemoryStore(), **option)  # type: ignore[arg-type]
 
 
