@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service.epoch import continued, new_epoch
+from diijam_consent_sdk.service.epoch import continued
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 
 
@@ -161,7 +161,7 @@ def test_a_new_epoch_keeps_the_ledger(service: Service) -> None:
     store = SqliteStore(service.path)
     store.append("u-1", [AccountOpened()], idempotency_key="k-1")
     before = store.load(["u-1"])
-    new_epoch(store)
+    store.begin_epoch()
     after = store.load(["u-1"])
     assert after.records == before.records
     assert (after.cursor.position, after.cursor.hash) == (before.cursor.position, before.cursor.hash)
