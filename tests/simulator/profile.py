@@ -26,6 +26,7 @@ WILD = Weather(
     doubled=0.2, wrong=0.15,
 )  # fmt: skip
 
+
 @attrs.frozen
 class Profile:
     """A mix of faults and of work. `faults`: by kind, how often one is chosen; none: as `USUAL`, at random."""
