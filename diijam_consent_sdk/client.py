@@ -19,6 +19,7 @@ from .status import Status
 from .steps import ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
 from .stores.url import open_async_store, open_store, url_from_env
+from .telemetry import observe
 from .user import UserConsent
 
 Q = TypeVar("Q")
@@ -69,6 +70,7 @@ class _Client:
         )  # fmt: skip
         self._begin()
         _clients.add(self)
+        observe(self)
 
     @classmethod
     def from_url(cls, url: str, *, token: str | Callable[[], str] | None = None, **options: Unpack[Options]) -> Self:

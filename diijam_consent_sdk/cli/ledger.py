@@ -31,6 +31,18 @@ Url = Annotated[
 ]
 
 
+def named(url: str | None) -> str:
+    """
+    What `--url` or the environment gave.
+
+    Raises:
+        ValueError: nothing.
+    """
+    if not url:
+        raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
+    return url
+
+
 @contextmanager
 def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
     """
@@ -48,8 +60,7 @@ def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
 
         ImportError: the store needs an extra that is not installed.
     """
-    if not url:
-        raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
+    url = named(url)
     if url == "memory:":
         raise ValueError("a memory: ledger would be gone with this command: give --url sqlite:///consents.db")
     if not create:

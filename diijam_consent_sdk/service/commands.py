@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from ..stores.url import TOKEN_VARIABLE, open_store
-from .tokens import Scope, new_token
+from .tokens import Scope, TokenFile, new_token
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
 
@@ -47,20 +47,18 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
         StoreError: the ledger cannot be used.
     """
     try:
-        from . import create_app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
-        from .tokens import TokenFile  # noqa: PLC0415
+        from . import app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in EXTRA:
             raise
         raise ModuleNotFoundError("serving needs its extra: pip install 'diijam-consent-sdk[service]'") from None
-    TokenFile(tokens)  # before anything is opened: is it one?
+    allowed = TokenFile(tokens)  # before anything is opened: is it one?
     _log_lines()
     with server.listening(host, port) as at:
         store = open_store(url, token=os.environ.get(TOKEN_VARIABLE))
         try:
             with epoch.continued(store):
-                app = create_app(store, tokens=tokens)
-                server.run(app, at, on_listening=_announcing(host, at.getsockname()[1]))
+                server.run(app.build(store, allowed), at, on_listening=_announcing(host, at.getsockname()[1]))
         finally:
             store.close()
     return 0

@@ -65,3 +65,4 @@ class MemoryStore(SqliteStore):
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
         self._file = _MemoryDatabase()
+        self.path = None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from os import PathLike
+from pathlib import Path
 
 import attrs
 
@@ -47,6 +48,9 @@ class SqliteStore:
 
         create: Whether to make a missing file.
 
+    Attributes:
+        path: The file; None for a ledger in memory.
+
     Raises:
         StoreUnusable: the file is damaged, another program's, or of a newer version of this library.
 
@@ -63,6 +67,7 @@ class SqliteStore:
     ) -> None:
         self._clock = clock
         self._file = SqliteFile(path, busy_seconds=busy_seconds, create=create)
+        self.path: Path | None = self._file.path
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
@@ -159,6 +164,16 @@ class SqliteStore:
             if users != verifier.users:
                 raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")
             return _head(db)[0]
+
+    def begin_epoch(self) -> None:
+        """
+        Begin another epoch, for a ledger that may have been replaced by a copy: whoever knows a cursor starts anew.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with self._file.writing(None) as db:
+            db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),))
 
     def close(self) -> None:
         """See `Store.close`."""

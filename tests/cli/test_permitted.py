@@ -176,7 +176,10 @@ def test_streams(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
             yield b"u-%d\n" % number
 
     class Counting(Tally):
+        """A tally that notes each answer as it is given."""
+
         def add(self, decision: Decision) -> None:
+            """See `Tally.add`."""
             asked.append(decision.clause)
             super().add(decision)
 

@@ -170,10 +170,10 @@ def test_installed_command(mailable: Ledger) -> None:
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout.startswith("answer    allowed\n")
 
 
-def without(module: str) -> subprocess.CompletedProcess[str]:
+def without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command where a module is not installed."""
     script = f"import sys; sys.modules[{module!r}] = None; from diijam_consent_sdk.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, text=True)
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=False, text=True)
 
 
 @pytest.mark.parametrize("module", ["cyclopts", "rich.console"])

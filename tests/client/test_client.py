@@ -182,7 +182,7 @@ def test_a_refused_write_changes_nothing(client: Face) -> None:
     with pytest.raises(ValueError, match="no events"):
         client.record("u")
     with pytest.raises(TypeError):
-        client.record("u", "AccountClosed")
+        client.record("u", "AccountClosed")  # type: ignore[arg-type]
     assert reason(client.user("u")) is Reason.CONSENTED
 
 
@@ -263,7 +263,7 @@ def test_a_token_carries_a_write_to_another_process(
 
 
 def test_a_token_of_another_history_is_a_no(client: Face, store: FaultyStore) -> None:
-    """A token that the store's history does not have, or cannot be asked about, denies; a malformed one is a mistake."""
+    """A token that the store's history does not have, or cannot be asked about, denies; a malformed one raises."""
     token = client.record("u", *SIGNED_UP).token
     other = MemoryStore().append("u", SIGNED_UP).token
     forked = str(Cursor(Cursor.parse(token).epoch, 2, "00"))
@@ -484,7 +484,7 @@ def test_guards_of_data_read_it_once(client: Face, store: FaultyStore) -> None:
 
 
 def test_status_tells_how_the_client_is_doing(make_client: MakeClient, store: FaultyStore) -> None:
-    """Hits, misses, denials, the feed and its age, ready or not: before the first question, in health, outage and end."""
+    """Hits, misses, denials, the feed and its age, ready or not: at first, in health, in an outage and at the end."""
     client = make_client(max_staleness=1)
     status = client.status()
     assert (status.ready, status.feed, status.hits, status.misses, status.position) == (True, "off", 0, 0, None)

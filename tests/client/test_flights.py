@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from diijam_consent_sdk.bulk import BATCH
@@ -60,10 +61,8 @@ def test_a_flight_that_failed_leaves_nothing_behind() -> None:
     all_flights = flights(spawn)
     (first,) = all_flights.book(["u"])
     next(launched[0])
-    try:
+    with suppress(StopIteration):
         launched[0].throw(StoreUnavailable("out of reach"))
-    except StopIteration:
-        pass
     assert first.failed
     assert all_flights._leases._fetches == set()
     (second,) = all_flights.book(["u"])

@@ -31,7 +31,8 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     """A record that allows marketing by e-mail."""
     record = unopened(user_id)
     granted = e.Granted("marketing", notice="n", channels={"email"}, expires_at=expires_at)
-    for number, event in enumerate((e.AccountOpened(), granted), start=1):
+    happened: tuple[e.Event, ...] = (e.AccountOpened(), granted)
+    for number, event in enumerate(happened, start=1):
         record = fold(record, e.LedgerEntry(number, user_id, number, AT, event))
     return attrs.evolve(record, version=version)
 
@@ -132,7 +133,7 @@ def test_rule_3_a_change_the_user_already_includes_drops_nothing() -> None:
 
 
 def test_rule_4_a_slow_fetch_from_before_a_change_is_discarded() -> None:
-    """A fetch sent before a withdrawal never puts the old yes back, although it arrives after the change was applied."""
+    """A fetch sent before a withdrawal never puts the old yes back, although it arrives after the change."""
     world = World()
     world.load(consenting("v"), at=head(10))
     fetch = world.leases.fetching(["u"], world.clock.now)
@@ -288,7 +289,7 @@ def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> No
 
 
 def test_rule_7_a_grant_that_expires_is_over_on_the_lease_clock() -> None:
-    """An expiry is counted from the sending of the load, at the store's time: a wall clock set by hand changes nothing."""
+    """An expiry is counted from the sending of the load, at the store's time: no wall clock changes that."""
     world = World()
     user = world.load(consenting(expires_at=AT + timedelta(seconds=3)))["u"]
     world.clock.tick(2.9)

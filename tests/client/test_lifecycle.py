@@ -111,7 +111,7 @@ def test_a_client_is_made_from_a_url(tmp_path: Path) -> None:
         consent.record("u", *SIGNED_UP)
         store = consent._store
     with pytest.raises(StoreUnavailable, match="closed"):
-        store.load([])  # type: ignore[unused-coroutine]
+        store.load([])
     with ConsentClient.from_url(url) as consent:
         assert consent.can_market("u", "email")
     with ConsentClient.from_url("memory:") as consent:

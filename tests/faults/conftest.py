@@ -18,12 +18,7 @@ import pytest
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from tests.faults.proxy import Proxy
 
-SERVE = """
-import sys
-from pathlib import Path
-from diijam_consent_sdk.service.commands import serve
-raise SystemExit(serve(sys.argv[1], tokens=Path(sys.argv[2]), port=int(sys.argv[3])))
-"""
+SERVE = (sys.executable, "-m", "diijam_consent_sdk.cli", "serve")
 
 
 @attrs.define
@@ -48,8 +43,8 @@ class Service:
 
     def start(self, ledger: str | None = None) -> None:
         """Start it, on the port it had before if there was one."""
-        program = [sys.executable, "-c", SERVE, ledger or f"sqlite:///{self.ledger}"]
-        program += [str(self.folder / "tokens.json"), str(self.port)]
+        program = [*SERVE, "--url", ledger or f"sqlite:///{self.ledger}"]
+        program += ["--tokens", str(self.folder / "tokens.json"), "--port", str(self.port)]
         environment = {**os.environ, "DIIJAM_CONSENT_TOKEN": self.token}
         self.process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
