@@ -11,7 +11,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
-from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Share, check_ask
+from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .events import Event, LedgerEntry
 from .record import ConsentRecord
@@ -22,7 +22,6 @@ from .stores.url import open_async_store, open_store, url_from_env
 from .telemetry import observe
 from .user import UserConsent
 
-Q = TypeVar("Q")
 V = TypeVar("V")
 
 # CLOCK_BOOTTIME goes on while the machine is suspended; where there is none, the monotonic clock has to do.
@@ -230,15 +229,25 @@ class ConsentClient(_Client):
         check_ask(ask)
         return bytearray(1 if self._decide(user, ask) else 0 for user in self._users(user_ids))
 
+    # Each guard in one step: one read of memory and the user's own guard; else the user is fetched, and asked again.
+
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
-        return self._guard(UserConsent.decide, user_id, ask)
+        user = self._cached(user_id)
+        if user is not None and (decision := user.decide(ask)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).decide(ask)
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = ()) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
-        if data == ():
-            return self._guard(UserConsent.can_market, user_id, channel)
-        return self.decide(user_id, Market(channel, data))
+        if data != ():
+            return self.decide(user_id, Market(channel, data))
+        user = self._cached(user_id)
+        if user is not None and (decision := user.can_market(channel)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).can_market(channel)
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """`user(user_id).can_share(recipient, data, purpose)` in one step."""
@@ -246,17 +255,25 @@ class ConsentClient(_Client):
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """`user(user_id).is_public(field)` in one step."""
-        return self._guard(UserConsent.is_public, user_id, field)
+        user = self._cached(user_id)
+        if user is not None and (decision := user.is_public(field)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).is_public(field)
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """`user(user_id).can_process(purpose, data)` in one step."""
-        if data is None:
-            return self._guard(UserConsent.can_process, user_id, purpose)
-        return self.decide(user_id, Process(purpose, data))
+        if data is not None:
+            return self.decide(user_id, Process(purpose, data))
+        user = self._cached(user_id)
+        if user is not None and (decision := user.can_process(purpose)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).can_process(purpose)
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """`user(user_id).can_retain(field)` in one step."""
-        return self._guard(UserConsent.can_retain, user_id, field)
+        return self.decide(user_id, Retain(field))
 
     def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
         """`user(user_id).public_view(fields)` in one step."""
@@ -330,16 +347,10 @@ class ConsentClient(_Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _guard(self, guard: Callable[[UserConsent, Q], Decision], user_id: str, question: Q) -> Decision:
-        user = self._cached(user_id)
-        if user is None:
-            return guard(self.user(user_id), question)
-        decision = guard(user, question)
-        if decision is STALE:
-            self._untold(decision)
-            return guard(self.user(user_id), question)
-        self._counts.hits += 1
-        return decision
+    def _fetched(self, user_id: str, stale: UserConsent | None) -> UserConsent:
+        if stale is not None:
+            self._untold(STALE)
+        return self.user(user_id)
 
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:
         decision = user.decide(ask)

@@ -153,7 +153,8 @@ class UserConsent:
         own_until, turns_at = self._own_until, self._turns_at
         now = generation.clock()
         if (now < fresh_until or now < own_until) and now < turns_at:
-            self._visited = True
+            if not self._visited:  # a look is cheaper than a write to memory that was not in the processor's cache
+                self._visited = True
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 

@@ -179,7 +179,7 @@ def a_load_from_before_an_own_write(world: World) -> None:
 
 
 def a_guard_beside_a_late_poll(world: World) -> None:
-    """Rule 3: after a long outage one poll brings a withdrawal and renews the rest; guards look at every moment of it."""
+    """Rule 3: after a long outage one poll brings a withdrawal and renews the rest; guards look all the while."""
     world.watchfulness = 1.0
     client = process(world)
     sent_load(world, client, *world.users)(None)
