@@ -44,6 +44,7 @@ class AsyncFace:
         return self._iterate(self.client.permitted(user_ids, ask))
 
     def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+        """See `AsyncConsentClient.permitted_mask`."""
         return self._run(self.client.permitted_mask(user_ids, ask))
 
     def record(self, user_id: str, *events: Event, **options: Any) -> Appended:
