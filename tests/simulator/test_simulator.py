@@ -110,6 +110,7 @@ class Simulated(RuleBasedStateMachine):
             assert not self.world.violations
 
     def teardown(self) -> None:
+        """In the end the world is healed, and right again."""
         if hasattr(self, "world"):
             if not self.world.violations:
                 heal(self.world)
