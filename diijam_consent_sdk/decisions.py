@@ -14,15 +14,7 @@ from attrs import converters
 from .errors import ConsentDenied
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
-from .vocabulary import (
-    Account,
-    Channel,
-    Field,
-    Purpose,
-    Reason,
-    fields_of,
-    identifier,
-)  # fmt: skip
+from .vocabulary import Account, Channel, Field, Purpose, Reason, fields_of, identifier
 
 
 def _not_marketing(_: object, __: object, purpose: Purpose) -> None:

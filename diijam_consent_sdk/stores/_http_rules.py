@@ -15,8 +15,9 @@ import msgspec
 
 from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from ..events import Event
+from ..vocabulary import identifier
 from . import messages, wire
-from .protocol import Appended, Changes, Cursor, Loaded
+from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever `Retry-After` asks for
@@ -83,8 +84,8 @@ def append(user_id: str, events: Iterable[Event], expected_version: int | None, 
     fields = {
         "user_id": user_id,
         "events": [wire.event_fields(event) for event in events],
-        "expected_version": expected_version,
-        "idempotency_key": key,
+        "expected_version": checked_version(expected_version),
+        "idempotency_key": None if key is None else identifier(key),
     }
     return Question(
         messages.AppendQuestion, fields, messages.AppendAnswer, read,

@@ -21,7 +21,7 @@ from ..vocabulary import identifier, instant
 from . import wire
 from ._sqlite_file import FILLER_BYTES, SqliteFile
 from .chain import GENESIS, SALT_BYTES, Link, Verifier, fingerprint, stamp, time_from
-from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids, checked_version
 
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
 LINK = "position, user_id, version, at, event, salt, digest, hash"
@@ -86,10 +86,10 @@ class SqliteStore:
         idempotency_key: str | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        identifier(user_id)
-        batch = checked_batch(events)
+        user_id, batch = identifier(user_id), checked_batch(events)
+        expected_version = checked_version(expected_version)
         if idempotency_key is not None:
-            identifier(idempotency_key)
+            idempotency_key = identifier(idempotency_key)
         with self._file.writing(idempotency_key) as db:
             appended = _kept(db, user_id, idempotency_key, batch)
             if appended is None:
@@ -134,7 +134,7 @@ class SqliteStore:
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         with self._file.reading() as db:
             return _history(db, user_id)
 
