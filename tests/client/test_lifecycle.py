@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import subprocess
 import sys
 import textwrap
@@ -15,47 +14,12 @@ from typing import Any
 
 import pytest
 
-from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Market, Reason, UserConsent
+from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from tests.client.fakes import FaultyStore, LeaseClock
 from tests.client.test_client import SIGNED_UP, eventually
-
-ONLY_SYNC = {
-    "can_market": "a forgotten await must never read as yes",
-    "can_share": "a forgotten await must never read as yes",
-    "can_process": "a forgotten await must never read as yes",
-    "can_retain": "a forgotten await must never read as yes",
-    "is_public": "a forgotten await must never read as yes",
-    "public_view": "a forgotten await must never read as yes",
-    "decide": "a forgotten await must never read as yes",
-}
-ONLY_ASYNC = {"aclose": "the name that contextlib.aclosing calls"}
-
-
-def public(kind: type) -> dict[str, inspect.Signature]:
-    """The public methods of a class and what they take."""
-    methods = {name: value for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")}
-    return {name: inspect.signature(method) for name, method in methods.items()}
-
-
-def test_both_faces_have_the_same_operations() -> None:
-    """Names and parameters agree, but for those that are listed with their reason."""
-    sync, asynchronous = public(ConsentClient), public(AsyncConsentClient)
-    assert sync.keys() - asynchronous.keys() == ONLY_SYNC.keys()
-    assert asynchronous.keys() - sync.keys() == ONLY_ASYNC.keys()
-    for name in sync.keys() & asynchronous.keys():
-        assert sync[name].parameters == asynchronous[name].parameters, name
-
-
-def test_guards_in_one_step_are_those_of_the_user() -> None:
-    """Each guard of a `UserConsent` exists on the sync client with the user's id before its parameters."""
-    guards = {name: public(UserConsent)[name] for name in ONLY_SYNC}
-    for name, signature in guards.items():
-        own, mine = list(signature.parameters.values()), list(public(ConsentClient)[name].parameters.values())
-        assert [mine[0], *mine[2:]] == own, name
-        assert mine[1].name == "user_id"
 
 
 def test_guards_in_one_step_answer_as_the_user_does() -> None:
