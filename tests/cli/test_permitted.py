@@ -171,7 +171,7 @@ def test_streams(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
     def ids() -> Iterator[bytes]:
         nonlocal furthest_ahead
-        for number in range(2600):
+        for number in range(12_600):
             furthest_ahead = max(furthest_ahead, number - len(asked))
             yield b"u-%d\n" % number
 
@@ -185,9 +185,10 @@ def test_streams(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("diijam_consent_sdk.cli.permitting.Tally", Counting)
     assert cli(*MAIL, stdin=Feed(ids())).out == "u-1\n"
-    assert 900 < furthest_ahead <= 1001
+    assert 900 < furthest_ahead <= 10_000
     assert "checking" in shown.getvalue()
-    assert "2,500 users" in shown.getvalue()
+    assert "12,500 users" in shown.getvalue()
+    assert " a second" in shown.getvalue()
 
 
 def test_progress_through_a_file(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -197,6 +198,7 @@ def test_progress_through_a_file(mailable: Ledger, cli: Cli, monkeypatch: pytest
     (tmp_path / "ids.txt").write_text("".join(f"u-{number:04}\n" for number in range(500)))
     assert cli(*MAIL, "--input", "ids.txt").status == 0
     assert "100%" in shown.getvalue()
+    assert " left" in shown.getvalue()
 
 
 def test_could_not_be_checked(audience: Path, mailable: Ledger, cli: Cli, tmp_path: Path) -> None:
@@ -224,7 +226,8 @@ def test_could_not_be_checked_just_then(
     result = cli(*MAIL, *CSV, "--output", "ok.csv")
     assert result.err == (
         "error: 1 of the customers could not be checked, which is no customer's no: the store answers again,"
-        " run the same command again; nothing was written to ok.csv\n"
+        " run the same command again; nothing was written to ok.csv; checked so far: 1; add --resume to the same"
+        " command to go on\n"
     )
 
 
