@@ -1,4 +1,4 @@
-"""The service is killed, frozen, or restored from an older copy: no yes past the bound, and the right answers after it."""
+"""The service is killed, frozen, or restored from an older copy: no yes past the bound, and soon the right answers."""
 
 from __future__ import annotations
 
