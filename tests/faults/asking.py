@@ -22,7 +22,7 @@ import msgspec
 
 from diijam_consent_sdk import ConsentClient, UserConsent
 from tests.client.test_client import eventually
-from tests.faults.watching import B, DEADLINE, Asked, ask_on
+from tests.faults.watching import DEADLINE, Asked, B, ask_on
 
 
 def tell(asked: Asked) -> None:

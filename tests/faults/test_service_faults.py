@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sqlite3
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,12 @@ def test_a_service_goes_away_and_comes_back(
     check(watch, acknowledged)
 
 
+def backed_up(path: Path, copy: Path) -> None:
+    """A copy of a ledger in use, as SQLite makes it."""
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(copy)) as to:
+        db.backup(to)
+
+
 def older(path: Path, copy: Path) -> None:
     """The ledger as the copy has it, and nothing else."""
     for beside in path.parent.glob(f"{path.name}-*"):
@@ -76,8 +85,8 @@ def overtaken(path: Path, copy: Path) -> None:
     """The ledger as the copy has it, written on past every position that a client may know."""
     older(path, copy)
     store = SqliteStore(path)
-    for number in range(20):
-        store.append(f"later-{number}", SIGNED_UP)
+    for _ in range(20):
+        store.append(f"later-{uuid.uuid4()}", SIGNED_UP)
     store.close()
 
 
@@ -90,11 +99,9 @@ def test_a_service_restored_from_an_older_copy(
     A yes of the time after the copy ends within the bound, also if the copy has overtaken the client's position
     before the client asks again.
     """
-    copy = own_service.folder / "copy.db"
+    copy = own_service.folder / f"{user_id}.copy"
     over_http(own_service, user_id, e.AccountOpened())
-    own_service.end()  # in good order, so that the file is all there is to copy
-    shutil.copy2(own_service.ledger, copy)
-    own_service.start()
+    backed_up(own_service.ledger, copy)
     over_http(own_service, user_id, SIGNED_UP[1])
     with client_of(own_service.url, own_service.token) as consent, watching(consent, user_id) as watch:
         own_service.end(how)
@@ -114,7 +121,7 @@ def test_a_file_restored_under_its_client(restore: Callable[[Path, Path], None],
     store = SqliteStore(path)
     store.append(user_id, [e.AccountOpened()])
     store.close()
-    shutil.copy2(path, copy)
+    backed_up(path, copy)
     store = SqliteStore(path)
     store.append(user_id, [SIGNED_UP[1]])
     store.close()
