@@ -14,8 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from multiprocessing.process import BaseProcess
 
 import attrs
 import msgspec
@@ -63,37 +62,36 @@ def forked(consent: ConsentClient, held: UserConsent) -> int:
     return child
 
 
-def started(way: str, target: Callable[..., None], *args: Any) -> int:
-    """A process of `multiprocessing`; its id."""
-    process = multiprocessing.get_context(way).Process(target=target, args=args)
-    process.start()
-    assert process.pid
-    return process.pid
-
-
 def main(user_id: str, way: str) -> int:
     """Ask, in one process or two."""
     consent, held = ready(user_id)
     child = 0
+    process: BaseProcess | None = None
     match way:
         case "fork":
             child = forked(consent, held)
         case "multiprocessing-fork":
-            child = started("fork", ask, consent, held)
+            process = multiprocessing.get_context("fork").Process(target=ask, args=(consent, held))
         case "multiprocessing-spawn":
-            child = started("spawn", spawned, user_id)
+            process = multiprocessing.get_context("spawn").Process(target=spawned, args=(user_id,))
+    if process:
+        process.start()
     over = threading.Event()
     asking = threading.Thread(target=ask_on, args=(consent, held, tell, over.is_set, os.getpid()))
     asking.start()
     sys.stdin.read()
     over.set()
     asking.join()
-    status = 0
+    status: int | None = 0
     if child:
         os.kill(child, signal.SIGTERM)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if process:
+        process.terminate()
+        process.join()
+        status = process.exitcode
     consent.close()
-    return status
+    return 1 if status is None else status
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -88,15 +89,23 @@ class Service:
             self.signal(signal.SIGCONT)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service, shared by a module: each test has users of its own."""
-    folder = tmp_path_factory.mktemp("service")
+@contextmanager
+def serving(folder: Path) -> Iterator[Service]:
+    """A running service over a file in that folder."""
     token, _ = sorted(new_token(folder / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
     service = Service(folder, token)
     service.start()
-    yield service
-    service.end(signal.SIGKILL)
+    try:
+        yield service
+    finally:
+        service.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service, shared by a module: each test has users of its own."""
+    with serving(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client import Options
 from diijam_consent_sdk.stores import HttpStore
 from tests.client.test_client import SIGNED_UP
 from tests.faults import proxy as faults
@@ -34,7 +35,7 @@ async def becomes(holds: Callable[[], object], within: float = 10.0) -> bool:
 @asynccontextmanager
 async def client_of(kind: str, url: str, token: str) -> AsyncIterator[AsyncConsentClient]:
     """A client over an async store, or over a sync one that is called in threads."""
-    options = {"max_staleness": B, "deadline": 10 * DEADLINE}
+    options: Options = {"max_staleness": B, "deadline": 10 * DEADLINE}
     if kind == "async store":
         async with AsyncConsentClient.from_url(url, token=token, **options) as consent:
             yield consent
