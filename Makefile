@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench mutants clean
+.PHONY: help demo test lint bench mutants soak reliability clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,12 @@ mutants: $(VENV)/mutation ## change the core's code bit by bit, and list the cha
 	rm -rf mutants
 	$(BIN)/mutmut run --max-children 1
 	$(BIN)/mutmut results
+
+soak: $(VENV)/dev ## drive the real leases through a million simulated steps of faults (STEPS=, SEED=)
+	$(BIN)/python -m tests.simulator.soak --steps $(or $(STEPS),1000000) --seed $(or $(SEED),1)
+
+reliability: $(VENV)/dev ## measure how soon a no is everywhere, and what keeping 100,000 users fresh costs
+	$(BIN)/python -m tests.faults.measure
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist mutants

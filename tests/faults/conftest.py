@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -75,31 +76,44 @@ class Service:
         assert self.process is not None
         self.process.send_signal(how)
 
+    def mend(self) -> None:
+        """Have it run again, whatever was done to it."""
+        if self.process is None:
+            self.start()
+        else:
+            self.signal(signal.SIGCONT)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Service]:
+    """A running service over a file in that folder."""
+    token, _ = sorted(new_token(folder / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
+    service = Service(folder, token)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.end(signal.SIGKILL)
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running service, shared by a module: each test has users of its own."""
-    yield from _service(tmp_path_factory.mktemp("service"))
+    with serving(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture
-def own_service(tmp_path: Path) -> Iterator[Service]:
-    """A service that the test may kill, freeze and restore."""
-    yield from _service(tmp_path)
+def own_service(service: Service) -> Iterator[Service]:
+    """The same, for a test that kills, freezes or restores it: the next one finds it running."""
+    yield service
+    service.mend()
 
 
 @pytest.fixture
 def user_id() -> str:
     """A user that no other test has."""
     return f"u-{uuid.uuid4()}"
-
-
-def _service(tmp_path: Path) -> Iterator[Service]:
-    token, _ = sorted(new_token(tmp_path / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
-    service = Service(tmp_path, token)
-    service.start()
-    yield service
-    service.end(signal.SIGKILL)
 
 
 @pytest.fixture
