@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -83,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--user", action="append", default=[], metavar="ID", help="whom one can sign in as; repeatable")
     parser.add_argument("--port", type=int, default=8765, help="0: any that is free (default: %(default)s)")
     given = parser.parse_args(argv)
+    if not 0 <= given.port < 65536:
+        parser.error("a port is a number from 0 to 65535")
     with ExitStack() as stack:
         try:
             at = stack.enter_context(socket.create_server(("127.0.0.1", given.port)))
@@ -90,15 +92,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             token = os.environ.get("DIIJAM_CONSENT_TOKEN")
             with ConsentClient.from_url(url, token=token, follow=False) as consent:
                 list(consent.users(given.user))  # ids that are none are told here, not on a page
-        except (OSError, OverflowError, ValueError, ConsentError) as error:
+        except (OSError, ValueError, ConsentError) as error:
             parser.error(str(error))
         connect = partial(AsyncConsentClient.from_url, url, token=token)
         page = f"http://127.0.0.1:{at.getsockname()[1]}/"
         say = partial(print, f"The privacy centre is at {page}\nStop it with Ctrl-C.", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it obeyed
             server(at, connect, given.user, say).run(sockets=[at])
-        except KeyboardInterrupt:
-            print("\nStopped." + ("" if given.url else " Nothing is left behind."), file=sys.stderr)
+    print("\nStopped." + ("" if given.url else " Nothing is left behind."), file=sys.stderr)
     return 0
 
 

@@ -12,7 +12,6 @@ from litestar import Litestar
 from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
-from litestar.di import Provide
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
@@ -21,7 +20,7 @@ from litestar.types import Message, Scope
 from diijam_consent_sdk import AsyncConsentClient
 
 from .customers import Customer
-from .pages import HANDLERS, signed_in
+from .pages import HANDLERS
 from .problems import answer
 from .services import ASKS, Service
 
@@ -68,7 +67,6 @@ def create_app(
     return Litestar(
         [*HANDLERS, create_static_files_router(path="/static", directories=[HERE / "static"])],
         lifespan=[connected],
-        dependencies={"customer": Provide(signed_in, sync_to_thread=False)},
         exception_handlers={Exception: answer},
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates)),
         csrf_config=CSRFConfig(token_hex(32), cookie_httponly=True, cookie_samesite="strict", exclude=["^/static/"]),

@@ -17,6 +17,8 @@ import attrs
 from diijam_consent_sdk import events
 from diijam_consent_sdk.stores import SqliteStore
 
+from .words import Words
+
 DATA = Path(__file__).parent.parent / "data"
 CHOSEN = {
     "u-01665": "generous",
@@ -40,11 +42,28 @@ QUIET_DAYS = 2  # and how long nothing has happened since
 
 @attrs.frozen
 class Customer:
-    """Somebody to sign in as. `name` is None where nobody is left to name; `about` is a key of the words."""
+    """
+    Somebody to sign in as.
+
+    Args:
+        user_id: The ledger's id, which the pages never show.
+
+        name: None where there is none to tell.
+
+        about: In which situation: a key of the words.
+
+        number: The place among those to sign in as.
+    """
 
     user_id: str = attrs.field(repr=False)
     name: str | None = attrs.field(repr=False)
     about: str
+    number: int = 1
+
+    def called(self, words: Words) -> str:
+        """What to call this customer."""
+        nameless = words("welcome.erased") if self.about == "erased" else words("welcome.somebody", number=self.number)
+        return self.name or nameless
 
 
 def customers(user_ids: Sequence[str] = ()) -> list[Customer]:
@@ -52,7 +71,7 @@ def customers(user_ids: Sequence[str] = ()) -> list[Customer]:
     with (DATA / "audience.csv").open(encoding="utf-8", newline="") as file:
         names = {row["user_id"]: row["full_name"] for row in csv.DictReader(file) if not row["full_name"].isupper()}
     if user_ids:
-        return [Customer(user_id, names.get(user_id), "other") for user_id in user_ids]
+        return [Customer(who, names.get(who), "other", number) for number, who in enumerate(user_ids, start=1)]
     return [Customer(who, None if about == "erased" else names[who], about) for who, about in CHOSEN.items()]
 
 

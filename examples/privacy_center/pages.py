@@ -70,10 +70,12 @@ async def speak(request: Asking) -> Redirect:
 
 
 @get("/{page:str}")
-async def show(request: Asking, state: State, customer: Customer, page: str) -> Template:
+async def show(request: Asking, state: State) -> Template:
     """One page of the centre, fresh from the store."""
+    page: str = request.path_params["page"]
     if page not in PAGES:
         raise NotFoundException
+    customer = signed_in(request)
     words, user_id = Words(language_of(request)), customer.user_id
     record, user = await state.consent.load(user_id), await state.consent.user(user_id)
     history = await state.consent.history(user_id) if page == "timeline" else []
@@ -87,27 +89,27 @@ async def show(request: Asking, state: State, customer: Customer, page: str) -> 
 
 
 @get("/services")
-async def services(request: Asking, state: State, customer: Customer) -> Template:
+async def services(request: Asking, state: State) -> Template:
     """What the services are told now: a part of every page, for its script to put in place."""
-    return _template(request, "_services.html", asked=await ask_all(state.services, customer.user_id))
+    return _template(request, "_services.html", asked=await ask_all(state.services, signed_in(request).user_id))
 
 
 @post("/say")
-async def say(request: Asking, state: State, customer: Customer) -> Redirect:
+async def say(request: Asking, state: State) -> Redirect:
     """Record what the customer says; show the page again once the services have heard."""
-    form = await _form(request)
+    user_id, form = signed_in(request).user_id, await _form(request)
     page = _page(form)
     try:
         event, seen = event_said(form, language_of(request)), version_seen(form)
     except (ValueError, TypeError) as error:
         raise ClientException from error
     try:
-        appended = await state.consent.record(customer.user_id, event, expected_version=seen)
+        appended = await state.consent.record(user_id, event, expected_version=seen)
     except VersionConflict:
         return Redirect(f"/{page}?note=conflict", status_code=303)
     except InvalidEvent:
         return Redirect(f"/{page}?note=refused", status_code=303)
-    ms = await heard_after(state.services, customer.user_id, appended.record.version)
+    ms = await heard_after(state.services, user_id, appended.record.version)
     note = "unheard" if ms is None else f"heard&ms={ms}"
     return Redirect(f"/{page}?note={note}", status_code=303)
 
@@ -131,7 +133,7 @@ def _page(form: Mapping[str, str]) -> str:
 
 
 def _cookie(name: str, value: str) -> Cookie:
-    return Cookie(name, value, httponly=True, samesite="strict")
+    return Cookie(key=name, value=value, httponly=True, samesite="strict")
 
 
 def _note(query: Mapping[str, str], words: Words) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import floor
+from math import ceil
 from secrets import token_hex
 
 import attrs
@@ -66,7 +66,7 @@ class Shared:
 
 @attrs.frozen
 class Asked:
-    """A request, with the whole days left to answer it: below 0 when it is late."""
+    """A request, with the days left to answer it, the one begun counted in: none when it is late."""
 
     request: Request
     days_left: int
@@ -170,7 +170,7 @@ class View:
     def open_requests(self) -> list[Asked]:
         """What Diijam still owes an answer to, the most urgent first."""
         requests = sorted(self.record.open_requests(), key=lambda request: request.due_at)
-        return [Asked(r, floor((r.due_at - self.at).total_seconds() / DAY_SECONDS)) for r in requests]
+        return [Asked(r, ceil((r.due_at - self.at).total_seconds() / DAY_SECONDS)) for r in requests]
 
     def past_requests(self) -> list[Request]:
         """What was resolved, the latest first."""
