@@ -59,7 +59,10 @@ class Server(uvicorn.Server):
 
 
 def server(
-    at: socket.socket, connect: Callable[[], AsyncConsentClient], user_ids: Sequence[str], on_listening: Callable[[], None]
+    at: socket.socket,
+    connect: Callable[[], AsyncConsentClient],
+    user_ids: Sequence[str],
+    on_listening: Callable[[], None],
 ) -> Server:
     """The server on a socket; its `run(sockets=[at])` serves until it is told to stop."""
     port = at.getsockname()[1]

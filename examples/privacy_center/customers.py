@@ -98,8 +98,9 @@ def _batches() -> Iterator[tuple[str, list[events.Event]]]:
 
 
 def _event(type: str, **fields: Any) -> events.Event:  # noqa: A002 - the data's word
-    ends = {name: datetime.fromisoformat(fields[name]) for name in ("expires_at", "until") if name in fields}
-    event: events.Event = getattr(events, type)(**{**fields, **ends})
+    for name in {"expires_at", "until"} & set(fields):
+        fields[name] = datetime.fromisoformat(fields[name])
+    event: events.Event = getattr(events, type)(**fields)
     return event
 
 

@@ -30,7 +30,7 @@ def event_said(form: Mapping[str, str], language: Language) -> e.Event:
         raise ValueError(f"the form lacks {missing.args[0]}") from None
 
 
-def _event(form: Mapping[str, str], language: Language) -> e.Event:  # noqa: PLR0911 - a row for each thing to say
+def _event(form: Mapping[str, str], language: Language) -> e.Event:  # noqa: C901, PLR0911, PLR0912 - a row each
     match form["say"]:
         case "grant":
             return e.Granted(Purpose(form["purpose"]), f"privacy-center-1-{language}", _channels(form))

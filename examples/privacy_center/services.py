@@ -62,7 +62,7 @@ class Service:
 
     async def hear(self, user_id: str, version: int) -> None:
         """Return once this service answers on that version of the customer's record, or a later one."""
-        while (await self.client.user(user_id)).version < version:
+        while (await self.client.user(user_id)).version < version:  # noqa: ASYNC110 - nobody tells it but its guards
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 

@@ -9,7 +9,18 @@ from secrets import token_hex
 
 import attrs
 
-from diijam_consent_sdk import Channel, Decision, Field, Market, Process, Purpose, Reason, RequestKind, Show, UserConsent
+from diijam_consent_sdk import (
+    Channel,
+    Decision,
+    Field,
+    Market,
+    Process,
+    Purpose,
+    Reason,
+    RequestKind,
+    Show,
+    UserConsent,
+)
 from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, TIME_LIMIT, Basis
 from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Request
 from diijam_consent_sdk.vocabulary import Account
@@ -54,7 +65,7 @@ class Switch:
 
 @attrs.frozen
 class Shared:
-    """A sharing the customer was told of. `standing` is a key of the words; `can_agree` and `can_refuse` its buttons."""
+    """A sharing the customer was told of. `standing` is a key of the words; `can_…` its buttons."""
 
     notice: Notice
     recipient: str

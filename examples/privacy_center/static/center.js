@@ -6,9 +6,9 @@ const main = () => document.querySelector("#content");
 const panel = () => document.querySelector("#services");
 const versionOf = (element) => Number(element?.dataset.version ?? 0);
 
-let sending = Promise.resolve(); // one after the other, in the order pressed
-let waiting = 0;
-let ownChanges = 0; // accepted on this page since it was loaded: what its customer knows of, although the forms do not
+const presses = []; // sent one after the other, in their order
+let isSending = false;
+let ownChanges = 0; // accepted since this page was loaded: its customer knows of them, whatever version a form has
 
 function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
@@ -20,7 +20,8 @@ function announce(text, tone) {
   note.dataset.tone = tone;
 }
 
-// Puts a page, or its panel alone, in the place of what is shown, and keeps the focus and what was unfolded.
+// Put the answers of the services, or a whole page, in the place of what is shown.
+
 function showPanel(fresh) {
   const before = new Map([...panel().querySelectorAll("[data-ask]")].map((row) => [row.dataset.ask, row.dataset.answer]));
   for (const row of fresh.querySelectorAll("[data-ask]")) {
@@ -30,71 +31,88 @@ function showPanel(fresh) {
   panel().dataset.version = fresh.dataset.version;
 }
 
-function showMain(fresh) {
-  const focused = document.activeElement?.id;
-  const { text, tone } = { text: fresh.querySelector("#note").textContent, tone: fresh.querySelector("#note").dataset.tone };
-  const note = document.querySelector("#note"); // stays in place: only so is its new text read out
-  fresh.querySelector("#note").replaceWith(note);
-  main().replaceWith(fresh);
-  if (text) announce(text, tone);
-  if (focused) (document.getElementById(focused) ?? main()).focus({ preventScroll: true });
-}
-
-function show(html) {
+function showPage(html) {
   const page = parse(html);
-  showMain(document.adoptNode(page.querySelector("#content")));
+  const focused = document.activeElement?.id;
+  const fresh = document.adoptNode(page.querySelector("#content"));
+  const news = fresh.querySelector("#note");
+  const note = document.querySelector("#note"); // stays in the page: only so is its new text read out
+  news.replaceWith(note);
+  main().replaceWith(fresh);
+  if (news.textContent) announce(news.textContent, news.dataset.tone);
+  presses.forEach(({ key, wanted }) => turn(document.getElementById(key), wanted));
+  if (focused) (document.getElementById(focused) ?? main()).focus({ preventScroll: true });
   showPanel(page.querySelector("#services"));
 }
 
-function flip(button) {
-  if (button?.getAttribute("role") !== "switch") return () => {};
-  const before = button.getAttribute("aria-checked");
-  button.setAttribute("aria-checked", String(before !== "true"));
-  return () => button.setAttribute("aria-checked", before);
+// Shows a switch as it is wanted before it is recorded so; `said` keeps what the centre said of it.
+function turn(button, wanted) {
+  if (!button || !wanted) return;
+  button.dataset.said ??= button.getAttribute("aria-checked");
+  button.setAttribute("aria-checked", wanted);
 }
 
-async function send(form, body, seen, ownBefore, undo) {
+// The form to send for a press; none if the switch stands as wanted by now, or is gone.
+function formOf({ key, wanted, body }) {
+  if (!wanted) return body;
+  const button = document.getElementById(key);
+  return !button || button.dataset.said === wanted ? null : new URLSearchParams(new FormData(button.form));
+}
+
+async function send(press) {
+  const body = formOf(press);
+  if (!body) return;
   // The version its customer saw when pressing, and the customer's own changes since: what came from elsewhere is not
   // in it, so that a yes on top of that is held up.
-  if (body.has("version")) body.set("version", String(seen + ownChanges - ownBefore));
-  try {
-    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
-    const html = await answer.text();
-    if (answer.ok && parse(html).querySelector("#services")) {
-      if (/[?&]note=(un)?heard\b/.test(answer.url)) ownChanges += 1;
-      if (waiting === 1) show(html); // else the next answer shows it all
-      return;
+  body.set("version", String(press.seen + ownChanges - press.ownBefore));
+  const answer = await fetch("/say", { method: "POST", body, headers: { Accept: "text/html" } });
+  const html = await answer.text();
+  const page = parse(html);
+  if (!answer.ok || !page.querySelector("#services")) throw new Error(page.querySelector("#note")?.textContent ?? "");
+  if (/[?&]note=(un)?heard\b/.test(answer.url)) ownChanges += 1;
+  showPage(html);
+}
+
+async function sendAll() {
+  if (isSending) return;
+  isSending = true;
+  while (presses.length) {
+    const press = presses.shift();
+    try {
+      await send(press);
+    } catch (error) {
+      const isOurs = !(error instanceof TypeError) && error.message;
+      announce(isOurs ? error.message : main().dataset.offline, "bad");
+      const button = document.getElementById(press.key);
+      if (button?.dataset.said && !presses.some(({ key }) => key === press.key)) turn(button, button.dataset.said);
     }
-    undo();
-    announce(parse(html).querySelector("#note")?.textContent ?? main().dataset.offline, "bad");
-  } catch {
-    undo();
-    announce(main().dataset.offline, "bad");
   }
+  isSending = false;
 }
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-quick]")) return;
   event.preventDefault();
+  const button = event.submitter;
+  const isSwitch = button.getAttribute("role") === "switch";
+  const wanted = isSwitch ? String(button.getAttribute("aria-checked") !== "true") : null;
   const body = new URLSearchParams(new FormData(form));
-  const [seen, ownBefore] = [versionOf(main()), ownChanges];
-  const undo = flip(event.submitter);
-  waiting += 1;
-  sending = sending.then(() => send(form, body, seen, ownBefore, undo)).finally(() => { waiting -= 1; });
+  turn(button, wanted);
+  presses.push({ key: button.id, wanted, body, seen: versionOf(main()), ownBefore: ownChanges });
+  sendAll();
 });
 
 // What is said elsewhere, in another tab or another program, shows here as well.
 async function look() {
-  if (document.hidden || waiting || !panel()) return;
+  if (document.hidden || isSending) return;
   try {
     const answer = await fetch("/services", { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected || waiting) return;
+    if (!answer.ok || answer.redirected || isSending) return;
     showPanel(parse(await answer.text()).querySelector("#services"));
-    if (versionOf(panel()) > versionOf(main())) {
-      const page = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-      if (page.ok && !page.redirected && !waiting) show(await page.text());
-    }
+    if (versionOf(panel()) <= versionOf(main())) return;
+    const page = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    if (page.ok && !page.redirected && !isSending) showPage(await page.text());
   } catch {
     // The next look tells.
   }

@@ -119,6 +119,7 @@ def story() -> list[e.LedgerEntry]:
     return history
 
 
+SHARED = "Tre Xanh Records, for promotions, marketing and advertising"
 SENTENCES: dict[Language, list[str]] = {
     "en": [
         "You opened your Diijam account with Google.",
@@ -133,8 +134,7 @@ SENTENCES: dict[Language, list[str]] = {
         "You lifted the restriction of: email.",
         "You restricted all your data.",
         "You lifted every restriction.",
-        "Diijam told you it would like to share with Tre Xanh Records, for promotions, marketing and advertising: "
-        "email, username.",
+        f"Diijam told you it would like to share with {SHARED}: email, username.",
         "You agreed to sharing with Tre Xanh Records.",
         "You said no to sharing with Tre Xanh Records.",
         "You made public: profile picture.",
