@@ -19,7 +19,7 @@ from litestar.types import Message, Scope
 
 from diijam_consent_sdk import AsyncConsentClient
 
-from .customers import Customer
+from .customers import CHOSEN, Customer
 from .pages import HANDLERS
 from .problems import answer
 from .services import ASKS, Service
@@ -64,12 +64,19 @@ def create_app(
     templates = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    templates.globals["made_up"] = all(customer.about in CHOSEN.values() for customer in customers)
     return Litestar(
         [*HANDLERS, create_static_files_router(path="/static", directories=[HERE / "static"])],
         lifespan=[connected],
         exception_handlers={Exception: answer},
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates)),
-        csrf_config=CSRFConfig(token_hex(32), cookie_httponly=True, cookie_samesite="strict", exclude=["^/static/"]),
+        csrf_config=CSRFConfig(
+            token_hex(32),
+            cookie_name=f"csrf-{token_hex(4)}",  # a cookie of an earlier start would be sent back, and never be right
+            cookie_httponly=True,
+            cookie_samesite="strict",
+            exclude=["^/static/"],
+        ),
         allowed_hosts=AllowedHostsConfig(allowed_hosts=list(hosts)),
         before_send=[_protect],
         state=State({"customers": customers}),

@@ -190,7 +190,8 @@ class View:
 
     def kinds(self) -> list[tuple[RequestKind, int, str]]:
         """What can be asked for, in how many days it is answered, and an id for such a request."""
-        return [(kind, TIME_LIMIT[kind].days, f"pc-{token_hex(8)}") for kind in RequestKind]
+        kinds = [kind for kind in RequestKind if not (kind is RequestKind.ERASURE and self.erasure)]
+        return [(kind, TIME_LIMIT[kind].days, f"pc-{token_hex(8)}") for kind in kinds]
 
     def holds(self) -> Sequence[Hold]:
         """What must be kept, and why: clause 6."""

@@ -2,6 +2,7 @@
 "use strict";
 
 const POLL_MS = 1000;
+const GOOD_NEWS_MS = 8000;
 const main = () => document.querySelector("#content");
 const panel = () => document.querySelector("#services");
 const versionOf = (element) => Number(element?.dataset.version ?? 0);
@@ -14,10 +15,14 @@ function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
+let fading;
+
 function announce(text, tone) {
   const note = document.querySelector("#note");
   note.textContent = text;
   note.dataset.tone = tone;
+  clearTimeout(fading);
+  if (tone === "good") fading = setTimeout(() => { note.textContent = ""; }, GOOD_NEWS_MS); // bad news stay
 }
 
 // Put the answers of the services, or a whole page, in the place of what is shown.
@@ -118,4 +123,7 @@ async function look() {
   }
 }
 
-if (panel()) setInterval(look, POLL_MS);
+if (panel()) {
+  document.documentElement.classList.add("scripted");
+  setInterval(look, POLL_MS);
+}

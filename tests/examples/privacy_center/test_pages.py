@@ -66,6 +66,19 @@ def test_forged_form(lan: Visitor, store: MemoryStore) -> None:
     assert len(said(store)) == 2
 
 
+def test_restarted(lan: Visitor, store: MemoryStore) -> None:
+    """After a restart of the centre the visitor's page is refused once; opened again, it works."""
+    app = create_app(lambda: AsyncConsentClient(store), [Customer(LAN, None, "other")])
+    with TestClient(app, base_url="http://127.0.0.1", cookies=lan.http.cookies) as http:
+        restarted = Visitor(http, lan.html)
+        restarted.press("marketing-email")
+        assert restarted.status == 403
+        restarted.open("/choices")
+        restarted.press("marketing-email")
+        assert restarted.status == 200
+    assert len(said(store)) == 3
+
+
 @pytest.mark.parametrize("path", ["/", "/choices", "/nowhere", "/static/center.js", "/static/nothing.css"])
 def test_headers(lan: Visitor, path: str) -> None:
     """Every answer, errors included, allows no script but the centre's own, no frame, and no copy."""
@@ -88,10 +101,9 @@ def test_cookies(lan: Visitor) -> None:
     """Cookies are kept from scripts and from other sites, and hold no user id."""
     lan.http.cookies.clear()
     answers = [lan.http.get("/")]
-    token = answers[0].cookies["csrftoken"]
-    answers.append(
-        lan.http.post("/sign-in", data={"_csrf_token": token, "who": "0", "page": ""}, follow_redirects=False)
-    )
+    ((_, token),) = answers[0].cookies.items()
+    form = {"_csrf_token": token, "who": "0"}
+    answers.append(lan.http.post("/sign-in", data=form, follow_redirects=False))
     for cookie in (answer.headers["set-cookie"] for answer in answers):
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
