@@ -56,6 +56,7 @@ def create_app(
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
+        """Clients for as long as the application runs."""
         async with AsyncExitStack() as stack:
             app.state.consent = await stack.enter_async_context(connect())
             app.state.services = [Service(name, await stack.enter_async_context(connect())) for name in ASKS]

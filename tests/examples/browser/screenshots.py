@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -19,7 +20,7 @@ IMAGES = Path(__file__).parents[3] / "docs" / "images"
 WIDE, PHONE = {"width": 1360, "height": 940}, {"width": 360, "height": 740}
 
 
-def take(browser: Browser, center: Center, name: str, page: str, pressed: str = "", **options: object) -> None:
+def take(browser: Browser, center: Center, name: str, page: str, pressed: str = "", **options: Any) -> None:
     """One picture, perhaps after one press."""
     context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
     context.add_cookies([{"name": "who", "value": str(WHO["picky"][0]), "url": center.url}])

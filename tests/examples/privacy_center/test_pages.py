@@ -207,7 +207,7 @@ def test_services_that_have_not_heard(lan: Visitor, store: FailingStore, monkeyp
     """When a service has not heard in time, the visitor is told so, and until when an old answer may last."""
 
     async def nobody(*_: object) -> None:
-        return None
+        """Nobody has heard in time."""
 
     monkeypatch.setattr(pages, "heard_after", nobody)
     lan.press("marketing-email")
