@@ -1,4 +1,4 @@
-"""What a guard on a cached user costs: beside two dict lookups, a cache written by hand, and the SDKs that one knows."""
+"""What a guard on a cached user costs, beside two dict lookups, a cache written by hand, and SDKs that one knows."""
 
 from __future__ import annotations
 
