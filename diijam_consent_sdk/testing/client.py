@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Unpack
+from typing import Any, Unpack
 
 from ..client import AsyncConsentClient, ConsentClient, Options
+from ..decisions import Ask
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
 from ..stores.memory import MemoryStore
 from ..user import UserConsent
 from ..vocabulary import Account, Channel, Purpose
 from .clocks import Clock
 from .faulty import FaultyStore
-from .loud import loud, make_loud
+from .loud import LoudAsyncIterator, LoudCoroutine, LoudIterator, loud, make_loud
 
 NOTICE = "notice-in-a-test"
 
@@ -23,13 +24,21 @@ NOTICE = "notice-in-a-test"
 class AsyncConsentForTests(AsyncConsentClient):
     """The asyncio face of a `ConsentForTests`; `asynchronous` makes it."""
 
-    async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+    def user(self, user_id: str, at_least: str | None = None) -> Coroutine[Any, Any, UserConsent]:
         """See `ConsentClient.user`."""
-        return loud(await super().user(user_id, at_least))
+        return LoudCoroutine(self._loud_user(user_id, at_least))
 
-    async def _users(self, user_ids: Iterator[str]) -> AsyncIterator[UserConsent]:
-        async for user in super()._users(user_ids):
-            yield loud(user)
+    def users(self, user_ids: Iterable[str]) -> AsyncIterator[UserConsent]:
+        """See `ConsentClient.users`."""
+        users = super().users(user_ids)
+        return LoudAsyncIterator(loud(user) async for user in users)
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask) -> AsyncIterator[str]:
+        """See `ConsentClient.permitted`."""
+        return LoudAsyncIterator(super().permitted(user_ids, ask))
+
+    async def _loud_user(self, user_id: str, at_least: str | None) -> UserConsent:
+        return loud(await super().user(user_id, at_least))
 
 
 class ConsentForTests(ConsentClient):
@@ -71,8 +80,13 @@ class ConsentForTests(ConsentClient):
         """See `ConsentClient.user`."""
         return loud(super().user(user_id, at_least))
 
-    def _users(self, user_ids: Iterator[str]) -> Iterator[UserConsent]:
-        return map(loud, super()._users(user_ids))
+    def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+        """See `ConsentClient.users`."""
+        return LoudIterator(map(loud, super().users(user_ids)))
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
+        """See `ConsentClient.permitted`."""
+        return LoudIterator(super().permitted(user_ids, ask))
 
     # What a customer did, in one line. Each gives the user, read anew; errors as for `record`.
 

@@ -130,6 +130,36 @@ def test_a_guard_that_is_not_called(consent: ConsentForTests, guard: str) -> Non
         bool(getattr(user, guard))
 
 
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_iterators_are_no_answer(consent: ConsentForTests, face: str) -> None:
+    """What `users` and `permitted` give has no truth, but can be gone through."""
+    consent.opted_in("u-1", "email")
+    client = consent if face == "sync" else consent.asynchronous()
+    for given in (client.users(["u-1"]), client.permitted(["u-1"], Market("email"))):
+        with pytest.raises(TypeError, match="one by one"):
+            bool(given)
+    found = client.permitted(["u-2", "u-1"], Market("email"))
+    if isinstance(found, Iterator):
+        assert next(found) == "u-1"
+    else:
+        assert asyncio.run(anext(found)) == "u-1"  # type: ignore[arg-type]  # it is a coroutine
+
+
+def test_a_coroutine_is_no_answer(consent: ConsentForTests) -> None:
+    """A forgotten await raises where it is read as a yes; and what was not forgotten works in every way."""
+    consent.opted_in("u-1", "email")
+    client = consent.asynchronous()
+    with pytest.raises(TypeError, match="await it"):
+        bool(client.user("u-1"))
+
+    async def ask() -> list[UserConsent]:
+        task = asyncio.create_task(client.user("u-1"))
+        gathered = await asyncio.gather(client.user("u-1"), asyncio.wait_for(client.user("u-1"), 5))
+        return [await client.user("u-1"), await task, *gathered]
+
+    assert all(user.can_market("email") for user in asyncio.run(ask()))
+
+
 def test_every_guard_is_loud() -> None:
     """Whatever answers a question on a user is loud, and every public method is accounted for."""
     public = {name for name, _ in inspect.getmembers(UserConsent, callable) if not name.startswith("_")}
