@@ -86,5 +86,5 @@ class ConsentTask(Base):
             raise denied
         if decision.reason in {Reason.UNAVAILABLE, Reason.STALE}:
             raise self.retry(exc=denied)
-        self.backend.mark_as_revoked(self.request.id, str(decision.reason), self.request)
+        self.backend.mark_as_revoked(str(self.request.id), str(decision.reason), self.request)
         raise Ignore

@@ -57,7 +57,7 @@ def test_a_yes(mail: Any, sent: list[str]) -> None:
 def test_a_no(mail: Any, sent: list[str], consent: ConsentForTests) -> None:
     """The task does not run and nothing is retried; called as a function, it raises."""
     consent.record("u-1", Withdrawn("marketing"))
-    assert mail.delay("u-1").state == "IGNORED"
+    assert str(mail.delay("u-1").state) == "IGNORED"
     with pytest.raises(ConsentDenied, match="withdrawn"):
         mail("u-1")
     assert sent == []
@@ -90,7 +90,7 @@ def test_an_ask_by_the_arguments(app: Celery, consent: ConsentForTests) -> None:
 
     consent.agreed("u-1", "acme", ["email"], "surveys")
     assert share.delay("u-1").get() == "acme"
-    assert share.delay("u-1", partner="bolt").state == "IGNORED"
+    assert str(share.delay("u-1", partner="bolt").state) == "IGNORED"
 
 
 @pytest.mark.parametrize(

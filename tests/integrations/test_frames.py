@@ -41,7 +41,7 @@ def test_polars(masked: Masked) -> None:
     """A frame keeps the rows of those who may, each as often as it was there; a null is a no."""
     frame = pl.DataFrame({"user_id": ["u-3", "u-2", None, "u-1", "u-3", "u-9"], "n": range(6)})
     mask = permitted_mask(masked, frame["user_id"], MAILABLE)
-    assert (mask.dtype, mask.name) == (pl.Boolean, "user_id")
+    assert (mask.dtype == pl.Boolean, mask.name) == (True, "user_id")
     assert frame.filter(mask)["n"].to_list() == [0, 3, 4]
 
 
@@ -49,7 +49,7 @@ def test_pandas(masked: Masked) -> None:
     """The same for pandas, whatever the index."""
     frame = pd.DataFrame({"user_id": ["u-3", "u-2", None, "u-1", "u-3", "u-9"]}, index=[5, 4, 4, 3, 2, 1])
     mask = permitted_mask(masked, frame["user_id"], MAILABLE)
-    assert (mask.dtype, mask.name) == (bool, "user_id")
+    assert (mask.dtype.kind, mask.name) == ("b", "user_id")
     assert frame[mask].index.tolist() == [5, 3, 2]
 
 
