@@ -81,12 +81,14 @@ def requires(ask: Ask) -> Callable[[View], View]:
 
             @functools.wraps(view)
             async def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                """The view, after its ask."""
                 (await sync_to_async(user_of)(request)).decide(ask).or_raise()
                 return await view(request, *args, **kwargs)
         else:
 
             @functools.wraps(view)
             def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                """The view, after its ask."""
                 user_of(request).decide(ask).or_raise()
                 return view(request, *args, **kwargs)
 

@@ -29,15 +29,18 @@ class _Misread(Sound):
     """A store that shows each record other than its entries make it."""
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         return record
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
         loaded = super().load(user_ids)
         return attrs.evolve(loaded, records=tuple(map(self.shown, loaded.records)))
 
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
         return attrs.evolve(appended, record=self.shown(appended.record))
 
@@ -46,6 +49,7 @@ class ForgetsEnds(_Misread):
     """Consents never expire."""
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         consents = {key: attrs.evolve(consent, expires_at=None) for key, consent in record.consents.items()}
         return attrs.evolve(record, consents=consents)
 
@@ -54,6 +58,7 @@ class ForgetsWithdrawals(_Misread):
     """A consent once given is for good."""
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         consents = {key: attrs.evolve(consent, withdrawn_at=None) for key, consent in record.consents.items()}
         return attrs.evolve(record, consents=consents)
 
@@ -62,6 +67,7 @@ class AgreesUntold(_Misread):
     """Being told of a sharing counts as agreeing to it."""
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         notices = {key: attrs.evolve(notice, given_at=notice.told_at) for key, notice in record.notices.items()}
         return attrs.evolve(record, notices=notices)
 
@@ -70,6 +76,7 @@ class DueADayLate(_Misread):
     """A customer waits a day longer than the law allows."""
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         late = timedelta(days=1)
         requests = {key: attrs.evolve(asked, due_at=asked.due_at + late) for key, asked in record.requests.items()}
         return attrs.evolve(record, requests=requests)
@@ -79,6 +86,7 @@ class KeepsOneRestriction(_Misread):
     """All data restricted is read as some data restricted."""
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         return attrs.evolve(record, all_restricted=False)
 
 
@@ -90,11 +98,13 @@ class CountsAppends(_Misread):
         self.appends: dict[str, int] = {}
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         return attrs.evolve(record, version=self.appends.get(record.user_id, 0))
 
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         appended = MemoryStore.append(self, user_id, events, idempotency_key=idempotency_key)
         self.appends[user_id] = self.appends.get(user_id, 0) + 1
         return attrs.evolve(appended, record=self.shown(appended.record))
@@ -106,6 +116,7 @@ class WritesHalf(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         batch = tuple(events)
         for event in batch[:-1]:
             super().append(user_id, [event], expected_version=expected_version)
@@ -119,6 +130,7 @@ class MindsNoVersion(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         return super().append(user_id, events, idempotency_key=idempotency_key)
 
 
@@ -128,6 +140,7 @@ class MindsNoKey(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         return super().append(user_id, events, expected_version=expected_version)
 
 
@@ -137,6 +150,7 @@ class AnswersKeysAnew(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
         return attrs.evolve(appended, record=self.load([user_id]).records[0])
 
@@ -151,6 +165,7 @@ class SharesKeys(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         family = f"{user_id.rpartition('-')[0]}{idempotency_key}"
         if idempotency_key is None or family not in self.known:
             self.known[family] = super().append(user_id, events, expected_version=expected_version)
@@ -167,6 +182,7 @@ class HoardsErased(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         before = super().history(user_id)
         appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
         after = super().history(user_id)
@@ -174,6 +190,7 @@ class HoardsErased(Sound):
         return appended
 
     def history(self, user_id: str) -> list[e.LedgerEntry]:
+        """See `Store.history`."""
         return self.hoard.get(user_id, [])
 
 
@@ -181,6 +198,7 @@ class TellsNoChanges(Sound):
     """`changes` says that nobody changed."""
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
         return Changes(after, after, {}, complete=True, waited=wait)
 
 
@@ -194,10 +212,12 @@ class LagsBehind(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         (self.stale[user_id],) = super().load([user_id]).records
         return super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
         loaded = super().load(user_ids)
         records = tuple(self.stale.get(record.user_id, record) for record in loaded.records)
         return attrs.evolve(loaded, records=records)
@@ -209,6 +229,7 @@ class RefusesNoes(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         batch = tuple(events)
         (record,) = self.load([user_id]).records
         if isinstance(batch[0], e.Withdrawn) and not record.consents:
@@ -222,6 +243,7 @@ class ErasesHeld(Sound):
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
+        """See `Store.append`."""
         batch = list(events)
         (record,) = self.load([user_id]).records
         if isinstance(batch[-1], e.Erased) and record.account is not Account.UNKNOWN:
@@ -238,6 +260,7 @@ class RemembersConsents(_Misread):
         self.kept: dict[str, ConsentRecord] = {}
 
     def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
         given = {key: said for key, said in record.consents.items() if said.given_at is not None}
         if given:
             self.kept[record.user_id] = record

@@ -79,9 +79,12 @@ def test_an_ask_by_the_arguments(app: Celery, consent: ConsentForTests) -> None:
     """A task may ask about what it was called with, and name its user as it likes."""
 
     class Sharing(ConsentTask):
+        """Shares what a customer agreed to."""
+
         user_id_argument = "customer"
 
         def ask_for(self, arguments: dict[str, Any]) -> Ask:
+            """See `ConsentTask.ask_for`."""
             return Share(arguments["partner"], ["email"], "surveys")
 
     @app.task(base=Sharing, consent=consent)

@@ -87,6 +87,7 @@ def test_a_request_over_asgi(consent: ConsentForTests) -> None:
     """The same through the asynchronous handler."""
 
     async def ask() -> list[int]:
+        """Ask both views as both users."""
         http = AsyncClient()
         return [(await http.get(view, headers={"x-signed-in": user})).status_code
                 for view in ("/plain", "/waiting") for user in ("u-1", "u-2")]  # fmt: skip

@@ -67,7 +67,10 @@ def test_answers_that_are_too_few() -> None:
     """A mask of another length than the ids is never spread over them."""
 
     class Short:
+        """Answers for the first id alone."""
+
         def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+            """See `Masks`."""
             return bytearray([1])
 
     with pytest.raises(ValueError, match="1 answers for 2 ids"):

@@ -105,6 +105,7 @@ def test_the_asynchronous_face(flags: OpenFeatureClient) -> None:
     """The same without holding up the event loop."""
 
     async def ask() -> list[bool]:
+        """Ask for two flags."""
         return [await flags.get_boolean_value_async(flag, True, user()) for flag in ("market.email", "market.call")]
 
     assert asyncio.run(ask()) == [True, False]

@@ -39,6 +39,7 @@ def fastapi(client: AsyncConsentClient | ConsentClient) -> FastAPI:
 
     @app.get("/mail")
     async def mail(user: Known, same: Annotated[UserConsent, Depends(greet)], request: Request) -> str:
+        """A view."""
         assert user is same is await user_of(request)
         user.can_market("email").or_raise()
         return "sent"
@@ -50,6 +51,7 @@ def starlette(client: AsyncConsentClient | ConsentClient) -> Starlette:
     """The same of Starlette."""
 
     async def mail(request: Request) -> PlainTextResponse:
+        """A view."""
         (await user_of(request)).can_market("email").or_raise()
         assert await user_of(request) is await user_of(request)
         return PlainTextResponse("sent")
@@ -73,6 +75,7 @@ def get(app: Starlette, user_id: str | None, language: str = "en") -> httpx.Resp
     headers = {"accept-language": language, **({"x-signed-in": user_id} if user_id else {})}
 
     async def ask() -> httpx.Response:
+        """Ask once."""
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as http:
             return await http.get("/mail", headers=headers)
 
@@ -128,6 +131,7 @@ def test_consent_that_was_not_installed() -> None:
 
     @app.get("/mail")
     async def mail(user: Known) -> str:
+        """A view."""
         return "sent"
 
     with pytest.raises(RuntimeError, match="call install"):

@@ -106,6 +106,7 @@ def test_the_asyncio_face(consent: ConsentForTests) -> None:
     consent.opted_in("u-1", "email", expires_at=consent.clock.later(30))
 
     async def ask() -> list[str]:
+        """What a service would do."""
         async with consent.asynchronous() as client:
             before = await client.user("u-1")
             assert before.can_market("email")
@@ -153,6 +154,7 @@ def test_a_coroutine_is_no_answer(consent: ConsentForTests) -> None:
         bool(client.user("u-1"))
 
     async def ask() -> list[UserConsent]:
+        """What a service would do."""
         task = asyncio.create_task(client.user("u-1"))
         gathered = await asyncio.gather(client.user("u-1"), asyncio.wait_for(client.user("u-1"), 5))
         return [await client.user("u-1"), await task, *gathered]
