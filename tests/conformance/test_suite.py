@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +31,19 @@ TEXTS = sorted(HERE.glob("clause_*.txt"))
 def not_passed(results: Iterator[Result]) -> list[Result]:
     """The results that are no pass."""
     return [result for result in results if result.outcome is not Outcome.PASSED]
+
+
+@pytest.fixture
+def wall() -> WallClock:
+    """The wall clock of the store."""
+    return WallClock()
+
+
+@pytest.fixture
+def store(wall: WallClock) -> Iterator[MemoryStore]:
+    """A store in memory."""
+    with closing(MemoryStore(clock=wall)) as store:
+        yield store
 
 
 def test_there_are_cases_of_every_clause() -> None:
@@ -74,52 +88,43 @@ def test_every_event_is_accepted_and_refused() -> None:
     assert len(accepted) == len(refused) == 18
 
 
-def test_a_store_in_memory_passes() -> None:
+def test_a_store_in_memory_passes(store: MemoryStore, wall: WallClock) -> None:
     """Every case holds on a `MemoryStore` whose clock is set."""
-    clock = WallClock()
-    assert not_passed(run(MemoryStore(clock=clock), tick=clock.tick)) == []
+    assert not_passed(run(store, tick=wall.tick)) == []
 
 
-def test_a_store_in_a_file_passes(tmp_path: Path) -> None:
+def test_a_store_in_a_file_passes(tmp_path: Path, wall: WallClock) -> None:
     """Every case holds on a `SqliteStore`."""
-    clock = WallClock()
-    store = SqliteStore(tmp_path / "ledger.db", clock=clock)
-    assert not_passed(run(store, tick=clock.tick)) == []
-    store.close()
+    with closing(SqliteStore(tmp_path / "ledger.db", clock=wall)) as store:
+        assert not_passed(run(store, tick=wall.tick)) == []
 
 
-def test_a_consent_service_passes(token_files: tuple[Path, dict[str, str]]) -> None:
+def test_a_consent_service_passes(tmp_path: Path) -> None:
     """Every case holds over HTTP, but for the few that need the clock set: those are skipped, and say why."""
-    service = running(MemoryStore(), token_files[0])
-    store = HttpStore(service.url, token=token_files[1]["both"], deadline=20)
-    skipped = not_passed(run(store))
-    store.close()
-    service.stop()
+    tokens = tmp_path / "tokens.json"
+    _, token = new_token(tokens, list(Scope))
+    with closing(MemoryStore()) as behind:
+        service = running(behind, tokens)
+        with closing(HttpStore(service.url, token=token, deadline=20)) as store:
+            skipped = not_passed(run(store))
+        service.stop()
     assert {result.why for result in skipped} == {"needs a store whose clock can be set"}
     assert len(skipped) < 10
 
 
-@pytest.fixture(scope="module")
-def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A tokens file, and a token that may do everything."""
-    path = tmp_path_factory.mktemp("tokens") / "tokens.json"
-    return path, {"both": new_token(path, list(Scope))[1]}
-
-
 def test_a_sound_store_passes_as_the_broken_ones_are_run() -> None:
     """What the broken stores are made of passes."""
-    sound = Sound()
-    assert not_passed(run(sound, tick=sound.wall.tick)) == []
+    with closing(Sound()) as sound:
+        assert not_passed(run(sound, tick=sound.wall.tick)) == []
 
 
 @pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
 def test_a_broken_store_fails(kind: type[Sound]) -> None:
     """Each broken store fails a case, with a clock to set and without one."""
     for may_set in (True, False):
-        store = kind()
-        results = run(store, tick=store.wall.tick if may_set else None)
-        assert any(result.outcome is Outcome.FAILED for result in results)
-        store.close()
+        with closing(kind()) as store:
+            results = run(store, tick=store.wall.tick if may_set else None)
+            assert any(result.outcome is Outcome.FAILED for result in results)
 
 
 def lenient(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
@@ -147,19 +152,19 @@ def ahead_of_time(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
 )
 def test_a_wrong_decision_fails(wrong: object) -> None:
     """The same cases hold another SDK's decisions to the policy."""
-    sound = Sound()
-    results = run(sound, tick=sound.wall.tick, decide=wrong)  # type: ignore[arg-type]
-    assert any(result.outcome is Outcome.FAILED for result in results)
+    with closing(Sound()) as sound:
+        results = run(sound, tick=sound.wall.tick, decide=wrong)  # type: ignore[arg-type]
+        assert any(result.outcome is Outcome.FAILED for result in results)
 
 
-def test_a_failure_says_where_and_what() -> None:
+def test_a_failure_says_where_and_what(store: MemoryStore) -> None:
     """A result names the step, what was found and what was expected."""
     case = Case("4-999", 4, "surveys are never allowed", [
         {"do": "append", "events": [{"type": "AccountOpened"}]},
         {"do": "ask", "ask": {"type": "Process", "purpose": "surveys"},
          "answer": {"allowed": False, "reason": "withdrawn", "clause": 4}},
     ])  # fmt: skip
-    (result,) = run(MemoryStore(), [case])
+    (result,) = run(store, [case])
     assert result.outcome is Outcome.FAILED
     assert result.why == (
         "step 2: answer: {'allowed': False, 'reason': 'not_consented', 'clause': 4}, "
@@ -167,24 +172,22 @@ def test_a_failure_says_where_and_what() -> None:
     )
 
 
-def test_a_step_of_a_newer_version_fails() -> None:
+def test_a_step_of_a_newer_version_fails(store: MemoryStore) -> None:
     """A step that this version does not know is no pass."""
-    (result,) = run(MemoryStore(), [Case("4-999", 4, "from the future", [{"do": "dance"}])])
+    (result,) = run(store, [Case("4-999", 4, "from the future", [{"do": "dance"}])])
     assert result.why == "step 1: ValueError: unknown step 'dance': these cases are for a newer version"
 
 
-def test_a_store_out_of_reach_is_no_failure() -> None:
+def test_a_store_out_of_reach_is_no_failure(store: MemoryStore) -> None:
     """A store that cannot be reached says nothing of the cases: the run ends with the error."""
-    store = FaultyStore(MemoryStore())
-    results = run(store)
+    faulty = FaultyStore(store)
+    results = run(faulty)
     assert next(results).outcome is Outcome.PASSED
-    with store.offline(), pytest.raises(StoreUnavailable):
+    with faulty.offline(), pytest.raises(StoreUnavailable):
         next(results)
 
 
-def test_runs_do_not_meet() -> None:
+def test_runs_do_not_meet(store: MemoryStore, wall: WallClock) -> None:
     """Two runs on one ledger write different users."""
-    clock = WallClock()
-    store = MemoryStore(clock=clock)
     for _ in range(2):
-        assert not_passed(run(store, load_cases()[:40], tick=clock.tick)) == []
+        assert not_passed(run(store, load_cases()[:40], tick=wall.tick)) == []

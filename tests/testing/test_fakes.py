@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -33,12 +34,13 @@ def test_a_lease_clock_never_goes_back(seconds: float) -> None:
 
 
 @pytest.fixture
-def store() -> FaultyStore:
+def store() -> Iterator[FaultyStore]:
     """A store in which u-1 has an account."""
     store = FaultyStore(MemoryStore())
     store.append("u-1", [AccountOpened()])
     store.calls.clear()
-    return store
+    yield store
+    store.inner.close()
 
 
 def test_what_is_called_is_counted(store: FaultyStore) -> None:
