@@ -55,7 +55,7 @@ lint: $(VENV)/dev ## check style, types and the import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet diijam_consent_sdk tests examples benchmarks
+	$(BIN)/interrogate --quiet diijam_consent_sdk diijam_consent_pytest.py tests examples benchmarks
 
 bench: $(VENV)-bench/peers ## compare what the library costs with others, all or ONLY=guard, and write docs/performance.md
 	$(VENV)-bench/bin/python -m benchmarks $(ONLY)

@@ -14,7 +14,7 @@ from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
-COMMANDS = ["check", "history", "permitted", "record", "serve", "token", "verify"]
+COMMANDS = ["check", "conformance", "history", "permitted", "record", "serve", "token", "verify"]
 WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
     app.EXAMPLES,
