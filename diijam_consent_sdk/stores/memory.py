@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from ..errors import StoreUnavailable
+from ._ledger import Ledger
 from ._sqlite_file import SqliteFile, prepare
-from .sqlite import SqliteStore, utc_now
+from .sqlite import DIALECT, SqliteStore, utc_now
 
 
 class _MemoryDatabase(SqliteFile):
@@ -63,5 +64,5 @@ class MemoryStore(SqliteStore):
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._clock = clock
+        self._ledger = Ledger(DIALECT, clock)
         self._file = _MemoryDatabase()

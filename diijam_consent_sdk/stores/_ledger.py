@@ -1,0 +1,273 @@
+"""
+What a ledger in a SQL database does, whichever database: statements and decisions, no connection.
+
+Each operation is a generator. It yields batches of statements, is sent the rows of each, and returns the answer. All
+batches of one operation belong to one transaction, on one unchanging state for those that only read. SQLite runs them
+one by one, PostgreSQL a batch a round trip, with and without asyncio.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+from collections.abc import Callable, Generator, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import attrs
+
+from ..errors import LedgerBroken, StoreUnusable, VersionConflict
+from ..events import Erased, Event, LedgerEntry
+from ..record import ConsentRecord, fold, unopened
+from ..vocabulary import identifier, instant
+from . import wire
+from .chain import GENESIS, SALT_BYTES, Link, Verifier, fingerprint, stamp, time_from
+from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
+
+T = TypeVar("T")
+Statement = tuple[str, tuple[Any, ...]]  # SQL with a ? for each of the values
+Row = Sequence[Any]
+Sql = Generator[list[Statement], list[list[Any]], T]
+Clock = Callable[[], datetime]
+
+LINK = "position, user_id, version, at, event, salt, digest, hash"
+MAX_POSITION = 2**63 - 1
+
+
+class Final(list[Statement]):
+    """The last batch of an operation that writes: what makes it lasting may go with it."""
+
+
+@attrs.frozen
+class Dialect:
+    """What two databases say differently."""
+
+    head: str  # epoch, position, hash and time of the last entry, and what else the clock needs
+    records: str  # user and record of each user in `asked`
+    asked: Callable[[list[str]], object]
+    put_record: str
+    advance: str | None = None  # where the head is kept by itself: its position, hash and time
+    clock: Callable[[Row], datetime] | None = None  # the database's own, from the row of `head`
+
+
+@attrs.frozen
+class Head:
+    """Where the ledger ends, and its time: the later of the clock and the last entry's."""
+
+    cursor: Cursor
+    now: datetime
+
+
+@attrs.frozen
+class Ledger:
+    """The operations, in one dialect. *clock* stamps entries: an aware datetime; None: the database's own."""
+
+    dialect: Dialect
+    clock: Clock | None
+
+    def load(self, user_ids: Iterable[str]) -> Sql[Loaded]:
+        """See `Store.load`. What is wrong with the arguments of an operation is raised here, before anything is asked."""
+        return self._load(checked_ids(user_ids))
+
+    def _load(self, wanted: list[str]) -> Sql[Loaded]:
+        head_rows, rows = yield [self._head(), self._records(wanted)]
+        head, found = self._read_head(head_rows), _records(rows)
+        return Loaded(head.cursor, head.now, tuple(found.get(u) or unopened(u) for u in wanted))
+
+    def append(
+        self, user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None
+    ) -> Sql[Appended]:
+        """See `Store.append`. The transaction holds the lock of the one writer from its first statement on."""
+        identifier(user_id)
+        batch = checked_batch(events)
+        if key is not None:
+            identifier(key)
+        return self._append(user_id, batch, expected_version, key)
+
+    def _append(
+        self, user_id: str, batch: tuple[Event, ...], expected_version: int | None, key: str | None
+    ) -> Sql[Appended]:
+        head_rows, record_rows, kept_rows = yield [
+            self._head(),
+            self._records([user_id]),
+            _kept_statement(user_id, key),
+        ]
+        head = self._read_head(head_rows)
+        if kept_rows:
+            return (yield from _kept(head.cursor.epoch, user_id, kept_rows[0], batch))
+        record = _records(record_rows).get(user_id) or unopened(user_id)
+        if expected_version is not None and record.version != expected_version:
+            raise VersionConflict(expected_version, record.version)
+        links, record = stamp(record, batch, head.now, head.cursor)
+        yield Final(self._writing(links, record, key, batch))
+        return Appended(_cursor(head.cursor.epoch, links[-1].position, links[-1].hash), record)
+
+    def look(self, after: Cursor, limit: int, waited: float) -> Sql[Changes]:
+        """`Store.changes` without waiting; *waited* is how long the store did before."""
+        if limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit}")
+        return self._look(after, limit, waited)
+
+    def _look(self, after: Cursor, limit: int, waited: float) -> Sql[Changes]:
+        at = after.position if 0 <= after.position <= MAX_POSITION else MAX_POSITION
+        head_rows, known_rows, rows = yield [self._head(), _hash_at(at), _changed(at, limit)]
+        head = self._read_head(head_rows).cursor
+        if _cursor_at(head.epoch, after.position, known_rows) != after:
+            return Changes(after, head, {}, complete=True, waited=0.0)
+        if not rows:
+            return Changes(after, head, {}, complete=True, waited=waited)
+        last = {user_id: position for position, user_id, _ in rows}
+        in_order = dict(sorted(last.items(), key=lambda item: item[1]))
+        cursor = _cursor(head.epoch, rows[-1][0], rows[-1][2])
+        return Changes(after, cursor, in_order, complete=cursor == head, waited=waited)
+
+    def history(self, user_id: str) -> Sql[list[LedgerEntry]]:
+        """See `Store.history`."""
+        return _history(identifier(user_id))
+
+    def head(self) -> Sql[Head]:
+        """Where the ledger ends."""
+        (rows,) = yield [self._head()]
+        return self._read_head(rows)
+
+    def _head(self) -> Statement:
+        return self.dialect.head, ()
+
+    def _records(self, user_ids: list[str]) -> Statement:
+        return self.dialect.records, (self.dialect.asked(user_ids),)
+
+    def _read_head(self, rows: Sequence[Row]) -> Head:
+        if not rows or not isinstance(rows[0][0], str):
+            raise wire.Malformed("it has no epoch")
+        epoch, position, chain, at = rows[0][:4]
+        now = instant(self.clock()) if self.clock else self.dialect.clock(rows[0]) if self.dialect.clock else None
+        if now is None:
+            raise ValueError("this store needs a clock")
+        if not position:
+            return Head(Cursor(epoch, 0, GENESIS.hex()), now)
+        return Head(_cursor(epoch, position, chain), max(now, time_from(at)))
+
+    def _writing(
+        self, links: list[Link], record: ConsentRecord, key: str | None, batch: tuple[Event, ...]
+    ) -> list[Statement]:
+        user_id, last = record.user_id, links[-1]
+        insert = f"INSERT INTO entries ({LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+        statements: list[Statement] = [(insert, attrs.astuple(link, recurse=False)) for link in links]
+        statements.append((self.dialect.put_record, (user_id, wire.encode(record))))
+        if self.dialect.advance is not None:
+            statements.append((self.dialect.advance, (last.position, last.hash, last.at)))
+        if key is not None:
+            salt = secrets.token_bytes(SALT_BYTES)
+            row = (user_id, _digest(key), salt, fingerprint(salt, batch), last.position)
+            statements.append(("INSERT INTO appends VALUES (?, ?, ?, ?, ?)", row))
+        if isinstance(batch[-1], Erased):
+            statements += _erasing(user_id, key, last.position)
+        return statements
+
+
+def _cursor(epoch: str, position: int, chain: object) -> Cursor:
+    if not isinstance(chain, bytes):
+        raise wire.Malformed("the hash of an entry is none")
+    return Cursor(epoch, position, chain.hex())
+
+
+def _hash_at(position: int) -> Statement:
+    return "SELECT hash FROM entries WHERE position = ?", (position,)
+
+
+def _cursor_at(epoch: str, position: int, rows: Sequence[Row]) -> Cursor | None:
+    """The cursor of this history at *position*, from the rows of `_hash_at`."""
+    if position == 0:
+        return Cursor(epoch, 0, GENESIS.hex())
+    return _cursor(epoch, position, rows[0][0]) if rows else None
+
+
+def _records(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
+    records = {user_id: wire.decode_record(record) for user_id, record in rows}
+    if any(user_id != record.user_id for user_id, record in records.items()):
+        raise StoreUnusable("the database is damaged: a record stands under another user's id")
+    return records
+
+
+def _changed(after: int, limit: int) -> Statement:
+    return (
+        "SELECT position, user_id, hash FROM entries WHERE position > ? AND user_id IS NOT NULL"
+        " ORDER BY position LIMIT ?"
+    ), (after, limit)
+
+
+def _history(user_id: str, up_to: int = MAX_POSITION) -> Sql[list[LedgerEntry]]:
+    select = f"SELECT {LINK} FROM entries WHERE user_id = ? AND position <= ? ORDER BY version"  # noqa: S608 - as above
+    (rows,) = yield [(select, (user_id, up_to))]
+    return [Link(*row).entry() for row in rows]
+
+
+def _kept_statement(user_id: str, key: str | None) -> Statement:
+    return "SELECT salt, fingerprint, position FROM appends WHERE user_id = ? AND key = ?", (user_id, _digest(key))
+
+
+def _kept(epoch: str, user_id: str, row: Row, batch: tuple[Event, ...]) -> Sql[Appended]:
+    """The answer given when this key was first used; folded again, so that no second copy of it has to be kept."""
+    salt, known, position = row
+    if not (isinstance(salt, bytes) and isinstance(position, int)):
+        raise wire.Malformed("what is kept of an append is none")
+    if fingerprint(salt, batch) != known:
+        raise ValueError("this idempotency_key was used with other events: use a key of its own for each write")
+    (rows,) = yield [_hash_at(position)]
+    cursor = _cursor_at(epoch, position, rows)
+    if cursor is None:
+        raise StoreUnusable("the database is damaged: an append's entry is missing")
+    return Appended(cursor, (yield from folded(user_id, position)))
+
+
+def folded(user_id: str, up_to: int = MAX_POSITION) -> Sql[ConsentRecord]:
+    """The record that a user's entries make."""
+    return functools.reduce(fold, (yield from _history(user_id, up_to)), unopened(user_id))
+
+
+def _erasing(user_id: str, key: str | None, tombstone: int) -> list[Statement]:
+    """Leave of a user the tombstone, and of the earlier entries what the chain needs."""
+    return [
+        (
+            "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL"
+            " WHERE user_id = ? AND position < ?",
+            (user_id, tombstone),
+        ),
+        ("DELETE FROM appends WHERE user_id = ? AND key <> ?", (user_id, _digest(key) or b"")),
+    ]
+
+
+def _digest(key: str | None) -> bytes | None:
+    """What is kept of an idempotency key: its row may move, and leave a copy behind."""
+    return None if key is None else hashlib.sha256(key.encode()).digest()
+
+
+def check_records(
+    verifier: Verifier, records: Iterable[Row], folded_anew: Callable[[str], ConsentRecord], users: Callable[[], int]
+) -> None:
+    """
+    Check, after all links, that each record is what its entries make, and that each user has one.
+
+    Raises:
+        LedgerBroken: at the last entry.
+    """
+    for user_id, data in records:
+        try:
+            is_made = wire.encode(folded_anew(user_id)) == data
+        except LookupError:  # entries that no record accepts, under hashes that fit
+            is_made = False
+        if not is_made:
+            raise LedgerBroken(verifier.position, "a record is not what its entries make")
+    if users() != verifier.users:
+        raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users()} have a record")
+
+
+def run(steps: Sql[T], execute: Callable[[Statement], list[Any]]) -> T:
+    """Run an operation in the thread that asks, statement by statement."""
+    try:
+        batch = next(steps)
+        while True:
+            batch = steps.send([execute(statement) for statement in batch])
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
