@@ -48,7 +48,8 @@ class Dialect:
     asked: Callable[[list[str]], object]
     put_record: str
     advance: str | None = None  # where the head is kept by itself: its position, hash and time
-    clock: Callable[[Row], datetime] | None = None  # the database's own, from the row of `head`
+    time: Callable[[Row], datetime] | None = None  # the database's own clock, from the row of `head`
+    check: Callable[[Row], None] | None = None  # whether this version knows the ledger's format, from that row
 
 
 @attrs.frozen
@@ -67,7 +68,7 @@ class Ledger:
     clock: Clock | None
 
     def load(self, user_ids: Iterable[str]) -> Sql[Loaded]:
-        """See `Store.load`. What is wrong with the arguments of an operation is raised here, before anything is asked."""
+        """See `Store.load`. What is wrong with the arguments is raised here, before anything is asked."""
         return self._load(checked_ids(user_ids))
 
     def _load(self, wanted: list[str]) -> Sql[Loaded]:
@@ -91,7 +92,7 @@ class Ledger:
         head_rows, record_rows, kept_rows = yield [
             self._head(),
             self._records([user_id]),
-            _kept_statement(user_id, key),
+            _kept_by(user_id, key),
         ]
         head = self._read_head(head_rows)
         if kept_rows:
@@ -140,13 +141,20 @@ class Ledger:
     def _read_head(self, rows: Sequence[Row]) -> Head:
         if not rows or not isinstance(rows[0][0], str):
             raise wire.Malformed("it has no epoch")
+        if self.dialect.check is not None:
+            self.dialect.check(rows[0])
         epoch, position, chain, at = rows[0][:4]
-        now = instant(self.clock()) if self.clock else self.dialect.clock(rows[0]) if self.dialect.clock else None
-        if now is None:
-            raise ValueError("this store needs a clock")
+        now = instant(self._now(rows[0]))
         if not position:
             return Head(Cursor(epoch, 0, GENESIS.hex()), now)
         return Head(_cursor(epoch, position, chain), max(now, time_from(at)))
+
+    def _now(self, row: Row) -> datetime:
+        if self.clock is not None:
+            return self.clock()
+        if self.dialect.time is None:
+            raise TypeError("this store needs a clock")
+        return self.dialect.time(row)
 
     def _writing(
         self, links: list[Link], record: ConsentRecord, key: str | None, batch: tuple[Event, ...]
@@ -203,7 +211,7 @@ def _history(user_id: str, up_to: int = MAX_POSITION) -> Sql[list[LedgerEntry]]:
     return [Link(*row).entry() for row in rows]
 
 
-def _kept_statement(user_id: str, key: str | None) -> Statement:
+def _kept_by(user_id: str, key: str | None) -> Statement:
     return "SELECT salt, fingerprint, position FROM appends WHERE user_id = ? AND key = ?", (user_id, _digest(key))
 
 
@@ -228,14 +236,12 @@ def folded(user_id: str, up_to: int = MAX_POSITION) -> Sql[ConsentRecord]:
 
 def _erasing(user_id: str, key: str | None, tombstone: int) -> list[Statement]:
     """Leave of a user the tombstone, and of the earlier entries what the chain needs."""
-    return [
-        (
-            "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL"
-            " WHERE user_id = ? AND position < ?",
-            (user_id, tombstone),
-        ),
-        ("DELETE FROM appends WHERE user_id = ? AND key <> ?", (user_id, _digest(key) or b"")),
-    ]
+    blank = (
+        "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL"
+        " WHERE user_id = ? AND position < ?"
+    )
+    forget = "DELETE FROM appends WHERE user_id = ? AND key <> ?"
+    return [(blank, (user_id, tombstone)), (forget, (user_id, _digest(key) or b""))]
 
 
 def _digest(key: str | None) -> bytes | None:

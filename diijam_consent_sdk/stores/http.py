@@ -23,6 +23,7 @@ from ..errors import StoreUnavailable
 from ..events import Event, LedgerEntry
 from ..vocabulary import identifier
 from . import _http_rules as rules
+from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
@@ -170,14 +171,14 @@ class HttpStore:
             client.close()
 
     def _ask(self, question: rules.Question) -> Any:
-        tries = rules.Tries(question, self._service.deadline)
+        tries = rules.tries(question, self._service.deadline)
         while True:
             try:
                 return self._try(question, tries)
-            except rules.Failure as failure:
+            except Failure as failure:
                 time.sleep(tries.pause(failure))
 
-    def _try(self, question: rules.Question, tries: rules.Tries) -> Any:
+    def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
         client = self._service.client()
         with translated(question):
@@ -237,14 +238,14 @@ class AsyncHttpStore:
             await client.aclose()
 
     async def _ask(self, question: rules.Question) -> Any:
-        tries = rules.Tries(question, self._service.deadline)
+        tries = rules.tries(question, self._service.deadline)
         while True:
             try:
                 return await self._try(question, tries)
-            except rules.Failure as failure:
+            except Failure as failure:
                 await asyncio.sleep(tries.pause(failure))
 
-    async def _try(self, question: rules.Question, tries: rules.Tries) -> Any:
+    async def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
         client = self._service.client()
         with translated(question):
@@ -278,13 +279,13 @@ def translated(question: rules.Question) -> Iterator[None]:
         yield
     except NOTHING_SENT as error:
         why = f"the consent service cannot be reached ({type(error).__name__})"
-        raise rules.Failure(why, maybe_written=False) from None
+        raise Failure(why, maybe_written=False) from None
     except (httpx.TimeoutException, TimeoutError):
         why = "the consent service did not answer in time"
-        raise rules.Failure(why, maybe_written=question.is_write) from None
+        raise Failure(why, maybe_written=question.is_write) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         why = f"the exchange with the consent service broke ({type(error).__name__})"
-        raise rules.Failure(why, maybe_written=question.is_write) from None
+        raise Failure(why, maybe_written=question.is_write) from None
 
 
 # httpx limits each read, so that a byte now and then goes on for ever. In the sync face the limit of the whole call is
