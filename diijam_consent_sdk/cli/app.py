@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, past, permitting, recording
+from . import checking, past, permitting, preparing, recording
 from .failures import status_of, stop_on
 from .terminal import console_for
 
@@ -62,6 +62,7 @@ _add(recording.record, recording.USAGE, recording.EXAMPLES)
 _add(checking.check, "check USER_ID ASK SUBJECT [OPTIONS]", checking.EXAMPLES)
 _add(permitting.permitted, "permitted ASK SUBJECT [OPTIONS]", permitting.EXAMPLES)
 _add(past.history, "history USER_ID [OPTIONS]", past.HISTORY_EXAMPLES)
+_add(preparing.init, "init [OPTIONS]", preparing.EXAMPLES)
 _add(past.verify, "verify [OPTIONS]", past.VERIFY_EXAMPLES)
 
 

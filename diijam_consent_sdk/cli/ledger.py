@@ -25,10 +25,23 @@ Url = Annotated[
     Parameter(
         name="--url",
         env_var=URL_VARIABLE,
-        help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path), or the https:// URL of a"
+        help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path),"
+        " postgresql://user@host/database, or the https:// URL of a"
         f" consent service, whose token {TOKEN_VARIABLE} holds.",
     ),
 ]
+
+
+def named(url: str | None) -> str:
+    """
+    What `--url` or the environment gave.
+
+    Raises:
+        ValueError: nothing.
+    """
+    if not url:
+        raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
+    return url
 
 
 @contextmanager
@@ -48,8 +61,7 @@ def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
 
         ImportError: the store needs an extra that is not installed.
     """
-    if not url:
-        raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
+    url = named(url)
     if url == "memory:":
         raise ValueError("a memory: ledger would be gone with this command: give --url sqlite:///consents.db")
     if not create:

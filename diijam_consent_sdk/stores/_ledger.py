@@ -80,10 +80,9 @@ class Ledger:
         self, user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None
     ) -> Sql[Appended]:
         """See `Store.append`. The transaction holds the lock of the one writer from its first statement on."""
-        identifier(user_id)
-        batch = checked_batch(events)
+        user_id, batch = identifier(user_id), checked_batch(events)
         if key is not None:
-            identifier(key)
+            key = identifier(key)
         return self._append(user_id, batch, expected_version, key)
 
     def _append(

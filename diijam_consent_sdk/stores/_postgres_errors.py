@@ -94,7 +94,7 @@ def translated() -> Iterator[None]:
 
 
 def _why(error: psycopg.Error, failure: Failure) -> str:
-    """libpq gives no code where it could not connect, only words."""
+    """What to say where libpq gives no code because it could not connect."""
     said = str(error)
     for words, advice in (("authentication failed", REFUSED), ("does not exist", LASTING["3D000"][1])):
         if error.sqlstate is None and words in said:

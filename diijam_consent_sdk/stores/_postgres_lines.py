@@ -154,7 +154,12 @@ class AsyncLine(psycopg.AsyncConnection[TupleRow]):
 
     until: float = math.inf
 
-    async def wait(self, gen: PQGen[T], interval: float = TICK_SECONDS, timeout: float | None = None) -> T:
+    async def wait(  # the signature is psycopg's
+        self,
+        gen: PQGen[T],
+        interval: float = TICK_SECONDS,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> T:
         """Wait, but not past the call's end."""
         return await super().wait(_within(gen, self), min(interval, TICK_SECONDS), **_given(timeout))
 

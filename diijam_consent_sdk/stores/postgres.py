@@ -25,8 +25,11 @@ from ._ledger import Clock, Final, Ledger, Sql, Statement
 from ._postgres_errors import meaning, translated
 from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, options, reading, set_up, writing
 from ._postgres_news import AsyncNews, News
+from ._postgres_schema import prepare
 from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, checked_ids
+
+__all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
 
 T = TypeVar("T")
 NO_CONNECTION = (PoolTimeout, PoolClosed)
