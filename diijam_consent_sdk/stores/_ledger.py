@@ -117,6 +117,7 @@ class Ledger:
             return Changes(after, head, {}, complete=True, waited=0.0)
         if not rows:
             return Changes(after, head, {}, complete=True, waited=waited)
+        rows = sorted(rows)
         last = {user_id: position for position, user_id, _ in rows}
         in_order = dict(sorted(last.items(), key=lambda item: item[1]))
         cursor = _cursor(head.epoch, rows[-1][0], rows[-1][2])

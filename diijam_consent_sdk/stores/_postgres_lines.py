@@ -32,24 +32,17 @@ DIALECT = Dialect(
     check=check,
 )
 
-# One state of the database for all of a reading batch. A writing transaction reads committed rows, since each statement
-# after the lock must see what the writer before it committed.
-BEGIN_READING: Statement = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
-BEGIN_WRITING: list[Statement] = [("BEGIN READ WRITE", ()), ("SELECT FROM ledger FOR UPDATE", ())]
-COMMIT: Statement = ("COMMIT", ())
-END_WRITING: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), COMMIT]
+# A writing transaction reads committed rows: each statement after the lock must see what the writer before it committed.
+BEGIN: list[Statement] = [("BEGIN READ WRITE", ()), ("SELECT FROM ledger FOR UPDATE", ())]
+COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
 def reading(steps: Sql[T]) -> Sql[T]:
-    """An operation of one batch, on one state of the database."""
+    """An operation of one batch, asked as one statement: it sees one state of the database."""
     batch = next(steps)
-    rows = yield [BEGIN_READING, *batch, COMMIT] if len(batch) > 1 else batch
-    return _end(steps, rows[1:-1] if len(batch) > 1 else rows)
-
-
-def _end(steps: Sql[T], rows: list[list[Any]]) -> T:
+    (rows,) = yield [_fused(batch)]
     try:
-        steps.send(rows)
+        steps.send(_apart(batch, rows))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
     raise AssertionError("an operation that only reads has one batch")
@@ -58,13 +51,48 @@ def _end(steps: Sql[T], rows: list[list[Any]]) -> T:
 def writing(steps: Sql[T]) -> Sql[T]:
     """An operation under the lock of the one writer; its final batch takes the commit along."""
     batch = next(steps)
-    rows = (yield [*BEGIN_WRITING, *batch])[len(BEGIN_WRITING) :]
+    *_, rows = yield [*BEGIN, _fused(batch)]
+    answers = _apart(batch, rows)
     while True:
         try:
-            batch = steps.send(rows)
+            batch = steps.send(answers)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        rows = yield (Final([*batch, *END_WRITING]) if isinstance(batch, Final) else batch)
+        answers = yield (Final([*batch, *COMMIT]) if isinstance(batch, Final) else batch)
+
+
+def _fused(batch: list[Statement]) -> Statement:
+    """
+    One statement in place of several, of which all but the last give at most one row, and none a NULL in its first
+    column: a statement of its own for each would be a round trip, or a state of the database, of its own.
+    """
+    if len(batch) == 1:
+        return batch[0]
+    return _joined(tuple(sql for sql, _ in batch)), tuple(value for _, values in batch for value in values)
+
+
+@lru_cache(maxsize=64)
+def _joined(parts: tuple[str, ...]) -> str:
+    return "SELECT * FROM " + " LEFT JOIN ".join(f"({sql}) q{n}" + " ON true" * (n > 0) for n, sql in enumerate(parts))
+
+
+def _apart(batch: list[Statement], rows: list[Any]) -> list[list[Any]]:
+    """The rows of each statement that was fused."""
+    if len(batch) == 1:
+        return [rows]
+    answers, start = [], 0
+    for number, (sql, _) in enumerate(batch, start=1):
+        end = start + _width(sql)
+        own = rows if number == len(batch) else rows[:1]
+        answers.append([row[start:end] for row in own if row[start] is not None])
+        start = end
+    return answers
+
+
+@lru_cache(maxsize=64)
+def _width(sql: str) -> int:
+    """How many columns a statement of ours gives: it names them all, between SELECT and FROM."""
+    return sql[: sql.index(" FROM ")].count(",") + 1
 
 
 def alone(sql: str) -> Sql[None]:
