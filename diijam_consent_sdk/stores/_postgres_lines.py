@@ -32,8 +32,8 @@ DIALECT = Dialect(
     check=check,
 )
 
-# A writing transaction reads committed rows: each statement after the lock must see what the writer before it committed.
-BEGIN: list[Statement] = [("BEGIN READ WRITE", ()), ("SELECT FROM ledger FOR UPDATE", ())]
+# It reads committed rows: each statement after the lock must see what the writer before it committed.
+BEGIN: list[Statement] = [("BEGIN", ()), ("SELECT FROM ledger FOR UPDATE", ())]
 COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
@@ -73,7 +73,7 @@ def _fused(batch: list[Statement]) -> Statement:
 
 @lru_cache(maxsize=64)
 def _joined(parts: tuple[str, ...]) -> str:
-    return "SELECT * FROM " + " LEFT JOIN ".join(f"({sql}) q{n}" + " ON true" * (n > 0) for n, sql in enumerate(parts))
+    return "SELECT * FROM " + " LEFT JOIN ".join(f"({sql}) q{n}" + " ON true" * (n > 0) for n, sql in enumerate(parts))  # noqa: S608 - our own
 
 
 def _apart(batch: list[Statement], rows: list[Any]) -> list[list[Any]]:
@@ -104,6 +104,14 @@ def alone(sql: str) -> Sql[None]:
 def spelled(sql: str) -> bytes:
     """The statement as psycopg takes it."""
     return sql.replace("%", "%%").replace("?", "%s").encode()
+
+
+def _in_a_row(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
+    """
+    Several statements as one message, with their values in it. (Not psycopg's pipeline: the Flush it sends at the end
+    keeps PostgreSQL from ending a transaction whose process is frozen.)
+    """
+    return b"; ".join(spelled(sql) for sql, _ in batch), [value for _, values in batch for value in values]
 
 
 def set_up(seconds: float) -> str:
@@ -168,13 +176,19 @@ class Line(psycopg.Connection[TupleRow]):
         """What these statements give, all in one round trip."""
         if len(batch) == 1:
             return [_rows(self.execute(spelled(batch[0][0]), batch[0][1]))]
-        with self.pipeline():
-            cursors = [self.execute(spelled(sql), values) for sql, values in batch]
-        return [_rows(cursor) for cursor in cursors]
+        cursor = psycopg.ClientCursor(self).execute(*_in_a_row(batch))
+        answers = [_rows(cursor)]
+        while cursor.nextset():
+            answers.append(_rows(cursor))
+        return answers
 
 
 def _rows(cursor: psycopg.Cursor[TupleRow]) -> list[TupleRow]:
     return cursor.fetchall() if cursor.description else []
+
+
+async def _async_rows(cursor: psycopg.AsyncCursor[TupleRow]) -> list[TupleRow]:
+    return await cursor.fetchall() if cursor.description else []
 
 
 class AsyncLine(psycopg.AsyncConnection[TupleRow]):
@@ -194,8 +208,9 @@ class AsyncLine(psycopg.AsyncConnection[TupleRow]):
     async def rows_of(self, batch: Sequence[Statement]) -> list[list[TupleRow]]:
         """What these statements give, all in one round trip."""
         if len(batch) == 1:
-            cursor = await self.execute(spelled(batch[0][0]), batch[0][1])
-            return [await cursor.fetchall() if cursor.description else []]
-        async with self.pipeline():
-            cursors = [await self.execute(spelled(sql), values) for sql, values in batch]
-        return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            return [await _async_rows(await self.execute(spelled(batch[0][0]), batch[0][1]))]
+        cursor = await psycopg.AsyncClientCursor(self).execute(*_in_a_row(batch))
+        answers = [await _async_rows(cursor)]
+        while cursor.nextset():
+            answers.append(await _async_rows(cursor))
+        return answers

@@ -40,6 +40,8 @@ def open_store(
 
         deadline: Seconds that one call may take.
 
+        busy_seconds: Seconds that a file store waits for another process's lock; most of *deadline* unless given.
+
         create: Whether to make a missing file.
 
     Raises:
