@@ -96,7 +96,7 @@ class PostgresStore(_Settings):
         super().__init__(url, clock=clock, deadline=deadline, connections=connections)
         self._begin()
         gate.register(self)
-        with suppress(StoreUnavailable), translated(), self._connect() as line:
+        with suppress(StoreUnavailable, Failure), translated(), self._connect() as line:
             self._configure(line)
             _run_on(line, reading(self._ledger.head()))
 
