@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, past, permitting, preparing, recording
+from . import checking, moving, past, permitting, preparing, recording
 from .failures import status_of, stop_on
 from .terminal import console_for
 
@@ -64,6 +64,7 @@ _add(permitting.permitted, "permitted ASK SUBJECT [OPTIONS]", permitting.EXAMPLE
 _add(past.history, "history USER_ID [OPTIONS]", past.HISTORY_EXAMPLES)
 _add(preparing.init, "init [OPTIONS]", preparing.EXAMPLES)
 _add(past.verify, "verify [OPTIONS]", past.VERIFY_EXAMPLES)
+_add(moving.copy, "copy --from URL --to URL", moving.EXAMPLES)
 
 
 def run(arguments: Sequence[str]) -> int:

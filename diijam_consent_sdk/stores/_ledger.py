@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ..errors import LedgerBroken, StoreUnusable, VersionConflict
+from ..errors import StoreUnusable, VersionConflict
 from ..events import Erased, Event, LedgerEntry
 from ..record import ConsentRecord, fold, unopened
 from ..vocabulary import identifier, instant
 from . import wire
-from .chain import GENESIS, SALT_BYTES, Link, Verifier, fingerprint, stamp, time_from
+from .chain import GENESIS, SALT_BYTES, Link, fingerprint, stamp, time_from
 from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
 
 T = TypeVar("T")
@@ -72,8 +72,8 @@ class Ledger:
         return self._load(checked_ids(user_ids))
 
     def _load(self, wanted: list[str]) -> Sql[Loaded]:
-        head_rows, rows = yield [self._head(), self._records(wanted)]
-        head, found = self._read_head(head_rows), _records(rows)
+        head_rows, rows = yield [self.head_statement(), self.records_statement(wanted)]
+        head, found = self.read_head(head_rows), records_from(rows)
         return Loaded(head.cursor, head.now, tuple(found.get(u) or unopened(u) for u in wanted))
 
     def append(
@@ -89,14 +89,14 @@ class Ledger:
         self, user_id: str, batch: tuple[Event, ...], expected_version: int | None, key: str | None
     ) -> Sql[Appended]:
         head_rows, record_rows, kept_rows = yield [
-            self._head(),
-            self._records([user_id]),
+            self.head_statement(),
+            self.records_statement([user_id]),
             _kept_by(user_id, key),
         ]
-        head = self._read_head(head_rows)
+        head = self.read_head(head_rows)
         if kept_rows:
             return (yield from _kept(head.cursor.epoch, user_id, kept_rows[0], batch))
-        record = _records(record_rows).get(user_id) or unopened(user_id)
+        record = records_from(record_rows).get(user_id) or unopened(user_id)
         if expected_version is not None and record.version != expected_version:
             raise VersionConflict(expected_version, record.version)
         links, record = stamp(record, batch, head.now, head.cursor)
@@ -111,8 +111,8 @@ class Ledger:
 
     def _look(self, after: Cursor, limit: int, waited: float) -> Sql[Changes]:
         at = after.position if 0 <= after.position <= MAX_POSITION else MAX_POSITION
-        head_rows, known_rows, rows = yield [self._head(), _hash_at(at), _changed(at, limit)]
-        head = self._read_head(head_rows).cursor
+        head_rows, known_rows, rows = yield [self.head_statement(), hash_at(at), _changed(at, limit)]
+        head = self.read_head(head_rows).cursor
         if _cursor_at(head.epoch, after.position, known_rows) != after:
             return Changes(after, head, {}, complete=True, waited=0.0)
         if not rows:
@@ -129,16 +129,19 @@ class Ledger:
 
     def head(self) -> Sql[Head]:
         """Where the ledger ends."""
-        (rows,) = yield [self._head()]
-        return self._read_head(rows)
+        (rows,) = yield [self.head_statement()]
+        return self.read_head(rows)
 
-    def _head(self) -> Statement:
+    def head_statement(self) -> Statement:
+        """What gives the rows of `read_head`."""
         return self.dialect.head, ()
 
-    def _records(self, user_ids: list[str]) -> Statement:
+    def records_statement(self, user_ids: list[str]) -> Statement:
+        """What gives the rows of `records_from`."""
         return self.dialect.records, (self.dialect.asked(user_ids),)
 
-    def _read_head(self, rows: Sequence[Row]) -> Head:
+    def read_head(self, rows: Sequence[Row]) -> Head:
+        """The head; `wire.Malformed` if there is none."""
         if not rows or not isinstance(rows[0][0], str):
             raise wire.Malformed("it has no epoch")
         if self.dialect.check is not None:
@@ -156,21 +159,27 @@ class Ledger:
             raise TypeError("this store needs a clock")
         return self.dialect.time(row)
 
+    def record_statement(self, record: ConsentRecord) -> Statement:
+        """What puts a record in its place."""
+        return self.dialect.put_record, (record.user_id, wire.encode(record))
+
+    def advance_statements(self, last: Link) -> list[Statement]:
+        """What makes *last* the head, where the head is kept by itself."""
+        advance = self.dialect.advance
+        return [] if advance is None else [(advance, (last.position, last.hash, last.at))]
+
     def _writing(
         self, links: list[Link], record: ConsentRecord, key: str | None, batch: tuple[Event, ...]
     ) -> list[Statement]:
         user_id, last = record.user_id, links[-1]
-        insert = f"INSERT INTO entries ({LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
-        statements: list[Statement] = [(insert, attrs.astuple(link, recurse=False)) for link in links]
-        statements.append((self.dialect.put_record, (user_id, wire.encode(record))))
-        if self.dialect.advance is not None:
-            statements.append((self.dialect.advance, (last.position, last.hash, last.at)))
+        statements = [inserting(link) for link in links]
+        statements += [self.record_statement(record), *self.advance_statements(last)]
         if key is not None:
             salt = secrets.token_bytes(SALT_BYTES)
             row = (user_id, _digest(key), salt, fingerprint(salt, batch), last.position)
             statements.append(("INSERT INTO appends VALUES (?, ?, ?, ?, ?)", row))
         if isinstance(batch[-1], Erased):
-            statements += _erasing(user_id, key, last.position)
+            statements += erasing(user_id, key, last.position)
         return statements
 
 
@@ -180,18 +189,26 @@ def _cursor(epoch: str, position: int, chain: object) -> Cursor:
     return Cursor(epoch, position, chain.hex())
 
 
-def _hash_at(position: int) -> Statement:
+def inserting(link: Link) -> Statement:
+    """What writes an entry."""
+    insert = f"INSERT INTO entries ({LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+    return insert, attrs.astuple(link, recurse=False)
+
+
+def hash_at(position: int) -> Statement:
+    """What gives the chain hash of an entry, if there is one."""
     return "SELECT hash FROM entries WHERE position = ?", (position,)
 
 
 def _cursor_at(epoch: str, position: int, rows: Sequence[Row]) -> Cursor | None:
-    """The cursor of this history at *position*, from the rows of `_hash_at`."""
+    """The cursor of this history at *position*, from the rows of `hash_at`."""
     if position == 0:
         return Cursor(epoch, 0, GENESIS.hex())
     return _cursor(epoch, position, rows[0][0]) if rows else None
 
 
-def _records(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
+def records_from(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
+    """Records by their users; refuses one that stands under another's id."""
     records = {user_id: wire.decode_record(record) for user_id, record in rows}
     if any(user_id != record.user_id for user_id, record in records.items()):
         raise StoreUnusable("the database is damaged: a record stands under another user's id")
@@ -222,7 +239,7 @@ def _kept(epoch: str, user_id: str, row: Row, batch: tuple[Event, ...]) -> Sql[A
         raise wire.Malformed("what is kept of an append is none")
     if fingerprint(salt, batch) != known:
         raise ValueError("this idempotency_key was used with other events: use a key of its own for each write")
-    (rows,) = yield [_hash_at(position)]
+    (rows,) = yield [hash_at(position)]
     cursor = _cursor_at(epoch, position, rows)
     if cursor is None:
         raise StoreUnusable("the database is damaged: an append's entry is missing")
@@ -234,7 +251,7 @@ def folded(user_id: str, up_to: int = MAX_POSITION) -> Sql[ConsentRecord]:
     return functools.reduce(fold, (yield from _history(user_id, up_to)), unopened(user_id))
 
 
-def _erasing(user_id: str, key: str | None, tombstone: int) -> list[Statement]:
+def erasing(user_id: str, key: str | None, tombstone: int) -> list[Statement]:
     """Leave of a user the tombstone, and of the earlier entries what the chain needs."""
     blank = (
         "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL"
@@ -247,26 +264,6 @@ def _erasing(user_id: str, key: str | None, tombstone: int) -> list[Statement]:
 def _digest(key: str | None) -> bytes | None:
     """What is kept of an idempotency key: its row may move, and leave a copy behind."""
     return None if key is None else hashlib.sha256(key.encode()).digest()
-
-
-def check_records(
-    verifier: Verifier, records: Iterable[Row], folded_anew: Callable[[str], ConsentRecord], users: Callable[[], int]
-) -> None:
-    """
-    Check, after all links, that each record is what its entries make, and that each user has one.
-
-    Raises:
-        LedgerBroken: at the last entry.
-    """
-    for user_id, data in records:
-        try:
-            is_made = wire.encode(folded_anew(user_id)) == data
-        except LookupError:  # entries that no record accepts, under hashes that fit
-            is_made = False
-        if not is_made:
-            raise LedgerBroken(verifier.position, "a record is not what its entries make")
-    if users() != verifier.users:
-        raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users()} have a record")
 
 
 def run(steps: Sql[T], execute: Callable[[Statement], list[Any]]) -> T:

@@ -64,5 +64,5 @@ class MemoryStore(SqliteStore):
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._ledger = Ledger(DIALECT, clock)
+        self.ledger = Ledger(DIALECT, clock)
         self._file = _MemoryDatabase()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,12 +22,13 @@ from .._logging import log
 from ..errors import StoreError, StoreUnavailable
 from ..events import Erased, Event, LedgerEntry
 from ._forks import gate
-from ._ledger import Clock, Final, Ledger, Sql, Statement
+from ._ledger import LINK, Clock, Final, Ledger, Sql, Statement, folded
 from ._postgres_errors import meaning, translated
 from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, options, reading, set_up, writing
 from ._postgres_news import AsyncNews, News
 from ._postgres_schema import prepare
 from ._tries import Failure, Tries
+from ._whole import verify
 from .protocol import Appended, Changes, Cursor, Loaded, checked_ids
 
 __all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
@@ -44,7 +46,7 @@ class _Settings:
 
     def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
         self._url, self._deadline = url, deadline
-        self._ledger = Ledger(DIALECT, clock)
+        self.ledger = Ledger(DIALECT, clock)
         self._options = options(url)
         self._setup = set_up(deadline).encode()
         # A new connection is tried for once: whoever waits for it tries again itself, as long as its call has time.
@@ -96,9 +98,9 @@ class PostgresStore(_Settings):
         super().__init__(url, clock=clock, deadline=deadline, connections=connections)
         self._begin()
         gate.register(self)
-        with suppress(StoreUnavailable, Failure), translated(), self._connect() as line:
+        with suppress(StoreUnavailable), _tried_once(), translated(), self._connect() as line:
             self._configure(line)
-            _run_on(line, reading(self._ledger.head()))
+            _run_on(line, reading(self.ledger.head()))
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -112,7 +114,7 @@ class PostgresStore(_Settings):
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
-        return self._read(partial(self._ledger.load, checked_ids(user_ids)))
+        return self.read(partial(self.ledger.load, checked_ids(user_ids)))
 
     def append(
         self,
@@ -124,12 +126,8 @@ class PostgresStore(_Settings):
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
-        steps = partial(self._ledger.append, user_id, batch, expected_version, idempotency_key)
-        tries = self._tries(idempotency_key)
-        appended = self._run(lambda: writing(steps()), tries)
-        if isinstance(batch[-1], Erased):
-            self._scrub(tries)
-        return appended
+        steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
+        return self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -137,14 +135,30 @@ class PostgresStore(_Settings):
         while True:
             news = self._news.next() if wait > 0 else None
             waited = time.monotonic() - started
-            found = self._read(partial(self._ledger.look, after, limit, waited))
+            found = self.read(partial(self.ledger.look, after, limit, waited))
             if found.cursor != after or news is None or not waited < wait:
                 return found
             self._news.wait(news, wait - waited)
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        return self._read(partial(self._ledger.history, user_id))
+        return self.read(partial(self.ledger.history, user_id))
+
+    def verify(self) -> Cursor:
+        """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, with a connection of its own."""
+        with translated(), _tried_once(), self._connect() as line:
+            self._configure(line)
+            line.until = math.inf
+            line.execute("SET idle_in_transaction_session_timeout = 0")
+            line.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with line.cursor("links") as links, line.cursor("records") as records:
+                return verify(
+                    links.execute(f"SELECT {LINK} FROM entries ORDER BY position".encode()),  # noqa: S608 - our own
+                    lambda: records.execute("SELECT user_id, record FROM records"),
+                    lambda user_id: _run_on(line, folded(user_id)),
+                    lambda: _run_on(line, self.ledger.head()).cursor,
+                    psycopg.InternalError,
+                )
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -184,8 +198,17 @@ class PostgresStore(_Settings):
         line.until = time.monotonic() + SETUP_SECONDS
         line.execute(self._setup)
 
-    def _read(self, steps: Callable[[], Sql[T]]) -> T:
+    def read(self, steps: Callable[[], Sql[T]]) -> T:
+        """Run an operation of this package that only reads."""
         return self._run(lambda: reading(steps()), self._tries())
+
+    def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
+        """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
+        tries = self._tries(key)
+        done = self._run(lambda: writing(steps()), tries)
+        if has_erased:
+            self._scrub(tries)
+        return done
 
     def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
         while True:
@@ -233,6 +256,14 @@ def _run_on(line: Line, steps: Sql[T]) -> T:
             return end.value  # type: ignore[no-any-return]
 
 
+@contextmanager
+def _tried_once() -> Iterator[None]:
+    try:
+        yield
+    except Failure as failure:
+        raise StoreUnavailable(f"{failure.why}: try again") from None
+
+
 def _settle(line: Line) -> None:
     """Leave no transaction open; close what is amid a statement still."""
     if line.info.transaction_status in UNSETTLED:
@@ -267,7 +298,7 @@ class AsyncPostgresStore(_Settings):
 
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
-        return await self._read(partial(self._ledger.load, checked_ids(user_ids)))
+        return await self.read(partial(self.ledger.load, checked_ids(user_ids)))
 
     async def append(
         self,
@@ -279,12 +310,8 @@ class AsyncPostgresStore(_Settings):
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
-        steps = partial(self._ledger.append, user_id, batch, expected_version, idempotency_key)
-        tries = self._tries(idempotency_key)
-        appended = await self._run(lambda: writing(steps()), tries)
-        if isinstance(batch[-1], Erased):
-            await self._scrub(tries)
-        return appended
+        steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
+        return await self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -292,14 +319,14 @@ class AsyncPostgresStore(_Settings):
         while True:
             news = self._news.next() if wait > 0 else None
             waited = time.monotonic() - started
-            found = await self._read(partial(self._ledger.look, after, limit, waited))
+            found = await self.read(partial(self.ledger.look, after, limit, waited))
             if found.cursor != after or news is None or not waited < wait:
                 return found
             await self._news.wait(news, wait - waited)
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        return await self._read(partial(self._ledger.history, user_id))
+        return await self.read(partial(self.ledger.history, user_id))
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -328,8 +355,16 @@ class AsyncPostgresStore(_Settings):
         line.until = time.monotonic() + SETUP_SECONDS
         await line.execute(self._setup)
 
-    async def _read(self, steps: Callable[[], Sql[T]]) -> T:
+    async def read(self, steps: Callable[[], Sql[T]]) -> T:
         return await self._run(lambda: reading(steps()), self._tries())
+
+    async def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
+        """See `PostgresStore.write`."""
+        tries = self._tries(key)
+        done = await self._run(lambda: writing(steps()), tries)
+        if has_erased:
+            await self._scrub(tries)
+        return done
 
     async def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
         while True:

@@ -6,16 +6,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from typing import Any, TypeVar
 
-from ..errors import LedgerBroken
 from ..events import Erased, Event, LedgerEntry
 from . import wire
-from ._ledger import LINK, Dialect, Ledger, Sql, Statement, check_records, folded, run
+from ._ledger import LINK, Dialect, Ledger, Sql, Statement, folded, run
 from ._sqlite_file import FILLER_BYTES, SqliteFile
-from .chain import Link, Verifier
-from .protocol import Appended, Changes, Cursor, Loaded
+from ._whole import verify
+from .protocol import Appended, Changes, Cursor, Loaded, checked_ids
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
@@ -64,12 +64,12 @@ class SqliteStore:
         busy_seconds: float = 0.9,
         create: bool = True,
     ) -> None:
-        self._ledger = Ledger(DIALECT, clock)
+        self.ledger = Ledger(DIALECT, clock)
         self._file = SqliteFile(path, busy_seconds=busy_seconds, create=create)
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
-        return self._read(self._ledger.load(user_ids))
+        return self.read(partial(self.ledger.load, checked_ids(user_ids)))
 
     def append(
         self,
@@ -81,28 +81,22 @@ class SqliteStore:
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
-        steps = self._ledger.append(user_id, batch, expected_version, idempotency_key)
-        has_erased = isinstance(batch[-1], Erased)
-        with self._file.writing(idempotency_key) as db:
-            appended = run(steps, _in(db))
-            if has_erased:
-                self._file.owe_scrub(db)
-        self._file.scrub(has_erased=has_erased)
-        return appended
+        steps = self.ledger.append(user_id, batch, expected_version, idempotency_key)
+        return self.write(lambda: steps, has_erased=isinstance(batch[-1], Erased), key=idempotency_key)
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
         started = time.monotonic()
         while True:
             waited = time.monotonic() - started
-            found = self._read(self._ledger.look(after, limit, waited))
+            found = self.read(partial(self.ledger.look, after, limit, waited))
             if found.cursor != after or not waited < wait:  # nor if it is not a number
                 return found
             self._file.pause(min(LOOK_EVERY_SECONDS, wait - waited))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        return self._read(self._ledger.history(user_id))
+        return self.read(partial(self.ledger.history, user_id))
 
     def verify(self) -> Cursor:
         """
@@ -116,29 +110,33 @@ class SqliteStore:
                 fit but a record is not what its entries make.
         """
         with self._file.reading() as db:
-            verifier = Verifier()
-            try:
-                for row in db.execute(f"SELECT {LINK} FROM entries ORDER BY position"):
-                    verifier.add(Link(*row))
-            except sqlite3.OperationalError as error:
-                raise LedgerBroken(verifier.position + 1, "it cannot be read") from error
-            verifier.finish()
-            records = db.execute("SELECT user_id, record FROM records")
-            check_records(
-                verifier,
-                records,
+            return verify(
+                db.execute(f"SELECT {LINK} FROM entries ORDER BY position"),
+                lambda: db.execute("SELECT user_id, record FROM records"),
                 lambda user_id: run(folded(user_id), _in(db)),
-                lambda: int(db.execute("SELECT count(*) FROM records").fetchone()[0]),
+                lambda: run(self.ledger.head(), _in(db)).cursor,
+                sqlite3.OperationalError,
             )
-            return run(self._ledger.head(), _in(db)).cursor
 
     def close(self) -> None:
         """See `Store.close`."""
         self._file.close()
 
-    def _read(self, steps: Sql[T]) -> T:
+    def read(self, steps: Callable[[], Sql[T]]) -> T:
+        """Run an operation of this package that only reads."""
+        asked = steps()
         with self._file.reading() as db:
-            return run(steps, _in(db))
+            return run(asked, _in(db))
+
+    def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
+        """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
+        asked = steps()
+        with self._file.writing(key) as db:
+            done = run(asked, _in(db))
+            if has_erased:
+                self._file.owe_scrub(db)
+        self._file.scrub(has_erased=has_erased)
+        return done
 
 
 def _in(db: sqlite3.Connection) -> Callable[[Statement], list[Any]]:

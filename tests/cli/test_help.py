@@ -14,7 +14,7 @@ from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
-COMMANDS = ["check", "history", "permitted", "record", "verify"]
+COMMANDS = ["check", "copy", "history", "init", "permitted", "record", "verify"]
 PAGES = [
     app.EXAMPLES,
     recording.EXAMPLES,
