@@ -15,24 +15,16 @@ from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore
 from diijam_consent_sdk.stores import _whole as whole
 from tests.cli.conftest import Cli, Ledger
 from tests.core.samples import NEEDED
-from tests.stores.cluster import Cluster, shared
+from tests.stores.cluster import shared
 from tests.stores.contract import AGREED, OPENED, TOLD, erase, sign_up
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A server for this module."""
-    yield shared()
-    shared().delete()
-    shared.cache_clear()
-
-
 @pytest.fixture
-def url(cluster: Cluster) -> Iterator[str]:
+def url() -> Iterator[str]:
     """A database with nothing in it."""
-    url = cluster.database()
+    url = shared().database()
     yield url
-    cluster.give_back(url)
+    shared().give_back(url)
 
 
 def fill(store: SqliteStore | PostgresStore) -> None:

@@ -163,7 +163,7 @@ class Cluster:
 
 @functools.cache
 def shared() -> Cluster:
-    """The server that the tests of this process share; `conftest.py` deletes it in the end."""
+    """The server that the tests of this process share; `tests/conftest.py` deletes it in the end."""
     cluster = Cluster()
     cluster.start()
     return cluster

@@ -8,16 +8,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.stores import Store
-from tests.stores.cluster import shared
 from tests.stores.contract import HOMES, LASTING_HOMES, Home
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_server_is_left() -> Iterator[None]:
-    """The PostgreSQL that tests share goes with the last of them."""
-    yield
-    if shared.cache_info().currsize:
-        shared().delete()
 
 
 @pytest.fixture(params=HOMES)
