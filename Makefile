@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench mutants soak reliability clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ $(VENV)/bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
 
+$(VENV)/mutation: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group mutation
+	@touch $@
+
 demo: $(VENV)/demo ## load 2,000 customers, run a campaign, see one customer say no
 	$(BIN)/python examples/demo.py
 
@@ -39,5 +43,16 @@ lint: $(VENV)/dev ## check style, types and the import arrows
 bench: $(VENV)/bench ## compare the cost of a guard with a dict lookup and a locked TTL cache
 	$(BIN)/python benchmarks/guard.py
 
+mutants: $(VENV)/mutation ## change the core's code bit by bit, and list the changes that no test of the core notices
+	rm -rf mutants
+	$(BIN)/mutmut run --max-children 1
+	$(BIN)/mutmut results
+
+soak: $(VENV)/dev ## drive the real leases through a million simulated steps of faults (STEPS=, SEED=)
+	$(BIN)/python -m tests.simulator.soak --steps $(or $(STEPS),1000000) --seed $(or $(SEED),1)
+
+reliability: $(VENV)/dev ## measure how soon a no is everywhere, and what keeping 100,000 users fresh costs
+	$(BIN)/python -m tests.faults.measure
+
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist mutants

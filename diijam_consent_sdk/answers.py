@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import attrs
 
-from .decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, decide
+from .decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
 from .record import ConsentRecord, Hold, Permission, Request
 from .vocabulary import Channel, Field, Purpose, Reason, Word
 
@@ -69,8 +69,7 @@ class Answers:
         Raises:
             TypeError: *ask* is not an ask.
         """
-        if not isinstance(ask, get_args(Ask)):
-            raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
+        check_ask(ask)
         decision = self._remembered.get(ask)
         if decision is None:
             if len(self._remembered) >= MAX_REMEMBERED:
@@ -96,16 +95,27 @@ class Shared:
 
     def compile(self, record: ConsentRecord, at: datetime) -> Answers:
         """The answers of *record* at an instant, valid until `record.turns_at(at)`."""
-        settled = settle(record, at)
-        key = _key(settled)
-        answers = self._known.get(key)
+        choices = choices_in(record, at)
+        answers = self._known.get(choices)
         if answers is None:
-            answers = self._known[key] = Answers(lambda ask: decide(settled, ask, _THEN))
+            settled = settle(record, at)
+            answers = self._known[choices] = Answers(lambda ask: decide(settled, ask, _THEN))
         return answers
 
 
+def choices_in(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
+    """What all records that answer alike at an instant have in common, and no other has: what `settle` keeps."""
+    return (
+        record.account, record.all_restricted, record.restricted, record.objected, record.published,
+        frozenset([(key, consent.standing(at)) for key, consent in record.consents.items()]),
+        frozenset([(n.recipient, n.purpose, n.data, n.standing(at)) for n in record.notices.values()]),
+        frozenset([(hold.kind, hold.data) for hold in record.live_holds(at)]),
+        frozenset([request.kind for request in record.open_requests()]),
+    )  # fmt: skip
+
+
 def settle(record: ConsentRecord, at: datetime) -> ConsentRecord:
-    """The record that answers at any time what *record* answers at *at*, equal for all who made the same choices."""
+    """The record that answers at any time what *record* answers at *at*."""
     notices = {_settled(notice, at, notice="", told_at=_THEN) for notice in record.notices.values()}
     holds = {
         Hold(hold="", kind=hold.kind, data=hold.data, placed_at=_THEN, until=None, released_at=None)
@@ -127,8 +137,3 @@ def settle(record: ConsentRecord, at: datetime) -> ConsentRecord:
 
 def _settled(permission: P, at: datetime, **anonymous: Any) -> P:
     return attrs.evolve(permission, **_SETTLED[permission.standing(at)], **anonymous)
-
-
-def _key(settled: ConsentRecord) -> tuple[Any, ...]:
-    values = attrs.astuple(settled, recurse=False)
-    return tuple(frozenset(value.values()) if isinstance(value, dict) else value for value in values)

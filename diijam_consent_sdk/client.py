@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import islice
+from math import isfinite
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
-from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Share
+from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .events import Event, LedgerEntry
 from .record import ConsentRecord
@@ -19,9 +19,9 @@ from .status import Status
 from .steps import ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
 from .stores.url import open_async_store, open_store, url_from_env
+from .telemetry import observe
 from .user import UserConsent
 
-Q = TypeVar("Q")
 V = TypeVar("V")
 
 # CLOCK_BOOTTIME goes on while the machine is suspended; where there is none, the monotonic clock has to do.
@@ -56,12 +56,11 @@ class _Client:
         follow: bool = True,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
-        if not max_staleness >= 1:
-            raise ValueError("max_staleness is at least 1 second")
-        if not capacity >= 1:
-            raise ValueError("capacity is at least 1 user")
-        if not deadline > 0:
-            raise ValueError("deadline is more than 0 seconds")
+        _check("max_staleness", max_staleness, 1)
+        _check("deadline", deadline, 0.001)
+        _check("capacity", capacity, 1)
+        if not isinstance(capacity, int):
+            raise TypeError(f"capacity is a whole number of users, not a {type(capacity).__name__}")
         self._store = store
         self._owns_store = False
         self._make_steps = partial(
@@ -70,6 +69,7 @@ class _Client:
         )  # fmt: skip
         self._begin()
         _clients.add(self)
+        observe(self)
 
     @classmethod
     def from_url(cls, url: str, *, token: str | Callable[[], str] | None = None, **options: Unpack[Options]) -> Self:
@@ -128,6 +128,10 @@ class _Client:
         self._begin()
         if was_closed:
             self._all_steps.leases.close()
+
+    def _untold(self, decision: Decision) -> None:
+        """Nobody was told this no: the user is fetched and asked again."""
+        self._counts.denials[decision.reason] -= 1
 
     @property
     def _steps(self) -> ClientSteps:
@@ -203,31 +207,47 @@ class ConsentClient(_Client):
 
     def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
         """
-        The users, in order, loaded in batches as the iteration goes on.
+        The users, in order, loaded in batches as the iteration goes on: a few thousand ids are read ahead.
 
         Raises:
             ValueError: an id is malformed.
 
             TypeError: *user_ids* is a bare string, or holds something else than strings.
         """
-        return self._users(_ids(user_ids))
+        return (user if user.is_live() else self.user(user.user_id) for user in self._users(user_ids))
 
     def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
         """
         The ids that may, in order, each decided at the moment it is handed out. Ids of whom nothing could be known are
         left out too: `users` tells them apart. Errors as for `users`; and `TypeError` if *ask* is no ask.
         """
-        return (user.user_id for user in self.users(user_ids) if user.decide(ask))
+        check_ask(ask)
+        return (user.user_id for user in self._users(user_ids) if self._decide(user, ask))
+
+    def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+        """`permitted` for frames and arrays: for each id in order 1 if it may, else 0. Errors as for `permitted`."""
+        check_ask(ask)
+        return bytearray(1 if self._decide(user, ask) else 0 for user in self._users(user_ids))
+
+    # Each guard in one step: one read of memory and the user's own guard; else the user is fetched, and asked again.
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
-        return self._guard(UserConsent.decide, user_id, ask)
+        user = self._cached(user_id)
+        if user is not None and (decision := user.decide(ask)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).decide(ask)
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = ()) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
-        if data == ():
-            return self._guard(UserConsent.can_market, user_id, channel)
-        return self.decide(user_id, Market(channel, data))
+        if data != ():
+            return self.decide(user_id, Market(channel, data))
+        user = self._cached(user_id)
+        if user is not None and (decision := user.can_market(channel)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).can_market(channel)
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """`user(user_id).can_share(recipient, data, purpose)` in one step."""
@@ -235,17 +255,25 @@ class ConsentClient(_Client):
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """`user(user_id).is_public(field)` in one step."""
-        return self._guard(UserConsent.is_public, user_id, field)
+        user = self._cached(user_id)
+        if user is not None and (decision := user.is_public(field)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).is_public(field)
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """`user(user_id).can_process(purpose, data)` in one step."""
-        if data is None:
-            return self._guard(UserConsent.can_process, user_id, purpose)
-        return self.decide(user_id, Process(purpose, data))
+        if data is not None:
+            return self.decide(user_id, Process(purpose, data))
+        user = self._cached(user_id)
+        if user is not None and (decision := user.can_process(purpose)) is not STALE:
+            self._counts.hits += 1
+            return decision
+        return self._fetched(user_id, user).can_process(purpose)
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """`user(user_id).can_retain(field)` in one step."""
-        return self._guard(UserConsent.can_retain, user_id, field)
+        return self.decide(user_id, Retain(field))
 
     def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
         """`user(user_id).public_view(fields)` in one step."""
@@ -319,21 +347,21 @@ class ConsentClient(_Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _guard(self, guard: Callable[[UserConsent, Q], Decision], user_id: str, question: Q) -> Decision:
-        user = self._cached(user_id)
-        if user is not None:
-            decision = guard(user, question)
-            if decision is not STALE:
-                self._counts.hits += 1
-                return decision
-            self._counts.denials[decision.reason] -= 1  # nobody was told: the user is fetched and asked again
-        return guard(self.user(user_id), question)
+    def _fetched(self, user_id: str, stale: UserConsent | None) -> UserConsent:
+        if stale is not None:
+            self._untold(STALE)
+        return self.user(user_id)
 
-    def _users(self, user_ids: Iterator[str]) -> Iterator[UserConsent]:
-        while batch := list(islice(user_ids, self._steps.batch_size)):
-            for user in self._driver.run(self._steps.users(batch)):
-                # The iteration may have paused for long: what ran out meanwhile is fetched again.
-                yield user if user.is_live() else self.user(user.user_id)
+    def _decide(self, user: UserConsent, ask: Ask) -> Decision:
+        decision = user.decide(ask)
+        if decision is STALE:  # the iteration may have paused for long
+            self._untold(decision)
+            decision = self.user(user.user_id).decide(ask)
+        return decision
+
+    def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+        batches = self._steps.batches(user_ids)
+        return (user for batch in batches for user in self._driver.run(self._steps.users(batch)))
 
 
 class AsyncConsentClient(_Client):
@@ -359,11 +387,18 @@ class AsyncConsentClient(_Client):
 
     def users(self, user_ids: Iterable[str]) -> AsyncIterator[UserConsent]:
         """See `ConsentClient.users`."""
-        return self._users(_ids(user_ids))
+        return self._live(self._steps.batches(user_ids))
 
     def permitted(self, user_ids: Iterable[str], ask: Ask) -> AsyncIterator[str]:
         """See `ConsentClient.permitted`."""
-        return (user.user_id async for user in self.users(user_ids) if user.decide(ask))
+        check_ask(ask)
+        return self._permitted(self._steps.batches(user_ids), ask)
+
+    async def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+        """See `ConsentClient.permitted_mask`."""
+        check_ask(ask)
+        users = self._users(self._steps.batches(user_ids))
+        return bytearray([1 if await self._decide(user, ask) else 0 async for user in users])
 
     async def record(
         self,
@@ -406,13 +441,30 @@ class AsyncConsentClient(_Client):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _users(self, user_ids: Iterator[str]) -> AsyncIterator[UserConsent]:
-        while batch := list(islice(user_ids, self._steps.batch_size)):
+    async def _decide(self, user: UserConsent, ask: Ask) -> Decision:
+        decision = user.decide(ask)
+        if decision is STALE:
+            self._untold(decision)
+            decision = (await self.user(user.user_id)).decide(ask)
+        return decision
+
+    async def _live(self, batches: Iterator[list[str]]) -> AsyncIterator[UserConsent]:
+        async for user in self._users(batches):
+            yield user if user.is_live() else await self.user(user.user_id)
+
+    async def _permitted(self, batches: Iterator[list[str]], ask: Ask) -> AsyncIterator[str]:
+        async for user in self._users(batches):
+            if await self._decide(user, ask):
+                yield user.user_id
+
+    async def _users(self, batches: Iterator[list[str]]) -> AsyncIterator[UserConsent]:
+        for batch in batches:
             for user in await self._driver.run(self._steps.users(batch)):
-                yield user if user.is_live() else await self.user(user.user_id)
+                yield user
 
 
-def _ids(user_ids: Iterable[str]) -> Iterator[str]:
-    if isinstance(user_ids, (str, bytes)):
-        raise TypeError("user_ids is an iterable of ids, not one id")
-    return iter(user_ids)
+def _check(name: str, value: float, least: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is a number, not a {type(value).__name__}")
+    if not (isfinite(value) and value >= least):
+        raise ValueError(f"{name} is finite and at least {least}")

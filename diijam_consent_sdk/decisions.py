@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
 import attrs
 from attrs import converters
@@ -14,15 +14,7 @@ from attrs import converters
 from .errors import ConsentDenied
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
-from .vocabulary import (
-    Account,
-    Channel,
-    Field,
-    Purpose,
-    Reason,
-    fields_of,
-    identifier,
-)  # fmt: skip
+from .vocabulary import Account, Channel, Field, Purpose, Reason, fields_of, identifier
 
 
 def _not_marketing(_: object, __: object, purpose: Purpose) -> None:
@@ -76,6 +68,13 @@ class Retain:
 
 
 Ask = Process | Market | Share | Show | Retain
+_ASKS = get_args(Ask)
+
+
+def check_ask(ask: Ask) -> None:
+    """`TypeError` for what is no ask."""
+    if not isinstance(ask, _ASKS):
+        raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
 
 
 @attrs.frozen(eq=False)

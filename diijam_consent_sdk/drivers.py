@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeVar, assert_never
+from typing import Any, Generic, TypeVar, assert_never
 
 from .operations import Call, Late, Sleep, Steps, Wait
 
@@ -78,6 +78,15 @@ class Threads:
                 assert_never(wanted)
 
 
+class _Result(Generic[T]):
+    """What steps returned. Its repr tells nothing: in debug mode asyncio logs the results of tasks and futures."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
 class Tasks:
     """Runs steps in the task that asks, and spawned steps in tasks of their own; calls a sync store in threads."""
 
@@ -100,12 +109,15 @@ class Tasks:
             except BaseException as error:  # noqa: BLE001 - the steps decide what it means
                 outcome, resume = error, steps.throw
 
-    def spawn(self, steps: Steps[T]) -> Future[T]:
-        """Run *steps* beside everything else."""
-        future: Future[T] = Future()
+    def spawn(self, steps: Steps[T]) -> Future[Any]:
+        """Run *steps* beside everything else; what they return, `Wait` gives."""
+        future: Future[_Result[T]] = Future()
         future.set_running_or_notify_cancel()
 
-        def finish(task: asyncio.Task[T]) -> None:
+        async def run() -> _Result[T]:
+            return _Result(await self.run(steps))
+
+        def finish(task: asyncio.Task[_Result[T]]) -> None:
             self._tasks.discard(task)
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is None:
@@ -113,7 +125,7 @@ class Tasks:
             else:
                 future.set_exception(error)
 
-        task = asyncio.get_running_loop().create_task(self.run(steps))
+        task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(finish)
         return future
@@ -135,7 +147,8 @@ class Tasks:
                 await asyncio.wait([waiting], timeout=max(0.0, until - time.monotonic()))
                 if not waiting.done():
                     raise Late
-                return waiting.result()
+                result = waiting.result()
+                return result.value if isinstance(result, _Result) else result
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case _:

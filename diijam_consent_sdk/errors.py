@@ -42,11 +42,11 @@ class OutcomeUnknown(StoreError):
     """
 
     def __init__(self, message: str, idempotency_key: str) -> None:
-        super().__init__(message, idempotency_key)
+        super().__init__(message)  # without the key, which may name somebody: it belongs in no log
         self.idempotency_key = idempotency_key
 
-    def __str__(self) -> str:
-        return str(self.args[0])
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.idempotency_key), vars(self)
 
 
 class StoreUnusable(StoreError):

@@ -9,12 +9,12 @@ from concurrent.futures import Future
 
 import attrs
 
+from .bulk import BATCH
 from .leases import Leases
 from .operations import Call, Spawn, Steps
 from .stores.protocol import Loaded
 from .user import UserConsent
 
-BATCH = 1000  # users in one load, at most
 MAX_FLIGHTS = 8  # loads under way at once
 MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UNAVAILABLE at once
 

@@ -7,8 +7,15 @@ from collections.abc import Callable
 
 from .leases import Leases
 from .operations import Call, Sleep, Steps
+from .stores.protocol import Cursor
 
 MAX_PAUSE_SECONDS = 5.0
+MAX_PROOFS = 4  # after one poll, so that the next is not long in coming
+
+
+def proof(cursor: Cursor) -> Call:
+    """The shortest poll from *cursor*: its answer says whether that is of the store's history."""
+    return Call("changes", (cursor,), {"wait": 0.0, "limit": 1})
 
 
 def follow(
@@ -31,15 +38,21 @@ def follow(
         on_poll: Called after each poll, with its error or None.
     """
     pause = min(MAX_PAUSE_SECONDS, max_staleness / 6)
+    wait = 0.0  # the first poll, and the first after a failure, is to say at once that the feed is there
     while not leases.closed:
         try:
             if leases.applied is None:
                 leases.start((yield Call("load", ([],))))
             else:
                 poll = leases.polling(leases.applied, clock())
-                leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": max_staleness / 4})))
+                leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": wait})))
+                for head in leases.unproven()[:MAX_PROOFS]:
+                    poll = leases.polling(head, clock())
+                    leases.prove(poll, (yield proof(head)))
         except Exception as error:  # noqa: BLE001 - whatever failed, nothing is renewed by it and it is tried again
+            wait = 0.0
             on_poll(error)
             yield Sleep(random.uniform(0, pause))  # noqa: S311 - jitter
         else:
+            wait = max_staleness / 4
             on_poll(None)

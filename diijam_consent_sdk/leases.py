@@ -7,22 +7,24 @@ Pure: no I/O, no threads, no reading of clocks. Every time is an argument, in se
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 
 import attrs
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
 from .errors import StoreUnavailable
+from .floors import Floors
 from .record import ConsentRecord
 from .stores.protocol import Changes, Cursor, Loaded
 from .user import Counts, Generation, UserConsent
 
 CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
 MARGIN_SECONDS = 0.01
-MAX_FLOORS = 10_000  # users with a floor of their own; past that the oldest share one
-MAX_WRITES = 256  # users with writes under way or of unknown outcome; past that new writes are refused
-MAX_PROVEN = 1_000  # tokens known to be of this history
+MAX_WRITES = 256  # under way or of unknown outcome; past that new writes are refused
+MAX_PROVEN = 1_000  # cursors known to be of this history
+MAX_AHEAD = 100  # heads of loads that are not proven yet; of more, the users just have their own leases
 
 
 @attrs.define(eq=False)
@@ -32,19 +34,26 @@ class Fetch:
     user_ids: tuple[str, ...]
     wanted: frozenset[str]
     sent_at: float
+    own_until: float
     generation: Generation
     applied: int
     seen: Cursor | None
     changed: dict[str, int] = attrs.field(factory=dict)
 
+    def note(self, user_id: str, position: int) -> None:
+        """Of this user nothing older than *position* will do."""
+        if user_id in self.wanted:
+            self.changed[user_id] = max(position, self.changed.get(user_id, 0))
+
 
 @attrs.frozen(eq=False)
 class Poll:
-    """A poll of the change feed under way."""
+    """A poll of the change feed under way, and the newest head that was seen when it was sent."""
 
     after: Cursor
     sent_at: float
     generation: Generation
+    seen: Cursor | None
 
 
 @attrs.frozen(eq=False)
@@ -55,6 +64,17 @@ class Write:
     generation: Generation
 
 
+@attrs.frozen(eq=False)
+class Ahead:
+    """
+    Users loaded at a head that the feed has not shown. It does not cover them until the head is proven: it goes on from
+    `applied`, and would not notice that a head which only a load saw is of a history lost since.
+    """
+
+    generation: Generation
+    users: list[UserConsent] = attrs.field(factory=list)
+
+
 class Leases:
     """
     What a client keeps of its users, and the only place that lets a lease begin. Writers share one lock, readers
@@ -63,7 +83,7 @@ class Leases:
     Args:
         max_staleness: The bound B of the protocol, in seconds, at least 1.
 
-        capacity: How many users are kept; the one kept longest makes room.
+        capacity: How many users are kept; one that nobody asked for lately makes room.
 
         clock: The lease clock that guards read. `Leases` itself never does.
 
@@ -82,12 +102,13 @@ class Leases:
         self.counts = Counts()
         self._generation = Generation(clock, self.counts)
         self._entries: dict[str, UserConsent] = {}
+        self._hand: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
         self._fetches: set[Fetch] = set()
         self._seen: Cursor | None = None  # the newest head in any answer of this history
-        self._floors: dict[str, int] = {}
-        self._floor_of_all = 0
-        self._writes: dict[str, int] = {}
+        self._floors = Floors()
+        self._writes: Counter[str] = Counter()
         self._proven: set[Cursor] = set()
+        self._ahead: dict[Cursor, Ahead] = {}
         self.get = self._entries.get
 
     def fetching(self, user_ids: Iterable[str], now: float) -> Fetch:
@@ -95,7 +116,7 @@ class Leases:
         wanted = tuple(user_ids)
         with self._lock:
             applied = self.applied.position if self.applied else 0
-            fetch = Fetch(wanted, frozenset(wanted), now, self._generation, applied, self._seen)
+            fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, self._generation, applied, self._seen)
             self._fetches.add(fetch)
             return fetch
 
@@ -110,19 +131,20 @@ class Leases:
                 return {}
             if self._follow and self.applied is None:  # the first head: the feed covers what is loaded from here on
                 self._restart(loaded.cursor, same_history=True)
-            if now >= fetch.sent_at + self.length or len(loaded.records) != len(fetch.user_ids):
+            if now >= fetch.own_until or len(loaded.records) != len(fetch.user_ids):
                 return {}
             asked = zip(fetch.user_ids, loaded.records, strict=True)
+            ahead = self._is_ahead(loaded.cursor)
             return {
-                user_id: self._install(record, fetch, loaded)
+                user_id: self._install(record, fetch, loaded, ahead)
                 for user_id, record in asked
                 if record.user_id == user_id and self._may_install(user_id, fetch, loaded.cursor.position)
             }
 
     def polling(self, after: Cursor, now: float) -> Poll:
-        """A poll of the feed, from `applied` on, or from a token to prove, is about to be sent."""
+        """A poll of the feed, from `applied` on, or from a cursor to prove, is about to be sent."""
         with self._lock:
-            return Poll(after, now, self._generation)
+            return Poll(after, now, self._generation, self._seen)
 
     def polled(self, poll: Poll, changes: Changes) -> None:
         """
@@ -136,14 +158,15 @@ class Leases:
                 return
             if changes.after != poll.after:
                 raise StoreUnavailable("the answer of the change feed is to another question")
-            if not self._agrees(changes.cursor, poll.after) or not changes.is_continuation():
+            seen_before = poll.seen if changes.complete else poll.after
+            if not self._agrees(changes.cursor, seen_before) or not changes.is_continuation():
                 self._restart(changes.cursor)
                 return
             for user_id, position in changes.user_ids.items():
                 self._change(user_id, position)
             self.applied = changes.cursor
-            if self._floors:
-                self._floors = {u: floor for u, floor in self._floors.items() if floor > changes.cursor.position}
+            self._note_proven(changes.cursor)
+            self._floors.pass_by(changes.cursor.position)
             if changes.complete:
                 fresh_until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
                 self._generation.fresh_until = max(self._generation.fresh_until, fresh_until)
@@ -159,12 +182,12 @@ class Leases:
         A write of this user is about to be sent: from now on the user is denied (rule 8).
 
         Raises:
-            StoreUnavailable: too many writes are of unknown outcome.
+            StoreUnavailable: too many writes are under way or of unknown outcome.
         """
         with self._lock:
-            if len(self._writes) >= MAX_WRITES and user_id not in self._writes:
+            if self._writes.total() >= MAX_WRITES:
                 raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
-            self._writes[user_id] = self._writes.get(user_id, 0) + 1
+            self._writes[user_id] += 1
             self._drop(user_id)
             return Write(user_id, self._generation)
 
@@ -176,13 +199,10 @@ class Leases:
                 del self._writes[write.user_id]
             if cursor is None:
                 return
-            if self._seen is not None and cursor.epoch != self._seen.epoch:
-                if write.generation is self._generation:
-                    self._restart(cursor)
-                return
-            self._floors[write.user_id] = max(cursor.position, self._floors.pop(write.user_id, 0))
-            if len(self._floors) > MAX_FLOORS:
-                self._floor_of_all = max(self._floor_of_all, self._floors.pop(next(iter(self._floors))))
+            if self._agrees(cursor, None):
+                self._floors.lift(write.user_id, cursor.position)
+            elif write.generation is self._generation:  # else it was written to the history before
+                self._restart(cursor)
 
     def age(self, now: float) -> float | None:
         """How old what the feed said is at most, in seconds; None before its first word."""
@@ -197,19 +217,26 @@ class Leases:
         """A user of whom nothing trustworthy is known."""
         return UserConsent.unavailable(user_id, self.counts)
 
-    def is_proven(self, token: Cursor) -> bool:
-        """Whether *token* is known to be of this history."""
-        return token in self._proven
+    def has_shown(self, token: Cursor, user: UserConsent) -> bool:
+        """Whether the feed has shown both the token and a user as of then or later: rule 8."""
+        covered = self._follow and user.is_in(self._generation)
+        return covered and token in self._proven and user.position >= token.position
+
+    def unproven(self) -> list[Cursor]:
+        """The heads of loads that the feed went past without showing them, oldest first."""
+        with self._lock:
+            return [head for head in self._ahead if self.applied and head.position <= self.applied.position]
 
     def prove(self, poll: Poll, changes: Changes) -> bool:
-        """Whether the token that was polled from is of the store's history; remembered if it is."""
+        """Whether the cursor that was polled from is of the store's history. If the head of a load is not: rule 6."""
         with self._lock:
-            proven = changes.after == poll.after and changes.is_continuation()
-            if proven and poll.generation is self._generation:
-                if len(self._proven) >= MAX_PROVEN:
-                    self._proven.clear()
-                self._proven.add(poll.after)
-            return proven
+            is_proven = changes.after == poll.after and changes.is_continuation()
+            if not self.closed and poll.generation is self._generation and self.applied is not None:
+                if is_proven and poll.after.position <= self.applied.position:  # else the feed may yet go another way
+                    self._note_proven(poll.after)
+                elif changes.after == poll.after and poll.after in self._ahead and not is_proven:
+                    self._restart(changes.cursor)
+            return is_proven
 
     def close(self) -> None:
         """Every guard says `UNAVAILABLE` from now on (rule 9)."""
@@ -238,8 +265,9 @@ class Leases:
         self._generation = Generation(self._clock, self.counts)
         self._seen = head
         self.applied = head if self._follow else None
+        self._proven.add(head)
         if not same_history:
-            self._floors, self._floor_of_all = {}, 0
+            self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:
         self._generation.fresh_until = -inf
@@ -247,33 +275,56 @@ class Leases:
             entry.die(answers)
         self._entries.clear()
         self._proven.clear()
+        self._ahead.clear()
 
     def _drop(self, user_id: str) -> None:
         entry = self._entries.pop(user_id, None)
         if entry is not None:
             entry.die()
+            self._note(user_id, entry.position)  # a slow load must not bring an older state back
+
+    def _note(self, user_id: str, position: int) -> None:
+        for fetch in self._fetches:
+            fetch.note(user_id, position)
 
     def _change(self, user_id: str, position: int) -> None:
         """Rule 3 for one user; `polled` publishes `applied` only after it."""
-        for fetch in self._fetches:
-            if user_id in fetch.wanted:
-                fetch.changed[user_id] = position
+        self._note(user_id, position)
         entry = self._entries.get(user_id)
         if entry is not None and entry.position < position:
             self._drop(user_id)
+
+    def _is_ahead(self, head: Cursor) -> Ahead | None:
+        """What users loaded at this head wait in; None if the feed covers them at once."""
+        if not self._follow or head in self._proven:
+            return None
+        if head not in self._ahead:
+            if len(self._ahead) >= MAX_AHEAD:
+                del self._ahead[next(iter(self._ahead))]
+            self._ahead[head] = Ahead(Generation(self._clock, self.counts))
+        return self._ahead[head]
+
+    def _note_proven(self, cursor: Cursor) -> None:
+        """From now on the feed covers whoever was loaded at this head."""
+        if len(self._proven) >= MAX_PROVEN:
+            self._proven.clear()
+        self._proven.add(cursor)
+        ahead = self._ahead.pop(cursor, None)
+        if ahead is not None:
+            for entry in ahead.users:
+                entry.move(ahead.generation, self._generation)
 
     def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:
         """Rule 4, for a record evaluated at *position*; rule 8 for a user with writes under way."""
         known = self._entries.get(user_id)
         return user_id not in self._writes and position >= max(
             fetch.applied,
-            self._floor_of_all,
-            self._floors.get(user_id, 0),
+            self._floors.under(user_id),
             fetch.changed.get(user_id, 0),
             known.position if known else 0,
         )
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> UserConsent:
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:
         turn = record.turns_at(loaded.at)
         left = inf if turn is None else (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
         fetched = UserConsent(
@@ -282,15 +333,25 @@ class Leases:
             as_of=loaded.at,
             position=loaded.cursor.position,
             answers=self._shared.compile(record, loaded.at),
-            generation=self._generation,
-            own_until=fetch.sent_at + self.length,  # rule 1
+            generation=ahead.generation if ahead else self._generation,
+            own_until=fetch.own_until,  # rule 1
             turns_at=fetch.sent_at + left,
         )
-        known = self._entries.get(record.user_id)
-        if known is not None and known.renew(fetched):
-            return known
-        self._drop(record.user_id)
+        entry = self._entries.get(record.user_id)
+        if entry is None or not entry.renew(fetched):
+            self._drop(record.user_id)
+            self._make_room()
+            entry = self._entries[record.user_id] = fetched
+        if ahead:
+            ahead.users.append(entry)
+        return entry
+
+    def _make_room(self) -> None:
+        """The hand goes round: whoever was asked for since it came by stays once more (CLOCK)."""
         while len(self._entries) >= self.capacity:
-            self._drop(next(iter(self._entries)))
-        self._entries[record.user_id] = fetched
-        return fetched
+            for entry in self._hand:
+                if not entry.unmark() and self._entries.get(entry.user_id) is entry:
+                    self._drop(entry.user_id)
+                    break
+            else:
+                self._hand = iter(list(self._entries.values()))

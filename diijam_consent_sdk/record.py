@@ -141,9 +141,9 @@ class ConsentRecord:
     def turns_at(self, at: datetime) -> datetime | None:
         """The next instant after *at* at which time alone changes an answer, or None."""
         permissions: list[Permission] = [*self.consents.values(), *self.notices.values()]
-        ends = [p.expires_at for p in permissions if p.standing(at) is p.GIVEN]
-        ends += [hold.until for hold in self.live_holds(at)]
-        return min((end for end in ends if end is not None), default=None)
+        ends = [p.expires_at for p in permissions if p.expires_at is not None and p.standing(at) is p.GIVEN]
+        ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
+        return min(ends, default=None)
 
 
 def unopened(user_id: str) -> ConsentRecord:

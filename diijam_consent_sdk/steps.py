@@ -7,26 +7,31 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 from ._logging import log
-from .decisions import Ask, Explanation, explain
+from .bulk import batches
+from .decisions import Ask, Explanation, check_ask, explain
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
-from .flights import BATCH, Flights
-from .follower import follow
+from .flights import Flights
+from .follower import follow, proof
 from .leases import Leases, Write
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
+from .places import Places
 from .status import Feed, Status
-from .stores.protocol import Appended, Changes, Cursor, Loaded
+from .stores.protocol import Appended, Cursor, Loaded
 from .user import UserConsent
 from .vocabulary import identifier
 
 ROUNDS = 2  # rule 4: what could not be installed is fetched once more
 MAX_BACKOFF_SECONDS = 5.0
+MAX_CALLS = 8  # of `load`, `explain` and `history` at once, beside the flights
+NOT_BEGUN = "there is no thread or event loop for the call, it was not sent: try again"
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
 
 
@@ -59,13 +64,14 @@ class ClientSteps:
         spawn: Spawn,
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
-        self.batch_size = min(BATCH, capacity)
         self._clock = clock
         self._max_staleness = max_staleness
         self._deadline = deadline
+        self._too_late = f"the store did not answer within {deadline} s: try again"
         self._must_follow = is_following
         self._spawn = spawn
         self._flights = Flights(self.leases, clock, spawn, self._landed)
+        self._places = Places(MAX_CALLS)
         self._lock = threading.Lock()
         self._writes: set[Future[Appended]] = set()
         self._is_reachable = True
@@ -76,17 +82,24 @@ class ClientSteps:
         """One user, from memory or the store; `UNAVAILABLE` where neither will do."""
         identifier(user_id)
         until = self._until()
-        token = None if at_least is None else Cursor.parse(at_least)
-        if token is not None and not (yield from self._prove(token, until)):
-            return self.leases.unavailable(user_id)
-        (user,) = yield from self._users([user_id], until, token.position if token else 0)
+        if at_least is not None:
+            return (yield from self._user_with(user_id, Cursor.parse(at_least), until))
+        self.leases.counts.misses += 1
+        (user,) = yield from self._users([user_id], until)
         return user
 
+    def batches(self, user_ids: Iterable[str]) -> Iterator[list[str]]:
+        """The ids in batches for `users`, whose loads begin ahead of them."""
+        if isinstance(user_ids, (str, bytes)):
+            raise TypeError("user_ids is an iterable of ids, not one id")
+        return batches(iter(user_ids), self.leases.capacity, self._book)
+
     def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
-        """Users in order, at most `batch_size`."""
+        """Users in order: a batch of `batches`."""
         for user_id in user_ids:
-            identifier(user_id)
-        return (yield from self._users(user_ids, self._until(), 0))
+            if self.leases.get(user_id) is None:
+                identifier(user_id)
+        return (yield from self._users(user_ids, self._until()))
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
@@ -100,9 +113,9 @@ class ClientSteps:
         until = self._until()
         try:
             done = self._spawn(self._write(write, call, key))
-        except RuntimeError:  # no thread to be had: nothing was sent
+        except RuntimeError as error:
             self.leases.written(write, None)
-            raise
+            raise StoreUnavailable(NOT_BEGUN) from error
         self._writes.add(done)
         done.add_done_callback(self._writes.discard)
         try:
@@ -115,15 +128,14 @@ class ClientSteps:
         """One record, fresh from the store; what it shows of the history is not lost on the leases."""
         identifier(user_id)
         self._check_open()
-        loaded: Loaded = yield from self._wait(self._load(user_id))
+        loaded: Loaded = (yield from self._ask(self._load([user_id]), self._until()))[0]
         if [record.user_id for record in loaded.records] != [user_id]:
             raise StoreUnusable("the store answered with the record of another user")
         return loaded
 
     def explain(self, user_id: str, ask: Ask) -> Steps[Explanation]:
         """A fresh decision with its evidence."""
-        if not isinstance(ask, get_args(Ask)):
-            raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
+        check_ask(ask)
         loaded = yield from self.load(user_id)
         return explain(loaded.records[0], ask, loaded.at)
 
@@ -131,7 +143,7 @@ class ClientSteps:
         """The user's entries, oldest first."""
         identifier(user_id)
         self._check_open()
-        history: list[LedgerEntry] = yield from self._wait(self._call(Call("history", (user_id,))))
+        history: list[LedgerEntry] = yield from self._ask(self._call(Call("history", (user_id,))), self._until())
         return history
 
     def close(self) -> Steps[None]:
@@ -145,13 +157,10 @@ class ClientSteps:
                 log.warning("client.closed_with_unknown_write", error=type(error).__name__)
         self._stopped = True
 
-    def _users(self, user_ids: list[str], until: float, least: int) -> Steps[list[UserConsent]]:
+    def _users(self, user_ids: list[str], until: float) -> Steps[list[UserConsent]]:
         found: dict[str, UserConsent] = {}
-        for tries in range(ROUNDS):
-            missing = [user_id for user_id in user_ids if not self._find(self.leases.get(user_id), least, found)]
-            if not tries:
-                self.leases.counts.misses += len(missing)
-                self.leases.counts.hits += len(user_ids) - len(missing)
+        for _ in range(ROUNDS):
+            missing = self._missing(user_ids, found)
             if not missing or self.leases.closed:
                 break
             flights = self._flights.book(missing)
@@ -162,32 +171,57 @@ class ClientSteps:
                 flights = [flight for flight in flights if flight.landed.done()]
                 until = 0.0
             for flight in flights:
-                for user_id in flight.users.keys() & missing:
-                    self._find(flight.users[user_id], least, found)
+                found |= {user_id: user for user_id, user in flight.users.items() if user.is_live()}
             if all(flight.failed for flight in flights):
                 break
         return [found.get(user_id) or self.leases.unavailable(user_id) for user_id in user_ids]
 
-    @staticmethod
-    def _find(user: UserConsent | None, least: int, found: dict[str, UserConsent]) -> bool:
-        if user is None or user.position < least or not user.is_live():
-            return False
-        found[user.user_id] = user
-        return True
+    def _missing(self, user_ids: list[str], found: dict[str, UserConsent]) -> list[str]:
+        """The ids that are not in memory; who is, is added to *found*."""
+        missing = []
+        for user_id in user_ids:
+            user = self.leases.get(user_id)
+            if user is not None and user.is_live():
+                found[user_id] = user
+            elif user_id not in found:
+                missing.append(user_id)
+        return missing
 
-    def _prove(self, token: Cursor, until: float) -> Steps[bool]:
-        """Whether the token of another process's write is of the store's history."""
-        if self.leases.is_proven(token):
-            return True
-        poll = self.leases.polling(token, self._clock())
+    def _book(self, user_ids: list[str]) -> None:
+        """Begin to load what is missing, and count it."""
+        missing = self._missing(user_ids, {})
+        self.leases.counts.misses += len(missing)
+        self.leases.counts.hits += len(user_ids) - len(missing)
+        with suppress(TypeError, ValueError):  # a malformed id is told when its batch is handed out
+            wanted = [identifier(user_id) for user_id in missing]
+            if wanted and not self.leases.closed:
+                self._flights.book(wanted)
+
+    def _user_with(self, user_id: str, token: Cursor, until: float) -> Steps[UserConsent]:
+        """
+        A user with a write of another process. What the feed has not shown is loaded anew, and the token seen to be of
+        the store's history only then: in any other order a restore in between would go unnoticed.
+        """
+        user = self.leases.get(user_id)
+        if user is not None and user.is_live() and self.leases.has_shown(token, user):
+            self.leases.counts.hits += 1
+            return user
+        self.leases.counts.misses += 1
         try:
-            changes: Changes = yield from self._wait(
-                self._call(Call("changes", (token,), {"wait": 0.0, "limit": 1})), until
-            )
+            for _ in range(ROUNDS):
+                user = (yield from self._ask(self._load([user_id]), until))[1].get(user_id)
+                if user is not None:
+                    break
+            poll = self.leases.polling(token, self._clock())
+            is_proven = self.leases.prove(poll, (yield from self._ask(self._call(proof(token)), until)))
         except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
             self._landed(error)
-            return False
-        return self.leases.prove(poll, changes)
+            is_proven = False
+        else:
+            self._landed(None)
+        if user is None or not is_proven or user.position < token.position:
+            return self.leases.unavailable(user_id)
+        return user
 
     def _write(self, write: Write, call: Call, key: str) -> Steps[Appended]:
         """Repeat the append with the same key until its outcome is definite."""
@@ -217,23 +251,40 @@ class ClientSteps:
             yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
         raise AssertionError
 
-    def _load(self, user_id: str) -> Steps[Loaded]:
-        fetch = self.leases.fetching([user_id], self._clock())
+    def _load(self, user_ids: list[str]) -> Steps[tuple[Loaded, dict[str, UserConsent]]]:
+        """A load beside the flights: what it brought, and what of it the leases took."""
+        fetch = self.leases.fetching(user_ids, self._clock())
         loaded: Loaded | None = None
         try:
-            loaded = yield Call("load", ([user_id],))
+            loaded = yield Call("load", (user_ids,))
         finally:
-            self.leases.fetched(fetch, loaded, self._clock())
-        return loaded
+            users = self.leases.fetched(fetch, loaded, self._clock())
+        return loaded, users
 
     def _call(self, call: Call) -> Steps[Any]:
         return (yield call)
 
-    def _wait(self, steps: Steps[Any], until: float | None = None) -> Steps[Any]:
+    def _ask(self, steps: Steps[Any], until: float) -> Steps[Any]:
+        """Run *steps* at one of a few places, and wait for them."""
+        place = self._places.take()
         try:
-            return (yield Wait(self._spawn(steps), self._until() if until is None else until))
+            yield Wait(place, until)
+            done = self._spawn(self._at(place, steps))
+        except BaseException as error:
+            self._places.give_back(place)
+            if isinstance(error, (Late, RuntimeError)):
+                raise StoreUnavailable(self._too_late if isinstance(error, Late) else NOT_BEGUN) from error
+            raise
+        try:
+            return (yield Wait(done, until))
         except Late:
-            raise StoreUnavailable(f"the store did not answer within {self._deadline} s: try again") from None
+            raise StoreUnavailable(self._too_late) from None
+
+    def _at(self, place: Future[None], steps: Steps[Any]) -> Steps[Any]:
+        try:
+            return (yield from steps)
+        finally:
+            self._places.give_back(place)
 
     def status(self) -> Status:
         """One look at the client."""
@@ -270,7 +321,11 @@ class ClientSteps:
         elif failure is None and not was_reachable:
             log.info("store.reachable")
         if must_follow:
-            self._spawn(follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled))
+            steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
+            try:
+                self._spawn(steps)
+            except RuntimeError:  # no thread to be had: the next exchange tries again
+                self._must_follow = True
 
     def _polled(self, failure: BaseException | None) -> None:
         """After each poll: what `status` says of the feed."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import inf
-from typing import TypeVar
+from typing import NoReturn, Self, TypeVar
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .decisions import Ask, Decision, Market, Process, Share
@@ -59,7 +59,7 @@ class UserConsent:
     """
 
     __slots__ = (
-        "__weakref__", "_answers", "_generation", "_own_until", "_turns_at", "as_of", "position", "user_id", "version",
+        "_answers", "_generation", "_own_until", "_turns_at", "_visited", "as_of", "position", "user_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,7 @@ class UserConsent:
         self._generation = generation
         self._own_until = own_until
         self._turns_at = turns_at
+        self._visited = False
 
     @classmethod
     def unavailable(cls, user_id: str, counts: Counts) -> UserConsent:
@@ -91,30 +92,43 @@ class UserConsent:
             generation=Generation(clock=float, counts=counts), own_until=inf, turns_at=inf,
         )  # fmt: skip
 
+    def __copy__(self) -> Self:
+        return self  # a copy would be one that no withdrawal reaches
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a UserConsent stays in its client: pass the user id on, and ask there")
+
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
 
     def can_market(self, channel: str, data: Iterable[str] = ()) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         answers = self._current()
-        return self._told(answers.market[channel] if data == () else answers.decide(Market(channel, data)))
+        decision = answers.market[channel] if data == () else answers.decide(Market(channel, data))
+        return decision if decision.allowed else self._denied(decision)
 
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
-        return self._told(self._current().decide(Share(recipient, data, purpose)))
+        return self.decide(Share(recipient, data, purpose))
 
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
-        return self._told(self._current().show[field])
+        decision = self._current().show[field]
+        return decision if decision.allowed else self._denied(decision)
 
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         answers = self._current()
-        return self._told(answers.process[purpose] if data is None else answers.decide(Process(purpose, data)))
+        decision = answers.process[purpose] if data is None else answers.decide(Process(purpose, data))
+        return decision if decision.allowed else self._denied(decision)
 
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
-        return self._told(self._current().retain[field])
+        decision = self._current().retain[field]
+        return decision if decision.allowed else self._denied(decision)
 
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
         """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
@@ -123,7 +137,8 @@ class UserConsent:
 
     def decide(self, ask: Ask) -> Decision:
         """The answer to any ask."""
-        return self._told(self._current().decide(ask))
+        decision = self._current().decide(ask)
+        return decision if decision.allowed else self._denied(decision)
 
     def is_live(self) -> bool:
         """Whether the lease lasts: a guard would say something else than `STALE`."""
@@ -137,25 +152,40 @@ class UserConsent:
         answers = self._answers
         own_until, turns_at = self._own_until, self._turns_at
         now = generation.clock()
-        if (now < own_until or now < fresh_until) and now < turns_at:
+        if (now < fresh_until or now < own_until) and now < turns_at:
+            if not self._visited:  # a look is cheaper than a write to memory that was not in the processor's cache
+                self._visited = True
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
-    def _told(self, decision: Decision) -> Decision:
-        if not decision.allowed:
-            self._generation.counts.denials[decision.reason] += 1
+    def _denied(self, decision: Decision) -> Decision:
+        self._generation.counts.denials[decision.reason] += 1
         return decision
 
     # The rest is for `Leases` alone, under its lock.
 
     def renew(self, fetched: UserConsent) -> bool:
-        """Live on, if the same version was fetched again in the same generation and answers the same."""
-        same = self.version == fetched.version and self._answers is fetched._answers
-        if not same or self._generation is not fetched._generation:
+        """Live on, if the same version was fetched again and answers the same."""
+        if self.version != fetched.version or self._answers is not fetched._answers:
             return False
         self.as_of, self.position, self._turns_at = fetched.as_of, fetched.position, fetched._turns_at
         self._own_until = max(self._own_until, fetched._own_until)
+        self._generation = fetched._generation
         return True
+
+    def is_in(self, generation: Generation) -> bool:
+        """Whether this is what covers it."""
+        return self._generation is generation
+
+    def move(self, waited_in: Generation, covering: Generation) -> None:
+        """Be covered by the feed, if this was loaded where *waited_in* waited for it, and not elsewhere since."""
+        if self._generation is waited_in:
+            self._generation = covering
+
+    def unmark(self) -> bool:
+        """Whether it was asked since this was called last."""
+        visited, self._visited = self._visited, False
+        return visited
 
     def die(self, answers: Answers = ALL_STALE) -> None:
         """Never say yes again."""

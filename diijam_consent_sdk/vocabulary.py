@@ -22,7 +22,7 @@ class Word(StrEnum):
     def _missing_(cls, value: object) -> None:
         if not isinstance(value, str):
             raise TypeError(f"{cls.__name__} takes a word, not {type(value).__name__}")
-        raise ValueError(f"unknown {cls.__name__} {str(value)[:40]!r}; known: {', '.join(cls)}")
+        raise ValueError(f"unknown {cls.__name__} {str.__str__(value)[:40]!r}; known: {', '.join(cls)}")
 
 
 class Purpose(Word):
@@ -151,8 +151,8 @@ Member = TypeVar("Member", bound=Word)
 
 
 def words(vocabulary: type[Member], values: Iterable[str]) -> frozenset[Member]:
-    """The set of words that *values* names. A bare string, a mapping or no iterable is a `TypeError`."""
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+    """The set of words that *values* names. A bare string, bytes, a mapping or no iterable is a `TypeError`."""
+    if isinstance(values, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(values, Iterable):
         raise TypeError(f"a set of {vocabulary.__name__} is needed, not {type(values).__name__}")
     return frozenset(map(vocabulary, values))
 
@@ -169,7 +169,7 @@ def fields_of(values: Iterable[str]) -> frozenset[Field]:
 
 def identifier(value: str) -> str:
     """
-    *value*, if it can name a user, recipient, notice, hold or request. The error never repeats it: it may be personal.
+    *value* as a plain string, if it can name a user, recipient, notice, hold or request. No error repeats it.
 
     Raises:
         TypeError: *value* is not a string.
@@ -178,6 +178,7 @@ def identifier(value: str) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"an id is a string, not {type(value).__name__}")
+    value = str.__str__(value)  # a subclass (numpy.str_, an enum) may compare and print as it likes
     if not 1 <= len(value) <= MAX_ID_CHARACTERS:
         raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters, not {len(value)}")
     if not value.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
@@ -187,7 +188,7 @@ def identifier(value: str) -> str:
 
 def instant(value: datetime) -> datetime:
     """
-    *value* in UTC.
+    *value* in UTC, as a plain datetime.
 
     Raises:
         TypeError: *value* is not a datetime.
@@ -199,6 +200,7 @@ def instant(value: datetime) -> datetime:
     if value.utcoffset() is None:
         raise ValueError("an instant needs a time zone: pass an aware datetime, such as datetime.now(UTC)")
     try:
-        return value.astimezone(UTC)
+        utc = value.astimezone(UTC)
     except OverflowError:
         raise ValueError("an instant lies within the years 1 to 9999 in UTC") from None
+    return datetime.combine(utc.date(), utc.time(), UTC)  # of a subclass too (pandas.Timestamp), no more than JSON says

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, moving, past, permitting, preparing, recording
+from . import checking, moving, past, permitting, preparing, recording, serving
 from .failures import status_of, stop_on
 from .terminal import console_for
 
@@ -35,6 +35,10 @@ Start here:
   diijam-consent permitted market email --input audience.csv --column user_id
   diijam-consent history u-1
   diijam-consent verify
+
+For the services of several machines:
+  diijam-consent token new --tokens tokens.json --scope read --scope write
+  diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
 """
 
 app = App(
@@ -51,11 +55,11 @@ app = App(
 )
 
 
-def _add(command: Callable[..., int], usage: str, examples: str) -> None:
+def _add(command: Callable[..., int], usage: str, examples: str, to: App = app) -> None:
     """Add a command. Its help is its docstring down to `Returns:`, each paragraph folded to the width at hand."""
     text = inspect.cleandoc(command.__doc__ or "").partition("\n\nReturns:")[0]
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-    app.command(command, help="\n\n".join(paragraphs), usage=f"Usage: diijam-consent {usage}", help_epilogue=examples)
+    to.command(command, help="\n\n".join(paragraphs), usage=f"Usage: diijam-consent {usage}", help_epilogue=examples)
 
 
 _add(recording.record, recording.USAGE, recording.EXAMPLES)
@@ -65,6 +69,10 @@ _add(past.history, "history USER_ID [OPTIONS]", past.HISTORY_EXAMPLES)
 _add(preparing.init, "init [OPTIONS]", preparing.EXAMPLES)
 _add(past.verify, "verify [OPTIONS]", past.VERIFY_EXAMPLES)
 _add(moving.copy, "copy --from URL --to URL", moving.EXAMPLES)
+_add(serving.serve, "serve --tokens FILE [OPTIONS]", serving.SERVE_EXAMPLES)
+token = App(name="token", help=serving.OF_TOKENS, help_epilogue=serving.NEW_EXAMPLES)
+_add(serving.new, "token new --tokens FILE --scope read|write", serving.NEW_EXAMPLES, to=token)
+app.command(token)
 
 
 def run(arguments: Sequence[str]) -> int:

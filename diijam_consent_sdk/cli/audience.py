@@ -10,6 +10,7 @@ import attrs
 
 from ..vocabulary import identifier
 from .inputs import is_cut, lines
+from .seen import Seen
 
 SHOWN_LINES = 3
 
@@ -24,7 +25,7 @@ class Row:
 
 class Audience:
     """
-    The rows of *stream*, read as they are iterated. What it remembers is the ids it has seen.
+    The rows of *stream*, read as they are iterated, once. The ids it has seen are remembered on disk.
 
     Attributes:
         header: The names of the columns; None where there are just ids.
@@ -47,7 +48,6 @@ class Audience:
         self.duplicates = self.malformed = 0
         self.malformed_lines: list[int] = []
         self._index = 0
-        self._seen: set[str] = set()
         if column is None:
             self._rows = _plain_rows(stream)
         else:
@@ -56,20 +56,25 @@ class Audience:
             self._index = _index(self.header, column)
 
     def __iter__(self) -> Iterator[Row]:
-        for line, values in self._rows:
-            user_id = values[self._index]
-            try:
-                identifier(user_id)
-            except ValueError:
-                self.malformed += 1
-                if len(self.malformed_lines) < SHOWN_LINES:
-                    self.malformed_lines.append(line)
-                continue
-            if user_id in self._seen:
-                self.duplicates += 1
-                continue
-            self._seen.add(user_id)
-            yield Row(user_id, values)
+        with Seen() as seen:
+            for line, values in self._rows:
+                user_id = values[self._index]
+                if not _is_identifier(user_id):
+                    self.malformed += 1
+                    if len(self.malformed_lines) < SHOWN_LINES:
+                        self.malformed_lines.append(line)
+                elif seen.add(user_id):
+                    yield Row(user_id, values)
+                else:
+                    self.duplicates += 1
+
+
+def _is_identifier(text: str) -> bool:
+    try:
+        identifier(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:

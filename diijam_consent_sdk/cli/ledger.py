@@ -17,6 +17,7 @@ from ..stores.url import TOKEN_VARIABLE, URL_VARIABLE, open_store
 
 BUSY_SECONDS = 5.0  # how long to wait for another process's lock: people would rather wait than start over
 DEADLINE_SECONDS = 10.0
+CAPACITY = 10_000  # users kept in memory: a list names each of them once, so more would only be in the way
 FILE_SCHEME = "sqlite:///"
 START = "check --url, or start a ledger with diijam-consent record"
 
@@ -81,7 +82,7 @@ def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
 
 def asking(store: Store) -> ConsentClient:
     """A client over that store for one command's questions."""
-    return ConsentClient(store, follow=False, deadline=DEADLINE_SECONDS)
+    return ConsentClient(store, follow=False, deadline=DEADLINE_SECONDS, capacity=CAPACITY)
 
 
 def _find(url: str) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import tee
+from functools import partial
+from itertools import islice, tee
 from typing import Annotated, BinaryIO
 
+import attrs
 from cyclopts import Parameter
 
 from ..client import ConsentClient
 from ..decisions import Ask, Decision
 from ..errors import ConsentError, StoreUnavailable
+from ..stores import wire
 from ..stores.protocol import Store
 from ..vocabulary import Reason
 from .asks import SYNTAX, AskName, Options, Subject, ask_from
@@ -20,11 +23,13 @@ from .audience import Audience, Row
 from .inputs import reading, size_of
 from .ledger import Url, asking, opened
 from .results import STANDARD_OUTPUT, Rows, written_whole
+from .resuming import Notes, NotResumable, Run, noting
 from .tally import Tally
 from .terminal import console_for, progress
 
 UNCHECKED = frozenset({Reason.UNAVAILABLE, Reason.STALE})  # nothing is known of the customer: that is no customer's no
-GIVE_UP_AFTER = 1000  # unchecked customers: there will be no output anyway
+LOOK_ON = 999  # customers after the first unchecked one, to tell how many there are: there will be no output anyway
+RECALLED_AT_ONCE = 1000  # customers of an interrupted run, of whom those who were permitted are asked again
 SHOW_EVERY = 500  # customers, so that the bar costs nothing
 REASON_COLUMNS = ["reason", "clause"]
 
@@ -63,6 +68,13 @@ def permitted(
     reasons: Annotated[
         bool, Parameter(help="Write the denied customers too, as CSV, with the columns reason and clause added.")
     ] = False,
+    resume: Annotated[
+        bool,
+        Parameter(
+            help="Go on with a run that was interrupted, with the same list and --output. Whoever was permitted then is"
+            " asked again, since a customer may have said no meanwhile."
+        ),
+    ] = False,
     url: Url = None,
 ) -> int:
     """
@@ -70,9 +82,10 @@ def permitted(
 
     Each customer is written once, by the first row that names them. Customers nobody knows are denied; ids that can
     be none (empty, too long, with control characters) are counted and left out. A summary goes to standard error.
-    Memory stays the same however long the list is, except for the ids themselves, kept to find duplicates.
+    Memory stays the same however long the list is.
 
     The output is complete or absent. If a customer could not be checked, there is none: that is no customer's no.
+    Beside an --output FILE, a run that was interrupted leaves FILE.resume, for --resume to go on with.
 
     Exit status: 0 all were checked, 2 something failed and nothing was written, 130 interrupted.
 
@@ -90,12 +103,13 @@ def permitted(
         reading(source) as stream,
         opened(url) as store,
         asking(store) as client,
+        noting(output, partial(_run, store, question), resume=resume) as notes,
         written_whole(output) as text,
         _watching(stream) as show,
     ):
         audience = Audience(stream, column)
         rows = Rows(text, _header(audience.header) if reasons else audience.header)
-        for row, decision in _decided(client, store, audience, question):
+        for row, decision in _decided(client, store, audience, question, notes):
             tally.add(decision)
             show(tally.total)
             if reasons:
@@ -114,27 +128,47 @@ def _header(header: list[str] | None) -> list[str]:
     return [*(header or ["user_id"]), *REASON_COLUMNS]
 
 
-def _decided(client: ConsentClient, store: Store, rows: Iterable[Row], ask: Ask) -> Iterator[tuple[Row, Decision]]:
+def _run(store: Store, ask: Ask) -> Run:
+    question = wire.encode({"ask": type(ask).__name__, **attrs.asdict(ask, recurse=False)})
+    return Run(question=question.decode(), epoch=store.load(()).cursor.epoch)
+
+
+Decided = Iterator[tuple[Row, Decision]]
+
+
+def _decided(client: ConsentClient, store: Store, audience: Audience, ask: Ask, notes: Notes) -> Decided:
     """
-    Each row with its customer's answer; `client.users` looks a batch ahead, and only so much is kept.
+    Each row with its customer's answer; where an interrupted run has a no, that.
 
     Raises:
         StoreUnavailable: some could not be checked.
     """
-    unchecked: list[str] = []
+    rows = iter(audience)
+    while notes.left:
+        batch = [(row, notes.recall(row.user_id)) for row in islice(rows, min(notes.left, RECALLED_AT_ONCE))]
+        if not batch:
+            raise NotResumable("the list is shorter than in the interrupted run: run without --resume")
+        asked = _asked(client, store, (row for row, no in batch if no is None), ask)
+        for row, no in batch:
+            yield (row, no) if no is not None else next(asked)
+    for row, decision in _asked(client, store, rows, ask):
+        notes.keep(row.user_id, decision)
+        yield row, decision
+
+
+def _asked(client: ConsentClient, store: Store, rows: Iterator[Row], ask: Ask) -> Decided:
+    """Each row with its customer's answer from the store; `client.users` looks some batches ahead, no further."""
     rows, ahead = tee(rows)
-    for row, user in zip(rows, client.users(row.user_id for row in ahead), strict=True):
+    asked = zip(rows, client.users(row.user_id for row in ahead), strict=True)
+    for row, user in asked:
         decision = user.decide(ask)
-        if decision.reason not in UNCHECKED:
-            yield row, decision
-            continue
-        unchecked.append(row.user_id)
-        if len(unchecked) == GIVE_UP_AFTER:
-            break
-    if unchecked:
-        number = f"{len(unchecked):,} or more" if len(unchecked) == GIVE_UP_AFTER else f"{len(unchecked):,}"
-        why = _why(store, unchecked)
-        raise StoreUnavailable(f"{number} of the customers could not be checked, which is no customer's no: {why}")
+        if decision.reason in UNCHECKED:
+            more = list(islice(asked, LOOK_ON))
+            unchecked = [row.user_id, *(r.user_id for r, other in more if other.decide(ask).reason in UNCHECKED)]
+            number = f"{len(unchecked):,}" + (" or more" if len(more) == LOOK_ON else "")
+            why = _why(store, unchecked)
+            raise StoreUnavailable(f"{number} of the customers could not be checked, which is no customer's no: {why}")
+        yield row, decision
 
 
 def _why(store: Store, user_ids: list[str]) -> str:

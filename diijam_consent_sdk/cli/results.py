@@ -39,6 +39,21 @@ def written_whole(output: str) -> Iterator[TextIO]:
             text.detach()
 
 
+def place_of(output: str) -> Path:
+    """
+    The file that *output* names. A link goes on pointing to where it does.
+
+    Raises:
+        ValueError: it is there and is no regular file.
+    """
+    path = Path(output).resolve()
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"{output} is no regular file: name another, or leave --output out to write to standard output"
+        )
+    return path
+
+
 @contextmanager
 def _spooled() -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as spool:
@@ -55,11 +70,7 @@ def _spooled() -> Iterator[BinaryIO]:
 
 @contextmanager
 def _replacing(output: str) -> Iterator[BinaryIO]:
-    path = Path(output).resolve()  # a link goes on pointing to where it does
-    if path.exists() and not path.is_file():
-        raise ValueError(
-            f"{output} is no regular file: name another, or leave --output out to write to standard output"
-        )
+    path = place_of(output)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     inode = None
     try:

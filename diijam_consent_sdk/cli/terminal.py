@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 UNLIMITED_COLUMNS = 100_000  # a table in a pipe is never folded
 
@@ -57,7 +58,8 @@ def console_for(stream: TextIO, columns: int = UNLIMITED_COLUMNS) -> Console:
 @contextmanager
 def progress(doing: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
     """
-    A progress bar on standard error while the block runs; nothing at all if that is no terminal.
+    A progress bar, with the rate and the time left, on standard error while the block runs; nothing at all if that is
+    no terminal.
 
     Args:
         doing: What the bar says is going on.
@@ -67,17 +69,29 @@ def progress(doing: str, total: int | None) -> Iterator[Callable[[int, int], Non
     Returns:
         A function to call now and then with what is done of *total*, and with the users done.
     """
-    bar = Progress(
+    columns: list[ProgressColumn] = [
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[users]:,} users"),
+        TextColumn("{task.fields[rate]:,.0f} a second"),
+    ]
+    if total is not None:
+        columns += [TimeRemainingColumn(), TextColumn("left")]
+    bar = Progress(
+        *columns,
         console=console_for(sys.stderr),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
         disable=not sys.stderr.isatty(),
     )
+    began = time.monotonic()
     with bar:
-        task = bar.add_task(doing, total=total, users=0)
-        yield lambda done, users: bar.update(task, completed=done, users=users)
+        task = bar.add_task(doing, total=total, users=0, rate=0.0)
+
+        def show(done: int, users: int) -> None:
+            rate = users / max(time.monotonic() - began, 0.001)
+            bar.update(task, completed=done, users=users, rate=rate)
+
+        yield show

@@ -15,7 +15,7 @@ import structlog
 
 from ..stores.protocol import AsyncStore, Store
 from ..stores.url import TOKEN_VARIABLE, is_postgres, open_async_store, open_store
-from .tokens import Scope, new_token
+from .tokens import Scope, TokenFile, new_token
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
 
@@ -50,23 +50,22 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
         StoreError: the ledger cannot be used.
     """
     try:
-        from . import create_app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
-        from .tokens import TokenFile  # noqa: PLC0415
+        from . import app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in EXTRA:
             raise
         raise ModuleNotFoundError("serving needs its extra: pip install 'diijam-consent-sdk[service]'") from None
-    TokenFile(tokens)  # before anything is opened: is it one?
+    allowed = TokenFile(tokens)  # before anything is opened: is it one?
     _log_lines()
     with server.listening(host, port) as at:
         store = _opened(url)
         is_async = inspect.iscoroutinefunction(store.close)
         try:
             with epoch.continued(store):
-                app = create_app(store, tokens=tokens)
+                built = app.build(store, allowed)
                 if is_async:
-                    app.on_shutdown.append(store.close)  # in the loop that its connections belong to
-                server.run(app, at, on_listening=_announcing(host, at.getsockname()[1]))
+                    built.on_shutdown.append(store.close)  # in the loop that its connections belong to
+                server.run(built, at, on_listening=_announcing(host, at.getsockname()[1]))
         finally:
             if not is_async:
                 store.close()

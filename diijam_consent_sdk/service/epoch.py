@@ -19,7 +19,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,24 +26,10 @@ from pathlib import Path
 
 from .._logging import log
 from ..errors import StoreError
-from ..stores import MemoryStore, SqliteStore
+from ..stores import SqliteStore
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs; names there are checked for their owner
 MAX_MARK_BYTES = 1_000
-
-
-def new_epoch(store: SqliteStore) -> None:
-    """
-    Begin another epoch: whoever knows an older cursor of this ledger starts anew from its head.
-
-    Args:
-        store: The ledger.
-
-    Raises:
-        StoreError: it could not be written.
-    """
-    with store._file.writing(None) as db:  # noqa: SLF001 - to become a method of SqliteStore
-        db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),))
 
 
 @contextmanager
@@ -62,13 +47,13 @@ def continued(store: object, memory: Path = MEMORY) -> Iterator[None]:
     Raises:
         StoreError: the new epoch could not be written.
     """
-    if not isinstance(store, SqliteStore) or isinstance(store, MemoryStore):
+    if not isinstance(store, SqliteStore) or store.path is None:
         yield
         return
-    mark = _open(memory / _name(store))
+    mark = _open(memory / _name(store.path))
     try:
         if mark is None or _take(mark) != _head(store):
-            new_epoch(store)
+            store.begin_epoch()
             log.info("service.new_epoch")
         yield
         if mark is not None:
@@ -78,9 +63,8 @@ def continued(store: object, memory: Path = MEMORY) -> Iterator[None]:
             os.close(mark)
 
 
-def _name(store: SqliteStore) -> str:
-    path = store._file._path.resolve()  # noqa: SLF001 - as above
-    return f"diijam-consent-{os.geteuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}"
+def _name(path: Path) -> str:
+    return f"diijam-consent-{os.geteuid()}-{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]}"
 
 
 def _head(store: SqliteStore) -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -56,6 +58,16 @@ class Server(uvicorn.Server):
         self._polls.stop()
         await super().shutdown(sockets)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Obey a terminal that is gone as well, unless the process was started to outlive it (nohup)."""
+        before = signal.getsignal(signal.SIGHUP)
+        with super().capture_signals(), contextlib.ExitStack() as stack:
+            if threading.current_thread() is threading.main_thread() and before is not signal.SIG_IGN:
+                signal.signal(signal.SIGHUP, self.handle_exit)
+                stack.callback(signal.signal, signal.SIGHUP, before)
+            yield
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
         """Obey a signal."""
         self.force_exit = self.should_exit  # the second one is impatient
@@ -96,7 +108,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = lambda: None) -> None:
     """
-    Serve until SIGINT or SIGTERM; long polls are answered then, and other answers get a few seconds.
+    Serve until SIGINT, SIGTERM or SIGHUP; long polls are answered then, and other answers get a few seconds.
 
     Args:
         app: What `create_app` gave.

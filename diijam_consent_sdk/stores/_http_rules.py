@@ -13,9 +13,10 @@ import msgspec
 
 from ..errors import InvalidEvent, StoreUnavailable, StoreUnusable, VersionConflict
 from ..events import Event
+from ..vocabulary import identifier
 from . import messages, wire
 from ._tries import Failure, Tries
-from .protocol import Appended, Changes, Cursor, Loaded
+from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
 MAX_ANSWER_BYTES = 64 * 2**20
 NOT_REACHED = frozenset({401, 403, 404, 405, 413, 415, 421, 431})  # no service that answers so has appended anything
@@ -71,8 +72,8 @@ def append(user_id: str, events: Iterable[Event], expected_version: int | None, 
     fields = {
         "user_id": user_id,
         "events": [wire.event_fields(event) for event in events],
-        "expected_version": expected_version,
-        "idempotency_key": key,
+        "expected_version": checked_version(expected_version),
+        "idempotency_key": None if key is None else identifier(key),
     }
     return Question(
         messages.AppendQuestion, fields, messages.AppendAnswer, read,

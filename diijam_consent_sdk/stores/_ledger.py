@@ -23,7 +23,7 @@ from ..record import ConsentRecord, fold, unopened
 from ..vocabulary import identifier, instant
 from . import wire
 from .chain import GENESIS, SALT_BYTES, Link, fingerprint, stamp, time_from
-from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids, checked_version
 
 T = TypeVar("T")
 Statement = tuple[str, tuple[Any, ...]]  # SQL with a ? for each of the values
@@ -83,7 +83,7 @@ class Ledger:
         user_id, batch = identifier(user_id), checked_batch(events)
         if key is not None:
             key = identifier(key)
-        return self._append(user_id, batch, expected_version, key)
+        return self._append(user_id, batch, checked_version(expected_version), key)
 
     def _append(
         self, user_id: str, batch: tuple[Event, ...], expected_version: int | None, key: str | None

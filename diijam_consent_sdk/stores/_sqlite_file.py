@@ -92,7 +92,7 @@ class SqliteFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, busy_seconds: float, create: bool) -> None:
-        self._path = Path(path).absolute()
+        self.path = Path(path).absolute()
         self._busy_seconds = busy_seconds
         self._create = create
         self._was_found = False
@@ -228,7 +228,7 @@ class SqliteFile:
 
     def _identity(self) -> tuple[int, int]:
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except OSError:
             return 0, 0
         return found.st_dev, found.st_ino
@@ -236,7 +236,7 @@ class SqliteFile:
     def _see_log(self) -> None:
         """Refuse to read a new file through the write-ahead log of the old: SQLite would mix the two."""
         with suppress(FileNotFoundError):
-            if Path(f"{self._path}-wal").stat().st_size:
+            if Path(f"{self.path}-wal").stat().st_size:
                 raise StoreUnusable(
                     "the file was replaced and a write-ahead log lies beside it: close every store on it,"
                     " then put the file back without the old one's -wal and -shm"
@@ -244,10 +244,10 @@ class SqliteFile:
         self._was_replaced = False
 
     def _connect(self) -> sqlite3.Connection:
-        if self._was_replaced and self._path.exists():
+        if self._was_replaced and self.path.exists():
             self._see_log()
         db = sqlite3.connect(
-            f"{self._path.as_uri()}?mode={'rwc' if self._create and not self._was_found else 'rw'}",
+            f"{self.path.as_uri()}?mode={'rwc' if self._create and not self._was_found else 'rw'}",
             uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False,
         )  # fmt: skip
         try:

@@ -62,7 +62,7 @@ class _Service(Generic[C]):
         self.url = rules.checked_url(url)
         self.deadline = deadline
         self.is_closed = False
-        self._token = rules.checked_token(token) if isinstance(token, str) else token
+        self._token = token if token is None or callable(token) else rules.checked_token(token)
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._client: C | None = None

@@ -66,3 +66,4 @@ class MemoryStore(SqliteStore):
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.ledger = Ledger(DIALECT, clock)
         self._file = _MemoryDatabase()
+        self.path = None

@@ -115,7 +115,9 @@ class Store(Protocol):
 
             VersionConflict: the record is not at *expected_version*.
 
-            ValueError: there are no events, or the key was used with others.
+            ValueError: there are no events, the key was used with others, or an argument is malformed.
+
+            TypeError: an argument has another type.
 
             StoreUnavailable: nothing was written.
 
@@ -178,3 +180,12 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
         if not isinstance(event, get_args(Event)):
             raise TypeError(f"an event is needed, not {type(event).__name__}")
     return batch
+
+
+def checked_version(version: int | None) -> int | None:
+    """An `expected_version` as it is; `TypeError` if it is no whole number, `ValueError` if it is below 0."""
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        raise TypeError(f"expected_version is a whole number or None, not {type(version).__name__}")
+    if version is not None and version < 0:
+        raise ValueError("expected_version is 0 or more")
+    return version

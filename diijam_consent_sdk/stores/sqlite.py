@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..events import Erased, Event, LedgerEntry
@@ -50,6 +52,9 @@ class SqliteStore:
 
         create: Whether to make a missing file.
 
+    Attributes:
+        path: The file; None for a ledger in memory.
+
     Raises:
         StoreUnusable: the file is damaged, another program's, or of a newer version of this library.
 
@@ -66,6 +71,7 @@ class SqliteStore:
     ) -> None:
         self.ledger = Ledger(DIALECT, clock)
         self._file = SqliteFile(path, busy_seconds=busy_seconds, create=create)
+        self.path: Path | None = self._file.path
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
@@ -117,6 +123,16 @@ class SqliteStore:
                 lambda: run(self.ledger.head(), _in(db)).cursor,
                 sqlite3.OperationalError,
             )
+
+    def begin_epoch(self) -> None:
+        """
+        Begin another epoch, for a ledger that may have been replaced by a copy: whoever knows a cursor starts anew.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with self._file.writing(None) as db:
+            db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),))
 
     def close(self) -> None:
         """See `Store.close`."""

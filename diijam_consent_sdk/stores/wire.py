@@ -8,8 +8,9 @@ type, a missing or unknown field, a word outside its vocabulary is an error, nev
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, get_args
 
 import attrs
@@ -17,8 +18,8 @@ import msgspec
 
 from ..events import Event, LedgerEntry
 from ..record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
+from ..vocabulary import Channel, Purpose
 
-Part = Consent | Notice | Hold | Request
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
@@ -109,13 +110,14 @@ def check_record(record: ConsentRecord) -> None:
     Raises:
         Malformed: a time lacks its zone, or something stands under another's key.
     """
-    parts: tuple[Mapping[str, Part], ...] = (record.consents, record.notices, record.holds, record.requests)
-    times = [time for part in parts for value in part.values() for time in _times(value)]
-    times += [record.account_changed_at] if record.account_changed_at else []
-    if any(time.tzinfo is None for time in times):
+    if _is_naive(record.account_changed_at):
         raise Malformed("not a record: a time without its zone")
-    if any(key != _key(value) for part in parts for key, value in part.items()):
-        raise Malformed("not a record: something stands under another's key")
+    for name, key_of, times_of in _PARTS:
+        for key, part in getattr(record, name).items():
+            if any(map(_is_naive, times_of(part))):
+                raise Malformed("not a record: a time without its zone")
+            if key != key_of(part):
+                raise Malformed("not a record: something stands under another's key")
 
 
 def _spelled(data: bytes) -> object:
@@ -137,17 +139,22 @@ def _names(value: object) -> object:
     return {name: _names(inner) for name, inner in value.items()} if isinstance(value, dict) else None
 
 
-def _key(value: Part) -> str:
-    if isinstance(value, Consent):
-        return consent_key(value.purpose, value.channel)
-    return str(getattr(value, type(value).__name__.lower()))  # Notice.notice, Hold.hold, Request.request
+def _is_naive(time: datetime | None) -> bool:
+    return time is not None and time.tzinfo is None
 
 
-def _times(value: Part) -> Iterator[datetime]:
-    return (time for name in _TIMES[type(value)] if (time := getattr(value, name)) is not None)
+def _times_of(kind: type) -> Callable[[object], Iterable[datetime | None]]:
+    times = (field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
+    return attrgetter(*times)  # the quickest there is: every record that is loaded comes by here
 
 
-_TIMES: dict[type, tuple[str, ...]] = {
-    kind: tuple(field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
-    for kind in (Consent, Notice, Hold, Request)
+_CONSENT_KEYS = {
+    (purpose, channel): consent_key(purpose, channel) for purpose in Purpose for channel in (None, *Channel)
 }
+# The maps of a record: under which key a part of it stands, and its times.
+_PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], Iterable[datetime | None]]], ...] = (
+    ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
+    ("notices", attrgetter("notice"), _times_of(Notice)),
+    ("holds", attrgetter("hold"), _times_of(Hold)),
+    ("requests", attrgetter("request"), _times_of(Request)),
+)

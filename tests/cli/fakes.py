@@ -31,10 +31,12 @@ class FailingStore:
         return self
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
         self._fail("load")
         return self.inner.load(user_ids)
 
     def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
+        """See `Store.append`."""
         self._fail("append")
         return self.inner.append(user_id, events, **options)
 
@@ -50,6 +52,7 @@ class Terminal(io.StringIO):
     """A stream that says it is a terminal, and keeps what it was shown."""
 
     def isatty(self) -> bool:
+        """Yes."""
         return True
 
 
@@ -57,6 +60,7 @@ class Unread(io.StringIO):
     """A pipe whose reader is gone."""
 
     def write(self, text: str) -> int:
+        """Fail as a pipe does that nobody reads."""
         raise BrokenPipeError
 
 
@@ -67,9 +71,11 @@ class Feed(io.RawIOBase):
         self._pieces = iter(pieces)
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """The next piece; nothing after the last."""
         piece = next(self._pieces, b"")
         buffer[: len(piece)] = piece
         return len(piece)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk.cli import app, checking, event_file, past, permitting, recording
+from diijam_consent_sdk.cli import app, checking, event_file, moving, past, permitting, preparing, recording, serving
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
-COMMANDS = ["check", "copy", "history", "init", "permitted", "record", "verify"]
+COMMANDS = ["check", "copy", "history", "init", "permitted", "record", "serve", "token", "verify"]
+WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
     app.EXAMPLES,
     recording.EXAMPLES,
@@ -22,6 +23,10 @@ PAGES = [
     permitting.EXAMPLES,
     past.HISTORY_EXAMPLES,
     past.VERIFY_EXAMPLES,
+    moving.EXAMPLES,
+    preparing.EXAMPLES,
+    serving.SERVE_EXAMPLES,
+    serving.NEW_EXAMPLES,
 ]
 
 
@@ -29,7 +34,7 @@ def examples() -> list[str]:
     """Every command that the help shows, whole, without what it is piped into."""
     lines = "\n".join(PAGES).replace("\\\n", "").splitlines()
     shown = [line[line.index("diijam-consent ") :] for line in lines if "diijam-consent " in line]
-    return [re.split(r" [|<&]", line)[0] for line in shown if "--url" not in line]
+    return [re.split(r" [|<>&]", line)[0] for line in shown if "--url" not in line]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]], ids=str)
@@ -42,10 +47,10 @@ def test_help(cli: Cli, arguments: list[str]) -> None:
     assert "\x1b" not in result.out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WITH_HELP)
 def test_help_of_a_command(cli: Cli, command: str) -> None:
     """Each command shows its usage, its exit status and examples, and nothing meant for programmers."""
-    result = cli(command, "--help")
+    result = cli(*command.split(), "--help")
     assert (result.status, result.err) == (0, "")
     assert result.out.startswith(f"Usage: diijam-consent {command} ")
     assert "Exit status: " in result.out

@@ -114,7 +114,10 @@ def test_stopped_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the command is still being loaded ends it without a word."""
 
     class Stopping:
+        """An import system that Ctrl-C interrupts."""
+
         def find_spec(self, *_: object) -> None:
+            """Find nothing: be interrupted."""
             raise KeyboardInterrupt
 
     monkeypatch.delitem(sys.modules, "diijam_consent_sdk.cli.app")

@@ -16,7 +16,7 @@ from diijam_consent_sdk.stores import _whole as whole
 from tests.cli.conftest import Cli, Ledger
 from tests.core.samples import NEEDED
 from tests.stores.cluster import shared
-from tests.stores.contract import AGREED, OPENED, TOLD, erase, sign_up
+from tests.stores.contract import AGREED, TOLD, erase, sign_up
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_init_makes_a_file_too(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", [1, 3, 500])
 def test_a_ledger_moves(page: int, cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entries keep position and hash, records and kept answers come along, `verify` passes on both; the epoch is new."""
+    """Entries keep position and hash, records and kept answers come along, `verify` passes on both."""
     monkeypatch.setattr(whole, "PAGE", page)
     with closing(SqliteStore(ledger.path)) as old:
         fill(old)

@@ -76,7 +76,7 @@ def test_stopped_while_recording(ledger: Ledger, start: Start, cli: Cli, events:
 def test_stopped_while_selecting(
     mailable: Ledger, start: Start, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    """Whoever stops `permitted --output` finds no output, not even a part of it under another name."""
+    """Whoever stops `permitted --output` finds no output, not even a part of it; at most what --resume needs."""
     folder = tmp_path / "results"
     folder.mkdir()
     process = start("permitted", "market", "email", "--output", str(folder / "ok.txt"))
@@ -88,7 +88,21 @@ def test_stopped_while_selecting(
     code, out, err = done(process)
     assert (code, out, err.count("\n")) == (status, "", 1)
     assert err.startswith("stopped: nothing was written")
-    assert list(folder.iterdir()) == []
+    assert {path.name for path in folder.iterdir()} <= {"ok.txt.resume"}
+
+
+def test_killed_while_selecting(mailable: Ledger, start: Start, cli: Cli, tmp_path: Path) -> None:
+    """After a kill -9 there is no output; with --resume the same command makes it, and leaves nothing else behind."""
+    ids, output, notes = tmp_path / "ids.txt", tmp_path / "ok.txt", tmp_path / "ok.txt.resume"
+    ids.write_text("".join(f"u-{number}\n" for number in range(20_000)))
+    command = ("permitted", "market", "email", "--input", str(ids), "--output", str(output))
+    process = start(*command)
+    wait_for(lambda: notes.exists() and notes.stat().st_size > 4 * 1_000)
+    process.kill()
+    assert done(process)[0] == -signal.SIGKILL
+    assert not output.exists()
+    assert cli(*command, "--resume").status == 0
+    assert (output.read_text(), notes.exists()) == ("u-1\n", False)
 
 
 def test_a_reader_that_leaves(mailable: Ledger, start: Start) -> None:
@@ -170,10 +184,10 @@ def test_installed_command(mailable: Ledger) -> None:
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout.startswith("answer    allowed\n")
 
 
-def without(module: str) -> subprocess.CompletedProcess[str]:
+def without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command where a module is not installed."""
     script = f"import sys; sys.modules[{module!r}] = None; from diijam_consent_sdk.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, text=True)
+    return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=False, text=True)
 
 
 @pytest.mark.parametrize("module", ["cyclopts", "rich.console"])

@@ -32,30 +32,43 @@ class AsyncFace:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
 
     def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+        """See `AsyncConsentClient.user`."""
         return self._run(self.client.user(user_id, at_least))
 
     def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+        """See `AsyncConsentClient.users`."""
         return self._iterate(self.client.users(user_ids))
 
     def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
+        """See `AsyncConsentClient.permitted`."""
         return self._iterate(self.client.permitted(user_ids, ask))
 
+    def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+        """See `AsyncConsentClient.permitted_mask`."""
+        return self._run(self.client.permitted_mask(user_ids, ask))
+
     def record(self, user_id: str, *events: Event, **options: Any) -> Appended:
+        """See `AsyncConsentClient.record`."""
         return self._run(self.client.record(user_id, *events, **options))
 
     def status(self) -> Status:
+        """See `AsyncConsentClient.status`."""
         return self.client.status()
 
     def load(self, user_id: str) -> ConsentRecord:
+        """See `AsyncConsentClient.load`."""
         return self._run(self.client.load(user_id))
 
     def explain(self, user_id: str, ask: Ask) -> Explanation:
+        """See `AsyncConsentClient.explain`."""
         return self._run(self.client.explain(user_id, ask))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `AsyncConsentClient.history`."""
         return self._run(self.client.history(user_id))
 
     def close(self) -> None:
+        """See `AsyncConsentClient.close`."""
         self._run(self.client.close())
 
     def _iterate(self, items: AsyncIterator[T]) -> Iterator[T]:

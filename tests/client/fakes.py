@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 
@@ -52,7 +53,7 @@ class FaultyStore:
         self.broken_after: Exception | None = None  # raised after the inner call was made
         self.hold: dict[str, threading.Event] = {}  # method: wait for this before answering
         self.before_answer: dict[str, threading.Event] = {}  # method: set once the inner answer is there
-        self.alter: dict[str, object] = {}
+        self.alter: dict[str, Any] = {}
 
     def _enter(self, method: str) -> None:
         self.calls.append(method)

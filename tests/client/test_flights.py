@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
+from diijam_consent_sdk.bulk import BATCH
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.flights import BATCH, MAX_FLIGHTS, MAX_QUEUED, Flights
+from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.operations import Steps
 from tests.client.fakes import LeaseClock
@@ -59,10 +61,8 @@ def test_a_flight_that_failed_leaves_nothing_behind() -> None:
     all_flights = flights(spawn)
     (first,) = all_flights.book(["u"])
     next(launched[0])
-    try:
+    with suppress(StopIteration):
         launched[0].throw(StoreUnavailable("out of reach"))
-    except StopIteration:
-        pass
     assert first.failed
     assert all_flights._leases._fetches == set()
     (second,) = all_flights.book(["u"])

@@ -10,7 +10,8 @@ import pytest
 from diijam_consent_sdk import Channel, Purpose, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.leases import MAX_FLOORS, MAX_PROVEN, MAX_WRITES, Leases, Poll
+from diijam_consent_sdk.floors import MAX_FLOORS
+from diijam_consent_sdk.leases import MAX_AHEAD, MAX_PROVEN, MAX_WRITES, Leases
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
 from diijam_consent_sdk.user import Counts, UserConsent
@@ -30,7 +31,8 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     """A record that allows marketing by e-mail."""
     record = unopened(user_id)
     granted = e.Granted("marketing", notice="n", channels={"email"}, expires_at=expires_at)
-    for number, event in enumerate((e.AccountOpened(), granted), start=1):
+    happened: tuple[e.Event, ...] = (e.AccountOpened(), granted)
+    for number, event in enumerate(happened, start=1):
         record = fold(record, e.LedgerEntry(number, user_id, number, AT, event))
     return attrs.evolve(record, version=version)
 
@@ -131,7 +133,7 @@ def test_rule_3_a_change_the_user_already_includes_drops_nothing() -> None:
 
 
 def test_rule_4_a_slow_fetch_from_before_a_change_is_discarded() -> None:
-    """A fetch sent before a withdrawal never puts the old yes back, although it arrives after the change was applied."""
+    """A fetch sent before a withdrawal never puts the old yes back, although it arrives after the change."""
     world = World()
     world.load(consenting("v"), at=head(10))
     fetch = world.leases.fetching(["u"], world.clock.now)
@@ -287,7 +289,7 @@ def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> No
 
 
 def test_rule_7_a_grant_that_expires_is_over_on_the_lease_clock() -> None:
-    """An expiry is counted from the sending of the load, at the store's time: a wall clock set by hand changes nothing."""
+    """An expiry is counted from the sending of the load, at the store's time: no wall clock changes that."""
     world = World()
     user = world.load(consenting(expires_at=AT + timedelta(seconds=3)))["u"]
     world.clock.tick(2.9)
@@ -366,7 +368,7 @@ def test_rule_8_a_floor_is_gone_once_the_feed_passed_it() -> None:
     world.load(consenting("v"), at=head(10))
     world.leases.written(world.leases.writing("u"), head(11))
     world.poll(head(11), {"u": 11})
-    assert world.leases._floors == {}
+    assert len(world.leases._floors) == 0
 
 
 def test_rule_8_floors_past_their_number_are_shared() -> None:
@@ -405,32 +407,90 @@ def test_rule_8_at_the_cap_new_writes_are_refused() -> None:
         world.leases.writing(f"w{number}")
     with pytest.raises(StoreUnavailable):
         world.leases.writing("one too many")
-    world.leases.writing("w0")
+    with pytest.raises(StoreUnavailable):
+        world.leases.writing("w0")
+
+
+def prove(world: World, cursor: Cursor, *, known: bool = True) -> bool:
+    """A proof that is answered at once, by a store whose head is 20 and that knows the cursor or not."""
+    poll = world.leases.polling(cursor, world.clock.now)
+    changes = Changes(cursor, head(20), {"other": 20} if known else {}, complete=True, waited=0.0)
+    return world.leases.prove(poll, changes)
 
 
 def test_rule_8_a_token_is_proven_by_the_store_alone() -> None:
-    """A token of another history, told by an answer that does not continue from it, is not proven."""
+    """A token counts as shown if the store knows it, the feed has come past it, and the user is as of then or later."""
     world = World()
-    world.load(consenting("u"), at=head(10))
-    token = head(8, epoch="two")
-    poll = world.leases.polling(token, world.clock.now)
-    assert not world.leases.prove(poll, Changes(token, head(10), {}, complete=True, waited=0.0))
-    assert not world.leases.is_proven(token)
-    mine = world.leases.polling(head(8), world.clock.now)
-    assert world.leases.prove(mine, Changes(head(8), head(9), {"u": 9}, complete=False, waited=0.0))
-    assert world.leases.is_proven(head(8))
+    user = world.load(consenting("u"), at=head(10))["u"]
+    assert not prove(world, head(8, epoch="two"), known=False)
+    assert not world.leases.has_shown(head(8, epoch="two"), user)
+    assert prove(world, head(8))
+    assert world.leases.has_shown(head(8), user)
+    assert prove(world, head(15))
+    assert not world.leases.has_shown(head(15), user)
 
 
 def test_rule_8_tokens_are_forgotten_with_their_history_and_past_their_number() -> None:
     """I7: what is known of tokens is bounded, and ends with the generation."""
     world = World()
-    world.load(consenting("u"), at=head(10))
+    world.load(consenting("u"), at=head(MAX_PROVEN + 1))
     for number in range(MAX_PROVEN + 1):
-        poll = Poll(head(number), world.clock.now, world.leases._generation)
-        assert world.leases.prove(poll, Changes(head(number), head(number), {}, complete=True, waited=0.0))
-    assert len(world.leases._proven) == 1
-    world.load(consenting("u"), at=head(2, epoch="two"))
-    assert not world.leases.is_proven(head(MAX_PROVEN))
+        assert prove(world, head(number))
+        assert len(world.leases._proven) <= MAX_PROVEN
+    user = world.load(consenting("u"), at=head(2, epoch="two"))
+    assert not user
+    user = world.load(consenting("u"), at=head(2, epoch="two"))
+    assert not world.leases.has_shown(head(MAX_PROVEN), user["u"])
+
+
+def test_rule_2_the_feed_covers_only_heads_it_has_shown() -> None:
+    """Who was loaded ahead of the feed has an own lease alone, until the feed comes to that head, or it is proven."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    shown, passed, lost = (world.load(consenting(u), at=head(n))[u] for u, n in (("a", 11), ("b", 12), ("c", 13)))
+    world.clock.tick(50)
+    world.poll(head(11), {"other": 11}, complete=False)
+    world.poll(head(14), {"other": 14})
+    world.clock.tick(20)
+    assert [reason(user) for user in (shown, passed, lost)] == [Reason.CONSENTED, Reason.STALE, Reason.STALE]
+    assert world.leases.unproven() == [head(12), head(13)]
+    assert prove(world, head(12))
+    assert reason(passed) is Reason.CONSENTED
+    assert not prove(world, head(13), known=False)
+    assert [reason(user) for user in (shown, passed)] == [Reason.STALE, Reason.STALE]
+
+
+def test_rule_2_a_user_loaded_again_waits_where_it_was_loaded_last() -> None:
+    """A proof of the head of an earlier load does not cover what a later load moved elsewhere."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    user = world.load(consenting("u"), at=head(12))["u"]
+    assert world.load(consenting("u"), at=head(13))["u"] is user
+    world.clock.tick(50)
+    world.poll(head(14), {"other": 14})
+    assert prove(world, head(12))
+    world.clock.tick(20)
+    assert reason(user) is Reason.STALE
+    assert prove(world, head(13))
+    assert reason(user) is Reason.CONSENTED
+
+
+def test_rule_2_heads_that_wait_for_a_proof_are_bounded() -> None:
+    """I7: past their number the oldest is forgotten; its users run out and are fetched again."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    for number in range(MAX_AHEAD + 5):
+        world.load(consenting("u"), at=head(11 + number))
+    assert len(world.leases._ahead) == MAX_AHEAD
+
+
+def test_who_was_asked_lately_stays() -> None:
+    """At its capacity a client lets go of those that nobody asked for since it last looked."""
+    world = World(capacity=3)
+    a, b, c = (world.load(consenting(u))[u] for u in "abc")
+    reason(a), reason(c)
+    world.load(consenting("d"))
+    assert (reason(a), reason(b), reason(c)) == (Reason.CONSENTED, Reason.STALE, Reason.CONSENTED)
 
 
 def test_rule_9_after_close_guards_say_unavailable() -> None:

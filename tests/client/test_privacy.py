@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ SECRETS = ("secret-user", "secret-notice", "secret-recipient", "secret-key", "se
 
 
 @pytest.fixture
-def said() -> io.StringIO:
+def said() -> Iterator[io.StringIO]:
     """Everything that any logger of the process says, at its loudest."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

@@ -206,7 +206,9 @@ def test_none_is_no_word(vocabulary: Callable[[Any], object]) -> None:
 
 @each_of(TAKES_SET)
 @pytest.mark.parametrize(
-    "bad", ["email", Field.EMAIL, "", b"email", {"email": True}, 3, True, object()], ids=lambda bad: repr(bad)[:16]
+    "bad",
+    ["email", Field.EMAIL, "", b"email", b"", bytearray(), memoryview(b""), {"email": True}, {}, 3, True, object()],
+    ids=lambda bad: repr(bad)[:16],
 )
 def test_what_is_no_set_of_words(call: Callable[[Any], object], bad: object) -> None:
     """A bare string, a mapping or another type where a set belongs is a `TypeError` that says what is needed."""
@@ -308,6 +310,38 @@ def test_ids_are_all_short_texts_without_controls_and_surrogates(text: str) -> N
     except ValueError:
         accepted = False
     assert accepted == (clean and 1 <= len(text) <= 256)
+
+
+class Text(str):
+    """A string as other libraries hand it out, numpy.str_ for one: it may print as it likes."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "<text>"
+
+
+class Stamp(datetime):
+    """A datetime as other libraries hand it out, pandas.Timestamp for one."""
+
+
+def test_string_of_a_subclass_is_taken_for_its_characters() -> None:
+    """An id is kept as a plain string, whatever kind of string came in; a word is its member, or named as it reads."""
+    for given_id in (Text("u-1"), Field.EMAIL):
+        assert type(identifier(given_id)) is str
+        assert identifier(given_id) == given_id
+    assert identifier(Text("u-1")) == "u-1"
+    assert Field(Text("email")) is Field.EMAIL
+    with pytest.raises(ValueError, match="unknown Field 'yoga';"):
+        Field(Text("yoga"))
+
+
+def test_time_of_a_subclass_is_kept_plain() -> None:
+    """A time is kept as a plain datetime, to the microsecond, whatever kind of datetime came in."""
+    stamp = Stamp(2026, 3, 1, 7, 30, 1, 999_999, tzinfo=timezone(timedelta(hours=7)), fold=1)
+    assert type(instant(stamp)) is datetime
+    assert instant(stamp) == stamp
+    assert instant(stamp).isoformat() == "2026-03-01T00:30:01.999999+00:00"
 
 
 class Nowhere(tzinfo):

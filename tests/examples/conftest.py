@@ -21,6 +21,7 @@ from examples.data import generate
 
 COMMITTED = Path(generate.__file__).parent
 FEW = 120
+PATIENT_SECONDS = 60.0  # a deadline that a whole audience is loaded within, however busy the machine is
 
 
 def batches(data: Path) -> Iterator[tuple[str, list[Event]]]:

@@ -13,7 +13,7 @@ from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from examples import campaign
 
-from .conftest import COMMITTED, rows, well_formed
+from .conftest import COMMITTED, PATIENT_SECONDS, rows, well_formed
 
 
 def counts(out: str) -> dict[str, int]:
@@ -33,7 +33,7 @@ def test_numbers_add_up(url: str, audience: str, few: Path, capsys: pytest.Captu
 def test_full_data(full: MemoryStore, capsys: pytest.CaptureFixture[str]) -> None:
     """Over the committed data the report agrees with one guard asked for each id by itself."""
     listed = rows(COMMITTED)
-    with ConsentClient(full) as consent:
+    with ConsentClient(full, deadline=PATIENT_SECONDS) as consent:
         report = campaign.send(consent, [(row["user_id"], row) for row in listed])
         expected = Counter(consent.decide(user_id, campaign.MAIL) for user_id in well_formed(listed))
     campaign.show(report, "en")

@@ -25,7 +25,7 @@ from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.stores.wire import event_from
 from examples.data import generate
 
-from .conftest import COMMITTED, FEW, batches, load, rows, well_formed
+from .conftest import COMMITTED, FEW, PATIENT_SECONDS, batches, load, rows, well_formed
 
 FILES = ("customers.jsonl", "audience.csv")
 DATA = frozenset({Field.EMAIL})
@@ -139,16 +139,16 @@ def test_every_reason_occurs() -> None:
     user_ids = well_formed(rows(COMMITTED))
     with closing(MemoryStore(clock=clock)) as store:
         load(store, COMMITTED)
-        with ConsentClient(store, follow=False) as consent:
+        with ConsentClient(store, follow=False, deadline=PATIENT_SECONDS) as consent:
             assert set(Reason).difference(reasons(consent, user_ids)) == {*NOT_OVER_DATA, Reason.EXPIRED}
         clock.at = datetime(max(generate.YEARS_AHEAD) + 1, 1, 1, tzinfo=UTC)
-        with ConsentClient(store, follow=False) as consent:
+        with ConsentClient(store, follow=False, deadline=PATIENT_SECONDS) as consent:
             assert Reason.EXPIRED in reasons(consent, user_ids)
 
 
 def test_data_is_lively(full: MemoryStore) -> None:
     """Between a third and two thirds of the customers may be mailed, and each way to say no is somebody's."""
-    with ConsentClient(full, follow=False) as consent:
+    with ConsentClient(full, follow=False, deadline=PATIENT_SECONDS) as consent:
         users = consent.users(f"u-{number:05d}" for number in range(1, 2001))
         decisions = Counter(user.can_market(Channel.EMAIL).reason for user in users)
     assert 2000 / 3 < decisions[Reason.CONSENTED] < 2000 * 2 / 3

@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -18,12 +19,7 @@ import pytest
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from tests.faults.proxy import Proxy
 
-SERVE = """
-import sys
-from pathlib import Path
-from diijam_consent_sdk.service.commands import serve
-raise SystemExit(serve(sys.argv[1], tokens=Path(sys.argv[2]), port=int(sys.argv[3])))
-"""
+SERVE = (sys.executable, "-m", "diijam_consent_sdk.cli", "serve")
 
 
 @attrs.define
@@ -48,8 +44,8 @@ class Service:
 
     def start(self, ledger: str | None = None) -> None:
         """Start it, on the port it had before if there was one."""
-        program = [sys.executable, "-c", SERVE, ledger or f"sqlite:///{self.ledger}"]
-        program += [str(self.folder / "tokens.json"), str(self.port)]
+        program = [*SERVE, "--url", ledger or f"sqlite:///{self.ledger}"]
+        program += ["--tokens", str(self.folder / "tokens.json"), "--port", str(self.port)]
         environment = {**os.environ, "DIIJAM_CONSENT_TOKEN": self.token}
         self.process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
@@ -80,31 +76,44 @@ class Service:
         assert self.process is not None
         self.process.send_signal(how)
 
+    def mend(self) -> None:
+        """Have it run again, whatever was done to it."""
+        if self.process is None:
+            self.start()
+        else:
+            self.signal(signal.SIGCONT)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Service]:
+    """A running service over a file in that folder."""
+    token, _ = sorted(new_token(folder / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
+    service = Service(folder, token)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.end(signal.SIGKILL)
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running service, shared by a module: each test has users of its own."""
-    yield from _service(tmp_path_factory.mktemp("service"))
+    with serving(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture
-def own_service(tmp_path: Path) -> Iterator[Service]:
-    """A service that the test may kill, freeze and restore."""
-    yield from _service(tmp_path)
+def own_service(service: Service) -> Iterator[Service]:
+    """The same, for a test that kills, freezes or restores it: the next one finds it running."""
+    yield service
+    service.mend()
 
 
 @pytest.fixture
 def user_id() -> str:
     """A user that no other test has."""
     return f"u-{uuid.uuid4()}"
-
-
-def _service(tmp_path: Path) -> Iterator[Service]:
-    token, _ = sorted(new_token(tmp_path / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
-    service = Service(tmp_path, token)
-    service.start()
-    yield service
-    service.end(signal.SIGKILL)
 
 
 @pytest.fixture

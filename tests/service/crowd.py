@@ -1,4 +1,4 @@
-"""A crowd that polls: many connections from one event loop, with so little of HTTP that it costs nothing to speak of."""
+"""A crowd that polls: many connections from one event loop, with so little of HTTP that it costs next to nothing."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ async def polls(
     gate = asyncio.Semaphore(100)  # connections being made at once
 
     async def one() -> Poll:
+        """One client: its answer."""
         async with gate:
             reader, writer = await asyncio.open_connection(place.host, place.port)
             sent_at = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service.epoch import continued, new_epoch
+from diijam_consent_sdk.service.epoch import continued
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 
 
@@ -34,9 +34,11 @@ class Service:
     def crash(self) -> str:
         """Serve for a while, end badly; the epoch meanwhile."""
         store = SqliteStore(self.path)
-        with pytest.raises(KeyboardInterrupt), continued(store, self.memory):
-            epoch = store.load(()).cursor.epoch
-            raise KeyboardInterrupt
+        serving = continued(store, self.memory)
+        serving.__enter__()
+        epoch = store.load(()).cursor.epoch
+        error = KeyboardInterrupt()
+        assert not serving.__exit__(KeyboardInterrupt, error, None)
         store.close()
         return epoch
 
@@ -114,7 +116,7 @@ def test_two_services_of_one_file_prove_nothing_to_each_other(service: Service) 
         both = one.load(()).cursor.epoch
         assert both != first
     other.append("u-1", [AccountOpened()])  # acknowledged, then lost: the second service dies
-    beside.gen.close()  # type: ignore[attr-defined]
+    beside.gen.close()
     assert service.serve() != both
     one.close()
     other.close()
@@ -159,7 +161,7 @@ def test_a_new_epoch_keeps_the_ledger(service: Service) -> None:
     store = SqliteStore(service.path)
     store.append("u-1", [AccountOpened()], idempotency_key="k-1")
     before = store.load(["u-1"])
-    new_epoch(store)
+    store.begin_epoch()
     after = store.load(["u-1"])
     assert after.records == before.records
     assert (after.cursor.position, after.cursor.hash) == (before.cursor.position, before.cursor.hash)

@@ -75,19 +75,19 @@ def test_requests_and_appends_are_counted(asker: Asker, service: Running, http: 
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "logged", "status"),
+    ("asked", "logged", "status"),
     [
-        ("POST", "/v1/records/load?user=u-1", ("POST", "/v1/records/load"), 401),
-        ("GET", "/v1/users/u-1", ("GET", "(other)"), 404),
-        ("ODD", "/healthz", ("(other)", "/healthz"), 405),
+        (("POST", "/v1/records/load?user=u-1"), ("POST", "/v1/records/load"), 401),
+        (("GET", "/v1/users/u-1"), ("GET", "(other)"), 404),
+        (("ODD", "/healthz"), ("(other)", "/healthz"), 405),
     ],
 )
 def test_each_request_has_one_access_line(
-    service: Running, http: httpx.Client, method: str, path: str, logged: tuple[str, str], status: int
+    service: Running, http: httpx.Client, asked: tuple[str, str], logged: tuple[str, str], status: int
 ) -> None:
     """An access line has method, path, status and duration; of what is not ours it repeats nothing."""
     with capture_logs() as lines:
-        http.request(method, service.url + path)
+        http.request(asked[0], service.url + asked[1])
         until = time.monotonic() + 5
         while not lines and time.monotonic() < until:
             time.sleep(0.01)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
 
 from diijam_consent_sdk.service.openapi import EXAMPLES
@@ -74,7 +75,7 @@ def test_the_example_questions_are_answered(asker: Asker) -> None:
 
 
 def whole(value: Any) -> Any:
-    """The same, with 3 for each 3.0: to JSON Schema both are integers, no JSON writer sends the latter for the former."""
+    """The same, with 3 for each 3.0: both are integers to JSON Schema, and no JSON writer sends the latter for them."""
     match value:
         case dict():
             return {key: whole(inner) for key, inner in value.items()}
@@ -85,17 +86,31 @@ def whole(value: Any) -> Any:
     return value
 
 
+def hurried(body: Any) -> Any:
+    """The same question, but none that is allowed to wait does so for long."""
+    match body:
+        case {"wait": int() | float() as wait} if 0 <= wait <= messages.MAX_WAIT_SECONDS:
+            return {**body, "wait": min(wait, 0.01)}
+    return body
+
+
+def sound(found: Any) -> Any:
+    """An operation that schemathesis understood."""
+    assert isinstance(found, Ok), found
+    return found.ok()
+
+
 def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -> None:
     """Whatever is sent, rightly or wrongly made by the document, is answered as the document says."""
-    document["components"]["schemas"]["ChangesQuestion"]["properties"]["wait"]["maximum"] = 0.01  # or it takes hours
     schema = from_dict(document)
     schema.config.base_url = asker.url
+    schema.config.generation.update(with_security_parameters=False)  # ours is the token; test_tokens.py has all others
     # A question may be as documented, and the policy refuse what it asks (422).
     accepted = schema.config.checks.positive_data_acceptance
     accepted.expected_statuses = [*accepted.expected_statuses, "422"]
     strategies = [
         operation.as_strategy(generation_mode=mode)
-        for operation in (found.ok() for found in schema.get_all_operations())
+        for operation in map(sound, schema.get_all_operations())
         for mode in schemathesis.GenerationMode
         if mode is schemathesis.GenerationMode.POSITIVE or operation.body  # without one, nothing can be made wrong
     ]
@@ -109,8 +124,8 @@ def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
         )
-        def answered_as_documented(case: schemathesis.Case) -> None:
-            case.body = whole(case.body)
+        def answered_as_documented(case: schemathesis.Case[Any]) -> None:
+            case.body = hurried(whole(case.body))
             case.call_and_validate(headers={"Authorization": f"Bearer {asker.token}"})
 
         answered_as_documented()

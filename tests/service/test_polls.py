@@ -44,6 +44,7 @@ def run(store: FaultyStore, body: Callable[[Polls], Awaitable[T]], clock: Callab
     """Run *body* with polls over the store."""
 
     async def main() -> T:
+        """Make the polls on this loop."""
         calls = Calls(store)
         over = Polls(calls, clock=clock)
         try:
@@ -96,6 +97,7 @@ def test_a_write_of_another_process_wakes_a_poll(store: FaultyStore) -> None:
     """What is written past this service, to the same store, wakes those who wait as well."""
 
     async def body(over: Polls) -> Changes:
+        """Wait, and write past the service."""
         waiting = poll(over, store.inner.load(()).cursor)
         await until(lambda: "watch" in store.calls)
         store.inner.append("u-1", OPEN)
@@ -108,6 +110,7 @@ def test_a_crowd_costs_the_store_one_watcher_and_shared_looks(store: FaultyStore
     """However many wait, one call waits on the store, and all who are woken together are answered by one look."""
 
     async def body(over: Polls) -> list[Changes]:
+        """Wait in a crowd, and wake it."""
         head = store.inner.load(()).cursor
         crowd = [poll(over, head) for _ in range(500)]
         await until(lambda: over.held == 500 and "watch" in store.calls)
@@ -131,6 +134,7 @@ def test_the_watcher_ends_when_nobody_waits(store: FaultyStore, monkeypatch: pyt
     monkeypatch.setattr("diijam_consent_sdk.service.polls.WATCH_SECONDS", 0.05)
 
     async def body(over: Polls) -> int:
+        """Wait, then go."""
         await poll(over, store.inner.load(()).cursor, wait=0.2)
         await asyncio.sleep(0.2)
         before = len(store.calls)
@@ -146,6 +150,7 @@ def test_waited_never_counts_a_look_that_lies_before_the_request(store: FaultySt
     store.holds["changes"] = threading.Event()
 
     async def body(over: Polls) -> tuple[Changes, Changes]:
+        """Ask twice, the second time while the first look is under way."""
         head = store.inner.load(()).cursor
         early = poll(over, head, wait=0)
         await until(lambda: store.calls == ["changes"])
@@ -165,6 +170,7 @@ def test_waited_is_read_before_the_last_look(store: FaultyStore) -> None:
     clock = Clock()
 
     async def body(over: Polls) -> Changes:
+        """Wait, be woken, and let the look take long."""
         waiting = poll(over, store.inner.load(()).cursor)
         await until(lambda: over.held == 1)
         store.holds["changes"] = threading.Event()
@@ -185,6 +191,7 @@ def test_what_the_store_waited_counts_too(store: FaultyStore) -> None:
     store.said_waited = 2.0
 
     async def body(over: Polls) -> Changes:
+        """Wait, and be woken."""
         waiting = poll(over, store.inner.load(()).cursor)
         await until(lambda: over.held == 1)
         clock.now += 3
@@ -199,6 +206,7 @@ def test_a_write_between_the_look_and_the_wait_is_not_missed(store: FaultyStore)
     store.holds["load"] = threading.Event()
 
     async def body(over: Polls) -> Changes:
+        """Wait, and write before the watcher knows the head."""
         waiting = poll(over, store.inner.load(()).cursor)
         await until(lambda: "load" in store.calls)  # the watcher is about to learn the head
         store.inner.append("u-1", OPEN)
@@ -213,6 +221,7 @@ def test_a_hung_watcher_makes_an_answer_late_but_never_wrong(store: FaultyStore)
     store.holds["watch"] = threading.Event()
 
     async def body(over: Polls) -> Changes:
+        """Wait, and write past the watcher that hangs."""
         waiting = poll(over, store.inner.load(()).cursor, wait=0.5)
         await until(lambda: "watch" in store.calls)
         store.inner.append("u-1", OPEN)
@@ -230,6 +239,7 @@ def test_a_failing_watcher_goes_on(store: FaultyStore) -> None:
     store.fails["watch"] = StoreUnavailable("out of reach")
 
     async def body(over: Polls) -> Changes:
+        """Wait through failures, then write."""
         waiting = poll(over, store.inner.load(()).cursor)
         await until(lambda: store.calls.count("watch") >= 3)
         store.inner.append("u-1", OPEN)
@@ -250,6 +260,7 @@ def test_stopping_answers_all_polls(store: FaultyStore) -> None:
     """When the service stops, those who wait get a complete answer at once, and so do those who ask then."""
 
     async def body(over: Polls) -> tuple[Changes, Changes]:
+        """Wait, stop, and ask again."""
         head = store.inner.load(()).cursor
         waiting = poll(over, head, wait=60)
         await until(lambda: over.held == 1)
@@ -263,6 +274,7 @@ def test_a_client_that_went_away_is_not_waited_for(store: FaultyStore) -> None:
     """A request whose client is gone ends at once: polls that nobody reads do not pile up."""
 
     async def body(over: Polls) -> int:
+        """Wait, and be gone."""
         gone = asyncio.get_running_loop().create_future()
         head = store.inner.load(()).cursor
         waiting = asyncio.create_task(over.changes(head, wait=60, limit=10, gone=gone))
@@ -308,12 +320,13 @@ def crowded(start: Start, tmp_path: Any) -> Iterator[Running]:
 def test_a_thousand_polls_are_held_and_answered_by_one_append(
     crowded: Running, ask_as: Ask, token_files: tuple[Any, dict[str, str]]
 ) -> None:
-    """One process over a SQLite file holds 1,000 waiting clients, answers others meanwhile, and one append wakes all."""
+    """One process over a SQLite file holds 1,000 waiting clients, answers others too, and one append wakes all."""
     asker = ask_as(crowded)
     head = asker.head()
     acknowledged = 0.0
 
     async def append() -> None:
+        """Once all wait: ask something else, then append."""
         nonlocal acknowledged
         await until_held(crowded.url, 1000)
         started = time.monotonic()

@@ -46,6 +46,7 @@ def test_a_signal_ends_it_soon_and_answers_its_polls(
     stopped_at = 0.0
 
     async def stop() -> None:
+        """Once all wait: send the signal."""
         nonlocal stopped_at
         await until_held(url, 200)
         stopped_at = time.monotonic()
@@ -116,7 +117,7 @@ def test_a_clean_restart_keeps_the_epoch_and_a_crash_does_not(
     serve: Serve, tmp_path: Path, token_files: tuple[Path, dict[str, str]], http: httpx.Client
 ) -> None:
     """Clients keep what they know over a restart in good order; after `kill -9` they start anew."""
-    epochs = []
+    epochs: list[str] = []
     for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
         process = serve(f"sqlite:///{tmp_path}/consents.db")
         asker = Asker(process.listening(), token_files[1]["both"], http)

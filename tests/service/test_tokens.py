@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from diijam_consent_sdk.stores import MemoryStore
 from tests.service.conftest import NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.test_problems import is_problem
 
-QUESTIONS = {
+QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "/v1/records/load": ("read", {"user_ids": []}),
     "/v1/history/load": ("read", {"user_id": "u-1"}),
     "/v1/changes": ("read", {"after": {"epoch": "e", "position": 0, "hash": "h"}}),
@@ -66,7 +67,7 @@ def test_a_token_is_printed_once_alone(path: Path, capsys: pytest.CaptureFixture
     assert token_new(tokens=path, scope=[Scope.READ, Scope.WRITE]) == 0
     out, err = capsys.readouterr()
     token = out.removesuffix("\n")
-    assert TokenFile(path).scopes_of(token) == {Scope.READ, Scope.WRITE}
+    assert TokenFile(path).scopes_of(token) == frozenset(Scope)
     assert "\n" not in token
     assert token not in err
     assert str(path) in err
@@ -104,7 +105,7 @@ def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
     link.symlink_to(path)
     token = new_token(link, [Scope.WRITE])[1]
     assert link.is_symlink()
-    assert TokenFile(path).scopes_of(token) == {Scope.WRITE}
+    assert TokenFile(path).scopes_of(token) == frozenset({Scope.WRITE})
 
 
 def test_a_token_needs_a_scope(path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_file_that_breaks_lets_nobody_in_until_it_is_right(path: Path) -> None
             tokens.scopes_of(token)
     path.write_bytes(right)
     now += 1
-    assert tokens.scopes_of(token) == {Scope.READ}
+    assert tokens.scopes_of(token) == frozenset({Scope.READ})
 
 
 def test_an_unreadable_file_is_answered_as_unavailable(start: Start, path: Path, http: httpx.Client) -> None:

@@ -178,9 +178,10 @@ class SimClient:
         return done
 
     def ask_many(self, user_ids: list[str]) -> None:
-        """As a batch of `ConsentClient.users`."""
+        """As the first batch of `ConsentClient.users`."""
         self._begin_anew()
         began, slept = self.monotonic(), self.suspended_for
+        user_ids = next(self.steps.batches(user_ids))
         done = self.driver.run(self.steps.users(user_ids))
         check = self.checks.answered
         done.add_done_callback(lambda f: check(self, f, user_ids, began, None, is_calm=self.suspended_for == slept))

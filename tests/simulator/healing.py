@@ -50,7 +50,6 @@ def _ask_all(world: World, when: str) -> None:
 
 def _is_right(world: World, client: SimClient, user_id: str, done: Future[UserConsent], when: str) -> None:
     committed, now = world.ledger.committed, world.loop.now
-    is_stuck = client.leases._floors.get(user_id, 0) > world.ledger.branch.head().position
     for ask in ASKS:
         if done.done() and done.exception() is None:
             decision = guard_of(done.result(), ask)
@@ -60,10 +59,7 @@ def _is_right(world: World, client: SimClient, user_id: str, done: Future[UserCo
             # What is ending just now may be right either way.
             sure_yes = committed.allows_now(user_id, ask, margin=0.5 * world.bound)
             if sure_yes and not said and world.capacity >= len(world.users):
-                invariant = "I6 floor" if is_stuck else "I6"
-                world.checks.fail(
-                    invariant, f"client {client.number} denies {ask} of {user_id} {when}: {done.result()!r}"
-                )
+                world.checks.fail("I6", f"client {client.number} denies {ask} of {user_id} {when}: {done.result()!r}")
             if said and not committed.allows_within(user_id, ask, now - 1.2 * world.deadline - 0.2, now):
                 world.checks.fail("I6", f"client {client.number} allows {ask} of {user_id} {when}")
         else:
@@ -77,8 +73,7 @@ def _withdraw_all(world: World) -> None:
         for client in _open(world):
             user = client.leases.get(user_id)
             if client.leases.applied is not None and user is not None and user.can_market("email"):
-                invariant = "I8" if client.driver.runs("follow") else "I8 no follower"
-                world.checks.fail(invariant, f"client {client.number} has not seen a withdrawal")
+                world.checks.fail("I8", f"client {client.number} has not seen a withdrawal")
     for user_id in world.users:
         world.write(user_id, e.RestrictionLifted())
         world.write(user_id, e.ObjectionLifted("marketing"))
@@ -97,5 +92,4 @@ def _stay_fresh(world: World) -> None:
                 and not user.is_live()
                 and world.record_of(user_id).turns_at(instant(world.ledger.wall.peek())) is None
             ):
-                invariant = "R2" if client.driver.runs("follow") else "R2 no follower"
-                world.checks.fail(invariant, f"client {client.number} let {user_id} go stale with the feed up")
+                world.checks.fail("R2", f"client {client.number} let {user_id} go stale with the feed up")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk.answers import Answers
-from diijam_consent_sdk.leases import Fetch, Leases, Poll
+from diijam_consent_sdk.leases import Ahead, Fetch, Leases, Poll
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores.protocol import Changes, Loaded
 from diijam_consent_sdk.user import Generation, UserConsent
@@ -100,8 +100,8 @@ class SimLeases(Leases):
         self.client = options["clock"].client
         super().__init__(**options)
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> UserConsent:
-        user = super()._install(record, fetch, loaded)
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:
+        user = super()._install(record, fetch, loaded, ahead)
         assert isinstance(loaded, SimLoaded)
         assert isinstance(user, SimUser)
         user.source = Source(loaded.branch, loaded.cursor.position, record.user_id)

@@ -30,6 +30,7 @@ class Branch:
     keys: dict[tuple[str, str], tuple[tuple[Event, ...], Appended]] = attrs.field(factory=dict)
 
     def head(self) -> Cursor:
+        """The cursor of its last entry."""
         return Cursor(self.epoch, len(self.changed), self.hashes[-1])
 
     def holds(self, position: int, chain: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ _restart, _agrees, _until = Leases._restart, Leases._agrees, ClientSteps._until
 
 
 def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
-    fetch.sent_at = now
+    fetch.sent_at, fetch.own_until = now, now + self.length
     return _fetched(self, fetch, loaded, now)
 
 
@@ -69,7 +70,7 @@ def no_floor(self: Leases, write: Write, cursor: Cursor | None) -> None:
 
 
 def install_during_writes(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
-    writes, self._writes = self._writes, {}
+    writes, self._writes = self._writes, Counter()
     try:
         return _may_install(self, user_id, fetch, position)
     finally:
@@ -77,11 +78,8 @@ def install_during_writes(self: Leases, user_id: str, fetch: Fetch, position: in
 
 
 def install_late(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
-    length, self.length = self.length, self.length * 3
-    try:
-        return _fetched(self, fetch, loaded, now)
-    finally:
-        self.length = length
+    fetch.own_until = fetch.sent_at + 3 * self.length
+    return _fetched(self, fetch, loaded, now)
 
 
 def any_name(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
@@ -189,7 +187,7 @@ def no_cap(self: Flights) -> list[Any]:
 def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
     wanted = tuple(user_ids)
     with self._lock:
-        fetch = Fetch(wanted, frozenset(wanted), now, self._generation, 0, self._seen)
+        fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, self._generation, 0, self._seen)
         self._fetches.update((fetch, attrs.evolve(fetch)))
         return fetch
 

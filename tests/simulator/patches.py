@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk import flights, follower, leases, steps
+from diijam_consent_sdk import bulk, flights, floors, follower, leases, steps
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(leases, Generation=SimGeneration, UserConsent=SimUser)
     put(follower, random=world.random)
     if world.has_small_caps:
-        put(leases, MAX_FLOORS=2, MAX_WRITES=2, MAX_PROVEN=2)
+        put(floors, MAX_FLOORS=2)
+        put(leases, MAX_WRITES=2, MAX_PROVEN=2, MAX_AHEAD=2)
         put(flights, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
-        put(steps, BATCH=2)
+        put(bulk, BATCH=2)

@@ -26,16 +26,6 @@ WILD = Weather(
     doubled=0.2, wrong=0.15,
 )  # fmt: skip
 
-# What the simulator found and the library does as yet: each has its scenario in test_findings.py.
-KNOWN = (
-    ("raises", "can't start new thread"),
-    ("R8", "at_least was of another history"),
-    ("I6 floor", ""),
-    ("I8 no follower", ""),
-    ("R2 no follower", ""),
-    ("I2", ""),
-)
-
 
 @attrs.frozen
 class Profile:
@@ -48,7 +38,6 @@ class Profile:
     users: tuple[int, int] = (2, 5)
     small_caps: float = 0.3  # how likely the caps are small enough to be reached
     bound: tuple[float, ...] = (1.0, 2.0, 10.0)
-    known: tuple[tuple[str, str], ...] = KNOWN
     work: dict[str, float] = attrs.field(
         factory=lambda: {"decide": 50, "guard": 20, "many": 6, "record": 12, "load": 4, "token": 6}
     )

@@ -16,11 +16,11 @@ from tests.simulator.profile import Profile
 from tests.simulator.world import World
 
 MAIL = ASKS[0]
-QUIET = Profile(faults={}, users=(3, 3), small_caps=0.0, bound=(10.0,), known=())
+QUIET = Profile(faults={}, users=(3, 3), small_caps=0.0, bound=(10.0,))
 
 
 def quiet_world(seed: int = 0) -> World:
-    """Three users who consented, no faults, no work, nothing known excused."""
+    """Three users who consented, no faults, no work."""
     return World(seed, QUIET, is_idle=True)
 
 
@@ -168,12 +168,36 @@ def a_token_of_a_lost_history(world: World) -> None:
     world.run_for(3)
 
 
+def a_load_from_before_an_own_write(world: World) -> None:
+    """Rule 8: what was loaded before this process's own withdrawal comes after that was acknowledged."""
+    client = process(world, follow=False)
+    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(1)
+    slow(old)
+    look(world, client)
+
+
+def a_guard_beside_a_late_poll(world: World) -> None:
+    """Rule 3: after a long outage one poll brings a withdrawal and renews the rest; guards look all the while."""
+    world.watchfulness = 1.0
+    client = process(world)
+    sent_load(world, client, *world.users)(None)
+    poll(world, client)
+    for user_id in world.users:
+        world.write(user_id, e.Restricted())
+    world.loop.now += 2 * world.bound
+    poll(world, client)
+
+
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "2 any after will do": a_poll_answered_with_another,
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
+    "3 published before dropped": a_guard_beside_a_late_poll,
     "4 any record will do": the_record_of_another_user,
     "6 backwards will do": a_ledger_that_went_back,
     "7 the clock first": a_guard_interrupted_for_long,
     "7 the entry first": a_guard_interrupted_by_a_change,
+    "8 no floor": a_load_from_before_an_own_write,
     "8 any token will do": a_token_of_a_lost_history,
 }

@@ -36,7 +36,6 @@ class Result:
     worlds: int = 0
     allowed: int = 0
     tried: Counter[str] = attrs.field(factory=Counter)
-    known: Counter[str] = attrs.field(factory=Counter)
     violations: list[tuple[int, Violation]] = attrs.field(factory=list)
 
     def add(self, other: Result) -> None:
@@ -45,7 +44,6 @@ class Result:
         self.worlds += other.worlds
         self.allowed += other.allowed
         self.tried += other.tried
-        self.known += other.known
         self.violations += other.violations
 
 
@@ -62,7 +60,7 @@ def simulate(seed: int) -> Result:
             heal(world)
         violations = [(seed, violation) for violation in world.violations[:3]]
         checks = world.checks
-        return Result(world.loop.steps, 1, checks.allowed_answers, world.tried, checks.known, violations)
+        return Result(world.loop.steps, 1, checks.allowed_answers, world.tried, violations)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,8 +97,7 @@ def _seeds(options: argparse.Namespace) -> Sequence[int] | range:
 def _report(total: Result, seconds: float) -> None:
     tell(f"{total.steps} steps in {total.worlds} worlds, {total.steps / seconds:.0f} a second")
     tell(f"{total.allowed} answers said yes, each with an instant that allowed it")
-    for title, counted in (("tried", total.tried), ("known findings met", total.known)):
-        tell(f"{title}: " + (", ".join(f"{kind} {number}" for kind, number in sorted(counted.items())) or "none"))
+    tell("tried: " + (", ".join(f"{kind} {number}" for kind, number in sorted(total.tried.items())) or "none"))
     for seed, violation in itertools.islice(total.violations, 20):
         tell(f"VIOLATION seed {seed} step {violation.step}: {violation.invariant}: {violation.detail}")
     tell(f"{len(total.violations)} violations")

@@ -5,19 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.healing import heal
-from tests.simulator.profile import KNOWN, USUAL, WILD, Profile
+from tests.simulator.profile import USUAL, WILD, Profile
 from tests.simulator.rules import BY_RULE, patches
 from tests.simulator.scenarios import SCENARIOS, quiet_world
 from tests.simulator.world import World
 
 SEEDS = 60
 STEPS = 400
-# What the library does as yet without a thread to be had would hide what a mutant does.
-DIRECTED = Profile(
-    storm=WILD,
-    faults={fault: weight for fault, weight in USUAL.items() if fault != "starve"},
-    known=tuple(known for known in KNOWN if "follower" not in known[0]),
-)
+DIRECTED = Profile(storm=WILD, faults=USUAL)
 
 
 def killed(profile: Profile) -> str | None:

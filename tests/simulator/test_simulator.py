@@ -72,37 +72,45 @@ class Simulated(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 1000))
     def begin(self, seed: int) -> None:
+        """A world where nothing happens but what Hypothesis chooses."""
         self.world = World(seed, Profile(faults={}, fault_every=1000.0))
         self.world.__enter__()
 
     @rule(steps=st.integers(1, 40))
     def goes_on(self, steps: int) -> None:
+        """Some steps pass."""
         self.world.run(steps)
 
     @rule(kind=st.sampled_from(FAULTS))
     def fails(self, kind: str) -> None:
+        """A fault begins."""
         faults.begin(self.world, kind)
 
     @rule(user=st.integers(0, 9), ask=st.sampled_from(ASKS), client=st.integers(0, 9))
     def asks(self, user: int, ask: Any, client: int) -> None:
+        """A client is asked."""
         world = self.world
         world.clients[client % len(world.clients)].decide(world.users[user % len(world.users)], ask)
 
     @rule(user=st.integers(0, 9))
     def another_service_writes(self, user: int) -> None:
+        """A write that no client here made."""
         self.world.write(self.world.users[user % len(self.world.users)], self.world.an_event())
 
     @rule(user=st.integers(0, 9), client=st.integers(0, 9))
     def records(self, user: int, client: int) -> None:
+        """A client writes."""
         world = self.world
         world.clients[client % len(world.clients)].record(world.users[user % len(world.users)], world.an_event())
 
     @invariant()
     def holds(self) -> None:
+        """No invariant is violated."""
         if hasattr(self, "world"):
             assert not self.world.violations
 
     def teardown(self) -> None:
+        """In the end the world is healed, and right again."""
         if hasattr(self, "world"):
             if not self.world.violations:
                 heal(self.world)

@@ -46,7 +46,6 @@ class World:
         self.has_small_caps = not is_idle and random.random() < self.profile.small_caps
         self.users = [f"user{number}" for number in range(random.randint(*self.profile.users))]
         self.capacity = random.choice([2, 100]) if self.has_small_caps else 100
-        self.writes_at_once = 50
         self.tried: Counter[str] = Counter()
         self.tokens: list[tuple[str, str]] = []
         self.faults = {} if is_idle else self.profile.choose(random)
@@ -192,7 +191,7 @@ class World:
         work = random.choices(list(self.profile.work), weights=list(self.profile.work.values()))[0]
         user_id, ask = random.choice(self.users), random.choice(ASKS)
         if work == "many":
-            client.ask_many(random.sample(self.users, k=min(len(self.users), client.steps.batch_size)))
+            client.ask_many(random.sample(self.users, k=len(self.users)))
         elif work == "record":
             version = random.randint(0, 5) if random.random() < 0.2 else None
             client.record(user_id, self.an_event(), version)

@@ -79,9 +79,11 @@ class MemoryHome:
         self._store = MemoryStore(clock=self.clock)
 
     def open(self) -> Store:
+        """See `Home.open`."""
         return self._store
 
     def close(self) -> None:
+        """See `Home.close`."""
         self._store.close()
 
 
@@ -94,10 +96,12 @@ class SqliteHome:
         self._stores: list[SqliteStore] = []
 
     def open(self) -> Store:
+        """See `Home.open`."""
         self._stores.append(SqliteStore(self._path, clock=self.clock, busy_seconds=5))
         return self._stores[-1]
 
     def close(self) -> None:
+        """See `Home.close`."""
         for store in self._stores:
             store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -175,6 +175,49 @@ def test_another_version_than_expected(expected: int, store: Store) -> None:
         store.append("u-1", [AGREED], expected_version=expected)
     assert (caught.value.expected, caught.value.actual) == (expected, 2)
     assert head(store) == before.cursor
+
+
+@pytest.mark.parametrize("bad", [True, 1.0, "1", b"1", [1]], ids=repr)
+def test_what_is_no_version_is_a_mistake(bad: Any, store: Store) -> None:
+    """A version of another type is a `TypeError`, though it may equal the version there is; nothing is written."""
+    sign_up(store, "u-1")
+    with pytest.raises(TypeError, match="expected_version is a whole number or None"):
+        store.append("u-1", [TOLD], expected_version=bad)
+    with pytest.raises(ValueError, match="expected_version is 0 or more"):
+        store.append("u-1", [TOLD], expected_version=-1)
+    assert head(store).position == 1
+
+
+@pytest.mark.parametrize("bad", [True, 1, b"k", ["k"]], ids=repr)
+def test_what_is_no_key_is_a_mistake(bad: Any, store: Store) -> None:
+    """A key of another type is a `TypeError`, an empty or hostile one a `ValueError`; nothing is written."""
+    with pytest.raises(TypeError, match="an id is a string"):
+        store.append("u-1", [OPENED], idempotency_key=bad)
+    for hostile in ("", "k" * 257, "k\x00", "k\ud800"):
+        with pytest.raises(ValueError, match="an id h"):
+            store.append("u-1", [OPENED], idempotency_key=hostile)
+    assert head(store).position == 0
+
+
+class Text(str):
+    """A string as other libraries hand it out, numpy.str_ for one."""
+
+    __slots__ = ()
+
+
+class Stamp(datetime):
+    """A datetime as other libraries hand it out, pandas.Timestamp for one."""
+
+
+def test_strings_and_times_of_other_libraries(store: Store) -> None:
+    """An id, word, key or time of a subclass is written and read as the plain value."""
+    until = Stamp(2036, 1, 1, tzinfo=UTC)
+    batch: Batch = [OPENED, e.Granted(Text("surveys"), Text("n-1"), expires_at=until)]
+    appended = store.append(Text("u-1"), batch, idempotency_key=Text("k-1"))
+    assert store.append("u-1", batch, idempotency_key="k-1") == appended
+    assert store.load([Text("u-1")]).records == store.load(["u-1"]).records == (appended.record,)
+    assert [entry.event for entry in store.history(Text("u-1"))] == batch
+    assert appended.record.consents["surveys"].expires_at == until
 
 
 def test_the_same_key_gives_the_same_answer(store: Store) -> None:

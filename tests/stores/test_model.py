@@ -37,9 +37,11 @@ class Model:
     kept: dict[tuple[str, str], tuple[tuple[e.Event, ...], int, ConsentRecord]] = attrs.field(factory=dict)
 
     def history(self, user_id: str) -> list[e.LedgerEntry]:
+        """The user's entries."""
         return [entry for entry in self.entries if entry.user_id == user_id]
 
     def record(self, user_id: str) -> ConsentRecord:
+        """The fold of them."""
         record = unopened(user_id)
         for entry in self.history(user_id):
             record = fold(record, entry)
@@ -85,15 +87,18 @@ class Ledger(RuleBasedStateMachine):
         self.cursors = [head(self.store)]
 
     def teardown(self) -> None:
+        """Leave nothing on the disk."""
         self.home.close()
         self._folder.cleanup()
 
     @property
     def now(self) -> datetime:
+        """What a store with this clock calls now: never before its last entry."""
         return max(self.home.clock.at, self.model.last_at)
 
     @initialize()
     def open_accounts(self) -> None:
+        """Begin with two users, so that less is refused."""
         for user_id in USERS[:2]:
             self._append(user_id, (e.AccountOpened(),), None, None)
 
@@ -104,16 +109,19 @@ class Ledger(RuleBasedStateMachine):
         key=st.sampled_from([None, None, *KEYS]),
     )
     def append(self, user_id: str, events: tuple[e.Event, ...], expected: int | None, key: str | None) -> None:
+        """Append anything."""
         self._append(user_id, events, expected, key)
 
     @rule(user_id=st.sampled_from(USERS), key=st.sampled_from(KEYS), data=st.data())
     def repeat(self, user_id: str, key: str, data: Any) -> None:
+        """Append what was appended with this key before."""
         known = self.model.kept.get((user_id, key))
         if known is not None:
             self._append(user_id, known[0], data.draw(st.sampled_from([None, 1])), key)
 
     @rule(user_id=st.sampled_from(USERS), key=st.sampled_from([None, *KEYS]))
     def erase(self, user_id: str, key: str | None) -> None:
+        """Close the account, end its holds, erase it."""
         holds = [e.HoldReleased(hold.hold) for hold in self.model.record(user_id).live_holds(self.now)]
         self._append(user_id, (e.AccountClosed(), *holds, e.Erased()), None, key)
 
@@ -131,26 +139,31 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(seconds=st.integers(-5, 10))
     def tick(self, seconds: int) -> None:
+        """Let time pass, also backwards."""
         self.home.clock.tick(seconds)
 
     @precondition(lambda self: self.is_lasting)
     @rule()
     def reopen(self) -> None:
+        """Close the store and open it again."""
         self.home.close()
         self.store = self.home.open()
 
     @rule(user_ids=st.lists(st.sampled_from([*USERS, "nobody"]), max_size=6))
     def load(self, user_ids: list[str]) -> None:
+        """Records, time and head are the model's."""
         loaded = self.store.load(user_ids)
         assert loaded.records == tuple(self.model.record(user_id) for user_id in user_ids)
         assert (loaded.cursor.position, loaded.at) == (self.model.head, self.now)
 
     @rule(user_id=st.sampled_from(USERS))
     def history(self, user_id: str) -> None:
+        """The entries are the model's."""
         assert self.store.history(user_id) == self.model.history(user_id)
 
     @rule(choice=st.integers(min_value=0), limit=st.integers(1, 5) | st.just(1000))
     def changes(self, choice: int, limit: int) -> None:
+        """From any cursor there was, the users changed since are the model's."""
         after = self.cursors[choice % len(self.cursors)]
         later = [entry for entry in self.model.entries if entry.position > after.position][:limit]
         changes = self.store.changes(after, wait=0, limit=limit)
@@ -162,6 +175,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(choice=st.integers(min_value=0), shift=st.sampled_from([-1, 1, 10**9]))
     def foreign_changes(self, choice: int, shift: int) -> None:
+        """A cursor that never was gets the head and no users."""
         known = self.cursors[choice % len(self.cursors)]
         after = Cursor(known.epoch, known.position + shift, known.hash)
         changes = self.store.changes(after, wait=0)

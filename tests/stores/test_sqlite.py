@@ -124,53 +124,64 @@ def test_a_relative_path_stays_where_it_was(path: Path, monkeypatch: pytest.Monk
 
 
 def bytes_at_random(path: Path) -> None:
+    """No database at all."""
     path.write_bytes(random.Random(7).randbytes(20_000))
 
 
 def text(path: Path) -> None:
+    """Somebody's notes."""
     path.write_text("user,consent\nu-1,yes\n" * 100)
 
 
 def another_program(path: Path) -> None:
+    """A database, but not ours."""
     path.unlink()
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE entries (position INTEGER PRIMARY KEY)")
 
 
 def another_program_with_a_mark(path: Path) -> None:
+    """A database with another program's mark."""
     another_program(path)
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA application_id={APPLICATION_ID + 1}")
 
 
 def newer(path: Path) -> None:
+    """A ledger of a later format."""
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version={FORMAT + 1}")
 
 
 def older(path: Path) -> None:
+    """A ledger of an earlier format."""
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version=0")
 
 
 def cut(path: Path) -> None:
+    """Half of the pages."""
     os.truncate(path, path.stat().st_size // 2 // 1024 * 1024)
 
 
 def cut_within_a_page(path: Path) -> None:
+    """A page and a half."""
     os.truncate(path, 1500)
 
 
 def cut_within_the_header(path: Path) -> None:
+    """Less than a header."""
     os.truncate(path, 50)
 
 
 def first_page_flipped(path: Path) -> None:
+    """Every bit of the first page turned."""
     data = path.read_bytes()
     path.write_bytes(bytes(byte ^ 0xFF for byte in data[:1024]) + data[1024:])
 
 
 def without_a_table(path: Path) -> None:
+    """A ledger that lacks the records."""
     with closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE records")
 

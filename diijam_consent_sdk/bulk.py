@@ -1,0 +1,42 @@
+"""Many users at once: their ids in batches, the next ones on their way while one is handed out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+BATCH = 1000  # users in one load, at most
+AHEAD = 3  # batches that are read before they are handed out
+
+
+def batches(user_ids: Iterator[str], capacity: int, book: Callable[[list[str]], None]) -> Iterator[list[str]]:
+    """
+    The ids in batches, in order, each booked a few batches before it is handed out; never more than memory holds.
+
+    Args:
+        user_ids: Read as the iteration goes on. If it raises, what was read before is handed out first.
+
+        capacity: How many users are kept in memory.
+
+        book: Begins to load what is missing of a batch.
+    """
+    size = max(1, min(BATCH, capacity // AHEAD))
+    window: deque[list[str]] = deque()
+    failure: Exception | None = None
+    while True:
+        while failure is None and len(window) < max(1, min(AHEAD, capacity // size)):
+            batch: list[str] = []
+            try:
+                batch.extend(islice(user_ids, size))
+            except Exception as error:  # noqa: BLE001 - raised below
+                failure = error
+            if not batch:
+                break
+            book(batch)
+            window.append(batch)
+        if not window:
+            break
+        yield window.popleft()
+    if failure is not None:
+        raise failure

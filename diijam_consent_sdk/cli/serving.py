@@ -1,0 +1,101 @@
+"""`diijam-consent serve`: the consent service; `diijam-consent token new`: who may ask it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.types import Port
+
+from ..service import commands
+from ..service.tokens import HELP, Scope
+from .ledger import Url, named
+
+OF_TOKENS = "Make the tokens that may ask a consent service. To revoke one, delete its entry in the file."
+
+SERVE_EXAMPLES = """\
+Examples:
+  diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
+
+The first time, make a token before, and keep what it prints:
+  diijam-consent token new --tokens tokens.json --scope read --scope write
+
+Services connect with it, and so does this command:
+  export DIIJAM_CONSENT_URL=http://127.0.0.1:8700
+  export DIIJAM_CONSENT_TOKEN=dcs_...
+  diijam-consent check u-1 market email
+
+A relay on another machine, with tokens of its own:
+  export DIIJAM_CONSENT_TOKEN=dcs_...
+  diijam-consent serve --url https://consent.example --tokens relay.json
+"""
+
+NEW_EXAMPLES = """\
+Examples:
+  diijam-consent token new --tokens tokens.json --scope read
+  diijam-consent token new --tokens tokens.json --scope write > orders.token
+"""
+
+
+def serve(
+    *,
+    url: Url = None,
+    tokens: Annotated[Path, Parameter(help="The file of tokens that may ask; read again when it changes.")],
+    host: Annotated[str, Parameter(help="The address to listen on; 127.0.0.1 unless given.")] = "127.0.0.1",
+    port: Annotated[Port, Parameter(help="The port to listen on; 8700 unless given, 0 for any that is free.")] = 8700,
+) -> int:
+    """
+    Answer for a ledger over HTTP: the consent service. It runs until it is stopped (Ctrl-C, SIGTERM).
+
+    Says on standard error where it listens, then one line of JSON for each request, without ids. It speaks plain HTTP:
+    for other machines, put a proxy that does TLS before it. /openapi.json describes it, /healthz and /metrics watch it.
+
+    Over the https:// URL of another consent service it is a relay. A missing database is made.
+
+    Exit status: 0 stopped, 2 it could not serve.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ImportError: the extra `service` is not installed.
+
+        OSError: the tokens file cannot be read, or the port is taken.
+
+        ValueError: there is no URL, it names no store, or the file holds no tokens.
+
+        StoreError: the ledger cannot be used.
+    """
+    try:
+        return commands.serve(named(url), tokens=tokens, host=host, port=port)
+    except FileNotFoundError as error:
+        if error.filename == str(tokens):
+            error.add_note(HELP)
+        raise
+
+
+def new(
+    *,
+    tokens: Annotated[Path, Parameter(help="The file to add it to; made if it is missing. It holds no token itself.")],
+    scope: Annotated[
+        list[Scope],
+        Parameter(help="What the token allows: read (load, history, changes) or write (append). Repeatable."),
+    ],
+) -> int:
+    """
+    Make a token and print it, alone, on standard output: this once, since only its SHA-256 is kept.
+
+    A service that runs on the file knows it within a second.
+
+    Exit status: 0 it is made, 2 it is not.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        OSError: the file cannot be read or written.
+
+        ValueError: it holds something else than tokens.
+    """
+    return commands.token_new(tokens=tokens, scope=scope)

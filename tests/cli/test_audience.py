@@ -1,0 +1,34 @@
+"""What a long list costs, and what happens when there is no room for it."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+
+import pytest
+
+from diijam_consent_sdk.cli import seen
+from diijam_consent_sdk.cli.audience import Audience
+from tests.cli.conftest import Cli, Ledger
+
+
+def test_memory_stays_the_same() -> None:
+    """Rows and ids that came by leave nothing in memory, and a duplicate is found however far back it was."""
+    count = 30_000
+    stream = io.BytesIO(b"".join(b"customer-%d\n" % (number % (count - 1)) for number in range(count)))
+    audience = Audience(stream, None)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in audience) == count - 1
+        assert tracemalloc.get_traced_memory()[1] < 500_000  # a set of the ids takes several million
+    finally:
+        tracemalloc.stop()
+    assert audience.duplicates == 1
+
+
+def test_no_room(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk ends the command with a line that says what to do, and with no output."""
+    monkeypatch.setattr(seen, "SCHEMA", seen.SCHEMA + "PRAGMA max_page_count=4;")
+    result = cli("permitted", "market", "email", stdin=b"".join(b"customer-%d\n" % n for n in range(5_000)))
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("error: no room to remember the ids of the list (database or disk is full): free some")

@@ -1,0 +1,149 @@
+"""The consent service and its tokens, by the command line."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk.service.tokens import Scope, TokenFile
+from tests.cli.conftest import Cli, Ledger, Start
+from tests.cli.test_processes import done, without
+
+TOKEN_NEW = ("token", "new", "--tokens", "tokens.json")
+
+
+@pytest.fixture
+def token(cli: Cli) -> str:
+    """What `token new` printed: a token that may ask everything."""
+    result = cli(*TOKEN_NEW, "--scope", "read", "--scope", "write")
+    assert result.status == 0
+    return result.out.removesuffix("\n")
+
+
+def listening(process: subprocess.Popen[bytes]) -> str:
+    """The URL that the service says it answers at."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(b"listening on http://127.0.0.1:"):
+            return line.decode().split()[-1]
+    raise AssertionError("it ended before it listened")
+
+
+def test_a_token_is_alone_on_standard_output(token: str, cli: Cli) -> None:
+    """`token new` prints the token, so that a shell can keep it, and tells people what it is on standard error."""
+    result = cli(*TOKEN_NEW, "--scope", "read")
+    other = result.out.removesuffix("\n")
+    assert other.isprintable()
+    known = TokenFile("tokens.json")
+    assert known.scopes_of(token) == frozenset(Scope)
+    assert known.scopes_of(other) == frozenset({Scope.READ})
+    assert (other in result.err, result.err.count("\n")) == (False, 1)
+    assert "tokens.json" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("token", "new", "--scope", "read"), "--tokens"),
+        (TOKEN_NEW, "--scope"),
+        ((*TOKEN_NEW, "--scope", "reed"), "read"),
+        (("token", "new", "--tokens", "missing/tokens.json", "--scope", "read"), "see that the path is right"),
+        (("token", "new", "--tokens", "notes.txt", "--scope", "read"), "notes.txt is no tokens file"),
+        (("token", "now"), "see diijam-consent token"),
+        (("serve",), "--tokens"),
+        (("serve", "--tokens", "tokens.json"), "Give --url"),
+        (("serve", "--url", "memory:", "--tokens", "tokens.json", "--port", "70000"), "65535"),
+        (("serve", "--url", "memory:", "--tokens", "missing.json"), "make one with: diijam-consent token new"),
+        (("serve", "--url", "memory:", "--tokens", "notes.txt"), "notes.txt is no tokens file"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_mistake_is_one_line(token: str, cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    """Whatever is wrong is said in one line with what to do about it, and the status is 2."""
+    Path("notes.txt").write_text("call the plumber")
+    result = cli(*arguments)
+    assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith("error: ")
+    assert said in result.err
+
+
+def test_a_taken_port_and_a_url_that_is_none_are_one_line(token: str, start: Start) -> None:
+    """What is found out later, in the process that would serve, is said as plainly."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        taken = done(start("serve", "--url", "memory:", "--tokens", "tokens.json", "--port", port))
+    assert (taken[0], taken[2].count("\n")) == (2, 1)
+    assert f"error: cannot listen on 127.0.0.1 port {port}" in taken[2]
+    none = done(start("serve", "--url", "mysql://me:secret@host", "--tokens", "tokens.json", "--port", "0"))
+    assert (none[0], none[2].count("\n")) == (2, 1)
+    assert none[2].startswith("error: this URL names no store")
+    assert "secret" not in none[2]
+
+
+@pytest.fixture
+def serving(mailable: Ledger, token: str, start: Start) -> subprocess.Popen[bytes]:
+    """A service over that ledger."""
+    return start("serve", "--tokens", "tokens.json", "--port", "0")
+
+
+def test_the_command_line_over_a_service(
+    serving: subprocess.Popen[bytes], token: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other commands work on the service as they do on its file, and say so of a token that it does not know."""
+    monkeypatch.setenv("DIIJAM_CONSENT_URL", listening(serving))
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", token)
+    assert cli("check", "u-1", "market", "email").status == 0
+    assert cli("record", "u-1", "Withdrawn", "--purpose", "marketing").status == 0
+    assert cli("check", "u-1", "market", "email").status == 1
+    assert cli("permitted", "market", "email", stdin=b"u-1\n").out == ""
+    assert "Withdrawn" in cli("history", "u-1").out
+    assert "run verify where its database is" in cli("verify").err
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", "dcs_unknown")
+    refused = cli("check", "u-1", "market", "email")
+    assert (refused.status, "token is valid" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_an_end_in_good_order(serving: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Who stops it, or closes its terminal, hears no more of it."""
+    listening(serving)
+    serving.send_signal(number)
+    code, out, err = done(serving)
+    assert (code, out) == (0, "")
+    assert [line for line in err.splitlines() if not line.startswith("{")] == []
+
+
+def test_it_outlives_its_terminal_if_it_is_to(token: str, start: Start) -> None:
+    """Where SIGHUP is ignored, as under nohup, it goes on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit that
+    try:
+        process = start("serve", "--url", "memory:", "--tokens", "tokens.json", "--port", "0")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    listening(process)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert done(process)[0] == 0
+
+
+@pytest.mark.parametrize("module", ["litestar", "uvicorn", "prometheus_client"])
+def test_without_the_extra(token: str, module: str) -> None:
+    """Without the extra `serve` says how to get it; making tokens does not need it."""
+    result = without(module, "serve", "--url", "memory:", "--tokens", "tokens.json")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: serving needs its extra: pip install 'diijam-consent-sdk[service]'\n"
+    assert without(module, *TOKEN_NEW, "--scope", "read").returncode == 0
+
+
+def test_without_httpx(token: str) -> None:
+    """A relay without an HTTP client says how to get one."""
+    result = without("httpx", "serve", "--url", "https://consent.example", "--tokens", "tokens.json", "--port", "0")
+    assert result.returncode == 2
+    assert "error: a consent service needs httpx: pip install 'diijam-consent-sdk[http]'" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,80 @@
+"""Both faces of a thing have the same surface: names, parameters and what comes back."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient, UserConsent
+from diijam_consent_sdk.stores.http import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.protocol import AsyncStore, Store
+
+NO_GUARD = "a forgotten await must never read as yes"
+ONLY_SYNC = {
+    "can_market": NO_GUARD,
+    "can_share": NO_GUARD,
+    "can_process": NO_GUARD,
+    "can_retain": NO_GUARD,
+    "is_public": NO_GUARD,
+    "public_view": NO_GUARD,
+    "decide": NO_GUARD,
+}
+ONLY_ASYNC = {"aclose": "the name that contextlib.aclosing calls"}
+PLAIN_CALLS = {
+    "from_url": "makes a client, which asks nothing yet",
+    "from_env": "as from_url",
+    "status": "answers from memory, at once",
+    "users": "an async iterator: it waits as the iteration goes on",
+    "permitted": "as users",
+}
+CONTEXT = {"__enter__": "__aenter__", "__exit__": "__aexit__"}
+FACES = [(ConsentClient, AsyncConsentClient), (HttpStore, AsyncHttpStore), (Store, AsyncStore)]
+
+
+def public(kind: type) -> dict[str, inspect.Signature]:
+    """The public methods of a class and what they take."""
+    methods = {name: value for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")}
+    return {name: inspect.signature(method) for name, method in methods.items()}
+
+
+@pytest.mark.parametrize(("sync_face", "async_face"), FACES, ids=lambda face: face.__name__)
+def test_both_faces_have_the_same_operations(sync_face: type, async_face: type) -> None:
+    """Names, parameters, defaults, annotations and answers agree, but for what is listed with its reason."""
+    sync, asynchronous = public(sync_face), public(async_face)
+    of_client = sync_face is ConsentClient
+    assert sync.keys() - asynchronous.keys() == (ONLY_SYNC.keys() if of_client else set())
+    assert asynchronous.keys() - sync.keys() == (ONLY_ASYNC.keys() if of_client else set())
+    for name in sync.keys() & asynchronous.keys():
+        assert sync[name].parameters == asynchronous[name].parameters, name
+        answer = str(asynchronous[name].return_annotation).removeprefix("Async")
+        assert answer == str(sync[name].return_annotation), name
+
+
+def test_both_stores_are_made_alike() -> None:
+    """An `AsyncHttpStore` takes what an `HttpStore` takes."""
+    assert inspect.signature(HttpStore) == inspect.signature(AsyncHttpStore)
+
+
+@pytest.mark.parametrize("async_face", [face for _, face in FACES], ids=lambda face: face.__name__)
+def test_what_waits_is_a_coroutine(async_face: type) -> None:
+    """Each async operation is awaited, but for those that are listed with their reason."""
+    plain = {name for name in public(async_face) if not inspect.iscoroutinefunction(getattr(async_face, name))}
+    assert plain == (PLAIN_CALLS.keys() if async_face is AsyncConsentClient else set())
+
+
+def test_both_clients_are_context_managers() -> None:
+    """`with` and `async with` close them."""
+    for sync, asynchronous in CONTEXT.items():
+        assert hasattr(ConsentClient, sync)
+        assert hasattr(AsyncConsentClient, asynchronous)
+        assert not hasattr(AsyncConsentClient, sync)
+
+
+def test_guards_in_one_step_are_those_of_the_user() -> None:
+    """Each guard of a `UserConsent` exists on the sync client with the user's id before its parameters."""
+    guards = {name: public(UserConsent)[name] for name in ONLY_SYNC}
+    for name, signature in guards.items():
+        own, mine = list(signature.parameters.values()), list(public(ConsentClient)[name].parameters.values())
+        assert [mine[0], *mine[2:]] == own, name
+        assert mine[1].name == "user_id"
