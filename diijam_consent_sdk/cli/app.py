@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, moving, past, permitting, preparing, recording, serving
+from . import checking, moving, owing, past, permitting, preparing, recording, serving
 from .failures import status_of, stop_on
 from .terminal import console_for
 
@@ -66,6 +66,7 @@ _add(recording.record, recording.USAGE, recording.EXAMPLES)
 _add(checking.check, "check USER_ID ASK SUBJECT [OPTIONS]", checking.EXAMPLES)
 _add(permitting.permitted, "permitted ASK SUBJECT [OPTIONS]", permitting.EXAMPLES)
 _add(past.history, "history USER_ID [OPTIONS]", past.HISTORY_EXAMPLES)
+_add(owing.due, "due [OPTIONS]", owing.EXAMPLES)
 _add(preparing.init, "init [OPTIONS]", preparing.EXAMPLES)
 _add(past.verify, "verify [OPTIONS]", past.VERIFY_EXAMPLES)
 _add(moving.copy, "copy --from URL --to URL", moving.EXAMPLES)

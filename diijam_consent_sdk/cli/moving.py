@@ -14,9 +14,11 @@ from .terminal import progress, say
 
 EXAMPLES = """\
 Examples:
-  diijam-consent init --url postgresql://consent@db.example/consent
   diijam-consent copy --from sqlite:///consents.db \\
       --to postgresql://consent@db.example/consent
+
+Before, the tables are made; afterwards, the copy proves itself:
+  diijam-consent init --url postgresql://consent@db.example/consent
   diijam-consent verify --url postgresql://consent@db.example/consent
 """
 

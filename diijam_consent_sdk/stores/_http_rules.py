@@ -93,6 +93,19 @@ def changes(after: Cursor, wait: float, limit: int) -> Question:
     return Question(messages.ChangesQuestion, fields, messages.ChangesAnswer, read, is_repeatable=not wait, wait=wait)
 
 
+def open_requests(after: str | None, limit: int) -> Question:
+    """The question of `ListingStore.open_requests`."""
+
+    def read(answer: messages.RequestsAnswer) -> Any:
+        if any(after is not None and record.user_id <= after for record in answer.records):
+            raise OtherUser("the answer repeats users")
+        if answer.after is not None and after is not None and answer.after <= after:
+            raise OtherUser("the answer goes back")
+        return messages.open_requests(answer)
+
+    return Question(messages.RequestsQuestion, {"after": after, "limit": limit}, messages.RequestsAnswer, read)
+
+
 def history(user_id: str) -> Question:
     """The question of `Store.history`."""
 

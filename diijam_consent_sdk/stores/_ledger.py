@@ -23,7 +23,7 @@ from ..record import ConsentRecord, fold, unopened
 from ..vocabulary import identifier, instant
 from . import wire
 from .chain import GENESIS, SALT_BYTES, Link, fingerprint, stamp, time_from
-from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids, checked_version
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids, checked_version
 
 T = TypeVar("T")
 Statement = tuple[str, tuple[Any, ...]]  # SQL with a ? for each of the values
@@ -33,6 +33,7 @@ Clock = Callable[[], datetime]
 
 LINK = "position, user_id, version, at, event, salt, digest, hash"
 MAX_POSITION = 2**63 - 1
+NO_REQUESTS = b'"requests":{}'.hex()  # what a record holds, as it is written, that never made one
 
 
 class Final(list[Statement]):
@@ -47,6 +48,7 @@ class Dialect:
     records: str  # user and record of each user in `asked`
     asked: Callable[[list[str]], object]
     put_record: str
+    requesting: str  # user and record of those after a user id, in order, that ever made a request; so many at most
     advance: str | None = None  # where the head is kept by itself: its position, hash and time
     time: Callable[[Row], datetime] | None = None  # the database's own clock, from the row of `head`
     check: Callable[[Row], None] | None = None  # whether this version knows the ledger's format, from that row
@@ -126,6 +128,20 @@ class Ledger:
     def history(self, user_id: str) -> Sql[list[LedgerEntry]]:
         """See `Store.history`."""
         return _history(identifier(user_id))
+
+    def open_requests(self, after: str | None, limit: int) -> Sql[OpenRequests]:
+        """See `ListingStore.open_requests`."""
+        if limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit}")
+        return self._open_requests("" if after is None else identifier(after), limit)
+
+    def _open_requests(self, after: str, limit: int) -> Sql[OpenRequests]:
+        head_rows, rows = yield [self.head_statement(), (self.dialect.requesting, (after, limit))]
+        found = records_from(sorted(rows))
+        last = max(found) if len(found) == limit else None
+        return OpenRequests(
+            self.read_head(head_rows).now, tuple(record for record in found.values() if record.open_requests()), last
+        )
 
     def head(self) -> Sql[Head]:
         """Where the ledger ends."""

@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow
 
 from ._ledger import Dialect, Final, Sql, Statement
 from ._postgres_errors import Late
-from ._postgres_schema import CHANNEL, SCHEMA, check
+from ._postgres_schema import CHANNEL, REQUESTING, SCHEMA, check
 from ._postgres_schema import time as time_of
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ DIALECT = Dialect(
     records="SELECT user_id, record FROM records WHERE user_id = ANY(?)",
     asked=list,
     put_record="INSERT INTO records VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET record = EXCLUDED.record",
+    requesting=f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?",  # noqa: S608
     advance="UPDATE ledger SET position = ?, hash = ?, at = ?",
     time=time_of,
     check=check,

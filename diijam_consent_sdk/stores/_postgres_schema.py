@@ -8,13 +8,15 @@ from datetime import datetime
 import psycopg
 
 from ..errors import StoreUnusable
-from ._ledger import Row
+from ._ledger import NO_REQUESTS, Row
 from ._postgres_errors import translated
 
 SCHEMA = "diijam_consent"
 CHANNEL = "diijam_consent"  # of NOTIFY: says to every database user only that something was appended
 LEAST_VERSION = 130000
 INIT_LOCK = 0x446A4353  # "DjCS": two that prepare one database take turns
+
+REQUESTING = f"position('\\x{NO_REQUESTS}'::bytea in record) = 0"
 
 # Each migration makes the format of its number; those of a format that was released are never changed.
 # A user's ids sort by their bytes: an index in the order of the system's locale breaks when the system is upgraded.
@@ -34,6 +36,7 @@ CREATE TABLE entries (
 );
 CREATE UNIQUE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
 CREATE TABLE records (user_id text COLLATE "C" PRIMARY KEY, record bytea NOT NULL);
+CREATE INDEX records_requesting ON records (user_id) WHERE REQUESTING;
 CREATE TABLE appends (
     user_id text COLLATE "C", key bytea, salt bytea NOT NULL, fingerprint bytea NOT NULL, position bigint NOT NULL,
     PRIMARY KEY (user_id, key)
@@ -45,7 +48,7 @@ CREATE VIEW head AS
         ), 'UTF8')), 'hex'), 32) AS epoch,
         position, hash, at, format, clock_timestamp() AS now
     FROM ledger, pg_control_system();
-""",
+""".replace("REQUESTING", REQUESTING),
 )
 FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger
 

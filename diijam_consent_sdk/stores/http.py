@@ -24,7 +24,7 @@ from ..events import Event, LedgerEntry
 from ..vocabulary import identifier
 from . import _http_rules as rules
 from ._tries import Failure, Tries
-from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 Token = str | Callable[[], str]
@@ -164,6 +164,11 @@ class HttpStore:
         history: list[LedgerEntry] = self._ask(rules.history(identifier(user_id)))
         return history
 
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        found: OpenRequests = self._ask(rules.open_requests(after, limit))
+        return found
+
     def close(self) -> None:
         """See `Store.close`."""
         client = self._service.close()
@@ -230,6 +235,11 @@ class AsyncHttpStore:
         """See `Store.history`."""
         history: list[LedgerEntry] = await self._ask(rules.history(identifier(user_id)))
         return history
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        found: OpenRequests = await self._ask(rules.open_requests(after, limit))
+        return found
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -29,7 +29,7 @@ from ._postgres_news import AsyncNews, News
 from ._postgres_schema import prepare
 from ._tries import Failure, Tries
 from ._whole import verify
-from .protocol import Appended, Changes, Cursor, Loaded, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 
 __all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
 
@@ -143,6 +143,10 @@ class PostgresStore(_Settings):
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
         return self.read(partial(self.ledger.history, user_id))
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self.read(partial(self.ledger.open_requests, after, limit))
 
     def verify(self) -> Cursor:
         """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, with a connection of its own."""
@@ -327,6 +331,10 @@ class AsyncPostgresStore(_Settings):
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
         return await self.read(partial(self.ledger.history, user_id))
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return await self.read(partial(self.ledger.open_requests, after, limit))
 
     async def close(self) -> None:
         """See `Store.close`."""

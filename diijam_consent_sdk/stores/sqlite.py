@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from ..events import Erased, Event, LedgerEntry
 from . import wire
-from ._ledger import LINK, Dialect, Ledger, Sql, Statement, folded, run
+from ._ledger import LINK, NO_REQUESTS, Dialect, Ledger, Sql, Statement, folded, run
 from ._sqlite_file import FILLER_BYTES, SqliteFile
 from ._whole import verify
-from .protocol import Appended, Changes, Cursor, Loaded, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
@@ -28,6 +28,8 @@ DIALECT = Dialect(
     records="SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))",
     asked=lambda user_ids: wire.encode(user_ids).decode(),
     put_record=f"INSERT OR REPLACE INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)",
+    requesting="SELECT user_id, record FROM records"
+    f" WHERE user_id > ? AND instr(record, x'{NO_REQUESTS}') = 0 ORDER BY user_id LIMIT ?",
 )
 
 
@@ -103,6 +105,10 @@ class SqliteStore:
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
         return self.read(partial(self.ledger.history, user_id))
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self.read(partial(self.ledger.open_requests, after, limit))
 
     def verify(self) -> Cursor:
         """

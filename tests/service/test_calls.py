@@ -131,6 +131,7 @@ def test_each_answer_echoes_its_nonce(asker: Asker) -> None:
         "/v1/records/load": {"user_ids": []},
         "/v1/events/append": {"user_id": "u-1", "events": [OPENED]},
         "/v1/history/load": {"user_id": "u-1"},
+        "/v1/requests/due": {},
         "/v1/changes": {"after": head},
     }
     for number, (path, question) in enumerate(questions.items()):

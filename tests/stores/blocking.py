@@ -8,7 +8,8 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from diijam_consent_sdk.events import Event, LedgerEntry
-from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
+from diijam_consent_sdk.stores import Appended, AsyncPostgresStore, Changes, Cursor, Loaded
+from diijam_consent_sdk.stores.protocol import OpenRequests
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ class Blocking:
         store: To be used through this one alone.
     """
 
-    def __init__(self, store: AsyncStore) -> None:
+    def __init__(self, store: AsyncPostgresStore) -> None:
         self._store = store
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -42,6 +43,10 @@ class Blocking:
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
         return self._wait(self._store.history(user_id))
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self._wait(self._store.open_requests(after, limit=limit))
 
     def close(self) -> None:
         """Close the store; its loop stays for those who ask it all the same, until the process ends."""

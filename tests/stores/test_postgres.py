@@ -318,10 +318,11 @@ def test_connections_that_died_unused_are_replaced(store: PostgresStore, db: psy
 
 def test_a_writer_that_is_frozen_amid_its_write_holds_nobody_up(url: str, interfere: Interfere) -> None:
     """PostgreSQL ends a transaction whose process says nothing, and others write on; the frozen write is refused."""
-    woken = threading.Event()
+    frozen_amid, woken = threading.Event(), threading.Event()
 
     def freeze(go_on: Callable[[], Any], batch: Sequence[Statement]) -> Any:
         if isinstance(batch, Final) and any("u-frozen" in values for _, values in batch):
+            frozen_amid.set()
             woken.wait(10)
         return go_on()
 
@@ -329,6 +330,7 @@ def test_a_writer_that_is_frozen_amid_its_write_holds_nobody_up(url: str, interf
     with closing(PostgresStore(url, deadline=0.5)) as store, closing(PostgresStore(url, deadline=5)) as other:
         with ThreadPoolExecutor(1) as pool:
             frozen = pool.submit(store.append, "u-frozen", [OPENED])
+            assert frozen_amid.wait(10)
             assert other.append("u-1", [OPENED]).cursor.position == 1
             time.sleep(0.5)  # its own call is over by then, and may not try again
             woken.set()
