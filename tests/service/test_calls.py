@@ -11,6 +11,7 @@ import pytest
 
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, LedgerEntry
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.stores.protocol import OpenRequests
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 
 
@@ -23,6 +24,10 @@ class AsyncMemoryStore:
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         return self.inner.load(user_ids)
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self.inner.open_requests(after, limit=limit)
 
     async def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""
