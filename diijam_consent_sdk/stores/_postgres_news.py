@@ -71,7 +71,7 @@ class News:
                     self._is_listening, pause = True, 0.05
                     self._hear(line)
             except psycopg.Error as error:
-                if self._is_listening:
+                if self._is_listening and not self._closed.is_set():
                     log.warning("store.news_lost", error=type(error).__name__)
                 self._is_listening = False
                 self._closed.wait(pause)
@@ -137,7 +137,7 @@ class AsyncNews:
                     self._is_listening, pause = True, 0.05
                     await self._hear(line)
             except psycopg.Error as error:
-                if self._is_listening:
+                if self._is_listening and not self._is_closed:
                     log.warning("store.news_lost", error=type(error).__name__)
                 self._is_listening = False
                 await asyncio.sleep(pause)
