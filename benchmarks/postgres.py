@@ -86,7 +86,9 @@ def main() -> None:
         with closing(PostgresStore(url, deadline=10)) as store, psycopg.connect(url, autocommit=True) as db:
             db.execute(BARE.encode())
             version = db.execute("SHOW server_version").fetchone()
-            print(f"PostgreSQL {version[0] if version else '?'}, psycopg {psycopg.__version__}, {sys.version.split()[0]}")
+            print(
+                f"PostgreSQL {version[0] if version else '?'}, psycopg {psycopg.__version__}, {sys.version.split()[0]}"
+            )
             print(f"medians of {ROUNDS} rounds of {CALLS} calls, in turns; microseconds")
             for name, (ours, bare) in works(store, db).items():
                 rounds = [(seconds(ours), seconds(bare)) for _ in range(ROUNDS)]

@@ -22,8 +22,9 @@ REQUESTING = f"position('\\x{NO_REQUESTS}'::bytea in record) = 0"
 # A user's ids sort by their bytes: an index in the order of the system's locale breaks when the system is upgraded.
 # `ledger` holds the counter that positions come from, always in the transaction that uses them (a sequence would give
 # them out in another order than that of commits); room is kept in its page, so that counting moves no row.
-# `head` is what every operation reads first. The epoch is of one run of one cluster on one timeline: whatever brings an
-# older state back (a backup, a snapshot, a replica that was promoted) cannot do without starting a server.
+# `head` is what every operation reads first. The epoch is of one table in one run of one cluster on one timeline:
+# whatever brings an older state back (a backup, a snapshot, a replica that was promoted) cannot do without starting a
+# server, and a dump that is loaded into a running one makes another table, or fills another file.
 MIGRATIONS = (
     """
 CREATE TABLE ledger (
@@ -44,10 +45,10 @@ CREATE TABLE appends (
 CREATE VIEW head AS
     SELECT left(encode(sha256(convert_to(concat_ws('/',
             history, system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8),
-            extract(epoch from pg_postmaster_start_time())
+            extract(epoch from pg_postmaster_start_time()), d.oid, l.tableoid, pg_relation_filenode(l.tableoid)
         ), 'UTF8')), 'hex'), 32) AS epoch,
         position, hash, at, format, clock_timestamp() AS now
-    FROM ledger, pg_control_system();
+    FROM ledger l, pg_control_system(), pg_database d WHERE d.datname = current_database();
 """.replace("REQUESTING", REQUESTING),
 )
 FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger

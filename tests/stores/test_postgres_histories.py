@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 
 from diijam_consent_sdk import ConsentClient, Reason
@@ -75,6 +76,24 @@ def test_an_older_base_backup_is_another_epoch(cluster: Cluster) -> None:
         assert after.epoch != before.cursor.epoch
         assert not store.changes(before.cursor, wait=0).is_continuation()
         assert client.user("u-1", at_least=before.token).can_market("email").reason is Reason.UNAVAILABLE
+
+
+@pytest.mark.parametrize("before", ["DROP SCHEMA diijam_consent CASCADE", "TRUNCATE diijam_consent.ledger"])
+def test_a_dump_that_is_loaded_again_is_another_epoch(before: str, cluster: Cluster) -> None:
+    """An older dump that takes the ledger's place in a running server is another history."""
+    url = cluster.ledger()
+    dump = cluster.folder / "dump.sql"
+    tables = ["--data-only", "-t", "diijam_consent.ledger"] if before.startswith("TRUNCATE") else []
+    with closing(PostgresStore(url, deadline=10)) as store:
+        sign_up(store, "u-1")
+        cluster.tool("pg_dump", "-d", url, "-f", dump, *tables)
+        cursor = head(store)
+        with psycopg.connect(url) as db:
+            db.execute(before)
+        cluster.tool("psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", dump)
+        after = head(store)
+        assert (after.position, after.hash) == (cursor.position, cursor.hash)
+        assert after.epoch != cursor.epoch
 
 
 def test_a_replica_is_no_place_to_ask(cluster: Cluster) -> None:
