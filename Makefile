@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench mutants soak reliability clean
+.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/demo: pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -27,11 +27,26 @@ $(VENV)/mutation: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --group mutation
 	@touch $@
 
+$(VENV)/examples: $(VENV)/demo
+	$(BIN)/python -m pip install --quiet --editable '.[service]' --group examples
+	@touch $@
+
+$(VENV)/browser: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group browser
+	@touch $@
+
 demo: $(VENV)/demo ## load 2,000 customers, run a campaign, see one customer say no
 	$(BIN)/python examples/demo.py
 
+privacy-center: $(VENV)/examples ## serve the page where customers see and change their choices
+	@$(BIN)/python -m examples.privacy_center
+
 test: $(VENV)/dev ## run all tests, in random order, on all cores
 	$(BIN)/python -m pytest -n auto
+
+test-browser: $(VENV)/browser ## run the privacy centre's tests in Chromium
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "Chromium is needed: apt-get install chromium, or set CHROMIUM to its path"; exit 1; }
+	$(BIN)/python -m pytest tests/examples/browser
 
 lint: $(VENV)/dev ## check style, types and the import arrows
 	$(BIN)/ruff check .

@@ -115,6 +115,7 @@ class Tasks:
         future.set_running_or_notify_cancel()
 
         async def run() -> _Result[T]:
+            """Run them, with a result that tells nothing."""
             return _Result(await self.run(steps))
 
         def finish(task: asyncio.Task[_Result[T]]) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,8 +98,7 @@ class SqliteFile:
         self._create = create
         self._was_found = False
         self._was_replaced = False
-        self._idle: deque[tuple[sqlite3.Connection, tuple[int, int]]] = deque()
-        self._pid = os.getpid()
+        self._begin()
         self._closed = threading.Event()
         self._scrub_due = True  # until the first look: a process may have died between erasing and scrubbing
         gate.register(self)
@@ -109,6 +109,12 @@ class SqliteFile:
             if _code(error.__cause__) != sqlite3.SQLITE_BUSY:
                 raise
         self.scrub()
+
+    def _begin(self) -> None:
+        self._idle: deque[tuple[sqlite3.Connection, tuple[int, int]]] = deque()
+        self._pid = os.getpid()
+        self._drop = weakref.finalize(self, _drop, self._idle, self._pid)
+        self._drop.atexit = False
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -183,9 +189,8 @@ class SqliteFile:
 
     def forget(self) -> None:
         """In a forked child: start with no connection."""
-        for inherited in self._idle:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # one reference nobody drops: never closed
-        self._idle, self._pid = deque(), os.getpid()
+        self._drop()
+        self._begin()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -257,6 +262,15 @@ class SqliteFile:
             raise
         self._was_found = True  # if it is gone or empty from now on, that is an error, no reason to start an empty one
         return db
+
+
+def _drop(idle: deque[tuple[sqlite3.Connection, tuple[int, int]]], pid: int) -> None:
+    """Of a store that nobody closed: close what this process opened; what a child inherited is never closed."""
+    for connection in idle:
+        if pid == os.getpid():
+            connection[0].close()
+        else:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))  # one reference that nobody drops
 
 
 def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -24,6 +25,7 @@ class _MemoryDatabase(SqliteFile):
         self._closed = threading.Event()
         self._scrub_due = False
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._db.close).atexit = False  # of a store that nobody closed
         prepare(self._db)
 
     def owe_scrub(self, db: sqlite3.Connection) -> None:

@@ -364,6 +364,7 @@ class AsyncPostgresStore(_Settings):
         await line.execute(self._setup)
 
     async def read(self, steps: Callable[[], Sql[T]]) -> T:
+        """See `PostgresStore.read`."""
         return await self._run(lambda: reading(steps()), self._tries())
 
     async def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:

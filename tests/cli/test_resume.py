@@ -30,7 +30,10 @@ def half(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         ledger.record(user_id, *(MAILABLE if int(user_id[-1]) % 2 else MAILABLE[:1]))
 
     class Stopping(Tally):
+        """A tally that Ctrl-C interrupts."""
+
         def add(self, decision: Decision) -> None:
+            """See `Tally.add`."""
             super().add(decision)
             if self.total == 4:
                 raise KeyboardInterrupt
@@ -177,7 +180,10 @@ def test_interrupted_again(cli: Cli, monkeypatch: pytest.MonkeyPatch, interrupte
     """A run that goes on may itself be stopped and gone on with."""
 
     class Stopping(Tally):
+        """A tally that Ctrl-C interrupts."""
+
         def add(self, decision: Decision) -> None:
+            """See `Tally.add`."""
             super().add(decision)
             if self.total == interrupted_again:
                 raise KeyboardInterrupt

@@ -208,7 +208,7 @@ def test_none_is_no_word(vocabulary: Callable[[Any], object]) -> None:
 @pytest.mark.parametrize(
     "bad",
     ["email", Field.EMAIL, "", b"email", b"", bytearray(), memoryview(b""), {"email": True}, {}, 3, True, object()],
-    ids=lambda bad: repr(bad)[:16],
+    ids=lambda bad: "memoryview" if isinstance(bad, memoryview) else repr(bad)[:16],
 )
 def test_what_is_no_set_of_words(call: Callable[[Any], object], bad: object) -> None:
     """A bare string, a mapping or another type where a set belongs is a `TypeError` that says what is needed."""

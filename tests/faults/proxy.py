@@ -7,6 +7,7 @@ client alone with a silent socket.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import http.client
 import json
@@ -112,8 +113,12 @@ def huge(exchange: Exchange) -> None:
 
 def gzip_bomb(exchange: Exchange) -> None:
     """Give little that becomes much."""
-    bomb = gzip.compress(b" " * (50 * MEGABYTE))
-    exchange.send("200 OK", bomb, "content-type: application/json\r\ncontent-encoding: gzip\r\n")
+    exchange.send("200 OK", _bomb(), "content-type: application/json\r\ncontent-encoding: gzip\r\n")
+
+
+@functools.cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * (50 * MEGABYTE))
 
 
 def redirect(exchange: Exchange) -> None:

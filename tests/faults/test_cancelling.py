@@ -81,6 +81,7 @@ def test_two_hundred_tasks_cancelled_at_once(
     direct.append(f"{user_id}-0", SIGNED_UP)
 
     async def main() -> None:
+        """All of it, on one event loop."""
         async with client_of(kind, proxy.url, service.token) as consent:
             assert (await consent.user(f"{user_id}-0")).can_market("email")
             assert await becomes(lambda: not any(left(consent).values())), left(consent)

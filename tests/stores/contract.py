@@ -115,6 +115,7 @@ class PostgresHome:
         self._stores: list[Store] = []
 
     def open(self) -> Store:
+        """See `Home.open`."""
         self._stores.append(self._make())
         return self._stores[-1]
 
@@ -122,10 +123,11 @@ class PostgresHome:
         return PostgresStore(self._url, clock=self.clock, deadline=5)
 
     def close(self) -> None:
+        """See `Home.close`."""
         for store in self._stores:
             store.close()
         shared().give_back(self._url)
-        self._url, self._stores = self._url, []
+        self._stores = []
 
 
 class AsyncPostgresHome(PostgresHome):

@@ -368,7 +368,7 @@ def test_a_read_only_ledger_is_not_written(kind: str, path: Path) -> None:
         folder.chmod(folder_mode)
         before = copied.read_bytes() if os.access(copied, os.R_OK) else b""
         code = """
-            import encodings.idna, logging, traceback
+            import encodings.idna, logging, traceback, urllib.parse
             if os.getuid() == 0:
                 os.setgroups([]); os.setgid(65534); os.setuid(65534)
             try:

@@ -145,6 +145,27 @@ def test_a_child_that_never_used_the_store_deletes_nothing(tmp_path: Path) -> No
     run_forking(tmp_path / "ledger.db", code, killed)
 
 
+def test_a_store_dropped_in_a_child_is_not_closed(tmp_path: Path) -> None:
+    """A child that lets go of an inherited store, with no hook run, does not close the parent's files."""
+    code = """
+    import ctypes, gc
+    def opened():
+        found = (f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd"))
+        return [os.readlink(link) for link in found if os.path.exists(link)].count(path)
+    store = SqliteStore(path)
+    store.append("u-1", [AccountOpened()])
+    assert opened() == 1
+    pid = ctypes.PyDLL(None).fork()
+    del store
+    gc.collect()
+    if not pid:
+        os._exit(opened() != 1)
+    wait(pid)
+    assert opened() == 0
+    """
+    run_forking(tmp_path / "ledger.db", code)
+
+
 def test_a_fork_amid_calls(tmp_path: Path) -> None:
     """While other threads read and write, each fork waits for them; every child works, and nothing is lost."""
     code = """

@@ -1,0 +1,144 @@
+"""The pages, and what their forms are sent to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.datastructures import Cookie, State
+from litestar.exceptions import ClientException, NotAuthorizedException, NotFoundException
+from litestar.response import Redirect, Template
+
+from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
+
+from .customers import Customer
+from .saying import event_said, version_seen
+from .services import BOUND_SECONDS, ask_all, heard_after
+from .timeline import days
+from .views import View
+from .words import LANGUAGES, Language, Words
+
+Asking = Request[Any, Any, State]
+
+PAGES = ("choices", "sharing", "profile", "limits", "requests", "timeline")
+NOTES = {"heard", "unheard", "conflict", "refused"}
+
+
+def language_of(request: Asking) -> Language:
+    """The language the visitor chose; Vietnamese unless it was English."""
+    return "en" if request.cookies.get("language") == "en" else "vi"
+
+
+def signed_in(request: Asking) -> Customer:
+    """
+    Whom the visitor signed in as.
+
+    Raises:
+        NotAuthorizedException: nobody.
+    """
+    customers, who = request.app.state.customers, request.cookies.get("who", "")
+    if not (who.isascii() and who.isdigit() and int(who) < len(customers)):
+        raise NotAuthorizedException
+    customer: Customer = customers[int(who)]
+    return customer
+
+
+@get("/")
+async def welcome(request: Asking, state: State) -> Template:
+    """Whom would you like to be?"""
+    return _template(request, "welcome.html", page="", customer=None, people=state.customers)
+
+
+@post("/sign-in")
+async def sign_in(request: Asking, state: State) -> Redirect:
+    """Be that customer: a demo asks for no password."""
+    who = (await _form(request)).get("who", "")
+    if who not in map(str, range(len(state.customers))):
+        raise ClientException
+    return Redirect("/choices", status_code=303, cookies=[_cookie("who", who)])
+
+
+@post("/language")
+async def speak(request: Asking) -> Redirect:
+    """Go on in that language."""
+    form = await _form(request)
+    if form.get("language") not in LANGUAGES:
+        raise ClientException
+    return Redirect(f"/{_page(form)}", status_code=303, cookies=[_cookie("language", form["language"])])
+
+
+@get("/{page:str}")
+async def show(request: Asking, state: State) -> Template:
+    """One page of the centre, fresh from the store."""
+    page: str = request.path_params["page"]
+    if page not in PAGES:
+        raise NotFoundException
+    customer = signed_in(request)
+    words, user_id = Words(language_of(request)), customer.user_id
+    record, user = await state.consent.load(user_id), await state.consent.user(user_id)
+    history = await state.consent.history(user_id) if page == "timeline" else []
+    note, tone = _note(request.query_params, words)
+    return _template(
+        request, f"{page}.html",
+        page=page, pages=PAGES, customer=customer, note=note, note_tone=tone,
+        view=View(record, user, datetime.now(UTC), words), days=days(history, words),
+        asked=await ask_all(state.services, user_id),
+    )  # fmt: skip
+
+
+@get("/services")
+async def services(request: Asking, state: State) -> Template:
+    """What the services are told now: a part of every page, for its script to put in place."""
+    return _template(request, "_services.html", asked=await ask_all(state.services, signed_in(request).user_id))
+
+
+@post("/say")
+async def say(request: Asking, state: State) -> Redirect:
+    """Record what the customer says; show the page again once the services have heard."""
+    user_id, form = signed_in(request).user_id, await _form(request)
+    page = _page(form)
+    try:
+        event, seen = event_said(form, language_of(request)), version_seen(form)
+    except (ValueError, TypeError) as error:
+        raise ClientException from error
+    try:
+        appended = await state.consent.record(user_id, event, expected_version=seen)
+    except VersionConflict:
+        return Redirect(f"/{page}?note=conflict", status_code=303)
+    except InvalidEvent:
+        return Redirect(f"/{page}?note=refused", status_code=303)
+    ms = await heard_after(state.services, user_id, appended.record.version)
+    note = "unheard" if ms is None else f"heard&ms={ms}"
+    return Redirect(f"/{page}?note={note}", status_code=303)
+
+
+HANDLERS = [welcome, sign_in, speak, show, services, say]
+
+
+def _template(request: Asking, name: str, **context: object) -> Template:
+    words = Words(language_of(request))
+    return Template(template_name=name, context={"t": words, "languages": LANGUAGES, **context})
+
+
+async def _form(request: Asking) -> Mapping[str, str]:
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def _page(form: Mapping[str, str]) -> str:
+    """The page a form was on; the first one if it is none."""
+    page = form.get("page", "")
+    return page if page in PAGES else ""
+
+
+def _cookie(name: str, value: str) -> Cookie:
+    return Cookie(key=name, value=value, httponly=True, samesite="strict")
+
+
+def _note(query: Mapping[str, str], words: Words) -> tuple[str, str]:
+    """What came of the last form, and whether that is good news. Anything else in the query says nothing."""
+    note, ms = query.get("note", ""), query.get("ms", "")
+    if note not in NOTES or (note == "heard" and not (ms.isascii() and ms.isdigit() and len(ms) < 5)):
+        return "", ""
+    return words(f"note.{note}", ms=ms, seconds=BOUND_SECONDS), "good" if note == "heard" else "bad"

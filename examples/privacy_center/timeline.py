@@ -1,0 +1,139 @@
+"""Everything a customer ever said, and was told, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import assert_never
+
+import attrs
+
+from diijam_consent_sdk import Outcome, Purpose
+from diijam_consent_sdk import events as e
+
+from .customers import partner
+from .words import HANOI, Words
+
+
+@attrs.frozen
+class Line:
+    """One entry of the timeline. `tone`: yes, no or plain."""
+
+    time: str
+    is_diijams: bool
+    tone: str
+    text: str
+    until: str
+
+
+@attrs.frozen
+class Day:
+    """The entries of one day, the newest first."""
+
+    date: str
+    lines: Sequence[Line]
+
+
+DIIJAMS = (e.Notified, e.HoldPlaced, e.HoldReleased, e.Erased)
+TONES: dict[str, tuple[type, ...]] = {
+    "yes": (e.Granted, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted),
+    "no": (e.Withdrawn, e.AgreementWithdrawn, e.Hidden, e.Objected, e.Restricted),
+}
+
+
+def days(history: Sequence[e.LedgerEntry], words: Words) -> list[Day]:
+    """The history, day by day in the time of Vietnam, the newest first."""
+    by_day = groupby(reversed(history), key=lambda entry: entry.at.astimezone(HANOI).date())
+    return [
+        Day(words.day(entries[0].at), [_line(entry, history, words) for entry in entries])
+        for entries in (list(group) for _, group in by_day)
+    ]
+
+
+def _line(entry: e.LedgerEntry, history: Sequence[e.LedgerEntry], words: Words) -> Line:
+    event = entry.event
+    answered = isinstance(event, e.RequestResolved) and event.outcome is not Outcome.CANCELLED
+    tone = next((tone for tone, types in TONES.items() if isinstance(event, types)), "plain")
+    expires_at = getattr(event, "expires_at", None) or getattr(event, "until", None)
+    until = words("state.until", date=words.day(expires_at)) if expires_at else ""
+    sentence = _sentence(event, history, words)
+    return Line(words.time(entry.at), isinstance(event, DIIJAMS) or answered, tone, sentence, until)
+
+
+def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) -> str:  # noqa: C901, PLR0911, PLR0912 - a row each
+    match event:
+        case e.AccountOpened(origin):
+            return words(f"said.opened_{origin}")
+        case e.AccountClosed():
+            return words("said.closed")
+        case e.Granted(Purpose.MARKETING, channels=channels):
+            return words("said.granted_channels", channels=words.listed("channel", channels, ".phrase"))
+        case e.Granted(purpose):
+            return words("said.granted", purpose=_for(purpose, words))
+        case e.Withdrawn(Purpose.MARKETING, channels=channels) if channels:
+            return words("said.withdrawn_channels", channels=words.listed("channel", channels, ".phrase"))
+        case e.Withdrawn(Purpose.MARKETING):
+            return words("said.withdrawn_all")
+        case e.Withdrawn(purpose):
+            return words("said.withdrawn", purpose=_for(purpose, words))
+        case e.Objected(purpose):
+            return words("said.objected", purpose=_for(purpose, words))
+        case e.ObjectionLifted(purpose):
+            return words("said.objection_lifted", purpose=_for(purpose, words))
+        case e.Restricted(data):
+            return words("said.restricted_all") if data is None else words("said.restricted", fields=words.fields(data))
+        case e.RestrictionLifted(None):
+            return words("said.restriction_lifted_all")
+        case e.RestrictionLifted(data):
+            return words("said.restriction_lifted", fields=words.fields(data or ()))
+        case e.Notified(_, recipient, data, purpose):
+            told = {"recipient": partner(recipient), "purpose": _for(purpose, words), "fields": words.fields(data)}
+            return words("said.notified", **told)
+        case e.Agreed(notice):
+            return words("said.agreed", recipient=_recipient(notice, history))
+        case e.AgreementWithdrawn(notice):
+            return words("said.agreement_withdrawn", recipient=_recipient(notice, history))
+        case e.Published(field):
+            return words("said.published", fields=words.fields([field]))
+        case e.Hidden(field):
+            return words("said.hidden", fields=words.fields([field]))
+        case e.RequestFiled(_, kind):
+            return words("said.filed", kind=words(f"kind.{kind}.name"))
+        case e.RequestResolved(request, outcome):
+            return words(f"said.{outcome}", kind=_kind(request, history, words))
+        case e.HoldPlaced(_, kind, data):
+            return words("said.hold_placed", kind=words(f"hold.{kind}"), fields=words.fields(data))
+        case e.HoldReleased(hold):
+            return words("said.hold_released", kind=_hold(hold, history, words))
+        case e.Erased(anonymised):
+            return words("said.anonymised" if anonymised else "said.erased")
+        case _:
+            assert_never(event)
+
+
+def _for(purpose: Purpose, words: Words) -> str:
+    return words(f"purpose.{purpose}.phrase")
+
+
+# An answer names what it answers by id alone; the ledger took it only after that was in the history.
+
+
+def _recipient(notice: str, history: Sequence[e.LedgerEntry]) -> str:
+    events = (entry.event for entry in history)
+    return next(partner(told.recipient) for told in events if isinstance(told, e.Notified) and told.notice == notice)
+
+
+def _kind(request: str, history: Sequence[e.LedgerEntry], words: Words) -> str:
+    events = (entry.event for entry in history)
+    return next(
+        words(f"kind.{filed.kind}.name")
+        for filed in events
+        if isinstance(filed, e.RequestFiled) and filed.request == request
+    )
+
+
+def _hold(hold: str, history: Sequence[e.LedgerEntry], words: Words) -> str:
+    events = (entry.event for entry in history)
+    return next(
+        words(f"hold.{placed.kind}") for placed in events if isinstance(placed, e.HoldPlaced) and placed.hold == hold
+    )
