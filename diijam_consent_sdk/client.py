@@ -78,7 +78,7 @@ class _Client:
         A client over the store that *url* names, which it closes with itself.
 
         Args:
-            url: `memory:`, `sqlite:///` and a path, or the `https://` URL of a consent service.
+            url: `memory:`, `sqlite:///` and a path, `postgresql://…`, or the `https://` URL of a consent service.
 
             token: For a consent service: the bearer token, or what gives it anew for each call.
 

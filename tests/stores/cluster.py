@@ -158,7 +158,13 @@ class Cluster:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        self._free.append(url)
+        if url not in self._free:
+            self._free.append(url)
+
+    def take(self, url: str) -> None:
+        """That database after all, if nobody has it yet."""
+        if url in self._free:
+            self._free.remove(url)
 
 
 @functools.cache

@@ -116,6 +116,7 @@ class PostgresHome:
 
     def open(self) -> Store:
         """See `Home.open`."""
+        shared().take(self._url)  # it was closed before, and is opened again
         self._stores.append(self._make())
         return self._stores[-1]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable
-from diijam_consent_sdk.stores import PostgresStore
+from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores import _postgres_lines as lines
 from diijam_consent_sdk.stores import _postgres_schema as schema
 from diijam_consent_sdk.stores._ledger import Final, Statement
@@ -142,6 +145,35 @@ def test_an_unreachable_server_is_unavailable(tmp_path: Any) -> None:
             assert SECRET not in str(caught.value)
         assert time.monotonic() - started < 3
         assert SECRET not in repr(store)
+
+
+def test_clients_are_made_from_a_url(url: str) -> None:
+    """Both clients take the database's URL: the sync one over the sync store, the async one over the async."""
+
+    async def ask() -> bool:
+        async with AsyncConsentClient.from_url(url, deadline=5) as client:
+            assert isinstance(client._store, AsyncPostgresStore)
+            return bool((await client.user("u-1")).can_market("email"))
+
+    with ConsentClient.from_url(url, deadline=5) as client:
+        assert isinstance(client._store, PostgresStore)
+        client.record("u-1", OPENED, e.Granted("marketing", "promo", ["email"]))
+        assert client.can_market("u-1", "email")
+    assert asyncio.run(ask())
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 warns of any fork with threads
+def test_a_forked_child_has_connections_of_its_own(store: PostgresStore) -> None:
+    """A child writes and ends, and its parent's connections live on."""
+    sign_up(store, "u-1")
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            store.append("u-2", [OPENED])
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert sign_up(store, "u-3").cursor.position == 3
 
 
 # Out-of-order commits.
