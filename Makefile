@@ -16,7 +16,7 @@ $(VENV)/demo: pyproject.toml Makefile
 	@touch $@
 
 $(VENV)/dev: $(VENV)/demo
-	$(BIN)/python -m pip install --quiet --editable '.[service]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[postgres,service]' --group dev
 	@touch $@
 
 $(VENV)-bench/peers: pyproject.toml Makefile

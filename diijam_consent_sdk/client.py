@@ -13,6 +13,7 @@ from weakref import WeakSet, finalize
 from ._logging import log
 from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
+from .due import Due
 from .events import Event, LedgerEntry
 from .record import ConsentRecord
 from .status import Status
@@ -77,7 +78,7 @@ class _Client:
         A client over the store that *url* names, which it closes with itself.
 
         Args:
-            url: `memory:`, `sqlite:///` and a path, or the `https://` URL of a consent service.
+            url: `memory:`, `sqlite:///` and a path, `postgresql://…`, or the `https://` URL of a consent service.
 
             token: For a consent service: the bearer token, or what gives it anew for each call.
 
@@ -332,6 +333,13 @@ class ConsentClient(_Client):
         """What happened to the user, oldest first; of an erased one only that. Errors as for `load`."""
         return self._driver.run(self._steps.history(user_id))
 
+    def due(self) -> Due:
+        """
+        The work list: open requests by the time they are due, and the pending erasures that may be done now, or are
+        held. Each page of it is read fresh; errors as for `load`.
+        """
+        return self._driver.run(self._steps.due())
+
     def close(self) -> None:
         """Deny everything from now on, and let go of the store if `from_url` made it. Closing twice does nothing."""
         if not self._steps.leases.closed:
@@ -421,6 +429,10 @@ class AsyncConsentClient(_Client):
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `ConsentClient.history`."""
         return await self._driver.run(self._steps.history(user_id))
+
+    async def due(self) -> Due:
+        """See `ConsentClient.due`."""
+        return await self._driver.run(self._steps.due())
 
     async def close(self) -> None:
         """See `ConsentClient.close`."""

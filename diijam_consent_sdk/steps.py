@@ -16,6 +16,7 @@ from typing import Any
 from ._logging import log
 from .bulk import batches
 from .decisions import Ask, Explanation, check_ask, explain
+from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
 from .flights import Flights
@@ -23,8 +24,9 @@ from .follower import follow, proof
 from .leases import Leases, Write
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
 from .places import Places
+from .record import ConsentRecord
 from .status import Feed, Status
-from .stores.protocol import Appended, Cursor, Loaded
+from .stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from .user import UserConsent
 from .vocabulary import identifier
 
@@ -145,6 +147,19 @@ class ClientSteps:
         self._check_open()
         history: list[LedgerEntry] = yield from self._ask(self._call(Call("history", (user_id,))), self._until())
         return history
+
+    def due(self) -> Steps[Due]:
+        """The work list, page by page."""
+        self._check_open()
+        records: list[ConsentRecord] = []
+        after: str | None = None
+        while True:
+            call = self._call(Call("open_requests", (after,)))
+            page: OpenRequests = yield from self._ask(call, self._until())
+            records += page.records
+            after = page.after
+            if after is None:
+                return due(records, page.at)
 
     def close(self) -> Steps[None]:
         """Deny from now on; give writes of unknown outcome one deadline to become definite."""

@@ -26,7 +26,8 @@ Url = Annotated[
     Parameter(
         name="--url",
         env_var=URL_VARIABLE,
-        help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path), or the https:// URL of a"
+        help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path),"
+        " postgresql://user@host/database, or the https:// URL of a"
         f" consent service, whose token {TOKEN_VARIABLE} holds.",
     ),
 ]

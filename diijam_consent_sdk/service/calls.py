@@ -12,7 +12,7 @@ from typing import Any
 from ..drivers import in_thread
 from ..errors import ConsentError, StoreUnavailable
 from ..events import Event, LedgerEntry
-from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store
+from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 
 READERS = 8  # threads for calls that read a sync store
 WRITERS = 4  # threads for appends: apart, so that appends waiting for a lock hold up no reader
@@ -57,6 +57,11 @@ class Calls:
         """See `Store.history`."""
         entries: list[LedgerEntry] = await self._call(self._readers, partial(self._store.history, user_id))
         return entries
+
+    async def open_requests(self, after: str | None, limit: int) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        page: OpenRequests = await self._call(self._readers, partial(self._store.open_requests, after, limit=limit))
+        return page
 
     async def look(self, after: Cursor, limit: int) -> Changes:
         """`Store.changes` without waiting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import logging
 import os
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from ..stores.url import TOKEN_VARIABLE, open_store
+from ..stores.protocol import AsyncStore, Store
+from ..stores.url import TOKEN_VARIABLE, is_postgres, open_async_store, open_store
 from .tokens import Scope, TokenFile, new_token
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
@@ -26,7 +28,8 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
     another consent service it is a relay; the token for that one is taken from the environment.
 
     Args:
-        url: Where the ledger is: sqlite:///consents.db, or the https URL of a consent service.
+        url: Where the ledger is: sqlite:///consents.db, postgresql://user@host/database, or the https URL of another
+            service.
 
         tokens: The file of tokens that may ask, made by `diijam-consent token new`.
 
@@ -55,13 +58,27 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
     allowed = TokenFile(tokens)  # before anything is opened: is it one?
     _log_lines()
     with server.listening(host, port) as at:
-        store = open_store(url, token=os.environ.get(TOKEN_VARIABLE))
+        store = _opened(url)
+        is_async = inspect.iscoroutinefunction(store.close)
         try:
             with epoch.continued(store):
-                server.run(app.build(store, allowed), at, on_listening=_announcing(host, at.getsockname()[1]))
+                built = app.build(store, allowed)
+                if is_async:
+                    built.on_shutdown.append(store.close)  # in the loop that its connections belong to
+                server.run(built, at, on_listening=_announcing(host, at.getsockname()[1]))
         finally:
-            store.close()
+            if not is_async:
+                store.close()
     return 0
+
+
+def _opened(url: str) -> Store | AsyncStore:
+    """The store to serve: the async one where there is one, so that waiting for it takes no threads."""
+    if is_postgres(url):
+        open_store(url).close()  # says now what is wrong with the database, if it can be reached
+        return open_async_store(url)
+    store: Store = open_store(url, token=os.environ.get(TOKEN_VARIABLE))
+    return store
 
 
 def token_new(*, tokens: Path, scope: Sequence[Scope]) -> int:

@@ -24,6 +24,8 @@ from ..stores.messages import (
     HistoryQuestion,
     LoadAnswer,
     LoadQuestion,
+    RequestsAnswer,
+    RequestsQuestion,
 )
 from .admission import admit, needs
 from .calls import Calls
@@ -110,6 +112,14 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion]) -> Histo
     return HistoryAnswer(nonce=data.nonce, entries=messages.entries(await calls.history(data.user_id)))
 
 
+@post(PATHS[RequestsQuestion], guards=[needs(Scope.READ)], **documented(RequestsQuestion))
+async def requests_due(request: AnyRequest, data: JSONBody[RequestsQuestion]) -> RequestsAnswer:
+    """Load the records of users who have open requests, page by page: the work list of a support team."""
+    calls: Calls = request.app.state.calls
+    page = await calls.open_requests(data.after, data.limit)
+    return RequestsAnswer(nonce=data.nonce, at=page.at, records=list(page.records), after=page.after)
+
+
 @post(PATHS[ChangesQuestion], guards=[needs(Scope.READ)], **documented(ChangesQuestion))
 async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion]) -> ChangesAnswer:
     """
@@ -168,4 +178,4 @@ async def openapi(request: AnyRequest) -> dict[str, Any]:
     return request.app.state.document  # type: ignore[no-any-return]
 
 
-HANDLERS = (load, append, history, changes, health, metrics, openapi)
+HANDLERS = (load, append, history, requests_due, changes, health, metrics, openapi)

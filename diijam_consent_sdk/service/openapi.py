@@ -21,6 +21,7 @@ from ..stores.messages import (
     LoadQuestion,
     Problem,
     Question,
+    RequestsQuestion,
 )
 from .problems import PROBLEM_JSON, PROBLEMS, problem
 from .schemas import components
@@ -44,6 +45,7 @@ SECURITY = SecurityScheme(
 OPERATIONS: dict[type[Question] | str, tuple[str, Scope | None, tuple[str, ...]]] = {
     LoadQuestion: ("Load records", Scope.READ, ()),
     AppendQuestion: ("Append events", Scope.WRITE, ("version-conflict", "invalid-event", "outcome-unknown")),
+    RequestsQuestion: ("List users with open requests", Scope.READ, ()),
     HistoryQuestion: ("Load a user's history", Scope.READ, ()),
     ChangesQuestion: ("Wait for changes", Scope.READ, ()),
     "health": ("Is the store well?", None, ("store-unavailable", "store-unusable")),
@@ -106,6 +108,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"user_id": "u-1", "events": [OPENED, GRANTED], "expected_version": 0, "idempotency_key": "signup-7421"},
         {"cursor": HEAD, "record": RECORD},
     ),
+    PATHS[RequestsQuestion]: ({"limit": 100}, {"at": AT, "records": [RECORD], "after": None}),
     PATHS[HistoryQuestion]: ({"user_id": "u-1"}, {"entries": [ENTRY]}),
     PATHS[ChangesQuestion]: (
         {"after": {**HEAD, "position": 1}, "wait": 15.0, "limit": 1000},

@@ -18,6 +18,8 @@ from ..stores.messages import (
     LoadAnswer,
     LoadQuestion,
     Problem,
+    RequestsAnswer,
+    RequestsQuestion,
 )
 from ..vocabulary import MAX_ID_CHARACTERS
 
@@ -25,7 +27,7 @@ Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
 MESSAGES = (
     LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
-    ChangesAnswer, Problem,
+    ChangesAnswer, RequestsQuestion, RequestsAnswer, Problem,
 )  # fmt: skip
 MAX_POSITION = 2**63 - 1  # positions have 64 bits
 # What `vocabulary.identifier` checks and types alone do not say: no control characters.

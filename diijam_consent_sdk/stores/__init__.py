@@ -1,4 +1,4 @@
-"""Where a ledger lives: `MemoryStore`, `SqliteStore`, `HttpStore`, and the protocol they all keep."""
+"""Where a ledger lives: `MemoryStore`, `SqliteStore`, `PostgresStore`, `HttpStore`, and the protocol they all keep."""
 
 from typing import TYPE_CHECKING
 
@@ -8,16 +8,19 @@ from .sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from .http import AsyncHttpStore, HttpStore
+    from .postgres import AsyncPostgresStore, PostgresStore
 
 __all__ = [
     "Appended",
     "AsyncHttpStore",
+    "AsyncPostgresStore",
     "AsyncStore",
     "Changes",
     "Cursor",
     "HttpStore",
     "Loaded",
     "MemoryStore",
+    "PostgresStore",
     "SqliteStore",
     "Store",
 ]
@@ -29,4 +32,8 @@ def __getattr__(name: str) -> object:
         from . import http  # noqa: PLC0415
 
         return getattr(http, name)
+    if name in {"AsyncPostgresStore", "PostgresStore"}:
+        from . import postgres  # noqa: PLC0415
+
+        return getattr(postgres, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

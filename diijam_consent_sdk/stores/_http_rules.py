@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import random
 import secrets
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,25 +11,15 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from ..errors import InvalidEvent, StoreUnavailable, StoreUnusable, VersionConflict
 from ..events import Event
 from ..vocabulary import identifier
 from . import messages, wire
+from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
 MAX_ANSWER_BYTES = 64 * 2**20
-MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever `Retry-After` asks for
 NOT_REACHED = frozenset({401, 403, 404, 405, 413, 415, 421, 431})  # no service that answers so has appended anything
-
-
-class Failure(Exception):
-    """One try that brought no answer to believe; another may. Tells whether its append may have been written."""
-
-    def __init__(self, why: str, *, maybe_written: bool, retry_after: float = 0.0) -> None:
-        super().__init__(why)
-        self.why = why
-        self.maybe_written = maybe_written
-        self.retry_after = retry_after
 
 
 class OtherUser(ValueError):
@@ -107,6 +95,19 @@ def changes(after: Cursor, wait: float, limit: int) -> Question:
 
     fields = {"after": after, "wait": wait, "limit": limit}
     return Question(messages.ChangesQuestion, fields, messages.ChangesAnswer, read, is_repeatable=not wait, wait=wait)
+
+
+def open_requests(after: str | None, limit: int) -> Question:
+    """The question of `ListingStore.open_requests`."""
+
+    def read(answer: messages.RequestsAnswer) -> Any:
+        if any(after is not None and record.user_id <= after for record in answer.records):
+            raise OtherUser("the answer repeats users")
+        if answer.after is not None and after is not None and answer.after <= after:
+            raise OtherUser("the answer goes back")
+        return messages.open_requests(answer)
+
+    return Question(messages.RequestsQuestion, {"after": after, "limit": limit}, messages.RequestsAnswer, read)
 
 
 def history(user_id: str) -> Question:
@@ -186,38 +187,10 @@ def _seconds(value: str) -> float:
     return float(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0.0
 
 
-class Tries:
-    """The tries of one question, all within its deadline. Only one thread or task uses it."""
-
-    def __init__(self, question: Question, deadline: float) -> None:
-        self.until = time.monotonic() + question.wait + deadline
-        self._question = question
-        self._tries = 0
-        self._maybe_written = False
-
-    def left(self) -> float:
-        """Seconds until the deadline."""
-        return self.until - time.monotonic()
-
-    def pause(self, failure: Failure) -> float:
-        """
-        Seconds to wait before the next try, with full jitter.
-
-        Raises:
-            OutcomeUnknown: there may be none, and one of the tries may have been written.
-
-            StoreUnavailable: there may be none, and nothing was written.
-        """
-        self._maybe_written |= failure.maybe_written
-        longest = min(MAX_PAUSE_SECONDS, max(0.05 * 2 ** min(self._tries, 10), failure.retry_after))
-        seconds = random.uniform(min(longest, failure.retry_after), longest)  # noqa: S311 - jitter
-        self._tries += 1
-        if self._question.is_repeatable and seconds < self.left():
-            return seconds
-        if self._maybe_written:
-            key = self._question.idempotency_key
-            raise OutcomeUnknown(f"{failure.why}: repeat the append with the same idempotency_key", key)
-        raise StoreUnavailable(f"{failure.why}: try again")
+def tries(question: Question, deadline: float) -> Tries:
+    """The tries of one question, all within its deadline."""
+    seconds, key = question.wait + deadline, question.idempotency_key
+    return Tries(seconds, is_repeatable=question.is_repeatable, idempotency_key=key)
 
 
 def take(answer: bytearray, chunk: bytes, question: Question) -> None:

@@ -101,6 +101,32 @@ def fingerprint(salt: bytes, events: Iterable[Event]) -> bytes:
     return hashlib.sha256(salt + b"\n".join(map(wire.encode_event, events))).digest()
 
 
+def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None:
+    """
+    The entry of a link that follows the one at *position* with the hash *previous*; None if it was erased.
+
+    Raises:
+        LedgerBroken: the link does not follow, or its content was altered.
+    """
+    position += 1
+    if link.position != position:
+        raise LedgerBroken(position, "the entry is missing")
+    if not isinstance(link.digest, bytes) or link.hash != _hash(previous, position, link.digest):
+        raise LedgerBroken(position, "its hash does not follow from the entry before")
+    if link.event is None:
+        if (link.user_id, link.version, link.at, link.salt) != (None, None, None, None):
+            raise LedgerBroken(position, "it was erased in part")
+        return None
+    try:
+        entry = link.entry()
+        whole = _digest(link.salt or b"", entry.user_id, entry.version, link.at or "", link.event)
+    except (TypeError, ValueError) as error:
+        raise LedgerBroken(position, str(error)) from None
+    if whole != link.digest:
+        raise LedgerBroken(position, "its content was altered")
+    return entry
+
+
 @attrs.define
 class Verifier:
     """Re-computes the chain link by link, in order of position; `LedgerBroken` names the first that does not fit."""
@@ -114,34 +140,21 @@ class Verifier:
 
     def add(self, link: Link) -> None:
         """Check one more link."""
-        position = self.position + 1
-        if link.position != position:
-            raise LedgerBroken(position, "the entry is missing")
-        if not isinstance(link.digest, bytes) or link.hash != _hash(self.hash, position, link.digest):
-            raise LedgerBroken(position, "its hash does not follow from the entry before")
-        if link.event is None:
-            if (link.user_id, link.version, link.at, link.salt) != (None, None, None, None):
-                raise LedgerBroken(position, "it was erased in part")
+        entry = check_link(link, self.position, self.hash)
+        if entry is None:
             self._erased += 1
         else:
-            self._check_content(link)
-        self.position, self.hash = position, link.hash
+            self._check_place(entry)
+        self.position, self.hash = link.position, link.hash
 
-    def _check_content(self, link: Link) -> None:
-        try:
-            entry = link.entry()
-            whole = _digest(link.salt or b"", entry.user_id, entry.version, link.at or "", link.event or b"")
-        except (TypeError, ValueError) as error:
-            raise LedgerBroken(link.position, str(error)) from None
-        if whole != link.digest:
-            raise LedgerBroken(link.position, "its content was altered")
+    def _check_place(self, entry: LedgerEntry) -> None:
         if self._at is not None and entry.at < self._at:
-            raise LedgerBroken(link.position, "its time runs back")
+            raise LedgerBroken(entry.position, "its time runs back")
         expected = self._versions.get(entry.user_id, 0) + 1
         if isinstance(entry.event, Erased):
             self._owed += entry.version - expected
         elif entry.version != expected:
-            raise LedgerBroken(link.position, "an earlier entry of its user is missing")
+            raise LedgerBroken(entry.position, "an earlier entry of its user is missing")
         self._versions[entry.user_id], self._at = entry.version, entry.at
 
     @property

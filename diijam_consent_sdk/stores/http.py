@@ -23,7 +23,8 @@ from ..errors import StoreUnavailable
 from ..events import Event, LedgerEntry
 from ..vocabulary import identifier
 from . import _http_rules as rules
-from .protocol import Appended, Changes, Cursor, Loaded, checked_batch, checked_ids
+from ._tries import Failure, Tries
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 Token = str | Callable[[], str]
@@ -163,6 +164,11 @@ class HttpStore:
         history: list[LedgerEntry] = self._ask(rules.history(identifier(user_id)))
         return history
 
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        found: OpenRequests = self._ask(rules.open_requests(after, limit))
+        return found
+
     def close(self) -> None:
         """See `Store.close`."""
         client = self._service.close()
@@ -170,14 +176,14 @@ class HttpStore:
             client.close()
 
     def _ask(self, question: rules.Question) -> Any:
-        tries = rules.Tries(question, self._service.deadline)
+        tries = rules.tries(question, self._service.deadline)
         while True:
             try:
                 return self._try(question, tries)
-            except rules.Failure as failure:
+            except Failure as failure:
                 time.sleep(tries.pause(failure))
 
-    def _try(self, question: rules.Question, tries: rules.Tries) -> Any:
+    def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
         client = self._service.client()
         with translated(question):
@@ -230,6 +236,11 @@ class AsyncHttpStore:
         history: list[LedgerEntry] = await self._ask(rules.history(identifier(user_id)))
         return history
 
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        found: OpenRequests = await self._ask(rules.open_requests(after, limit))
+        return found
+
     async def close(self) -> None:
         """See `Store.close`."""
         client = self._service.close()
@@ -237,14 +248,14 @@ class AsyncHttpStore:
             await client.aclose()
 
     async def _ask(self, question: rules.Question) -> Any:
-        tries = rules.Tries(question, self._service.deadline)
+        tries = rules.tries(question, self._service.deadline)
         while True:
             try:
                 return await self._try(question, tries)
-            except rules.Failure as failure:
+            except Failure as failure:
                 await asyncio.sleep(tries.pause(failure))
 
-    async def _try(self, question: rules.Question, tries: rules.Tries) -> Any:
+    async def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
         client = self._service.client()
         with translated(question):
@@ -278,13 +289,13 @@ def translated(question: rules.Question) -> Iterator[None]:
         yield
     except NOTHING_SENT as error:
         why = f"the consent service cannot be reached ({type(error).__name__})"
-        raise rules.Failure(why, maybe_written=False) from None
+        raise Failure(why, maybe_written=False) from None
     except (httpx.TimeoutException, TimeoutError):
         why = "the consent service did not answer in time"
-        raise rules.Failure(why, maybe_written=question.is_write) from None
+        raise Failure(why, maybe_written=question.is_write) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         why = f"the exchange with the consent service broke ({type(error).__name__})"
-        raise rules.Failure(why, maybe_written=question.is_write) from None
+        raise Failure(why, maybe_written=question.is_write) from None
 
 
 # httpx limits each read, so that a byte now and then goes on for ever. In the sync face the limit of the whole call is

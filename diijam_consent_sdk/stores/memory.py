@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from ..errors import StoreUnavailable
+from ._ledger import Ledger
 from ._sqlite_file import SqliteFile, prepare
-from .sqlite import SqliteStore, utc_now
+from .sqlite import DIALECT, SqliteStore, utc_now
 
 
 class _MemoryDatabase(SqliteFile):
@@ -65,6 +66,6 @@ class MemoryStore(SqliteStore):
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._clock = clock
+        self.ledger = Ledger(DIALECT, clock)
         self._file = _MemoryDatabase()
         self.path = None

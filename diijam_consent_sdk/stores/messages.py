@@ -17,7 +17,7 @@ from ..events import LedgerEntry
 from ..record import ConsentRecord
 from ..vocabulary import MAX_ID_CHARACTERS, instant
 from . import wire
-from .protocol import Appended, Changes, Cursor, Loaded
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 
 MAX_USERS = 1_000  # in one load
 MAX_EVENTS = 1_000  # in one append
@@ -71,6 +71,13 @@ class ChangesQuestion(Question, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_CHANGES)] = MAX_CHANGES
 
 
+class RequestsQuestion(Question, frozen=True, kw_only=True):
+    """The users after `after` who have open requests, in order of their ids; of all users to begin with."""
+
+    after: UserId | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_USERS)] = MAX_USERS
+
+
 class LoadAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Records, one per id asked, as of `cursor`; `at` is the store's wall clock then."""
 
@@ -116,6 +123,15 @@ class ChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     waited: float
 
 
+class RequestsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of records with open requests, as of the store's time `at`. `after` is where to go on; null: all told."""
+
+    nonce: str
+    at: datetime
+    records: list[ConsentRecord]
+    after: str | None
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """An RFC 9457 problem document. `type` tells programs what happened, `detail` people what to do next."""
 
@@ -147,6 +163,7 @@ PATHS: dict[type[Question], str] = {
     AppendQuestion: "/v1/events/append",
     HistoryQuestion: "/v1/history/load",
     ChangesQuestion: "/v1/changes",
+    RequestsQuestion: "/v1/requests/due",
 }
 
 
@@ -155,6 +172,13 @@ def loaded(answer: LoadAnswer) -> Loaded:
     for record in answer.records:
         wire.check_record(record)
     return Loaded(answer.cursor, instant(answer.at), tuple(answer.records))
+
+
+def open_requests(answer: RequestsAnswer) -> OpenRequests:
+    """What the answer says; `wire.Malformed` if a record is none."""
+    for record in answer.records:
+        wire.check_record(record)
+    return OpenRequests(instant(answer.at), tuple(answer.records), answer.after)
 
 
 def appended(answer: AppendAnswer) -> Appended:

@@ -62,6 +62,19 @@ class Loaded:
 
 
 @attrs.frozen
+class OpenRequests:
+    """
+    A page of the users with open requests, in order of their ids, as of the store's time `at`.
+
+    `after` is the id to go on from; None: that was the last page.
+    """
+
+    at: datetime
+    records: tuple[ConsentRecord, ...] = attrs.field(repr=False)
+    after: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Appended:
     """A durable append: the cursor of its last entry, and the record it made."""
 
@@ -136,6 +149,13 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of what the store holds; any further call raises `StoreUnavailable`."""
+
+
+class ListingStore(Store, Protocol):
+    """A store that lists what is owed as well, as each store of this package does; a client asks it only for `due`."""
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """The users after *after* with open requests, at most *limit* of them in one page."""
 
 
 class AsyncStore(Protocol):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from .memory import MemoryStore
@@ -11,10 +12,14 @@ from .sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from .http import AsyncHttpStore, HttpStore
+    from .postgres import AsyncPostgresStore, PostgresStore
 
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 BUSY_SHARE = 0.9  # of the deadline: what a file store may wait for a lock, so that it can still say why
-KNOWN_URLS = "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), https://host of a consent service"
+KNOWN_URLS = (
+    "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), postgresql://user@host/database,"
+    " https://host of a consent service"
+)
 
 
 def open_store(
@@ -24,12 +29,12 @@ def open_store(
     deadline: float = 1.0,
     busy_seconds: float | None = None,
     create: bool = True,
-) -> SqliteStore | HttpStore:
+) -> SqliteStore | PostgresStore | HttpStore:
     """
     The store that *url* names.
 
     Args:
-        url: `memory:`, `sqlite:///` and a path, or the `https://` URL of a consent service.
+        url: `memory:`, `sqlite:///` and a path, a `postgresql://` URL, or the `https://` URL of a consent service.
 
         token: For a consent service: the bearer token, or what gives it.
 
@@ -42,7 +47,9 @@ def open_store(
     Raises:
         ValueError: the URL names no store. It is not repeated: it may hold a password.
 
-        StoreUnavailable, StoreUnusable: as `SqliteStore` raises them.
+        StoreUnavailable, StoreUnusable: as `SqliteStore` and `PostgresStore` raise them.
+
+        ImportError: the store needs an extra that is not installed.
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a string, not {type(url).__name__}")
@@ -52,6 +59,10 @@ def open_store(
         from .http import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
 
         return HttpStore(url, token=token, deadline=deadline)
+    if is_postgres(url):
+        with _extra_of_postgres():
+            from .postgres import PostgresStore  # noqa: PLC0415 - psycopg is an extra
+        return PostgresStore(url, deadline=BUSY_SHARE * deadline)
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
         raise ValueError(f"this URL names no store; known: {KNOWN_URLS}")
@@ -63,14 +74,40 @@ def is_http(url: str) -> bool:
     return isinstance(url, str) and url.startswith(("https://", "http://"))
 
 
+def is_postgres(url: str) -> bool:
+    """Whether *url* is that of a PostgreSQL database."""
+    return isinstance(url, str) and url.startswith(("postgresql://", "postgres://"))
+
+
+@contextmanager
+def _extra_of_postgres() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in {"psycopg", "psycopg_pool"}:
+            raise
+        raise ModuleNotFoundError("PostgreSQL needs its extra: pip install 'diijam-consent-sdk[postgres]'") from None
+
+
+def prepare_postgres(url: str) -> None:
+    """Make the tables of a ledger in a PostgreSQL database, or bring them up to date; see `init` of the command."""
+    with _extra_of_postgres():
+        from .postgres import prepare  # noqa: PLC0415 - psycopg is an extra
+    prepare(url)
+
+
 def open_async_store(
     url: str, *, token: str | Callable[[], str] | None = None, deadline: float = 1.0
-) -> SqliteStore | AsyncHttpStore:
+) -> SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """`open_store` for asyncio: an async store where there is one."""
     if is_http(url):
         from .http import AsyncHttpStore  # noqa: PLC0415 - as above
 
         return AsyncHttpStore(url, token=token, deadline=deadline)
+    if is_postgres(url):
+        with _extra_of_postgres():
+            from .postgres import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
+        return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline)
     return cast("SqliteStore", open_store(url, deadline=deadline))
 
 

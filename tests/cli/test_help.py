@@ -9,12 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk.cli import app, checking, event_file, past, permitting, recording, serving
+from diijam_consent_sdk.cli import (
+    app,
+    checking,
+    event_file,
+    moving,
+    owing,
+    past,
+    permitting,
+    preparing,
+    recording,
+    serving,
+)
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
-COMMANDS = ["check", "conformance", "history", "permitted", "record", "serve", "token", "verify"]
+COMMANDS = [
+    "check", "conformance", "copy", "due", "history", "init", "permitted", "record", "serve", "token", "verify",
+]  # fmt: skip
 WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
     app.EXAMPLES,
@@ -23,6 +36,9 @@ PAGES = [
     permitting.EXAMPLES,
     past.HISTORY_EXAMPLES,
     past.VERIFY_EXAMPLES,
+    moving.EXAMPLES,
+    owing.EXAMPLES,
+    preparing.EXAMPLES,
     serving.SERVE_EXAMPLES,
     serving.NEW_EXAMPLES,
 ]
@@ -32,7 +48,7 @@ def examples() -> list[str]:
     """Every command that the help shows, whole, without what it is piped into."""
     lines = "\n".join(PAGES).replace("\\\n", "").splitlines()
     shown = [line[line.index("diijam-consent ") :] for line in lines if "diijam-consent " in line]
-    return [re.split(r" [|<>&]", line)[0] for line in shown if "--url" not in line]
+    return [re.split(r" [|<>&]", line)[0] for line in shown if "--url" not in line and "--to" not in line]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]], ids=str)

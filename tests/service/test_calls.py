@@ -11,6 +11,7 @@ import pytest
 
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, LedgerEntry
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.stores.protocol import OpenRequests
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 
 
@@ -23,6 +24,10 @@ class AsyncMemoryStore:
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         return self.inner.load(user_ids)
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self.inner.open_requests(after, limit=limit)
 
     async def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""
@@ -131,6 +136,7 @@ def test_each_answer_echoes_its_nonce(asker: Asker) -> None:
         "/v1/records/load": {"user_ids": []},
         "/v1/events/append": {"user_id": "u-1", "events": [OPENED]},
         "/v1/history/load": {"user_id": "u-1"},
+        "/v1/requests/due": {},
         "/v1/changes": {"after": head},
     }
     for number, (path, question) in enumerate(questions.items()):

@@ -21,6 +21,7 @@ ANSWERS = {
     messages.LoadQuestion: messages.LoadAnswer,
     messages.AppendQuestion: messages.AppendAnswer,
     messages.HistoryQuestion: messages.HistoryAnswer,
+    messages.RequestsQuestion: messages.RequestsAnswer,
     messages.ChangesQuestion: messages.ChangesAnswer,
 }
 

@@ -23,6 +23,7 @@ def provoke(asker: Asker, http: httpx.Client) -> None:
     head = asker.append(SECRET, OPENED, GRANTED, idempotency_key=SECRET)["cursor"]
     asker.load(SECRET)
     asker.ask("/v1/history/load", user_id=SECRET)
+    asker.ask("/v1/requests/due", after=SECRET)
     asker.changes(head, wait=0.1)
     asker.changes({**head, "position": 0, "hash": "00" * 32})
     questions: list[tuple[str, Any]] = [

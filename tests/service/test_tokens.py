@@ -23,6 +23,7 @@ from tests.service.test_problems import is_problem
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "/v1/records/load": ("read", {"user_ids": []}),
     "/v1/history/load": ("read", {"user_id": "u-1"}),
+    "/v1/requests/due": ("read", {}),
     "/v1/changes": ("read", {"after": {"epoch": "e", "position": 0, "hash": "h"}}),
     "/v1/events/append": ("write", {"user_id": "u-1", "events": [OPENED], "idempotency_key": "k"}),
 }

@@ -22,8 +22,19 @@ import attrs
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
-from diijam_consent_sdk.stores import Appended, Cursor, MemoryStore, SqliteStore, Store
+from diijam_consent_sdk.stores import (
+    Appended,
+    AsyncPostgresStore,
+    Cursor,
+    MemoryStore,
+    PostgresStore,
+    SqliteStore,
+    Store,
+)
 from tests.strategies import START
+
+from .blocking import Blocking
+from .cluster import shared
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -95,8 +106,42 @@ class SqliteHome:
             store.close()
 
 
-HOMES: dict[str, Callable[[Path], Home]] = {"memory": MemoryHome, "sqlite": SqliteHome}
-LASTING_HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": SqliteHome}
+class PostgresHome:
+    """A ledger in PostgreSQL: any number of stores on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock()
+        self._url = shared().ledger()
+        self._stores: list[Store] = []
+
+    def open(self) -> Store:
+        """See `Home.open`."""
+        shared().take(self._url)  # it was closed before, and is opened again
+        self._stores.append(self._make())
+        return self._stores[-1]
+
+    def _make(self) -> Store:
+        return PostgresStore(self._url, clock=self.clock, deadline=5)
+
+    def close(self) -> None:
+        """See `Home.close`."""
+        for store in self._stores:
+            store.close()
+        shared().give_back(self._url)
+        self._stores = []
+
+
+class AsyncPostgresHome(PostgresHome):
+    """The same through the async store."""
+
+    def _make(self) -> Store:
+        return Blocking(AsyncPostgresStore(self._url, clock=self.clock, deadline=5))
+
+
+HOMES: dict[str, Callable[[Path], Home]] = {
+    "memory": MemoryHome, "sqlite": SqliteHome, "postgres": PostgresHome, "async postgres": AsyncPostgresHome,
+}  # fmt: skip
+LASTING_HOMES = {name: home for name, home in HOMES.items() if home is not MemoryHome}
 
 
 def append_each(store: Store, batches: Iterable[tuple[str, Batch]]) -> list[Appended]:

@@ -1,0 +1,57 @@
+"""`diijam-consent copy`: a ledger moves to another home."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from cyclopts import Parameter
+
+from ..stores._whole import Home
+from ..stores._whole import copy as copy_ledger
+from ..stores.url import is_http
+from .ledger import opened
+from .terminal import progress, say
+
+EXAMPLES = """\
+Examples:
+  diijam-consent copy --from sqlite:///consents.db \\
+      --to postgresql://consent@db.example/consent
+
+Before, the tables are made; afterwards, the copy proves itself:
+  diijam-consent init --url postgresql://consent@db.example/consent
+  diijam-consent verify --url postgresql://consent@db.example/consent
+"""
+
+
+def copy(
+    *,
+    source: Annotated[str, Parameter(name="--from", help="Where the ledger is: sqlite:///… or postgresql://…")],
+    target: Annotated[
+        str, Parameter(name="--to", help="Where it goes: a ledger that is empty, or was copied from the same before.")
+    ],
+) -> int:
+    """
+    Copy a ledger to another home: every entry at its position, with its proof.
+
+    Stopped, or run again after more was written, it goes on where it ended. Before the last run stop whoever writes;
+    from then on let them write to the new home. Its clients start over from it: its epoch is its own. It proves itself
+    as the old one does, with the same hashes: diijam-consent verify on both.
+
+    Exit status: 0 all is there, 2 it is not.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        StoreError: one of the ledgers failed, or the target holds something else.
+
+        ValueError: one of the URLs names no database.
+    """
+    if is_http(source) or is_http(target):
+        raise ValueError("a consent service copies nothing: run copy where the databases are")
+    with opened(source) as old, opened(target, create=True) as new:
+        from_home, to_home = cast("Home", old), cast("Home", new)  # every other URL is of a database
+        with progress("copying", old.load([]).cursor.position) as show:
+            head = copy_ledger(from_home, to_home, show)
+    say(f"head     {head}", f"entries  {head.position}")
+    return 0

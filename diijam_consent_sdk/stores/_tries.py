@@ -1,0 +1,64 @@
+"""Trying again, within a call's deadline: what failed, whether it may be repeated, and how long to wait before."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from ..errors import OutcomeUnknown, StoreUnavailable
+
+MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever the other side asks for
+
+
+class Failure(Exception):
+    """One try that brought no answer to believe; another may. Tells whether its append may have been written."""
+
+    def __init__(self, why: str, *, maybe_written: bool, retry_after: float = 0.0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.maybe_written = maybe_written
+        self.retry_after = retry_after
+
+
+class Tries:
+    """
+    The tries of one call. Only one thread or task uses it.
+
+    Args:
+        seconds: How long they may take together.
+
+        is_repeatable: Whether the call may be made again at all. One that may be written is repeated only with a key.
+
+        idempotency_key: The key of an append.
+    """
+
+    def __init__(self, seconds: float, *, is_repeatable: bool = True, idempotency_key: str = "") -> None:
+        self.until = time.monotonic() + seconds
+        self._is_repeatable = is_repeatable
+        self._key = idempotency_key
+        self._tries = 0
+        self._maybe_written = False
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.until - time.monotonic()
+
+    def pause(self, failure: Failure) -> float:
+        """
+        Seconds to wait before the next try, with full jitter.
+
+        Raises:
+            OutcomeUnknown: there may be none, and one of the tries may have been written.
+
+            StoreUnavailable: there may be none, and nothing was written.
+        """
+        self._maybe_written |= failure.maybe_written
+        longest = min(MAX_PAUSE_SECONDS, max(0.05 * 2 ** min(self._tries, 10), failure.retry_after))
+        seconds = random.uniform(min(longest, failure.retry_after), longest)  # noqa: S311 - jitter
+        self._tries += 1
+        may_repeat = self._is_repeatable and (bool(self._key) or not self._maybe_written)
+        if may_repeat and seconds < self.left():
+            return seconds
+        if self._maybe_written:
+            raise OutcomeUnknown(f"{failure.why}: repeat the append with the same idempotency_key", self._key)
+        raise StoreUnavailable(f"{failure.why}: try again")

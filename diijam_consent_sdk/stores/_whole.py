@@ -1,0 +1,192 @@
+"""A ledger in a SQL database as a whole: whether it proves itself, and its way from one home to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+from ..errors import LedgerBroken, StoreUnusable
+from ..events import Erased
+from ..record import ConsentRecord, fold, unopened
+from . import wire
+from ._ledger import LINK, Final, Ledger, Row, Sql, Statement, erasing, hash_at, inserting, records_from
+from .chain import Link, Verifier, check_link
+from .protocol import Cursor
+
+T = TypeVar("T")
+PAGE = 500  # links or kept answers in one transaction
+FIRST: tuple[str, bytes] = ("", b"")  # before the first of the kept answers
+
+
+class Home(Protocol):
+    """A store of this package whose database is at hand."""
+
+    ledger: Ledger
+
+    def read(self, steps: Callable[[], Sql[T]]) -> T:
+        """Run an operation that only reads."""
+
+    def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool) -> T:
+        """Run an operation that writes; whether it erases."""
+
+
+def verify(
+    links: Iterable[Row],
+    records: Callable[[], Iterable[Row]],
+    folded_anew: Callable[[str], ConsentRecord],
+    head: Callable[[], Cursor],
+    unreadable: type[Exception],
+) -> Cursor:
+    """
+    Re-compute a whole chain, and every record from its entries.
+
+    Args:
+        links: The rows of all entries, in order of position.
+
+        records: Gives user and record of each.
+
+        folded_anew: The record that a user's entries make.
+
+        head: Where the ledger says that it ends.
+
+        unreadable: What the database raises for an entry that it cannot read.
+
+    Returns:
+        The head.
+
+    Raises:
+        LedgerBroken: names the first entry that is missing, altered, unreadable or out of order; the last entry if all
+            fit but a record is not what its entries make.
+    """
+    verifier = Verifier()
+    try:
+        for row in links:
+            verifier.add(Link(*row))
+    except unreadable as error:
+        raise LedgerBroken(verifier.position + 1, "it cannot be read") from error
+    verifier.finish()
+    end = head()
+    if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
+        raise LedgerBroken(verifier.position + 1, f"the ledger says that it ends at {end.position}")
+    users = 0
+    for user_id, data in records():
+        users += 1
+        try:
+            is_made = wire.encode(folded_anew(user_id)) == data
+        except LookupError:  # entries that no record accepts, under hashes that fit
+            is_made = False
+        if not is_made:
+            raise LedgerBroken(verifier.position, "a record is not what its entries make")
+    if users != verifier.users:
+        raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")
+    return end
+
+
+def copy(source: Home, target: Home, on_page: Callable[[int, int], None] = lambda *_: None) -> Cursor:
+    """
+    Copy to *target* what it lacks of *source*: entries with their proofs at their positions, records, and what is kept
+    of idempotency keys. Run again, it goes on where it ended. The target keeps an epoch of its own.
+
+    Args:
+        source: Where the ledger is. What is written to it meanwhile is copied too, as far as it is seen.
+
+        target: Where it goes: empty, or an earlier part of the same ledger.
+
+        on_page: Told now and then how many entries are there, and how many new users came with them.
+
+    Returns:
+        The head of the target.
+
+    Raises:
+        LedgerBroken: the source's chain does not hold; what was copied does.
+
+        StoreUnusable: the target holds something else, or is written to.
+
+        StoreError: one of the stores failed.
+    """
+    here = target.read(target.ledger.head).cursor
+    if here.position and source.read(partial(_hash_at, here.position)) != here.hash:
+        raise StoreUnusable("the ledger to copy to holds another history: copy to an empty one")
+    users = 0
+    while here.position < source.read(source.ledger.head).cursor.position:
+        links = _page(source, here.position)
+        has_erased = any(_is_tombstone(link) for link in links)
+        here = target.write(partial(_adopt, target.ledger, here, links), has_erased=has_erased)
+        users += sum(link.version == 1 for link in links)
+        on_page(here.position, users)
+    _copy_kept(source, target, here.position)
+    return here
+
+
+def _page(source: Home, after: int) -> list[Link]:
+    """The next links. The last is none that was erased: it makes the head, and the head has a time."""
+    links = source.read(partial(_links, after))
+    while links[-1].event is None:
+        links += source.read(partial(_links, links[-1].position))
+    return links
+
+
+def _copy_kept(source: Home, target: Home, up_to: int) -> None:
+    after: tuple[str, bytes] = FIRST
+    while rows := source.read(partial(_kept, after, up_to)):
+        target.write(partial(_adopt_kept, target.ledger, rows), has_erased=False)
+        after = (rows[-1][0], rows[-1][1])
+
+
+def _is_tombstone(link: Link) -> bool:
+    return link.event is not None and isinstance(link.entry().event, Erased)
+
+
+def _hash_at(position: int) -> Sql[str]:
+    """The chain hash there, in hex; nothing if the ledger ends before."""
+    (rows,) = yield [hash_at(position)]
+    return bytes(rows[0][0]).hex() if rows else ""
+
+
+def _links(after: int) -> Sql[list[Link]]:
+    select = f"SELECT {LINK} FROM entries WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608 - our own columns
+    (rows,) = yield [(select, (after, PAGE))]
+    return [Link(*row) for row in rows]
+
+
+def _kept(after: tuple[str, bytes], up_to: int) -> Sql[list[Row]]:
+    select = (
+        "SELECT user_id, key, salt, fingerprint, position FROM appends"
+        " WHERE (user_id, key) > (?, ?) AND position <= ? ORDER BY user_id, key LIMIT ?"
+    )
+    (rows,) = yield [(select, (*after, up_to, PAGE))]
+    return rows
+
+
+def _adopt(ledger: Ledger, head: Cursor, links: Sequence[Link]) -> Sql[Cursor]:
+    """Write links as they are, if they follow from the head, and the records that they make."""
+    users = sorted({link.user_id for link in links if link.user_id is not None})
+    head_rows, record_rows = yield [ledger.head_statement(), ledger.records_statement(users)]
+    if ledger.read_head(head_rows).cursor != head:
+        raise StoreUnusable("somebody else writes to the ledger to copy to: stop that, then copy again")
+    records, last = records_from(record_rows), head.hash
+    statements: list[Statement] = []
+    for position, link in enumerate(links, start=head.position):
+        entry = check_link(link, position, bytes.fromhex(last))
+        last = link.hash.hex()
+        statements.append(inserting(link))
+        if entry is None:
+            continue
+        record = records.get(entry.user_id) or unopened(entry.user_id)
+        is_tombstone = isinstance(entry.event, Erased)
+        if entry.version != record.version + 1 and not is_tombstone:
+            raise LedgerBroken(link.position, "an earlier entry of its user is missing")
+        records[entry.user_id] = fold(record, entry)
+        if is_tombstone:
+            statements += erasing(entry.user_id, None, link.position)
+    statements += [ledger.record_statement(records[user_id]) for user_id in users]
+    yield Final(statements + ledger.advance_statements(links[-1]))
+    return Cursor(head.epoch, links[-1].position, last)
+
+
+def _adopt_kept(ledger: Ledger, rows: Sequence[Row]) -> Sql[None]:
+    """Write what is kept of idempotency keys, where it is not there yet."""
+    yield [ledger.head_statement()]  # takes the lock of the one writer, where the first statement does
+    insert = "INSERT INTO appends VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    yield Final([(insert, tuple(row)) for row in rows])

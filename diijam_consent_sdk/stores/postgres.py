@@ -1,0 +1,428 @@
+"""A ledger in PostgreSQL, shared by any number of machines: a store for threads and one for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTimeout
+
+from .._logging import log
+from ..errors import StoreError, StoreUnavailable
+from ..events import Erased, Event, LedgerEntry
+from ._forks import gate
+from ._ledger import LINK, Clock, Final, Ledger, Sql, Statement, folded
+from ._postgres_errors import meaning, translated
+from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, options, reading, set_up, writing
+from ._postgres_news import AsyncNews, News
+from ._postgres_schema import prepare
+from ._tries import Failure, Tries
+from ._whole import verify
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+
+__all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
+
+T = TypeVar("T")
+NO_CONNECTION = (PoolTimeout, PoolClosed)
+UNREACHED = "PostgreSQL cannot be reached, or every connection is in use"
+VACUUM = "VACUUM entries, records, appends"
+SETTLE_SECONDS = 0.2  # to end a transaction that failed
+UNSETTLED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+
+class _Settings:
+    """What both stores have: where the ledger is, and how a call is tried."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
+        self._url, self._deadline = url, deadline
+        self.ledger = Ledger(DIALECT, clock)
+        self._options = options(url)
+        self._setup = set_up(deadline).encode()
+        # A new connection is tried for once: whoever waits for it tries again itself, as long as its call has time.
+        self._pooled: dict[str, Any] = {
+            "kwargs": self._options, "min_size": 0, "max_size": connections, "open": False, "num_workers": 2,
+            "reconnect_timeout": 0.0, "name": "diijam-consent",
+        }  # fmt: skip
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._is_closed else 'open'}>"
+
+    def _tries(self, key: str | None = None) -> Tries:
+        return Tries(self._deadline, idempotency_key=key or "")
+
+    def _begin_call(self, tries: Tries) -> float:
+        """How long one try may wait for a connection: a part of the time left, so that another try can follow."""
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed: make a new one")
+        return max(0.01, min(tries.left(), self._deadline / 3))
+
+
+class PostgresStore(_Settings):
+    """
+    A store in the PostgreSQL database at *url*, made by `diijam-consent init`: for any number of processes on any
+    number of machines.
+
+    Safe to use from several threads; a forked child opens its own connections. Each call ends within *deadline* (a long
+    poll: its wait and *deadline*). What may be repeated is tried again within it: after lost connections and failovers,
+    and when transactions were in each other's way.
+
+    Args:
+        url: `postgresql://user@host/database`, as libpq takes it; several hosts with `target_session_attrs=read-write`.
+
+        clock: The wall clock that stamps entries: returns an aware datetime. Unless given, the database's own.
+
+        deadline: Seconds for one call.
+
+        connections: How many connections to keep at most, beside one that listens.
+
+    Raises:
+        ValueError: the URL is malformed.
+
+        StoreUnusable: the database holds no ledger, or one of another version. (A database that cannot be reached just
+            now raises when it is used.)
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
+        super().__init__(url, clock=clock, deadline=deadline, connections=connections)
+        self._begin()
+        gate.register(self)
+        with suppress(StoreUnavailable), _tried_once(), translated(), self._connect() as line:
+            self._configure(line)
+            _run_on(line, reading(self.ledger.head()))
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._pool: ConnectionPool[Line] | None = None
+        self._lock = threading.Lock()
+        self._listen()
+
+    def _listen(self) -> None:
+        self._news = News(self._connect)
+        weakref.finalize(self, self._news.close)
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        return self.read(partial(self.ledger.load, checked_ids(user_ids)))
+
+    def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
+        return self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        started = time.monotonic()
+        while True:
+            news = self._news.next() if wait > 0 else None
+            waited = time.monotonic() - started
+            found = self.read(partial(self.ledger.look, after, limit, waited))
+            if found.cursor != after or news is None or not waited < wait:
+                return found
+            self._news.wait(news, wait - waited)
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        return self.read(partial(self.ledger.history, user_id))
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self.read(partial(self.ledger.open_requests, after, limit))
+
+    def verify(self) -> Cursor:
+        """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, with a connection of its own."""
+        with translated(), _tried_once(), self._connect() as line:
+            self._configure(line)
+            line.until = math.inf
+            line.execute("SET idle_in_transaction_session_timeout = 0")
+            line.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with line.cursor("links") as links, line.cursor("records") as records:
+                return verify(
+                    links.execute(f"SELECT {LINK} FROM entries ORDER BY position".encode()),  # noqa: S608 - our own
+                    lambda: records.execute("SELECT user_id, record FROM records"),
+                    lambda user_id: _run_on(line, folded(user_id)),
+                    lambda: _run_on(line, self.ledger.head()).cursor,
+                    psycopg.InternalError,
+                )
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._is_closed = True
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the connections that are idle now, those in use when they come back; a later call opens its own."""
+        if self._pid != os.getpid():
+            return
+        self._news.close()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close(timeout=1)
+        if not self._is_closed:
+            self._listen()
+
+    def forget(self) -> None:
+        """In a forked child: start with no connection. Closing what came along would end the parent's."""
+        _never_close(self._pool, self._news)
+        self._begin()
+
+    def _connect(self) -> Line:
+        return Line.connect(self._url, **self._options)
+
+    def _opened(self) -> ConnectionPool[Line]:
+        if self._pid != os.getpid():  # forked, and the hooks never ran
+            self.forget()
+        with self._lock:
+            if self._pool is None:
+                self._pool = ConnectionPool(self._url, connection_class=Line, configure=self._configure, **self._pooled)
+                self._pool.open()
+            return self._pool
+
+    def _configure(self, line: Line) -> None:
+        line.until = time.monotonic() + SETUP_SECONDS
+        line.execute(self._setup)
+
+    def read(self, steps: Callable[[], Sql[T]]) -> T:
+        """Run an operation of this package that only reads."""
+        return self._run(lambda: reading(steps()), self._tries())
+
+    def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
+        """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
+        tries = self._tries(key)
+        done = self._run(lambda: writing(steps()), tries)
+        if has_erased:
+            self._scrub(tries)
+        return done
+
+    def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
+        while True:
+            try:
+                with gate, translated():
+                    return self._try(steps(), tries)
+            except Failure as failure:
+                time.sleep(tries.pause(failure))
+
+    def _try(self, steps: Sql[T], tries: Tries) -> T:
+        share = self._begin_call(tries)
+        pool = self._opened()
+        try:
+            line = pool.getconn(share)
+        except NO_CONNECTION:
+            raise Failure(UNREACHED, maybe_written=False) from None
+        try:
+            line.until = tries.until
+            return _run_on(line, steps)
+        finally:
+            _settle(line)
+            pool.putconn(line)
+
+    def _scrub(self, tries: Tries) -> None:
+        """
+        Have PostgreSQL clear away what was erased. What is in the way postpones it to its own autovacuum: the erasure
+        is durable already, so this never raises for the world.
+        """
+        try:
+            self._run(lambda: alone(VACUUM), tries)
+        except StoreError as error:
+            log.warning("store.scrub_postponed", error=type(error).__name__)
+
+
+def _run_on(line: Line, steps: Sql[T]) -> T:
+    batch = next(steps)
+    while True:
+        try:
+            rows = line.rows_of(batch)
+        except psycopg.Error as error:
+            raise _meaning(error, line, batch) from None
+        try:
+            batch = steps.send(rows)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _tried_once() -> Iterator[None]:
+    try:
+        yield
+    except Failure as failure:
+        raise StoreUnavailable(f"{failure.why}: try again") from None
+
+
+def _settle(line: Line) -> None:
+    """Leave no transaction open; close what is amid a statement still."""
+    if line.info.transaction_status in UNSETTLED:
+        line.until = time.monotonic() + SETTLE_SECONDS
+        with suppress(psycopg.Error):
+            line.execute("ROLLBACK")
+    if line.info.transaction_status != TransactionStatus.IDLE:
+        line.pgconn.finish()
+
+
+def _meaning(error: psycopg.Error, line: Line | AsyncLine, batch: list[Statement]) -> Exception:
+    return meaning(error, is_lost=line.closed, maybe_written=isinstance(batch, Final))
+
+
+def _never_close(*inherited: object) -> None:
+    """What came into a child by a fork: one reference nobody drops."""
+    for thing in inherited:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+class AsyncPostgresStore(_Settings):
+    """`PostgresStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
+        super().__init__(url, clock=clock, deadline=deadline, connections=connections)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._pool: AsyncConnectionPool[AsyncLine] | None = None
+        self._news = AsyncNews(self._connect)
+
+    async def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        return await self.read(partial(self.ledger.load, checked_ids(user_ids)))
+
+    async def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
+        return await self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+
+    async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        started = time.monotonic()
+        while True:
+            news = self._news.next() if wait > 0 else None
+            waited = time.monotonic() - started
+            found = await self.read(partial(self.ledger.look, after, limit, waited))
+            if found.cursor != after or news is None or not waited < wait:
+                return found
+            await self._news.wait(news, wait - waited)
+
+    async def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        return await self.read(partial(self.ledger.history, user_id))
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return await self.read(partial(self.ledger.open_requests, after, limit))
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        self._is_closed = True
+        if self._pid == os.getpid():
+            await self._news.close()
+            if self._pool is not None:
+                await self._pool.close(timeout=1)
+
+    async def _connect(self) -> AsyncLine:
+        return await AsyncLine.connect(self._url, **self._options)
+
+    async def _opened(self) -> AsyncConnectionPool[AsyncLine]:
+        if self._pid != os.getpid():
+            _never_close(self._pool, self._news)
+            self._begin()
+        if self._pool is None:
+            self._pool = AsyncConnectionPool(
+                self._url, connection_class=AsyncLine, configure=self._configure, **self._pooled
+            )
+        if self._pool.closed:
+            await self._pool.open()
+        return self._pool
+
+    async def _configure(self, line: AsyncLine) -> None:
+        line.until = time.monotonic() + SETUP_SECONDS
+        await line.execute(self._setup)
+
+    async def read(self, steps: Callable[[], Sql[T]]) -> T:
+        """See `PostgresStore.read`."""
+        return await self._run(lambda: reading(steps()), self._tries())
+
+    async def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
+        """See `PostgresStore.write`."""
+        tries = self._tries(key)
+        done = await self._run(lambda: writing(steps()), tries)
+        if has_erased:
+            await self._scrub(tries)
+        return done
+
+    async def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
+        while True:
+            try:
+                with translated():
+                    return await self._try(steps(), tries)
+            except Failure as failure:
+                await asyncio.sleep(tries.pause(failure))
+
+    async def _try(self, steps: Sql[T], tries: Tries) -> T:
+        share = self._begin_call(tries)
+        pool = await self._opened()
+        try:
+            line = await pool.getconn(share)
+        except NO_CONNECTION:
+            raise Failure(UNREACHED, maybe_written=False) from None
+        try:
+            line.until = tries.until
+            return await _run_on_async(line, steps)
+        finally:
+            await _settle_async(line)
+            await pool.putconn(line)
+
+    async def _scrub(self, tries: Tries) -> None:
+        """See `PostgresStore._scrub`."""
+        try:
+            await self._run(lambda: alone(VACUUM), tries)
+        except StoreError as error:
+            log.warning("store.scrub_postponed", error=type(error).__name__)
+
+
+async def _run_on_async(line: AsyncLine, steps: Sql[T]) -> T:
+    batch = next(steps)
+    while True:
+        try:
+            rows = await line.rows_of(batch)
+        except psycopg.Error as error:
+            raise _meaning(error, line, batch) from None
+        try:
+            batch = steps.send(rows)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+async def _settle_async(line: AsyncLine) -> None:
+    """See `_settle`."""
+    if line.info.transaction_status in UNSETTLED:
+        line.until = time.monotonic() + SETTLE_SECONDS
+        with suppress(psycopg.Error):
+            await line.execute("ROLLBACK")
+    if line.info.transaction_status != TransactionStatus.IDLE:
+        line.pgconn.finish()

@@ -1,0 +1,160 @@
+"""The command on PostgreSQL: a ledger is made, moves in from a file, and proves itself in both homes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable
+from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore
+from diijam_consent_sdk.stores import _whole as whole
+from tests.cli.conftest import Cli, Ledger
+from tests.core.samples import NEEDED
+from tests.stores.cluster import shared
+from tests.stores.contract import AGREED, TOLD, erase, sign_up
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A database with nothing in it."""
+    url = shared().database()
+    yield url
+    shared().give_back(url)
+
+
+def fill(store: SqliteStore | PostgresStore) -> None:
+    """A ledger with several users, one of them erased."""
+    sign_up(store, *(f"u-{number}" for number in range(5)))
+    store.append("u-1", [TOLD, AGREED], idempotency_key="k-1")
+    store.append("u-2", NEEDED)
+    erase(store, "u-2", key="k-2")
+    sign_up(store, *(f"v-{number}" for number in range(5)))
+
+
+def head(result: str) -> tuple[str, str]:
+    """Position and hash, without the epoch, of what `copy` and `verify` print."""
+    cursor = Cursor.parse(result.split()[1])
+    return str(cursor.position), cursor.hash
+
+
+def test_a_ledger_is_made_and_used(cli: Cli, url: str) -> None:
+    """After `init`, twice, the other commands work as on a file."""
+    assert cli("check", "u-1", "market", "email", "--url", url).status == 2
+    assert cli("init", "--url", url).out == cli("init", "--url", url).out == "the ledger is ready\n"
+    assert cli("record", "u-1", "AccountOpened", "--url", url).status == 0
+    assert cli("check", "u-1", "process", "payment", "--url", url).status == 0
+    assert cli("verify", "--url", url).out.endswith("entries  1\n")
+
+
+def test_init_makes_a_file_too(cli: Cli, tmp_path: Path) -> None:
+    """A ledger in a file is made in the same way, and a service's is not."""
+    assert cli("init", "--url", f"sqlite:///{tmp_path}/new.db").status == 0
+    assert (tmp_path / "new.db").exists()
+    assert "where its database is" in cli("init", "--url", "https://consent.example").err
+
+
+@pytest.mark.parametrize("page", [1, 3, 500])
+def test_a_ledger_moves(page: int, cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries keep position and hash, records and kept answers come along, `verify` passes on both."""
+    monkeypatch.setattr(whole, "PAGE", page)
+    with closing(SqliteStore(ledger.path)) as old:
+        fill(old)
+        cli("init", "--url", url)
+        copied = cli("copy", "--from", ledger.url, "--to", url)
+        assert (copied.status, copied.err) == (0, "")
+        with closing(PostgresStore(url, deadline=5)) as new:
+            before, after = old.load(["u-1", "u-2", "u-3", "nobody"]), new.load(["u-1", "u-2", "u-3", "nobody"])
+            assert after.records == before.records
+            assert (after.cursor.position, after.cursor.hash) == (before.cursor.position, before.cursor.hash)
+            assert after.cursor.epoch != before.cursor.epoch
+            assert [new.history(u) for u in ("u-1", "u-2")] == [old.history(u) for u in ("u-1", "u-2")]
+            again = new.append("u-1", [TOLD, AGREED], idempotency_key="k-1")
+            assert again.cursor.hash == old.append("u-1", [TOLD, AGREED], idempotency_key="k-1").cursor.hash
+            assert new.load([]).cursor == after.cursor
+    assert head(cli("verify", "--url", url).out) == head(cli("verify", "--url", ledger.url).out) == head(copied.out)
+
+
+def test_a_ledger_moves_back(cli: Cli, url: str, ledger: Ledger) -> None:
+    """From PostgreSQL to a file as well."""
+    cli("init", "--url", url)
+    with closing(PostgresStore(url, deadline=5)) as old:
+        fill(old)
+    assert cli("copy", "--from", url, "--to", ledger.url).status == 0
+    assert head(cli("verify", "--url", url).out) == head(cli("verify", "--url", ledger.url).out)
+
+
+def test_a_copy_goes_on_where_it_ended(cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that broke off, and one of a ledger that lived on, erasures included, are finished by another run."""
+    monkeypatch.setattr(whole, "PAGE", 4)
+    cli("init", "--url", url)
+    with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
+        fill(old)
+
+        def break_off(done: int, users: int) -> None:
+            raise StoreUnavailable("the network is gone")
+
+        with pytest.raises(StoreUnavailable):
+            whole.copy(old, new, break_off)
+        assert 0 < new.load([]).cursor.position < old.load([]).cursor.position
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        old.append("u-1", [e.AgreementWithdrawn("n-1")], idempotency_key="k-3")
+        erase(old, "u-1")
+        erase(old, "v-0", key="k-4")
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        assert new.history("u-1") == old.history("u-1")
+        assert new.verify().hash == old.verify().hash
+    with psycopg.connect(url) as db:
+        row = db.execute("SELECT count(*) FROM diijam_consent.appends").fetchone()
+    assert row == (ledger.look("SELECT count(*) FROM appends"),) == (2,)
+
+
+def test_another_ledger_is_not_written_over(cli: Cli, url: str, ledger: Ledger) -> None:
+    """A target that holds another history is refused, and stays as it is."""
+    cli("init", "--url", url)
+    with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
+        fill(old)
+        before = sign_up(new, "somebody")
+        result = cli("copy", "--from", ledger.url, "--to", url)
+        assert (result.status, "another history" in result.err) == (2, True)
+        assert new.load([]).cursor == before.cursor
+
+
+def test_a_broken_ledger_is_not_copied(cli: Cli, url: str, ledger: Ledger) -> None:
+    """Where the chain does not hold, copying ends; what was copied before proves itself."""
+    with closing(SqliteStore(ledger.path)) as old:
+        fill(old)
+    ledger.tamper("UPDATE entries SET event = replace(event, 'n-1', 'n-2') WHERE position = 6")
+    cli("init", "--url", url)
+    result = cli("copy", "--from", ledger.url, "--to", url)
+    assert (result.status, "position 6" in result.err) == (2, True)
+    assert cli("verify", "--url", url).status == 0
+
+
+TAMPERED = {
+    "UPDATE entries SET event = convert_to(replace(convert_from(event, 'UTF8'), 'n-1', 'n-2'), 'UTF8')": 6,
+    "DELETE FROM entries WHERE position = 3": 3,
+    "DELETE FROM entries WHERE position = (SELECT max(position) FROM entries)": 20,
+    "UPDATE records SET record = (SELECT record FROM records WHERE user_id = 'u-0') WHERE user_id = 'u-3'": 20,
+    "DELETE FROM records WHERE user_id = 'u-3'": 20,
+    "UPDATE ledger SET position = position - 1": 21,
+}
+
+
+@pytest.mark.parametrize("statement", TAMPERED)
+def test_what_was_altered_is_found(statement: str, url: str, cli: Cli) -> None:
+    """`verify` on PostgreSQL names the first entry that was altered, or is missing."""
+    cli("init", "--url", url)
+    with closing(PostgresStore(url, deadline=5)) as store:
+        fill(store)
+        last = store.verify().position
+        with psycopg.connect(url) as db:
+            db.execute(f"SET search_path = diijam_consent; {statement}".encode())
+        with pytest.raises(LedgerBroken) as caught:
+            store.verify()
+    assert caught.value.position == TAMPERED[statement] + (last - 20 if TAMPERED[statement] >= 20 else 0)
+    assert cli("verify", "--url", url).status == 1

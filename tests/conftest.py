@@ -1,0 +1,17 @@
+"""What all tests share: one PostgreSQL in each test process, started by whoever needs it first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_is_left() -> Iterator[None]:
+    """The PostgreSQL that tests share goes with the last of them."""
+    yield
+    from tests.stores import cluster  # noqa: PLC0415 - only the tests that need it should need its packages
+
+    if cluster.shared.cache_info().currsize:
+        cluster.shared().delete()

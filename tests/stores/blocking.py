@@ -1,0 +1,56 @@
+"""An async store as a sync one, so that one contract suite holds both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.stores import Appended, AsyncPostgresStore, Changes, Cursor, Loaded
+from diijam_consent_sdk.stores.protocol import OpenRequests
+
+T = TypeVar("T")
+
+
+class Blocking:
+    """
+    Runs an async store's coroutines in an event loop of its own, in a thread.
+
+    Args:
+        store: To be used through this one alone.
+    """
+
+    def __init__(self, store: AsyncPostgresStore) -> None:
+        self._store = store
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        return self._wait(self._store.load(user_ids))
+
+    def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
+        """See `Store.append`."""
+        return self._wait(self._store.append(user_id, events, **options))
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        return self._wait(self._store.changes(after, wait=wait, limit=limit))
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        return self._wait(self._store.history(user_id))
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `ListingStore.open_requests`."""
+        return self._wait(self._store.open_requests(after, limit=limit))
+
+    def close(self) -> None:
+        """Close the store; its loop stays for those who ask it all the same, until the process ends."""
+        self._wait(self._store.close())
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
