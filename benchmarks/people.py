@@ -12,6 +12,7 @@ from pathlib import Path
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Cursor, Loaded, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores._ledger import Sql
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
 SEED = 20261124
@@ -48,9 +49,12 @@ def choices(rng: random.Random) -> list[Event]:
 
 def write(store: SqliteStore, batches: Iterable[tuple[str, list[Event]]]) -> None:
     """Append in one transaction: what the ledger holds counts here, not how long it took to get there."""
-    with store._file.writing(None) as db:  # noqa: SLF001
+
+    def all_of() -> Sql[None]:
         for user_id, events in batches:
-            store._write(db, user_id, tuple(events), None)  # noqa: SLF001
+            yield from store.ledger.append(user_id, events, None, None)
+
+    store.write(all_of, has_erased=False)
 
 
 def population(count: int, rng: random.Random) -> Iterator[tuple[str, list[Event]]]:

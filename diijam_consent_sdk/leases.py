@@ -321,7 +321,7 @@ class Leases:
             fetch.applied,
             self._floors.under(user_id),
             fetch.changed.get(user_id, 0),
-            known.position if known else 0,
+            known.position if known is not None else 0,
         )
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:

@@ -189,7 +189,7 @@ class ClientSteps:
                 found |= {user_id: user for user_id, user in flight.users.items() if user.is_live()}
             if all(flight.failed for flight in flights):
                 break
-        return [found.get(user_id) or self.leases.unavailable(user_id) for user_id in user_ids]
+        return [found[user_id] if user_id in found else self.leases.unavailable(user_id) for user_id in user_ids]
 
     def _missing(self, user_ids: list[str], found: dict[str, UserConsent]) -> list[str]:
         """The ids that are not in memory; who is, is added to *found*."""

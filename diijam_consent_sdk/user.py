@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import inf
-from typing import NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .decisions import Ask, Decision, Market, Process, Share
@@ -91,6 +91,11 @@ class UserConsent:
             user_id, version=0, as_of=None, position=0, answers=ALL_UNAVAILABLE,
             generation=Generation(clock=float, counts=counts), own_until=inf, turns_at=inf,
         )  # fmt: skip
+
+    if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
+
+        def __bool__(self) -> NoReturn:
+            raise TypeError("a UserConsent is no answer: call one of its guards, such as can_market(channel)")
 
     def __copy__(self) -> Self:
         return self  # a copy would be one that no withdrawal reaches
