@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability clean
+.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability bench-check clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,8 +19,10 @@ $(VENV)/dev: $(VENV)/demo
 	$(BIN)/python -m pip install --quiet --editable '.[postgres,service]' --group dev
 	@touch $@
 
-$(VENV)/bench: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --group bench
+$(VENV)-bench/peers: pyproject.toml Makefile
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)-bench/bin/python -m pip install --quiet --editable '.[service]' --group bench-peers
 	@touch $@
 
 $(VENV)/mutation: $(VENV)/dev
@@ -53,10 +55,13 @@ lint: $(VENV)/dev ## check style, types and the import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet diijam_consent_sdk tests examples benchmarks
+	$(BIN)/interrogate --quiet diijam_consent_sdk diijam_consent_pytest.py tests examples benchmarks
 
-bench: $(VENV)/bench ## compare the cost of a guard with a dict lookup and a locked TTL cache
-	$(BIN)/python benchmarks/guard.py
+bench: $(VENV)-bench/peers ## compare what the library costs with others, all or ONLY=guard, and write docs/performance.md
+	$(VENV)-bench/bin/python -m benchmarks $(ONLY)
+
+bench-check: $(VENV)/dev ## fail if a guard has become dearer than it may be
+	$(BIN)/python -m benchmarks.check
 
 mutants: $(VENV)/mutation ## change the core's code bit by bit, and list the changes that no test of the core notices
 	rm -rf mutants
@@ -70,4 +75,4 @@ reliability: $(VENV)/dev ## measure how soon a no is everywhere, and what keepin
 	$(BIN)/python -m tests.faults.measure
 
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist mutants
+	rm -rf $(VENV) $(VENV)-bench .benchmarks .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist mutants

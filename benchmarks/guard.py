@@ -1,37 +1,35 @@
-"""
-What a guard on a cached user costs, beside a plain dict lookup and what a service would write by hand.
-
-All contenders run in turns within one process, many rounds; what counts are ratios within a round, not times.
-"""
+"""What a guard on a cached user costs, beside two dict lookups, a cache written by hand, and SDKs that one knows."""
 
 from __future__ import annotations
 
-import platform
+import asyncio
 import random
-import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from math import ceil
 
 from cachetools import TTLCache
-from rich.console import Console
-from rich.table import Table
 
-from diijam_consent_sdk import Channel, ConsentClient
-from diijam_consent_sdk.events import AccountOpened, Granted
-from diijam_consent_sdk.stores import MemoryStore
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient
+from diijam_consent_sdk.stores import SqliteStore
+
+from . import people, report
+from .peers import PEERS, Probe, Users
+from .timing import Spread, frozen, interleaved, ratios, spread, timed
 
 USERS = 100_000
-PROBES = 20_000
-ROUNDS = 25
+ROUNDS = 61
+SLOT_NANOSECONDS = 1_000_000  # one turn: short, so that another process seldom gets in
+FLOOR, BY_HAND = "two dict lookups (the floor)", "TTLCache, lock and dicts, by hand"
 
-Probe = Callable[[Sequence[str]], int]
 
-
-def floor(ids: Sequence[str]) -> Probe:
-    """The least that can be done: two dict lookups."""
-    data = {user_id: {"email": True, "call": False} for user_id in ids}
+def floor(users: Users) -> Probe:
+    """The least that can be done."""
+    data = {user: dict(choices) for user, choices in users.items()}
 
     def probe(wanted: Sequence[str]) -> int:
         count = 0
@@ -43,12 +41,12 @@ def floor(ids: Sequence[str]) -> Probe:
     return probe
 
 
-def by_hand(ids: Sequence[str]) -> Probe:
+def by_hand(users: Users) -> Probe:
     """What a careful service writes: a TTL cache of dicts under a lock."""
-    cache: TTLCache[str, dict[str, bool]] = TTLCache(maxsize=2 * len(ids), ttl=3600)
+    cache: TTLCache[str, dict[str, bool]] = TTLCache(maxsize=2 * len(users), ttl=3600)
     lock = threading.Lock()
-    for user_id in ids:
-        cache[user_id] = {"email": True, "call": False}
+    for user, choices in users.items():
+        cache[user] = dict(choices)
 
     def probe(wanted: Sequence[str]) -> int:
         count = 0
@@ -68,7 +66,7 @@ def one_step(consent: ConsentClient) -> Probe:
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if consent.can_market(user_id, Channel.EMAIL):
+            if consent.can_market(user_id, "email"):
                 count += 1
         return count
 
@@ -81,76 +79,131 @@ def two_steps(consent: ConsentClient) -> Probe:
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if consent.user(user_id).can_market(Channel.EMAIL):
+            if consent.user(user_id).can_market("email"):
                 count += 1
         return count
 
     return probe
 
 
-def held(consent: ConsentClient, ids: Sequence[str]) -> Probe:
+def held(consent: ConsentClient, user_ids: Sequence[str]) -> Probe:
     """Our guard on users already in hand."""
-    users = {user_id: consent.user(user_id) for user_id in ids}
+    users = dict(zip(user_ids, consent.users(user_ids), strict=True))
 
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if users[user_id].can_market(Channel.EMAIL):
+            if users[user_id].can_market("email"):
                 count += 1
         return count
 
     return probe
 
 
-def measure(contenders: dict[str, Probe], ids: Sequence[str]) -> dict[str, list[float]]:
-    """Nanoseconds a probe of each contender, round by round, the contenders in turns."""
-    rng = random.Random(20261124)
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(ROUNDS + 1):
-        wanted = rng.choices(ids, k=PROBES)
-        for name, probe in contenders.items():
-            began = time.perf_counter_ns()
-            allowed = probe(wanted)
-            took = (time.perf_counter_ns() - began) / PROBES
-            if allowed != PROBES:
-                sys.exit(f"{name} allowed {allowed} of {PROBES}: it did not measure what it should")
-            if number:  # the first round warms up
-                times[name].append(took)
-    return times
+def awaited(consent: AsyncConsentClient, runner: asyncio.Runner) -> Probe:
+    """Our user awaited, then its guard."""
+
+    async def ask(wanted: Sequence[str]) -> int:
+        count = 0
+        for user_id in wanted:
+            if (await consent.user(user_id)).can_market("email"):
+                count += 1
+        return count
+
+    return lambda wanted: runner.run(ask(wanted))
+
+
+def filled(count: int, store: SqliteStore) -> tuple[ConsentClient, Users]:
+    """A client with everybody in its memory, and the same choices as plain dicts."""
+    consent = ConsentClient(store, max_staleness=3600, capacity=count, deadline=60)
+    users = {u.user_id: {"email": bool(u.can_market("email")), "call": False} for u in consent.users(people.ids(count))}
+    return consent, users
+
+
+async def fill(consent: AsyncConsentClient, user_ids: Sequence[str]) -> None:
+    """Have everybody in the memory of an async client."""
+    async for _ in consent.users(user_ids):
+        pass
+
+
+def peers(users: Users) -> dict[str, Probe]:
+    """Those that are installed; what is not is said."""
+    made: dict[str, Probe] = {}
+    for name, make in PEERS.items():
+        try:
+            made[name] = make(users)
+        except ImportError as error:
+            print(f"skipped: {name} is not installed ({error.name})", file=sys.stderr)
+    return made
+
+
+def measure(probes: dict[str, Probe], users: Users, rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Nanoseconds a probe, round by round, each round on users of its own; each turn takes about as long."""
+    rng = random.Random(people.SEED)
+    user_ids = list(users)
+    turns: dict[str, Callable[[], int]] = {}
+    for name, probe in probes.items():
+        wanted = rng.choices(user_ids, k=200)
+        if probe(wanted) != sum(users[user]["email"] for user in wanted):
+            sys.exit(f"{name} does not say what the users chose: it would not measure what it should")
+        took = timed(partial(_count, probe, wanted), time.thread_time_ns)
+        size = min(max(ceil(SLOT_NANOSECONDS / took), 50), 20_000)
+        samples = iter([rng.choices(user_ids, k=size) for _ in range(rounds + 1)])
+        turns[name] = lambda probe=probe, samples=samples: _count(probe, next(samples))  # type: ignore[misc]
+    with frozen():
+        return interleaved(turns, rounds=rounds, clock=time.thread_time_ns)
+
+
+def _count(probe: Probe, wanted: Sequence[str]) -> int:
+    probe(wanted)
+    return len(wanted)
 
 
 def main() -> None:
-    """Run all contenders and print the ratios."""
-    ids = [f"u-{number:06d}" for number in range(USERS)]
-    with ConsentClient(MemoryStore(), max_staleness=3600, deadline=60) as consent:
-        for user_id in ids:
-            consent.record(user_id, AccountOpened(), Granted("marketing", notice="n", channels={"email"}))
-        for _ in consent.users(ids):
-            pass
-        contenders = {
-            "dict lookup (floor)": floor(ids),
-            "TTLCache and a lock, by hand": by_hand(ids),
-            "held.can_market(EMAIL)": held(consent, ids),
-            "consent.can_market(id, EMAIL)": one_step(consent),
-            "consent.user(id).can_market(EMAIL)": two_steps(consent),
+    """Run all contenders and publish the ratios."""
+    count = people.scaled(USERS)
+    path = people.ledger(count)
+    with suppress(KeyboardInterrupt), asyncio.Runner() as runner:
+        consent, users = filled(count, SqliteStore(path))
+        waiting = AsyncConsentClient(SqliteStore(path), max_staleness=3600, capacity=count, deadline=60)
+        runner.run(fill(waiting, list(users)))
+        probes = {
+            FLOOR: floor(users),
+            "held: user.can_market(…), from a dict of users": held(consent, list(users)),
+            "consent.can_market(id, …)": one_step(consent),
+            "consent.user(id).can_market(…)": two_steps(consent),
+            "(await consent.user(id)).can_market(…)": awaited(waiting, runner),
+            BY_HAND: by_hand(users),
+            **peers(users),
         }
-        times = measure(contenders, ids)
-    base, hand = times["dict lookup (floor)"], times["TTLCache and a lock, by hand"]
-    table = Table(title=f"A guard on a cached user, {USERS:,} users, Python {platform.python_version()}")
-    for column in ("", "median ns", "of the floor", "spread", "of by hand"):
-        table.add_column(column, justify="left" if not column else "right")
-    for name, took in times.items():
-        ratios = sorted(mine / floor for mine, floor in zip(took, base, strict=True))
-        low, high = ratios[len(ratios) // 10], ratios[-len(ratios) // 10]
-        beside = statistics.median(mine / other for mine, other in zip(took, hand, strict=True))
-        table.add_row(
+        times = measure(probes, users)
+        runner.run(waiting.close())
+        consent.close()
+    show(times, count)
+
+
+def show(times: dict[str, list[float]], count: int) -> None:
+    """Publish the table and the picture."""
+    to_floor = {name: ratios(took, times[FLOOR]) for name, took in times.items()}
+    rows = [
+        [
             name,
-            f"{statistics.median(took):.0f}",
-            f"{statistics.median(ratios):.2f}",
-            f"{low:.2f} to {high:.2f}",
-            f"{beside:.2f}",
-        )
-    Console().print(table)
+            spread(took).text(0),
+            to_floor[name].text(),
+            ratios(took, times[BY_HAND]).text(),
+            ratios(took, times["consent.can_market(id, …)"]).text(1),
+        ]
+        for name, took in times.items()
+    ]
+    columns = ["", "ns", "× floor", "× by hand", "× consent.can_market(id, …)"]
+    pictured: dict[str, Spread] = to_floor
+    report.publish(
+        "guard",
+        f"A guard on one of {count:,} cached users, at random",
+        report.table(columns, rows),
+        "The clock is this thread's processor time, so that other processes do not count.",
+        report.bars("guard", "times the cost of two dict lookups", pictured),
+    )
 
 
 if __name__ == "__main__":

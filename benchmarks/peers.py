@@ -129,10 +129,10 @@ def cedarpy(users: Users) -> Probe:
 
 
 def dpdpkit(users: Users) -> Probe:
-    """Dpdpkit, a consent library for India's DPDP Act, on its memory repository with an index: without, it scans all."""
+    """Dpdpkit, a consent library for India's DPDP Act, on its memory repository, which got an index from us."""
     from dpdpkit import DataItem, InMemoryRepository, Kit, Policy, Purpose, Registry
 
-    class Indexed(InMemoryRepository):
+    class Indexed(InMemoryRepository):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.latest: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import ClassVar, Self, get_args
+from typing import TYPE_CHECKING, ClassVar, Self, get_args
 
 import attrs
 from attrs import converters
@@ -88,6 +88,12 @@ class Decision:
     def __attrs_post_init__(self) -> None:
         if (self.reason, self.clause) not in WORDING.keys() - DECISIONS.keys():  # each is built once, below
             raise TypeError("a Decision is looked up, never built: use decide()")
+
+    if TYPE_CHECKING:
+
+        def __bool__(
+            self,
+        ) -> bool: ...  # for checkers of truth (mypy's truthy-bool); see `Denial` for why it is not there
 
     def __reduce__(self) -> tuple[object, ...]:
         return looked_up, (self.reason, self.clause)

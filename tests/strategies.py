@@ -1,134 +1,21 @@
-"""
-Hypothesis strategies that the tests share. Ids, fields and instants come from pools so small that events meet:
-the same notice is told and agreed to, a hold runs out just as somebody asks.
-"""
+"""The strategies that users get too (`diijam_consent_sdk.testing.strategies`), and every ask there is to put."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-from hypothesis import strategies as st
-
-from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import Ask, Market, Process, Retain, Share, Show
-from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, Basis
-from diijam_consent_sdk.vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind
+from diijam_consent_sdk.testing.strategies import (
+    HOLDS,
+    RECIPIENTS,
+    START,
+    asks,
+    events,
+    instants,
+    moves,
+    saying_no,
+)
+from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
-SPAN_SECONDS = 30
-
-NOTICES = ("n-1", "n-2")
-RECIPIENTS = ("acme-records", "bolt-ads")
-REQUESTS = ("q-1", "q-2", "q-3")
-HOLDS = ("h-1", "h-2", "h-3")
-COMMON_FIELDS = (Field.EMAIL, Field.PHONE, Field.DEVICE, Field.USERNAME)
-OPT_IN = tuple(purpose for purpose, basis in BASIS.items() if basis is Basis.OPT_IN)
-COMMON_PURPOSES = (Purpose.MARKETING, Purpose.SURVEYS, Purpose.PAYMENT, Purpose.LEGAL_OBLIGATION)
-
-
-def instants(first: int = 0) -> st.SearchStrategy[datetime]:
-    """Whole seconds of the half minute after `START`."""
-    return st.integers(first, SPAN_SECONDS).map(lambda seconds: START + timedelta(seconds=seconds))
-
-
-def purposes() -> st.SearchStrategy[Purpose]:
-    """Any purpose, some of them often."""
-    return st.sampled_from(COMMON_PURPOSES) | st.sampled_from(Purpose)
-
-
-def data_sets(min_size: int = 1) -> st.SearchStrategy[frozenset[Field]]:
-    """A few common fields, any one field, or all there are."""
-    common = st.frozensets(st.sampled_from(COMMON_FIELDS), min_size=min_size)
-    return common | st.sampled_from(Field).map(lambda field: frozenset({field})) | st.just(frozenset(Field))
-
-
-def channel_sets() -> st.SearchStrategy[frozenset[Channel]]:
-    """Any set of channels, the empty one as well."""
-    return st.frozensets(st.sampled_from(Channel))
-
-
-def ends() -> st.SearchStrategy[datetime | None]:
-    """Until when something holds: for good, or to an instant."""
-    return st.none() | instants(first=8)
-
-
-def saying_yes() -> st.SearchStrategy[e.Event]:
-    """An event by which a customer allows something, or is told of a sharing that may be agreed to."""
-    notice, marketing = st.sampled_from(NOTICES), st.just(Purpose.MARKETING)
-    recipient = st.sampled_from(RECIPIENTS)
-    return st.one_of(
-        st.builds(e.Notified, notice, recipient, data_sets(), purposes()),
-        st.builds(e.Agreed, notice, ends()),
-        st.builds(e.Granted, st.sampled_from(OPT_IN), notice, expires_at=ends()),
-        st.builds(e.Granted, marketing, notice, channel_sets(), ends()),
-        st.builds(e.Published, st.sampled_from(sorted(PUBLISHABLE))),
-    )
-
-
-def saying_no() -> st.SearchStrategy[e.Event]:
-    """An event by which a customer takes something away, or leaves."""
-    return st.one_of(
-        st.builds(e.Withdrawn, purposes()),
-        st.builds(e.Withdrawn, st.just(Purpose.MARKETING), channel_sets()),
-        st.builds(e.AgreementWithdrawn, st.sampled_from(NOTICES)),
-        st.builds(e.Objected, purposes()),
-        st.builds(e.Restricted, st.none() | data_sets()),
-        st.builds(e.Hidden, st.sampled_from(Field)),
-        st.just(e.AccountClosed()),
-    )
-
-
-def keeping() -> st.SearchStrategy[e.Event]:
-    """An event of a hold or a request."""
-    request, hold = st.sampled_from(REQUESTS), st.sampled_from(HOLDS)
-    return st.one_of(
-        st.builds(e.HoldPlaced, hold, st.sampled_from(HoldKind), data_sets(min_size=0), ends()),
-        st.builds(e.HoldReleased, hold),
-        st.builds(e.RequestFiled, request, st.sampled_from(RequestKind)),
-        st.builds(e.RequestResolved, request, st.sampled_from(Outcome)),
-    )
-
-
-def events() -> st.SearchStrategy[e.Event]:
-    """Any event, also one that the policy refuses wherever it comes."""
-    purpose, field = st.sampled_from(Purpose), st.sampled_from(Field)
-    rest = st.one_of(
-        st.builds(e.AccountOpened, st.sampled_from(Origin)),
-        st.builds(e.Granted, purpose, st.sampled_from(NOTICES), channel_sets(), ends()),
-        st.builds(e.Withdrawn, purpose, channel_sets()),
-        st.builds(e.Objected, purpose),
-        st.builds(e.ObjectionLifted, purpose),
-        st.builds(e.Restricted, data_sets(min_size=0)),
-        st.builds(e.RestrictionLifted, st.none() | data_sets(min_size=0)),
-        st.builds(e.Published, field),
-        st.builds(e.Erased, st.booleans()),
-    )
-    kinds = [saying_yes(), saying_no(), keeping(), rest]
-    return st.sampled_from(kinds).flatmap(lambda kind: kind)
-
-
-def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
-    """What somebody tries on one user: seconds to wait, then an event. Most open an account and say yes to much."""
-    waits = st.integers(0, 2)
-    opening = st.sampled_from([[(0, e.AccountOpened())]] * 9 + [[]])
-    yeses = st.lists(st.tuples(waits, saying_yes()), min_size=3, max_size=8)
-    rest = st.lists(st.tuples(waits, events()), min_size=6, max_size=16)
-    return st.tuples(opening, yeses, rest).map(lambda parts: [*parts[0], *parts[1], *parts[2]])
-
-
-def asks() -> st.SearchStrategy[Ask]:
-    """Any ask."""
-    field = st.sampled_from(Field)
-    aims = purposes().filter(lambda purpose: purpose is not Purpose.MARKETING)
-    recipient = st.sampled_from((*RECIPIENTS, "never-heard-of"))
-    return st.one_of(
-        st.builds(Process, aims, st.none() | data_sets(min_size=0)),
-        st.builds(Market, st.sampled_from(Channel), data_sets(min_size=0)),
-        st.builds(Share, recipient, data_sets(), purposes()),
-        st.builds(Show, field),
-        st.builds(Retain, field),
-    )
-
+__all__ = ["EVERY_ASK", "HOLDS", "START", "asks", "events", "instants", "moves", "saying_no"]
 
 SOME_DATA = (
     frozenset({Field.EMAIL}),

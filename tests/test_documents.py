@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import diijam_consent_sdk
+from diijam_consent_sdk.testing import ConsentForTests
 from diijam_consent_sdk.vocabulary import Reason
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +25,15 @@ def test_the_code_of_the_readme_runs(number: int, capsys: pytest.CaptureFixture[
     for promised in re.findall(r"print\(.*\)  # (\w+ .*)$", block, re.MULTILINE):
         if not promised.startswith(("fresh", "whole")):
             assert promised.removesuffix(" …") in out
+
+
+def test_the_test_of_the_readme_passes() -> None:
+    """The test that the README shows passes with what the fixture gives."""
+    namespace: dict[str, Any] = {}
+    block = PYTHON.findall((ROOT / "README.md").read_text(encoding="utf-8"))[2]
+    exec(compile(block, "README.md", "exec"), namespace)
+    with ConsentForTests() as consent:
+        namespace["test_nobody_is_mailed_after_a_no"](consent)
 
 
 def test_the_decision_table_names_every_reason() -> None:

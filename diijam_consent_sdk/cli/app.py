@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, moving, owing, past, permitting, preparing, recording, serving
+from . import checking, conforming, moving, owing, past, permitting, preparing, recording, serving
 from .failures import status_of, stop_on
 from .terminal import console_for
 
@@ -70,6 +70,7 @@ _add(owing.due, "due [OPTIONS]", owing.EXAMPLES)
 _add(preparing.init, "init [OPTIONS]", preparing.EXAMPLES)
 _add(past.verify, "verify [OPTIONS]", past.VERIFY_EXAMPLES)
 _add(moving.copy, "copy --from URL --to URL", moving.EXAMPLES)
+_add(conforming.conformance, "conformance [OPTIONS]", conforming.EXAMPLES)
 _add(serving.serve, "serve --tokens FILE [OPTIONS]", serving.SERVE_EXAMPLES)
 token = App(name="token", help=serving.OF_TOKENS, help_epilogue=serving.NEW_EXAMPLES)
 _add(serving.new, "token new --tokens FILE --scope read|write", serving.NEW_EXAMPLES, to=token)

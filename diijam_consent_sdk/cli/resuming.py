@@ -112,7 +112,11 @@ def noting(output: str, run_of: Callable[[], Run], *, resume: bool) -> Iterator[
     if output == STANDARD_OUTPUT:
         if resume:
             raise ValueError("--resume goes with --output FILE: what went to standard output cannot be gone on with")
-        yield Notes()
+        try:
+            yield Notes()
+        except KeyboardInterrupt as error:
+            error.add_note("run the same command again; with --output FILE one that is stopped can go on where it was")
+            raise
         return
     path = place_of(output)
     file = path.with_name(path.name + SUFFIX)

@@ -82,7 +82,11 @@ def append(user_id: str, events: Iterable[Event], expected_version: int | None, 
 
 
 def changes(after: Cursor, wait: float, limit: int) -> Question:
-    """The question of `Store.changes`. A poll that waits is not repeated: its follower asks again."""
+    """
+    The question of `Store.changes`, waiting and bringing no more than may be asked of a service: both are upper limits.
+    A poll that waits is not repeated: its follower asks again.
+    """
+    wait, limit = min(wait, messages.MAX_WAIT_SECONDS), min(limit, messages.MAX_CHANGES)
 
     def read(answer: messages.ChangesAnswer) -> Changes:
         if answer.after != after:

@@ -25,7 +25,9 @@ from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
-COMMANDS = ["check", "copy", "due", "history", "init", "permitted", "record", "serve", "token", "verify"]
+COMMANDS = [
+    "check", "conformance", "copy", "due", "history", "init", "permitted", "record", "serve", "token", "verify",
+]  # fmt: skip
 WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
     app.EXAMPLES,

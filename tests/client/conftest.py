@@ -16,7 +16,7 @@ from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import Appended, MemoryStore
-from tests.client.fakes import FaultyStore, LeaseClock, WallClock
+from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock
 
 T = TypeVar("T")
 

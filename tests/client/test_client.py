@@ -23,8 +23,8 @@ from diijam_consent_sdk.errors import (
 )
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Cursor, MemoryStore
+from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
 from tests.client.conftest import Face, MakeClient
-from tests.client.fakes import FaultyStore, LeaseClock, WallClock, unreachable
 
 MAILED = Market("email")
 SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))

@@ -11,7 +11,7 @@ from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.operations import Steps
-from tests.client.fakes import LeaseClock
+from diijam_consent_sdk.testing import LeaseClock
 
 
 def flights(spawn: Any) -> Flights:

@@ -14,8 +14,8 @@ from diijam_consent_sdk.floors import MAX_FLOORS
 from diijam_consent_sdk.leases import MAX_AHEAD, MAX_PROVEN, MAX_WRITES, Leases
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
+from diijam_consent_sdk.testing import LeaseClock
 from diijam_consent_sdk.user import Counts, UserConsent
-from tests.client.fakes import LeaseClock
 
 AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 B = 60.0

@@ -18,7 +18,7 @@ from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
-from tests.client.fakes import FaultyStore, LeaseClock
+from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.client.test_client import SIGNED_UP, eventually
 
 

@@ -15,7 +15,7 @@ from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
-from tests.client.fakes import FaultyStore, unreachable
+from diijam_consent_sdk.testing import FaultyStore, unreachable
 from tests.client.test_client import SIGNED_UP, eventually
 
 SECRETS = ("secret-user", "secret-notice", "secret-recipient", "secret-key", "secret-hold")

@@ -19,7 +19,7 @@ from diijam_consent_sdk import AsyncConsentClient, ConsentClient, telemetry
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import MemoryStore
-from tests.client.fakes import FaultyStore, unreachable
+from diijam_consent_sdk.testing import FaultyStore, unreachable
 from tests.client.test_client import SIGNED_UP, eventually
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "telemetry.md"

@@ -1,59 +1,56 @@
-"""Fakes for the client's tests: clocks that stand still, stores that fail, hang or lie on demand."""
+"""A store that fails, hangs or lies on demand."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import attrs
 
-from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.events import Event, LedgerEntry
-from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
-
-
-class LeaseClock:
-    """A lease clock that goes on only when told."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def tick(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
-
-
-class WallClock:
-    """A wall clock that goes on only when told, and can be set back."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def tick(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(seconds=seconds)
+from ..errors import StoreUnavailable
+from ..events import Event, LedgerEntry
+from ..stores.protocol import Appended, Changes, Cursor, Loaded, Store
 
 
 class FaultyStore:
-    """A store over another, whose calls can be counted, broken, held up and altered."""
+    """
+    A store over another, whose calls can be counted, broken, held up and altered.
 
-    def __init__(self, inner: MemoryStore) -> None:
+    Attributes:
+        calls: The methods called, in order.
+
+        loaded: The ids of each load.
+
+        broken: Raised instead of calling the inner store: nothing was written.
+
+        broken_after: Raised after the inner store was called: an append was written, but nobody says so.
+
+        hold: By method, what to wait for before answering; ten seconds at most.
+
+        before_answer: By method, what is set once the inner store has answered.
+
+        alter: By name, what to put in place of a field of `Loaded`.
+    """
+
+    def __init__(self, inner: Store) -> None:
         self.inner = inner
         self.calls: list[str] = []
         self.loaded: list[tuple[str, ...]] = []
-        self.broken: Exception | None = None  # raised before the inner call
-        self.broken_after: Exception | None = None  # raised after the inner call was made
-        self.hold: dict[str, threading.Event] = {}  # method: wait for this before answering
-        self.before_answer: dict[str, threading.Event] = {}  # method: set once the inner answer is there
-        self.alter: dict[str, Any] = {}
+        self.broken: Exception | None = None
+        self.broken_after: Exception | None = None
+        self.hold: dict[str, threading.Event] = {}
+        self.before_answer: dict[str, threading.Event] = {}
+        self.alter: dict[str, object] = {}
+
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """Within this block the store is out of reach."""
+        before, self.broken = self.broken, unreachable()
+        try:
+            yield
+        finally:
+            self.broken = before
 
     def _enter(self, method: str) -> None:
         self.calls.append(method)
@@ -75,7 +72,7 @@ class FaultyStore:
         self.loaded.append(wanted)
         loaded = self.inner.load(wanted)
         self._leave("load")
-        return attrs.evolve(loaded, **self.alter)
+        return attrs.evolve(loaded, **self.alter)  # type: ignore[arg-type]  # a test may put anything there
 
     def append(
         self,
@@ -103,7 +100,9 @@ class FaultyStore:
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
         self._enter("history")
-        return self.inner.history(user_id)
+        entries = self.inner.history(user_id)
+        self._leave("history")
+        return entries
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -1,0 +1,74 @@
+"""
+Fails when a guard on a cached user has become dearer than it may be: `make bench-check`.
+
+Two measures. Bytecode instructions of one guard are the same in every run, so there is hardly any slack; they do not
+see what happens in C. Processor time beside the floor and beside a cache written by hand sees that, but is noisy on a
+busy machine: it fails only if the best of a few tries is too much.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+from diijam_consent_sdk import ConsentClient
+
+from . import people
+from .guard import BY_HAND, FLOOR, by_hand, floor, measure, one_step
+from .timing import ratios
+
+USERS = 50_000
+TRIES = 5
+ROUNDS = 31
+OURS = "consent.can_market(id, …)"
+MAX_INSTRUCTIONS = 110  # of one guard: 90 with Python 3.11; they differ a little from one Python to the next
+MAX_RATIOS = {FLOOR: 3.0, BY_HAND: 0.6}
+
+
+def instructions(consent: ConsentClient, user_id: str) -> int:
+    """Bytecode instructions that one guard on a cached user takes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    consent.can_market(user_id, "email")
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        consent.can_market(user_id, "email")
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def main() -> None:
+    """Measure; say what is too much, and exit with 1 if anything is."""
+    count = people.scaled(USERS)
+    with ConsentClient(people.Printed(), max_staleness=36_000, capacity=count, deadline=60, follow=False) as consent:
+        users = {u.user_id: {"email": bool(u.can_market("email"))} for u in consent.users(people.ids(count))}
+        some = next(user for user, choices in users.items() if choices["email"])
+        taken = instructions(consent, some)
+        print(f"{OURS}: {taken} instructions, at most {MAX_INSTRUCTIONS}")
+        failures = [] if taken <= MAX_INSTRUCTIONS else [f"{taken} instructions a guard, {MAX_INSTRUCTIONS} allowed"]
+        best = dict.fromkeys(MAX_RATIOS, float("inf"))
+        probes = {FLOOR: floor(users), BY_HAND: by_hand(users), OURS: one_step(consent)}
+        for _ in range(TRIES):
+            times = measure(probes, users, ROUNDS)
+            best = {name: min(known, ratios(times[OURS], times[name]).median) for name, known in best.items()}
+            if all(best[name] <= allowed for name, allowed in MAX_RATIOS.items()):
+                break
+    for name, allowed in MAX_RATIOS.items():
+        print(f"{OURS}: {best[name]:.2f} × {name}, at most {allowed}")
+        if best[name] > allowed:
+            failures.append(f"{best[name]:.2f} × {name}, {allowed} allowed")
+    if failures:
+        sys.exit(f"slower than it may be: {'; '.join(failures)}. See `make bench ONLY=guard`, and a profile of it.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Made-up users: their ids, their choices, ledgers of them, and a store that has any number of them."""
+
+from __future__ import annotations
+
+import random
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
+from diijam_consent_sdk.record import ConsentRecord, fold, unopened
+from diijam_consent_sdk.stores import Cursor, Loaded, MemoryStore, SqliteStore, wire
+
+QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
+SEED = 20261124
+FOLDER = Path(__file__).parent.parent / ".benchmarks"
+HEAD = Cursor("bench", 1, "00")
+
+
+def scaled(count: int) -> int:
+    """*count*, or a hundredth of it for a quick look."""
+    return max(count // 100, 10) if QUICK else count
+
+
+def ids(count: int) -> list[str]:
+    """That many user ids."""
+    return [f"u-{number:07d}" for number in range(count)]
+
+
+def choices(rng: random.Random) -> list[Event]:
+    """What one user did so far: 2 to 6 events."""
+    events: list[Event] = [AccountOpened()]
+    channels = [channel for channel in ("email", "notification", "message", "call") if rng.random() < 0.5]
+    if channels:
+        events.append(Granted("marketing", notice="signup-2026-1", channels=set(channels)))
+    if rng.random() < 0.4:
+        events.append(Granted("surveys", notice="signup-2026-1"))
+    if rng.random() < 0.3:
+        events.append(Published("avatar"))
+    if rng.random() < 0.1 and channels:
+        events.append(Withdrawn("marketing", channels={channels[0]}))
+    if rng.random() < 0.1:
+        events.append(Objected("surveys"))
+    return events
+
+
+def write(store: SqliteStore, batches: Iterable[tuple[str, list[Event]]]) -> None:
+    """Append in one transaction: what the ledger holds counts here, not how long it took to get there."""
+    with store._file.writing(None) as db:  # noqa: SLF001
+        for user_id, events in batches:
+            store._write(db, user_id, tuple(events), None)  # noqa: SLF001
+
+
+def population(count: int, rng: random.Random) -> Iterator[tuple[str, list[Event]]]:
+    """Users with their first events."""
+    return ((user_id, choices(rng)) for user_id in ids(count))
+
+
+def ledger(count: int) -> Path:
+    """A SQLite file of that many users, made once."""
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{count}.db"
+    if not path.exists():
+        making = path.with_suffix(".making")
+        making.unlink(missing_ok=True)
+        store = SqliteStore(making)
+        write(store, population(count, random.Random(SEED)))
+        store.close()
+        making.rename(path)
+    return path
+
+
+class Printed(MemoryStore):
+    """A store in which everybody has a record, printed from a few hundred and read as from the wire when asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        rng = random.Random(SEED)
+        self._printed = [wire.encode(_folded(choices(rng))) for _ in range(500)]
+
+    def record(self, user_id: str) -> bytes:
+        """A user's record in JSON."""
+        printed = self._printed[zlib.crc32(user_id.encode()) % len(self._printed)]
+        return printed.replace(b"somebody", user_id.encode())
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        return Loaded(HEAD, datetime.now(UTC), tuple(wire.decode_record(self.record(u)) for u in user_ids))
+
+
+def _folded(events: list[Event]) -> ConsentRecord:
+    record = unopened("somebody")
+    for number, event in enumerate(events, start=1):
+        record = fold(record, LedgerEntry(number, "somebody", number, datetime.now(UTC), event))
+    return record

@@ -1,0 +1,57 @@
+"""A consent service in a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import httpx
+
+from diijam_consent_sdk.service.tokens import Scope, new_token
+
+
+@attrs.frozen
+class Service:
+    """Where it answers, and the token that it knows."""
+
+    url: str
+    token: str = attrs.field(repr=False)
+
+    def client(self) -> httpx.Client:
+        """A plain HTTP client for it."""
+        return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=60)
+
+
+@contextmanager
+def serving(ledger: Path) -> Iterator[Service]:
+    """
+    `diijam-consent serve` for a ledger while the block runs.
+
+    Args:
+        ledger: A SQLite file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tokens = Path(folder) / "tokens.json"
+        _, token = new_token(tokens, [Scope.READ, Scope.WRITE])
+        command = [sys.executable, "-m", "diijam_consent_sdk.cli", "serve", "--url", f"sqlite:///{ledger}"]
+        command += ["--tokens", str(tokens), "--port", "0"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})
+        assert process.stderr is not None
+        try:
+            said = next((line for line in process.stderr if "listening on" in line), "")
+            if not said:
+                sys.exit("the service did not start")
+            # What it says from here on goes nowhere, and must not fill the pipe.
+            drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+            yield Service(said.split()[-1], token)
+        finally:
+            process.terminate()
+            process.wait(30)
+            drain.wait(30)
+            process.stderr.close()

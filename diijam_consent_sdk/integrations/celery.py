@@ -1,0 +1,90 @@
+"""
+Celery: a task that asks again when it runs. What was queued while a customer said yes may run after a no, hours later.
+
+    @app.task(base=ConsentTask, consent=client, ask=Market("email"))
+    def send_promotion(user_id: str, promotion: str) -> None: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+try:
+    from celery import Task
+    from celery.exceptions import Ignore
+except ImportError as error:  # pragma: no cover
+    raise ImportError("this needs Celery: pip install 'diijam-consent-sdk[celery]'") from error
+
+from ..client import ConsentClient
+from ..decisions import Ask, Decision
+from ..errors import ConsentDenied
+from ..vocabulary import Reason
+
+if TYPE_CHECKING:
+    Base = Task[Any, Any]
+else:
+    Base = Task  # takes no parameters at run time
+
+
+class ConsentTask(Base):
+    """
+    A task about one user, which runs only if that user allows it at that moment.
+
+    A customer's no ends it as if it had been revoked, with the reason: nothing is retried, and nothing that was to
+    follow runs. Where nothing could be known (`UNAVAILABLE`, `STALE`), it is tried again later, and fails with
+    `ConsentDenied` after `max_retries`. Called as a plain function, it raises `ConsentDenied`.
+
+    Attributes:
+        consent: Asked each time. Make it where the task is defined: it may be forked.
+
+        ask: What the task does with the user's data; or override `ask_for`.
+
+        user_id_argument: The argument of the task that names the user.
+    """
+
+    abstract = True
+    consent: ClassVar[ConsentClient | None] = None
+    ask: ClassVar[Ask | None] = None
+    user_id_argument: ClassVar[str] = "user_id"
+
+    def ask_for(self, arguments: dict[str, Any]) -> Ask:
+        """
+        What to ask before the task runs with these arguments.
+
+        Raises:
+            TypeError: the task names nothing to ask.
+        """
+        if self.ask is None:
+            raise TypeError(f"{self.name} says not what to ask: pass ask=Market(...) or override ask_for")
+        return self.ask
+
+    def decide(self, *args: Any, **kwargs: Any) -> Decision:
+        """
+        The answer for a run with these arguments.
+
+        Raises:
+            TypeError: the task has no client, nothing to ask, or no argument that names the user.
+        """
+        if self.consent is None:
+            raise TypeError(f"{self.name} has nobody to ask: pass consent=ConsentClient...")
+        bound = inspect.signature(self.run).bind(*args, **kwargs)
+        bound.apply_defaults()
+        if self.user_id_argument not in bound.arguments:
+            raise TypeError(f"{self.name} has no argument {self.user_id_argument}: pass user_id_argument=...")
+        return self.consent.decide(bound.arguments[self.user_id_argument], self.ask_for(bound.arguments))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        decision = self.decide(*args, **kwargs)
+        if not decision:
+            self._stop(decision)
+        return self.run(*args, **kwargs)
+
+    def _stop(self, decision: Decision) -> None:
+        denied = ConsentDenied(decision)
+        if self.request.called_directly:
+            raise denied
+        if decision.reason in {Reason.UNAVAILABLE, Reason.STALE}:
+            raise self.retry(exc=denied)
+        self.backend.mark_as_revoked(str(self.request.id), str(decision.reason), self.request)
+        raise Ignore

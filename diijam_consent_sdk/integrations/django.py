@@ -1,0 +1,115 @@
+"""
+Django. Two settings, one middleware, then `user_of(request)` and `@requires(Market("email"))`:
+
+    MIDDLEWARE = [..., "diijam_consent_sdk.integrations.django.ConsentMiddleware"]
+    DIIJAM_CONSENT_CLIENT = "shop.consent.client"     # a ConsentClient
+    DIIJAM_CONSENT_IDENTIFY = "shop.consent.user_id"  # (request) -> str | None; without it, request.user's primary key
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+try:
+    from asgiref.sync import iscoroutinefunction, sync_to_async
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
+    from django.utils.module_loading import import_string
+except ImportError as error:  # pragma: no cover
+    raise ImportError("this needs Django: pip install 'diijam-consent-sdk[django]'") from error
+
+from ..client import ConsentClient
+from ..decisions import Ask
+from ..errors import ConsentDenied
+from ..user import UserConsent
+from .identity import somebody
+from .problem import PROBLEM_JSON, answer
+
+CLIENT, IDENTIFY = "DIIJAM_CONSENT_CLIENT", "DIIJAM_CONSENT_IDENTIFY"
+KEPT = "_diijam_consent"
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class ConsentMiddleware:
+    """Answers a request whose view raised `ConsentDenied` with 403 and the reason."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """See Django: None leaves the error to others."""
+        if not isinstance(error, ConsentDenied):
+            return None
+        no = answer(error.decision, request.headers.get("Accept-Language"))
+        return HttpResponse(no.body, PROBLEM_JSON, no.status, headers=no.headers)
+
+
+def user_of(request: HttpRequest) -> UserConsent:
+    """
+    The consent of the user that a request comes from, loaded once per request.
+
+    Raises:
+        ConsentDenied: the request comes from nobody.
+
+        ImproperlyConfigured: a setting is missing, or names something else.
+    """
+    user: UserConsent | None = getattr(request, KEPT, None)
+    if user is None:
+        user = _client().user(somebody(_identify(request)))
+        setattr(request, KEPT, user)
+    return user
+
+
+def requires(ask: Ask) -> Callable[[View], View]:
+    """
+    Have a view, plain or async, run only if the user it is called for allows *ask*; else `ConsentDenied`.
+
+    Args:
+        ask: What the view does with the user's data.
+    """
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            @functools.wraps(view)
+            async def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                """The view, after its ask."""
+                (await sync_to_async(user_of)(request)).decide(ask).or_raise()
+                return await view(request, *args, **kwargs)
+        else:
+
+            @functools.wraps(view)
+            def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                """The view, after its ask."""
+                user_of(request).decide(ask).or_raise()
+                return view(request, *args, **kwargs)
+
+        return cast("View", asked)
+
+    return decorate
+
+
+def _client() -> ConsentClient:
+    path = getattr(settings, CLIENT, None)
+    if path is None:
+        raise ImproperlyConfigured(f"{CLIENT} is not set: set it to the dotted path of a ConsentClient")
+    client = import_string(path)
+    if not isinstance(client, ConsentClient):
+        raise ImproperlyConfigured(f"{CLIENT} names a {type(client).__name__}, not a ConsentClient")
+    return client
+
+
+def _identify(request: HttpRequest) -> str | None:
+    path = getattr(settings, IDENTIFY, None)
+    if path is not None:
+        return cast("str | None", import_string(path)(request))
+    user = getattr(request, "user", None)
+    return str(user.pk) if user is not None and user.is_authenticated else None

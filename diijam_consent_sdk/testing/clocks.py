@@ -1,0 +1,57 @@
+"""Clocks that go on only when told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class LeaseClock:
+    """A lease clock, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class WallClock:
+    """A wall clock, which can be set back as well."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+
+class Clock:
+    """The wall clock of a store and the lease clock of its client, which go on together."""
+
+    def __init__(self) -> None:
+        self.wall = WallClock()
+        self.lease = LeaseClock()
+
+    def tick(self, seconds: float) -> None:
+        """
+        Let time pass.
+
+        Raises:
+            ValueError: *seconds* is negative: a lease clock never goes back.
+        """
+        if not seconds >= 0:
+            raise ValueError("time goes on: tick by 0 seconds or more (clock.wall.tick sets the wall clock back)")
+        self.wall.tick(seconds)
+        self.lease.tick(seconds)
+
+    def later(self, seconds: float) -> datetime:
+        """The instant so many seconds from now: for `expires_at` and `until`."""
+        return self.wall.now + timedelta(seconds=seconds)

@@ -1,0 +1,11 @@
+"""
+The policy as cases: what a store or a consent service has to accept, refuse, keep and forget, and what an SDK has to
+answer on its records. The cases are JSON (`cases/`, described by `schema.json` there and in docs/conformance.md).
+
+    results = run(store, tick=clock.tick)       # without `tick`, what needs the store's clock set is skipped
+"""
+
+from .cases import Case, load_cases
+from .runner import Outcome, Result, run
+
+__all__ = ["Case", "Outcome", "Result", "load_cases", "run"]

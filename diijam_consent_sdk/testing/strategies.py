@@ -1,0 +1,151 @@
+"""
+Hypothesis strategies for events, asks and records. Ids, fields and instants come from pools so small that events meet:
+the same notice is told and agreed to, a hold runs out just as somebody asks. They need the extra `testing`.
+
+All that happens lies within `SPAN_SECONDS` after `START`; ask within `instants()`, and events will matter.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+try:
+    from hypothesis import strategies as st
+except ImportError as error:  # pragma: no cover
+    raise ImportError("the strategies need hypothesis: pip install 'diijam-consent-sdk[testing]'") from error
+
+from .. import events as e
+from ..decisions import Ask, Market, Process, Retain, Share, Show
+from ..policy import BASIS, PUBLISHABLE, Basis
+from ..record import ConsentRecord, fold, refusal, unopened
+from ..vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+SPAN_SECONDS = 30
+
+NOTICES = ("n-1", "n-2")
+RECIPIENTS = ("acme-records", "bolt-ads")
+REQUESTS = ("q-1", "q-2", "q-3")
+HOLDS = ("h-1", "h-2", "h-3")
+COMMON_FIELDS = (Field.EMAIL, Field.PHONE, Field.DEVICE, Field.USERNAME)
+OPT_IN = tuple(purpose for purpose, basis in BASIS.items() if basis is Basis.OPT_IN)
+COMMON_PURPOSES = (Purpose.MARKETING, Purpose.SURVEYS, Purpose.PAYMENT, Purpose.LEGAL_OBLIGATION)
+
+
+def instants(first: int = 0) -> st.SearchStrategy[datetime]:
+    """Whole seconds of the half minute after `START`."""
+    return st.integers(first, SPAN_SECONDS).map(lambda seconds: START + timedelta(seconds=seconds))
+
+
+def purposes() -> st.SearchStrategy[Purpose]:
+    """Any purpose, some of them often."""
+    return st.sampled_from(COMMON_PURPOSES) | st.sampled_from(Purpose)
+
+
+def data_sets(min_size: int = 1) -> st.SearchStrategy[frozenset[Field]]:
+    """A few common fields, any one field, or all there are."""
+    common = st.frozensets(st.sampled_from(COMMON_FIELDS), min_size=min_size)
+    return common | st.sampled_from(Field).map(lambda field: frozenset({field})) | st.just(frozenset(Field))
+
+
+def channel_sets() -> st.SearchStrategy[frozenset[Channel]]:
+    """Any set of channels, the empty one as well."""
+    return st.frozensets(st.sampled_from(Channel))
+
+
+def ends() -> st.SearchStrategy[datetime | None]:
+    """Until when something holds: for good, or to an instant."""
+    return st.none() | instants(first=8)
+
+
+def saying_yes() -> st.SearchStrategy[e.Event]:
+    """An event by which a customer allows something, or is told of a sharing that may be agreed to."""
+    notice, marketing = st.sampled_from(NOTICES), st.just(Purpose.MARKETING)
+    recipient = st.sampled_from(RECIPIENTS)
+    return st.one_of(
+        st.builds(e.Notified, notice, recipient, data_sets(), purposes()),
+        st.builds(e.Agreed, notice, ends()),
+        st.builds(e.Granted, st.sampled_from(OPT_IN), notice, expires_at=ends()),
+        st.builds(e.Granted, marketing, notice, channel_sets(), ends()),
+        st.builds(e.Published, st.sampled_from(sorted(PUBLISHABLE))),
+    )
+
+
+def saying_no() -> st.SearchStrategy[e.Event]:
+    """An event by which a customer takes something away, or leaves."""
+    return st.one_of(
+        st.builds(e.Withdrawn, purposes()),
+        st.builds(e.Withdrawn, st.just(Purpose.MARKETING), channel_sets()),
+        st.builds(e.AgreementWithdrawn, st.sampled_from(NOTICES)),
+        st.builds(e.Objected, purposes()),
+        st.builds(e.Restricted, st.none() | data_sets()),
+        st.builds(e.Hidden, st.sampled_from(Field)),
+        st.just(e.AccountClosed()),
+    )
+
+
+def keeping() -> st.SearchStrategy[e.Event]:
+    """An event of a hold or a request."""
+    request, hold = st.sampled_from(REQUESTS), st.sampled_from(HOLDS)
+    return st.one_of(
+        st.builds(e.HoldPlaced, hold, st.sampled_from(HoldKind), data_sets(min_size=0), ends()),
+        st.builds(e.HoldReleased, hold),
+        st.builds(e.RequestFiled, request, st.sampled_from(RequestKind)),
+        st.builds(e.RequestResolved, request, st.sampled_from(Outcome)),
+    )
+
+
+def events() -> st.SearchStrategy[e.Event]:
+    """Any event, also one that the policy refuses wherever it comes."""
+    purpose, field = st.sampled_from(Purpose), st.sampled_from(Field)
+    rest = st.one_of(
+        st.builds(e.AccountOpened, st.sampled_from(Origin)),
+        st.builds(e.Granted, purpose, st.sampled_from(NOTICES), channel_sets(), ends()),
+        st.builds(e.Withdrawn, purpose, channel_sets()),
+        st.builds(e.Objected, purpose),
+        st.builds(e.ObjectionLifted, purpose),
+        st.builds(e.Restricted, data_sets(min_size=0)),
+        st.builds(e.RestrictionLifted, st.none() | data_sets(min_size=0)),
+        st.builds(e.Published, field),
+        st.builds(e.Erased, st.booleans()),
+    )
+    kinds = [saying_yes(), saying_no(), keeping(), rest]
+    return st.sampled_from(kinds).flatmap(lambda kind: kind)
+
+
+def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
+    """What somebody tries on one user: seconds to wait, then an event. Most open an account and say yes to much."""
+    waits = st.integers(0, 2)
+    opening = st.sampled_from([[(0, e.AccountOpened())]] * 9 + [[]])
+    yeses = st.lists(st.tuples(waits, saying_yes()), min_size=3, max_size=8)
+    rest = st.lists(st.tuples(waits, events()), min_size=6, max_size=16)
+    return st.tuples(opening, yeses, rest).map(lambda parts: [*parts[0], *parts[1], *parts[2]])
+
+
+def records(user_id: str = "u-1") -> st.SearchStrategy[ConsentRecord]:
+    """Any record that the policy lets come about: the fold of what it accepts of `moves`."""
+
+    def played(tried: list[tuple[int, e.Event]]) -> ConsentRecord:
+        record, at = unopened(user_id), START
+        for wait, event in tried:
+            at += timedelta(seconds=wait)
+            if refusal(record, event, at) is None:
+                version = record.version + 1
+                record = fold(record, e.LedgerEntry(version, user_id, version, at, event))
+        return record
+
+    return moves().map(played)
+
+
+def asks() -> st.SearchStrategy[Ask]:
+    """Any ask."""
+    field = st.sampled_from(Field)
+    aims = purposes().filter(lambda purpose: purpose is not Purpose.MARKETING)
+    recipient = st.sampled_from((*RECIPIENTS, "never-heard-of"))
+    return st.one_of(
+        st.builds(Process, aims, st.none() | data_sets(min_size=0)),
+        st.builds(Market, st.sampled_from(Channel), data_sets(min_size=0)),
+        st.builds(Share, recipient, data_sets(), purposes()),
+        st.builds(Show, field),
+        st.builds(Retain, field),
+    )

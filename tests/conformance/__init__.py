@@ -1,0 +1,1 @@
+"""The conformance suite, its cases as written by hand, and stores that must fail it."""

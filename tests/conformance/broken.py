@@ -1,0 +1,276 @@
+"""Stores that each keep the policy but for one thing: what the conformance suite has to notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import attrs
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import InvalidEvent
+from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.testing import WallClock
+from diijam_consent_sdk.vocabulary import Account
+
+Batch = Iterable[e.Event]
+
+
+class Sound(MemoryStore):
+    """A store with nothing wrong, and a clock to set."""
+
+    def __init__(self) -> None:
+        self.wall = WallClock()
+        super().__init__(clock=self.wall)
+
+
+class _Misread(Sound):
+    """A store that shows each record other than its entries make it."""
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        return record
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        loaded = super().load(user_ids)
+        return attrs.evolve(loaded, records=tuple(map(self.shown, loaded.records)))
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        return attrs.evolve(appended, record=self.shown(appended.record))
+
+
+class ForgetsEnds(_Misread):
+    """Consents never expire."""
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        consents = {key: attrs.evolve(consent, expires_at=None) for key, consent in record.consents.items()}
+        return attrs.evolve(record, consents=consents)
+
+
+class ForgetsWithdrawals(_Misread):
+    """A consent once given is for good."""
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        consents = {key: attrs.evolve(consent, withdrawn_at=None) for key, consent in record.consents.items()}
+        return attrs.evolve(record, consents=consents)
+
+
+class AgreesUntold(_Misread):
+    """Being told of a sharing counts as agreeing to it."""
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        notices = {key: attrs.evolve(notice, given_at=notice.told_at) for key, notice in record.notices.items()}
+        return attrs.evolve(record, notices=notices)
+
+
+class DueADayLate(_Misread):
+    """A customer waits a day longer than the law allows."""
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        late = timedelta(days=1)
+        requests = {key: attrs.evolve(asked, due_at=asked.due_at + late) for key, asked in record.requests.items()}
+        return attrs.evolve(record, requests=requests)
+
+
+class KeepsOneRestriction(_Misread):
+    """All data restricted is read as some data restricted."""
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        return attrs.evolve(record, all_restricted=False)
+
+
+class CountsAppends(_Misread):
+    """The version counts appends, not entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appends: dict[str, int] = {}
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        return attrs.evolve(record, version=self.appends.get(record.user_id, 0))
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        appended = MemoryStore.append(self, user_id, events, idempotency_key=idempotency_key)
+        self.appends[user_id] = self.appends.get(user_id, 0) + 1
+        return attrs.evolve(appended, record=self.shown(appended.record))
+
+
+class WritesHalf(Sound):
+    """What comes before a refused event is written."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        for event in batch[:-1]:
+            super().append(user_id, [event], expected_version=expected_version)
+            expected_version = None
+        return super().append(user_id, batch[-1:], expected_version=expected_version, idempotency_key=idempotency_key)
+
+
+class MindsNoVersion(Sound):
+    """The expected version is not looked at."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        return super().append(user_id, events, idempotency_key=idempotency_key)
+
+
+class MindsNoKey(Sound):
+    """Every retry is written again."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        return super().append(user_id, events, expected_version=expected_version)
+
+
+class AnswersKeysAnew(Sound):
+    """A repeated key is answered with the record of now."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        return attrs.evolve(appended, record=self.load([user_id]).records[0])
+
+
+class SharesKeys(Sound):
+    """One user's idempotency key is another's too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, Appended] = {}
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        family = f"{user_id.rpartition('-')[0]}{idempotency_key}"
+        if idempotency_key is None or family not in self.known:
+            self.known[family] = super().append(user_id, events, expected_version=expected_version)
+        return self.known[family]
+
+
+class HoardsErased(Sound):
+    """The history of an erased user stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hoard: dict[str, list[e.LedgerEntry]] = {}
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        before = super().history(user_id)
+        appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        after = super().history(user_id)
+        self.hoard[user_id] = before + after if len(after) < len(before) else after
+        return appended
+
+    def history(self, user_id: str) -> list[e.LedgerEntry]:
+        """See `Store.history`."""
+        return self.hoard.get(user_id, [])
+
+
+class TellsNoChanges(Sound):
+    """`changes` says that nobody changed."""
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        return Changes(after, after, {}, complete=True, waited=wait)
+
+
+class LagsBehind(Sound):
+    """A load gives the record as it was before the last append."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stale: dict[str, ConsentRecord] = {}
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        (self.stale[user_id],) = super().load([user_id]).records
+        return super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        loaded = super().load(user_ids)
+        records = tuple(self.stale.get(record.user_id, record) for record in loaded.records)
+        return attrs.evolve(loaded, records=records)
+
+
+class RefusesNoes(Sound):
+    """Only what was granted can be withdrawn."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        (record,) = self.load([user_id]).records
+        if isinstance(batch[0], e.Withdrawn) and not record.consents:
+            raise InvalidEvent("there is nothing to withdraw")
+        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+
+
+class ErasesHeld(Sound):
+    """An erasure goes ahead although a hold keeps the data."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = list(events)
+        (record,) = self.load([user_id]).records
+        if isinstance(batch[-1], e.Erased) and record.account is not Account.UNKNOWN:
+            now: datetime = self.wall()
+            batch[-1:-1] = [e.HoldReleased(hold.hold) for hold in record.live_holds(now)]
+        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+
+
+class RemembersConsents(_Misread):
+    """A reopened account has the consents that it was closed with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, ConsentRecord] = {}
+
+    def shown(self, record: ConsentRecord) -> ConsentRecord:
+        """The record as it is shown."""
+        given = {key: said for key, said in record.consents.items() if said.given_at is not None}
+        if given:
+            self.kept[record.user_id] = record
+        if record.account is Account.OPEN and not given and record.user_id in self.kept:
+            return attrs.evolve(record, consents=self.kept[record.user_id].consents)
+        return record
+
+
+BROKEN: list[type[Sound]] = [
+    ForgetsEnds, ForgetsWithdrawals, AgreesUntold, DueADayLate, KeepsOneRestriction, CountsAppends, WritesHalf,
+    MindsNoVersion, MindsNoKey, AnswersKeysAnew, SharesKeys, HoardsErased, TellsNoChanges, LagsBehind, RefusesNoes,
+    ErasesHeld, RemembersConsents,
+]  # fmt: skip

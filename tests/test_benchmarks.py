@@ -1,0 +1,50 @@
+"""What the benchmarks are made of: figures that mean what they say, and a document whose other text stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import check, report, timing
+from diijam_consent_sdk import ConsentClient
+from diijam_consent_sdk.stores import MemoryStore
+from tests.cli.conftest import MAILABLE
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """A round in which everything was ten times slower changes no ratio."""
+    assert timing.ratios([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]) == timing.Spread(2.0, 2.0, 2.0)
+
+
+def test_contenders_take_turns() -> None:
+    """Each contender has one turn a round, the warm-up does not count, and the order changes."""
+    turns: list[str] = []
+
+    def contender(name: str) -> timing.Work:
+        return lambda: turns.append(name) or 1  # type: ignore[func-returns-value]
+
+    times = timing.interleaved({"a": contender("a"), "b": contender("b")}, rounds=2, clock=iter(range(99)).__next__)
+    assert turns == ["b", "a", "a", "b", "b", "a"]
+    assert times == {"a": [1, 1], "b": [1, 1]}
+
+
+def test_a_section_is_replaced_and_the_rest_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that is run again replaces what it wrote before and nothing else."""
+    document = tmp_path / "performance.md"
+    document.write_text("# Title\n\nby hand\n", encoding="utf-8")
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    for name, text in (("one", "first"), ("two", "second"), ("one", r"third \1")):
+        report.publish(name, name.title(), text)
+    written = document.read_text(encoding="utf-8")
+    assert written.startswith("# Title\n\nby hand\n")
+    assert [written.count(text) for text in ("first", "second", r"third \1", "### One", "### Two")] == [0, 1, 1, 1, 1]
+
+
+def test_instructions_of_a_guard_are_always_as_many() -> None:
+    """The count of `make bench-check` is no matter of luck, and sees more work."""
+    with ConsentClient(MemoryStore(), follow=False) as consent:
+        consent.record("u-1", *MAILABLE)
+        once = check.instructions(consent, "u-1")
+        assert once == check.instructions(consent, "u-1")
+        assert 20 < once <= check.MAX_INSTRUCTIONS

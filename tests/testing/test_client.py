@@ -1,0 +1,186 @@
+"""The client that tests of services get: real leases and rules, time and store in the test's hand."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from diijam_consent_sdk import Channel, ConsentClient, Field, Market, Purpose, Reason, UserConsent
+from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
+from diijam_consent_sdk.events import AccountClosed, AccountOpened, Granted, Withdrawn
+from diijam_consent_sdk.testing import ConsentForTests
+from diijam_consent_sdk.testing.loud import GUARDS
+from diijam_consent_sdk.user import Counts
+
+
+@pytest.fixture
+def consent() -> Iterator[ConsentForTests]:
+    """The client, whether or not the plugin is installed."""
+    with ConsentForTests() as client:
+        yield client
+
+
+def test_histories_in_one_line(consent: ConsentForTests) -> None:
+    """Each helper leaves a user of whom just that is true."""
+    assert consent.opened("u-1").can_process(Purpose.PAYMENT)
+    user = consent.opted_in("u-2", Channel.EMAIL, Purpose.SURVEYS)
+    assert user.can_market("email")
+    assert user.can_process("surveys")
+    assert not user.can_market("call")
+    user = consent.opted_out("u-2", Channel.EMAIL)
+    assert user.can_market("email").reason is Reason.WITHDRAWN
+    assert user.can_process("surveys")
+    user = consent.agreed("u-2", "acme-records", {Field.USERNAME}, Purpose.MARKETING)
+    assert user.can_share("acme-records", ["username"], "marketing")
+    assert user.can_share("acme-records", ["email"], "marketing").reason is Reason.BEYOND_NOTICE
+    assert consent.agreed("u-2", "acme-records", {Field.EMAIL}, Purpose.MARKETING).can_share(
+        "acme-records", ["email"], "marketing"
+    )
+    assert consent.published("u-2", Field.AVATAR).public_view({"avatar": 1, "email": 2}) == {"avatar": 1}
+    user = consent.given("u-3", AccountOpened(), Granted("contests", "n-1"), Withdrawn("contests"))
+    assert (user.can_process("contests").reason, user.version) == ("withdrawn", 3)
+
+
+def test_a_user_who_left_comes_back(consent: ConsentForTests) -> None:
+    """A helper opens the account of one who left, and does not touch one that is open."""
+    consent.given("u-1", AccountOpened(), AccountClosed())
+    assert consent.opted_in("u-1", "email").version == 4
+    assert consent.opted_in("u-1", "call").version == 5
+
+
+def test_opting_out_of_everything(consent: ConsentForTests) -> None:
+    """`MARKETING` as a purpose is a no to every channel; a yes to it names its channels."""
+    consent.opted_in("u-1", *Channel)
+    user = consent.opted_out("u-1", Purpose.MARKETING)
+    assert not any(user.can_market(channel) for channel in Channel)
+    with pytest.raises(InvalidEvent, match="names its channels"):
+        consent.opted_in("u-1", Purpose.MARKETING)
+
+
+def test_a_word_that_is_none(consent: ConsentForTests) -> None:
+    """A word that is neither channel nor purpose raises, and so does opting in to nothing."""
+    with pytest.raises(ValueError, match="unknown Purpose 'fax'"):
+        consent.opted_in("u-1", "fax")
+    with pytest.raises(ValueError, match="no events"):
+        consent.opted_in("u-1")
+
+
+def test_time_passes_when_told(consent: ConsentForTests) -> None:
+    """A consent expires, on a held user and on a new one, when the clock has come to it and not before."""
+    user = consent.opted_in("u-1", "email", expires_at=consent.clock.later(30))
+    consent.clock.tick(29)
+    assert user.can_market("email")
+    assert consent.can_market("u-1", "email")
+    consent.clock.tick(1)
+    assert user.can_market("email").reason is Reason.STALE
+    assert consent.can_market("u-1", "email").reason is Reason.EXPIRED
+
+
+def test_without_the_store(consent: ConsentForTests) -> None:
+    """What is known answers until its lease is over, a write is refused, and all is well again after the block."""
+    consent.opted_in("u-1", "email")
+    with consent.offline():
+        assert consent.can_market("u-1", "email")
+        assert consent.can_market("u-2", "email").reason is Reason.UNAVAILABLE
+        with pytest.raises(StoreUnavailable):
+            consent.record("u-3", AccountOpened())
+        consent.clock.tick(60)
+        assert consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE
+    assert consent.can_market("u-1", "email")
+    assert consent.can_market("u-2", "email").reason is Reason.UNKNOWN_USER
+
+
+def test_nothing_runs_beside_the_test(consent: ConsentForTests) -> None:
+    """No feed is polled: the store is called for what the test asked alone."""
+    consent.opened("u-1")
+    consent.clock.tick(600)
+    assert set(consent.store.calls) == {"load", "append"}
+    assert consent.status().feed == "off"
+
+
+def test_the_asyncio_face(consent: ConsentForTests) -> None:
+    """The asynchronous client sees the same store and the same clocks."""
+    consent.opted_in("u-1", "email", expires_at=consent.clock.later(30))
+
+    async def ask() -> list[str]:
+        """What a service would do."""
+        async with consent.asynchronous() as client:
+            before = await client.user("u-1")
+            assert before.can_market("email")
+            consent.clock.tick(30)
+            users = [before, await client.user("u-1"), *[user async for user in client.users(["u-1", "u-2"])]]
+            return [user.can_market("email").reason for user in users]
+
+    assert asyncio.run(ask()) == ["stale", "expired", "expired", "unknown_user"]
+
+
+@pytest.mark.parametrize("guard", sorted(GUARDS))
+def test_a_guard_that_is_not_called(consent: ConsentForTests, guard: str) -> None:
+    """On users and on the client, an uncalled guard has no truth: it raises and names itself."""
+    users = [consent.opened("u-1"), consent.user("u-1"), next(iter(consent.users(["u-1"]))), consent]
+    for asked in users:
+        with pytest.raises(TypeError, match=rf"a guard is called: write {guard}\("):
+            bool(getattr(asked, guard))
+        assert callable(getattr(asked, guard))
+    asynchronous = consent.asynchronous()
+    user = asyncio.run(asynchronous.user("u-1"))
+    with pytest.raises(TypeError):
+        bool(getattr(user, guard))
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_iterators_are_no_answer(consent: ConsentForTests, face: str) -> None:
+    """What `users` and `permitted` give has no truth, but can be gone through."""
+    consent.opted_in("u-1", "email")
+    client = consent if face == "sync" else consent.asynchronous()
+    for given in (client.users(["u-1"]), client.permitted(["u-1"], Market("email"))):
+        with pytest.raises(TypeError, match="one by one"):
+            bool(given)
+    found = client.permitted(["u-2", "u-1"], Market("email"))
+    if isinstance(found, Iterator):
+        assert next(found) == "u-1"
+    else:
+        assert asyncio.run(anext(found)) == "u-1"  # type: ignore[arg-type]  # it is a coroutine
+
+
+def test_a_coroutine_is_no_answer(consent: ConsentForTests) -> None:
+    """A forgotten await raises where it is read as a yes; and what was not forgotten works in every way."""
+    consent.opted_in("u-1", "email")
+    client = consent.asynchronous()
+    with pytest.raises(TypeError, match="await it"):
+        bool(client.user("u-1"))
+
+    async def ask() -> list[UserConsent]:
+        """What a service would do."""
+        task = asyncio.create_task(client.user("u-1"))
+        gathered = await asyncio.gather(client.user("u-1"), asyncio.wait_for(client.user("u-1"), 5))
+        return [await client.user("u-1"), await task, *gathered]
+
+    assert all(user.can_market("email") for user in asyncio.run(ask()))
+
+
+def test_every_guard_is_loud() -> None:
+    """Whatever gives a decision on a user is loud, and so is `public_view`."""
+    methods = inspect.getmembers(UserConsent, inspect.isfunction)
+    deciding = {name for name, method in methods if method.__annotations__.get("return") == "Decision"}
+    assert {name for name in deciding if not name.startswith("_")} | {"public_view"} == set(GUARDS)
+
+
+def test_a_loud_guard_is_still_the_guard(consent: ConsentForTests) -> None:
+    """Loud guards take the same arguments, in the same words, and answer the same."""
+    user = consent.opted_in("u-1", "email")
+    assert isinstance(user, UserConsent)
+    assert inspect.signature(user.can_market) == inspect.signature(
+        UserConsent.unavailable("u", user_counts()).can_market
+    )
+    assert user.can_market(channel="email", data=()) is user.decide(Market("email"))
+    assert list(consent.permitted(["u-1", "u-2"], Market("email"))) == ["u-1"]
+    assert ConsentClient.can_market.__doc__ == ConsentForTests.can_market.__doc__
+
+
+def user_counts() -> Counts:
+    """Counts that nobody reads."""
+    return Counts()

@@ -1,0 +1,62 @@
+"""The types that users see. Never run: mypy reads it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import assert_type
+
+from diijam_consent_sdk import (
+    AsyncConsentClient,
+    ConsentClient,
+    Decision,
+    Explanation,
+    Market,
+    Process,
+    Purpose,
+    Reason,
+    UserConsent,
+)
+from diijam_consent_sdk.events import AccountOpened, LedgerEntry
+from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.stores import Appended
+from diijam_consent_sdk.testing import AsyncConsentForTests, ConsentForTests
+
+
+def guards(user: UserConsent) -> None:
+    """Each guard gives a decision, members and plain words alike."""
+    assert_type(user.can_market("email"), Decision)
+    assert_type(user.can_share("acme", {"email"}, Purpose.MARKETING), Decision)
+    assert_type(user.can_process("surveys", None), Decision)
+    assert_type(user.is_public("avatar"), Decision)
+    assert_type(user.can_retain("email"), Decision)
+    assert_type(user.decide(Process("surveys")), Decision)
+    assert_type(user.decide(Market("email")).or_raise().reason, Reason)
+    assert_type(user.public_view({"avatar": 1}), dict[str, int])
+
+
+def sync(consent: ConsentClient) -> None:
+    """The client."""
+    assert_type(consent.user("u-1"), UserConsent)
+    assert_type(consent.users(["u-1"]), Iterator[UserConsent])
+    assert_type(consent.permitted(["u-1"], Market("email")), Iterator[str])
+    assert_type(consent.can_market("u-1", "email"), Decision)
+    assert_type(consent.record("u-1", AccountOpened()), Appended)
+    assert_type(consent.load("u-1"), ConsentRecord)
+    assert_type(consent.explain("u-1", Market("email")), Explanation)
+    assert_type(consent.history("u-1"), list[LedgerEntry])
+
+
+async def asynchronous(consent: AsyncConsentClient) -> None:
+    """Its asynchronous face."""
+    assert_type(await consent.user("u-1"), UserConsent)
+    assert_type(consent.users(["u-1"]), AsyncIterator[UserConsent])
+    assert_type(consent.permitted(["u-1"], Market("email")), AsyncIterator[str])
+    assert_type(await consent.record("u-1", AccountOpened()), Appended)
+    assert_type(await consent.load("u-1"), ConsentRecord)
+
+
+async def kit(consent: ConsentForTests) -> None:
+    """The kit gives the same types, so that a service's tests are checked as the service is."""
+    assert_type(consent.opted_in("u-1", "email"), UserConsent)
+    assert_type(consent.asynchronous(), AsyncConsentForTests)
+    assert_type(await consent.asynchronous().user("u-1"), UserConsent)
