@@ -50,7 +50,7 @@ def write(store: SqliteStore, batches: Iterable[tuple[str, list[Event]]]) -> Non
     """Append in one transaction: what the ledger holds counts here, not how long it took to get there."""
     with store._file.writing(None) as db:  # noqa: SLF001
         for user_id, events in batches:
-            store._write(db, user_id, tuple(events), None)  # noqa: SLF001
+            run(store.ledger.append(user_id, events, None, None), lambda statement: db.execute(*statement).fetchall())
 
 
 def population(count: int, rng: random.Random) -> Iterator[tuple[str, list[Event]]]:
