@@ -12,6 +12,7 @@ from pathlib import Path
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Cursor, Loaded, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores._ledger import run
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
 SEED = 20261124
