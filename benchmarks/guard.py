@@ -104,6 +104,7 @@ def awaited(consent: AsyncConsentClient, runner: asyncio.Runner) -> Probe:
     """Our user awaited, then its guard."""
 
     async def ask(wanted: Sequence[str]) -> int:
+        """Ask each."""
         count = 0
         for user_id in wanted:
             if (await consent.user(user_id)).can_market("email"):

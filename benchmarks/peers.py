@@ -133,18 +133,23 @@ def dpdpkit(users: Users) -> Probe:
     from dpdpkit import DataItem, InMemoryRepository, Kit, Policy, Purpose, Registry
 
     class Indexed(InMemoryRepository):  # type: ignore[misc]
+        """Its memory, with the index that it lacks."""
+
         def __init__(self) -> None:
             super().__init__()
             self.latest: dict[str, Any] = {}
             self.last: Any = None
 
         def append_consent_event(self, event: Any) -> None:
+            """See `InMemoryRepository`."""
             self.latest[event.principal] = self.last = self._copy(event)
 
         def last_consent_event(self, tenant_id: str) -> Any:
+            """See `InMemoryRepository`."""
             return self.last
 
         def latest_consent_event(self, tenant_id: str, principal: str, purpose: str) -> Any:
+            """See `InMemoryRepository`."""
             return self._copy(self.latest[principal])
 
     policy = Policy.load("dpdp-rules-2025.v1")

@@ -64,6 +64,7 @@ async def loads(service: Service, count: int, seconds: float, user_ids: list[str
     until = time.perf_counter() + seconds
 
     async def keep_asking(connection: Connection) -> None:
+        """One connection that asks without a pause."""
         while (began := time.perf_counter()) < until:
             await connection.post("/v1/records/load", {"user_ids": rng.sample(user_ids, count)})
             took.append((time.perf_counter() - began) * 1000)
@@ -83,6 +84,7 @@ async def polled(service: Service, polls: int, store: HttpStore, during: Callabl
     connections = [await Connection(service).open() for _ in range(polls)]
 
     async def poll(connection: Connection) -> float:
+        """One long poll."""
         answer = await connection.post("/v1/changes", {"after": after, "wait": 60.0})
         assert b"u-0000001" in answer
         return time.perf_counter()
@@ -113,6 +115,7 @@ async def measure(service: Service, users: int) -> list[list[str]]:
     with closing(HttpStore(service.url, token=service.token, deadline=30)) as store:
 
         async def row(name: str, count: int) -> None:
+            """Measure one row."""
             a_second, took = await loads(service, count, seconds, user_ids)
             rows.append([name, f"{a_second:,.0f}", f"{percentile(took, 0.5):,.1f}", f"{percentile(took, 0.99):,.1f}"])
 

@@ -151,6 +151,7 @@ def test_clients_are_made_from_a_url(url: str) -> None:
     """Both clients take the database's URL: the sync one over the sync store, the async one over the async."""
 
     async def ask() -> bool:
+        """Record and ask."""
         async with AsyncConsentClient.from_url(url, deadline=5) as client:
             assert isinstance(client._store, AsyncPostgresStore)
             return bool((await client.user("u-1")).can_market("email"))
