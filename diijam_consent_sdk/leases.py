@@ -325,8 +325,10 @@ class Leases:
         )
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:
+        turns_at = inf  # this very object for nearly all: a float of its own would be one more miss of the cache a guard
         turn = record.turns_at(loaded.at)
-        left = inf if turn is None else (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
+        if turn is not None:
+            turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
         fetched = UserConsent(
             record.user_id,
             version=record.version,
@@ -335,7 +337,7 @@ class Leases:
             answers=self._shared.compile(record, loaded.at),
             generation=ahead.generation if ahead else self._generation,
             own_until=fetch.own_until,  # rule 1
-            turns_at=fetch.sent_at + left,
+            turns_at=turns_at,
         )
         entry = self._entries.get(record.user_id)
         if entry is None or not entry.renew(fetched):
