@@ -48,9 +48,8 @@ def instructions(consent: ConsentClient, user_id: str) -> int:
 
 def main() -> None:
     """Measure; say what is too much, and exit with 1 if anything is."""
-    count = people.scaled(USERS)
-    with ConsentClient(people.Printed(), max_staleness=36_000, capacity=count, deadline=60, follow=False) as consent:
-        users = {u.user_id: {"email": bool(u.can_market("email"))} for u in consent.users(people.ids(count))}
+    with ConsentClient(people.Printed(), max_staleness=36_000, capacity=USERS, deadline=60, follow=False) as consent:
+        users = {u.user_id: {"email": bool(u.can_market("email"))} for u in consent.users(people.ids(USERS))}
         some = next(user for user, choices in users.items() if choices["email"])
         taken = instructions(consent, some)
         print(f"{OURS}: {taken} instructions, at most {MAX_INSTRUCTIONS}")
