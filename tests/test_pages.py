@@ -1,4 +1,4 @@
-"""The pages do not lie: their Python runs and prints what it says, their commands are commands, their links lead somewhere."""
+"""The pages do not lie: their Python runs and prints what they say, their commands and links lead somewhere."""
 
 from __future__ import annotations
 
