@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -10,12 +12,14 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk.cli.app import app
+from diijam_consent_sdk.testing import ConsentForTests
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
-RUNNING = [name for name, text in TEXTS.items() if "```python\n" in text and name != "README.md"]
+RUNNING = [name for name, text in TEXTS.items() if "```python\n" in text]
 PROMISED = re.compile(r"print\(.*\)  # (.+)$", re.MULTILINE)
 COMMANDS = sorted(
     {
@@ -29,13 +33,23 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 @pytest.mark.parametrize("name", RUNNING)
 def test_the_code_of_a_page_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every block runs as it stands, one after the other, and prints what its comments say, in this order."""
+    """Every block runs as it stands, one after the other; its tests pass; it prints what its comments say, in order."""
     document = Sybil(parsers=[PythonCodeBlockParser()]).parse(ROOT / name)
     for example in document.examples():
         example.evaluate()
+    for word, value in document.namespace.items():
+        if (
+            word.startswith("test_") and "consent" in inspect.signature(value).parameters
+        ):  # others are called by the page
+            with ConsentForTests() as consent:
+                value(consent)
+        elif isinstance(value, ConsentClient):
+            value.close()
+        elif isinstance(value, AsyncConsentClient):
+            asyncio.run(value.close())
     printed = iter(capsys.readouterr().out.splitlines())
     for promised in PROMISED.findall(TEXTS[name]):
-        assert any(line.startswith(promised) for line in printed), promised
+        assert any(line.startswith(promised.removesuffix(" …")) for line in printed), promised
 
 
 @pytest.mark.parametrize("command", COMMANDS)
