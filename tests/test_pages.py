@@ -21,7 +21,7 @@ PAGES = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
 RUNNING = [name for name, text in TEXTS.items() if "```python\n" in text]
 PROMISED = re.compile(r"print\(.*\)  # (.+)$", re.MULTILINE)
-SHOWN = re.compile(r"^(?:\$ (?=make )|(?:\$ )?(?:\S+/bin/)?(?=diijam-consent ))(.+)$", re.MULTILINE)
+SHOWN = re.compile(r"^(?:\$ (?=make )|(?:\$ )?(?:sudo -u \S+ )?(?:\S+/bin/)?(?=diijam-consent ))(.+)$", re.MULTILINE)
 COMMANDS = sorted({re.split(r" [|<>&#]", line)[0].strip() for text in TEXTS.values() for line in SHOWN.findall(text)})
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
