@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability bench-check clean
+.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability bench-check docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,5 +74,12 @@ soak: $(VENV)/dev ## drive the real leases through a million simulated steps of 
 reliability: $(VENV)/dev ## measure how soon a no is everywhere, and what keeping 100,000 users fresh costs
 	$(BIN)/python -m tests.faults.measure
 
+$(VENV)/docs: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+docs: $(VENV)/docs ## make the documentation's site: docs/_build/index.html
+	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build
+
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) $(VENV)-bench .benchmarks .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist mutants
+	rm -rf $(VENV) $(VENV)-bench .benchmarks .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist docs/_build mutants

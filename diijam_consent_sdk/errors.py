@@ -1,5 +1,5 @@
 """
-Every error of this library.
+Every error of this library::
 
     ConsentError
     ├── StoreError            the call failed: the world's doing

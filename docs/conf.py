@@ -1,0 +1,23 @@
+"""How Sphinx makes a site of these pages: `make docs`."""
+
+from importlib.metadata import version as version_of
+
+project = "diijam-consent-sdk"
+release = version = version_of("diijam-consent-sdk")
+language = "en"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = project
+html_show_copyright = False
+
+myst_enable_extensions = ["deflist"]  # the glossary
+myst_heading_anchors = 3
+
+default_role = "code"  # docstrings say `name`, as Markdown does
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "signature"
+python_display_short_literal_types = True
+python_maximum_signature_line_length = 100

@@ -1,0 +1,55 @@
+"""What `import diijam_consent_sdk` brings along: little, and nothing that runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+OPTIONAL = (
+    "celery", "cyclopts", "django", "httpx", "hypothesis", "litestar", "openfeature", "opentelemetry", "pandas",
+    "polars", "prometheus_client", "psycopg", "psycopg_pool", "pytest", "rich", "starlette", "uvicorn",
+)  # fmt: skip
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_package_imports_nothing_optional() -> None:
+    """Nobody waits for a package of an extra that is not used."""
+    ours = [name for name in OPTIONAL if name != "rich"]  # which structlog takes for its own use wherever it finds it
+    code = f"import sys, diijam_consent_sdk; print([name for name in {ours} if name in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_the_package_needs_nothing_optional() -> None:
+    """Where no extra is installed a client still records and answers."""
+    missing = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL}))\n"  # an import of one is an ImportError
+    code = (
+        "from diijam_consent_sdk import ConsentClient\n"
+        "from diijam_consent_sdk.events import AccountOpened\n"
+        "with ConsentClient.from_url('memory:') as consent:\n"
+        "    consent.record('u-1', AccountOpened())\n"
+        "    print(consent.can_process('u-1', 'payment').reason)\n"
+    )
+    assert run(missing + code) == "needed_for_service"
+
+
+def test_no_thread_starts_before_the_first_question() -> None:
+    """Neither the import nor a new client starts a thread, of Python's or any other."""
+    code = (
+        "import os, threading\n"
+        "def threads(): return [threading.active_count(), len(os.listdir('/proc/self/task'))]\n"
+        "before = threads()\n"
+        "from diijam_consent_sdk import ConsentClient\n"
+        "imported = threads()\n"
+        "consent = ConsentClient.from_url('memory:')\n"
+        "made = threads()\n"
+        "consent.can_market('u-1', 'email')\n"
+        "print(before == imported == made, threads()[0] - made[0])\n"
+        "consent.close()\n"
+    )
+    assert run(code) == "True 1"
