@@ -325,7 +325,9 @@ class Leases:
         )
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:
-        turns_at = inf  # this very object for nearly all: a float of its own would be one more miss of the cache a guard
+        turns_at = (
+            inf  # this very object for nearly all: a float of its own would be one more miss of the cache a guard
+        )
         turn = record.turns_at(loaded.at)
         if turn is not None:
             turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
