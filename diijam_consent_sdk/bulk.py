@@ -22,10 +22,12 @@ def batches(user_ids: Iterator[str], capacity: int, book: Callable[[list[str]], 
         book: Begins to load what is missing of a batch.
     """
     size = max(1, min(BATCH, capacity // AHEAD))
+    most = max(1, min(AHEAD, capacity // size))
+    ahead = 1  # at first: whoever wants a few users, or reads ids from a slow pipe, does not wait for more batches
     window: deque[list[str]] = deque()
     failure: Exception | None = None
     while True:
-        while failure is None and len(window) < max(1, min(AHEAD, capacity // size)):
+        while failure is None and len(window) < ahead:
             batch: list[str] = []
             try:
                 batch.extend(islice(user_ids, size))
@@ -37,6 +39,7 @@ def batches(user_ids: Iterator[str], capacity: int, book: Callable[[list[str]], 
             window.append(batch)
         if not window:
             break
+        ahead = min(most, ahead + 1)
         yield window.popleft()
     if failure is not None:
         raise failure

@@ -349,10 +349,11 @@ def test_users_come_in_order_in_batches_and_lazily(client: Face, store: FaultySt
     users = client.users(iter([*ids, "u7"]))
     assert store.loaded == []
     first = next(users)
-    assert first.user_id == "u0"
+    assert (first.user_id, len(store.loaded)) == ("u0", 1)
+    assert [next(users).user_id for _ in range(1000)][-1] == "u1000"
     assert eventually(lambda: len(store.loaded) == AHEAD)
     rest = list(users)
-    assert [user.user_id for user in rest] == [*ids[1:], "u7"]
+    assert [user.user_id for user in rest] == [*ids[1001:], "u7"]
     assert sorted(len(loaded) for loaded in store.loaded) == [500, 1000, 1000, 1000, 1000]
     assert reason(rest[-1]) is Reason.CONSENTED
 
