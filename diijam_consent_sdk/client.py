@@ -130,10 +130,6 @@ class _Client:
         if was_closed:
             self._all_steps.leases.close()
 
-    def _untold(self, decision: Decision) -> None:
-        """Nobody was told this no: the user is fetched and asked again."""
-        self._counts.denials[decision.reason] -= 1
-
     @property
     def _steps(self) -> ClientSteps:
         if self._pid != os.getpid():  # forked, and the hook below never ran
@@ -230,25 +226,26 @@ class ConsentClient(_Client):
         check_ask(ask)
         return bytearray(1 if self._decide(user, ask) else 0 for user in self._users(user_ids))
 
-    # Each guard in one step: one read of memory and the user's own guard; else the user is fetched, and asked again.
+    # Each guard in one step: one read of memory, then what the user's own guard does. Where that would be `STALE` (or
+    # nobody is there), the user is fetched.
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
         user = self._cached(user_id)
-        if user is not None and (decision := user.decide(ask)) is not STALE:
+        if user is not None and (decision := user.answers().decide(ask)) is not STALE:
             self._counts.hits += 1
-            return decision
-        return self._fetched(user_id, user).decide(ask)
+            return decision if decision.allowed else user.denied(decision)
+        return self.user(user_id).decide(ask)
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = ()) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
         if data != ():
             return self.decide(user_id, Market(channel, data))
         user = self._cached(user_id)
-        if user is not None and (decision := user.can_market(channel)) is not STALE:
+        if user is not None and (decision := user.answers().market[channel]) is not STALE:
             self._counts.hits += 1
-            return decision
-        return self._fetched(user_id, user).can_market(channel)
+            return decision if decision.allowed else user.denied(decision)
+        return self.user(user_id).can_market(channel)
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """`user(user_id).can_share(recipient, data, purpose)` in one step."""
@@ -257,20 +254,20 @@ class ConsentClient(_Client):
     def is_public(self, user_id: str, field: str) -> Decision:
         """`user(user_id).is_public(field)` in one step."""
         user = self._cached(user_id)
-        if user is not None and (decision := user.is_public(field)) is not STALE:
+        if user is not None and (decision := user.answers().show[field]) is not STALE:
             self._counts.hits += 1
-            return decision
-        return self._fetched(user_id, user).is_public(field)
+            return decision if decision.allowed else user.denied(decision)
+        return self.user(user_id).is_public(field)
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """`user(user_id).can_process(purpose, data)` in one step."""
         if data is not None:
             return self.decide(user_id, Process(purpose, data))
         user = self._cached(user_id)
-        if user is not None and (decision := user.can_process(purpose)) is not STALE:
+        if user is not None and (decision := user.answers().process[purpose]) is not STALE:
             self._counts.hits += 1
-            return decision
-        return self._fetched(user_id, user).can_process(purpose)
+            return decision if decision.allowed else user.denied(decision)
+        return self.user(user_id).can_process(purpose)
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """`user(user_id).can_retain(field)` in one step."""
@@ -355,17 +352,11 @@ class ConsentClient(_Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fetched(self, user_id: str, stale: UserConsent | None) -> UserConsent:
-        if stale is not None:
-            self._untold(STALE)
-        return self.user(user_id)
-
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:
-        decision = user.decide(ask)
+        decision = user.answers().decide(ask)
         if decision is STALE:  # the iteration may have paused for long
-            self._untold(decision)
-            decision = self.user(user.user_id).decide(ask)
-        return decision
+            return self.user(user.user_id).decide(ask)
+        return decision if decision.allowed else user.denied(decision)
 
     def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
         batches = self._steps.batches(user_ids)
@@ -454,11 +445,10 @@ class AsyncConsentClient(_Client):
         await self.close()
 
     async def _decide(self, user: UserConsent, ask: Ask) -> Decision:
-        decision = user.decide(ask)
+        decision = user.answers().decide(ask)
         if decision is STALE:
-            self._untold(decision)
-            decision = (await self.user(user.user_id)).decide(ask)
-        return decision
+            return (await self.user(user.user_id)).decide(ask)
+        return decision if decision.allowed else user.denied(decision)
 
     async def _live(self, batches: Iterator[list[str]]) -> AsyncIterator[UserConsent]:
         async for user in self._users(batches):

@@ -111,9 +111,9 @@ class UserConsent:
 
     def can_market(self, channel: str, data: Iterable[str] = ()) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
-        answers = self._current()
+        answers = self.answers()
         decision = answers.market[channel] if data == () else answers.decide(Market(channel, data))
-        return decision if decision.allowed else self._denied(decision)
+        return decision if decision.allowed else self.denied(decision)
 
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
@@ -121,35 +121,38 @@ class UserConsent:
 
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
-        decision = self._current().show[field]
-        return decision if decision.allowed else self._denied(decision)
+        decision = self.answers().show[field]
+        return decision if decision.allowed else self.denied(decision)
 
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
-        answers = self._current()
+        answers = self.answers()
         decision = answers.process[purpose] if data is None else answers.decide(Process(purpose, data))
-        return decision if decision.allowed else self._denied(decision)
+        return decision if decision.allowed else self.denied(decision)
 
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
-        decision = self._current().retain[field]
-        return decision if decision.allowed else self._denied(decision)
+        decision = self.answers().retain[field]
+        return decision if decision.allowed else self.denied(decision)
 
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
         """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
-        show = self._current().show
+        show = self.answers().show
         return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].allowed}
 
     def decide(self, ask: Ask) -> Decision:
         """The answer to any ask."""
-        decision = self._current().decide(ask)
-        return decision if decision.allowed else self._denied(decision)
+        decision = self.answers().decide(ask)
+        return decision if decision.allowed else self.denied(decision)
 
     def is_live(self) -> bool:
         """Whether the lease lasts: a guard would say something else than `STALE`."""
-        return self._current() is not ALL_STALE
+        return self.answers() is not ALL_STALE
 
-    def _current(self) -> Answers:
+    # The rest is the library's own: for the guards here and in the client, below for `Leases` under its lock.
+
+    def answers(self) -> Answers:
+        """What it answers now."""
         # protocol.md, rule 7: the shared state first, then this entry, the clock last. A change drops the entry before
         # it lets the shared state go on, so whoever read the new state cannot read the old answers after it.
         generation = self._generation
@@ -163,11 +166,10 @@ class UserConsent:
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
-    def _denied(self, decision: Decision) -> Decision:
+    def denied(self, decision: Decision) -> Decision:
+        """A no, counted."""
         self._generation.counts.denials[decision.reason] += 1
         return decision
-
-    # The rest is for `Leases` alone, under its lock.
 
     def renew(self, fetched: UserConsent) -> bool:
         """Live on, if the same version was fetched again and answers the same."""
