@@ -82,3 +82,18 @@ def test_sharing_for_any_purpose(purpose: Purpose) -> None:
 def test_marketing_over_any_channel(channel: Channel) -> None:
     """Marketing can be asked about over each channel."""
     assert d.Market(str(channel)).channel is channel
+
+
+@each_ask
+def test_asks_pass_as_asks(ask: d.Ask) -> None:
+    """Every kind of ask is one."""
+    d.check_ask(ask)
+
+
+@pytest.mark.parametrize("bad", [None, "email", d.Market, Channel.EMAIL, ("email",)], ids=repr)
+def test_what_is_no_ask(bad: Any) -> None:
+    """What is no ask is a `TypeError` that names the asks there are."""
+    kind = type(bad).__name__
+    text = rf"^an ask is needed \(Process, Market, Share, Show, Retain\), not {kind}$"
+    with pytest.raises(TypeError, match=text):
+        d.check_ask(bad)
