@@ -14,7 +14,7 @@ from math import ceil
 
 from cachetools import TTLCache
 
-from diijam_consent_sdk import AsyncConsentClient, ConsentClient
+from diijam_consent_sdk import AsyncConsentClient, Channel, ConsentClient
 from diijam_consent_sdk.stores import SqliteStore
 
 from . import people, report
@@ -66,7 +66,7 @@ def one_step(consent: ConsentClient) -> Probe:
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if consent.can_market(user_id, "email"):
+            if consent.can_market(user_id, Channel.EMAIL):
                 count += 1
         return count
 
@@ -79,7 +79,7 @@ def two_steps(consent: ConsentClient) -> Probe:
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if consent.user(user_id).can_market("email"):
+            if consent.user(user_id).can_market(Channel.EMAIL):
                 count += 1
         return count
 
@@ -93,7 +93,7 @@ def held(consent: ConsentClient, user_ids: Sequence[str]) -> Probe:
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if users[user_id].can_market("email"):
+            if users[user_id].can_market(Channel.EMAIL):
                 count += 1
         return count
 
@@ -107,7 +107,7 @@ def awaited(consent: AsyncConsentClient, runner: asyncio.Runner) -> Probe:
         """Ask each."""
         count = 0
         for user_id in wanted:
-            if (await consent.user(user_id)).can_market("email"):
+            if (await consent.user(user_id)).can_market(Channel.EMAIL):
                 count += 1
         return count
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
-from .decisions import STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
+from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .due import Due
 from .events import Event, LedgerEntry
@@ -45,6 +46,7 @@ class _Client:
     """What both clients have: their options, and a new start in a forked child."""
 
     _driver_type: type[Threads | Tasks]
+    _takes_async: bool
     _open_store: Callable[..., Any]
 
     def __init__(
@@ -57,6 +59,12 @@ class _Client:
         follow: bool = True,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
+        if isinstance(store, type) or not callable(getattr(store, "load", None)):
+            raise TypeError(f"a store is needed, not a {type(store).__name__}: from_url makes a client of a URL")
+        if not self._takes_async and inspect.iscoroutinefunction(store.load):
+            raise TypeError(
+                f"a {type(store).__name__} is for AsyncConsentClient; here its twin without Async is needed"
+            )
         _check("max_staleness", max_staleness, 1)
         _check("deadline", deadline, 0.001)
         _check("capacity", capacity, 1)
@@ -119,6 +127,7 @@ class _Client:
         self._all_steps = self._make_steps(spawn=self._driver.spawn)
         self._cached = self._all_steps.leases.get
         self._counts = self._all_steps.leases.counts
+        self._told = self._counts.told
         # The follower ends with the client, also with one that nobody closed.
         finalize(self, setattr, self._all_steps.leases, "closed", True)  # noqa: FBT003
 
@@ -175,11 +184,9 @@ class ConsentClient(_Client):
     """
 
     _driver_type = Threads
+    _takes_async = False
     _open_store = staticmethod(open_store)
     _driver: Threads
-
-    def __init__(self, store: Store, **options: Unpack[Options]) -> None:
-        super().__init__(store, **options)
 
     def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
         """
@@ -198,7 +205,7 @@ class ConsentClient(_Client):
         if at_least is None:
             user = self._cached(user_id)
             if user is not None and user.is_live():
-                self._counts.hits += 1
+                self._counts.found += 1
                 return user
         return self._driver.run(self._steps.user(user_id, at_least))
 
@@ -233,18 +240,18 @@ class ConsentClient(_Client):
         """`user(user_id).decide(ask)` in one step."""
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().decide(ask)) is not STALE:
-            self._counts.hits += 1
-            return decision if decision.allowed else user.denied(decision)
+            self._told[decision] += 1
+            return decision
         return self.user(user_id).decide(ask)
 
-    def can_market(self, user_id: str, channel: str, data: Iterable[str] = ()) -> Decision:
+    def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
-        if data != ():
+        if data is not NO_DATA:
             return self.decide(user_id, Market(channel, data))
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().market[channel]) is not STALE:
-            self._counts.hits += 1
-            return decision if decision.allowed else user.denied(decision)
+            self._told[decision] += 1
+            return decision
         return self.user(user_id).can_market(channel)
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
@@ -255,8 +262,8 @@ class ConsentClient(_Client):
         """`user(user_id).is_public(field)` in one step."""
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().show[field]) is not STALE:
-            self._counts.hits += 1
-            return decision if decision.allowed else user.denied(decision)
+            self._told[decision] += 1
+            return decision
         return self.user(user_id).is_public(field)
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
@@ -265,8 +272,8 @@ class ConsentClient(_Client):
             return self.decide(user_id, Process(purpose, data))
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().process[purpose]) is not STALE:
-            self._counts.hits += 1
-            return decision if decision.allowed else user.denied(decision)
+            self._told[decision] += 1
+            return decision
         return self.user(user_id).can_process(purpose)
 
     def can_retain(self, user_id: str, field: str) -> Decision:
@@ -356,7 +363,9 @@ class ConsentClient(_Client):
         decision = user.answers().decide(ask)
         if decision is STALE:  # the iteration may have paused for long
             return self.user(user.user_id).decide(ask)
-        return decision if decision.allowed else user.denied(decision)
+        if not decision.allowed:
+            self._counts.denied[decision] += 1
+        return decision
 
     def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
         batches = self._steps.batches(user_ids)
@@ -372,6 +381,7 @@ class AsyncConsentClient(_Client):
     """
 
     _driver_type = Tasks
+    _takes_async = True
     _open_store = staticmethod(open_async_store)
     _driver: Tasks
 
@@ -380,7 +390,7 @@ class AsyncConsentClient(_Client):
         if at_least is None:
             user = self._cached(user_id)
             if user is not None and user.is_live():
-                self._counts.hits += 1
+                self._counts.found += 1
                 return user
         return await self._driver.run(self._steps.user(user_id, at_least))
 
@@ -448,7 +458,9 @@ class AsyncConsentClient(_Client):
         decision = user.answers().decide(ask)
         if decision is STALE:
             return (await self.user(user.user_id)).decide(ask)
-        return decision if decision.allowed else user.denied(decision)
+        if not decision.allowed:
+            self._counts.denied[decision] += 1
+        return decision
 
     async def _live(self, batches: Iterator[list[str]]) -> AsyncIterator[UserConsent]:
         async for user in self._users(batches):

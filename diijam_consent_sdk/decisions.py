@@ -116,8 +116,7 @@ class Denial(Decision):
 
     __slots__ = ()
 
-    def __bool__(self) -> bool:
-        return False
+    __bool__ = bool  # `bool()` is False, and costs no call of a Python function
 
 
 DECISIONS: dict[tuple[Reason, int], Decision] = {}
@@ -133,6 +132,8 @@ def looked_up(reason: Reason, clause: int) -> Decision:
 UNAVAILABLE = looked_up(Reason.UNAVAILABLE, 3)  # row 1: nothing is known
 STALE = looked_up(Reason.STALE, 3)  # row 1: what was known is too old
 
+
+NO_DATA: tuple[str, ...] = ()  # beside the channel's own field; told apart from other empty sets by identity
 
 Evidence = Consent | Notice | Hold | Request
 

@@ -31,14 +31,14 @@ MAX_AHEAD = 100  # heads of loads that are not proven yet; of more, the users ju
 class Fetch:
     """A load under way: what was known when it was sent (rules 1 and 4), and who changed meanwhile (rule 3)."""
 
-    user_ids: tuple[str, ...]
-    wanted: frozenset[str]
+    user_ids: tuple[str, ...] = attrs.field(repr=False)
+    wanted: frozenset[str] = attrs.field(repr=False)
     sent_at: float
     own_until: float
     generation: Generation
     applied: int
     seen: Cursor | None
-    changed: dict[str, int] = attrs.field(factory=dict)
+    changed: dict[str, int] = attrs.field(factory=dict, repr=False)
 
     def note(self, user_id: str, position: int) -> None:
         """Of this user nothing older than *position* will do."""
@@ -60,7 +60,7 @@ class Poll:
 class Write:
     """An append under way, or of unknown outcome: its user is denied until it ends (rule 8)."""
 
-    user_id: str
+    user_id: str = attrs.field(repr=False)
     generation: Generation
 
 

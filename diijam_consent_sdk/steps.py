@@ -82,7 +82,7 @@ class ClientSteps:
 
     def user(self, user_id: str, at_least: str | None = None) -> Steps[UserConsent]:
         """One user, from memory or the store; `UNAVAILABLE` where neither will do."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         until = self._until()
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), until))
@@ -98,16 +98,14 @@ class ClientSteps:
 
     def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
         """Users in order: a batch of `batches`."""
-        for user_id in user_ids:
-            if self.leases.get(user_id) is None:
-                identifier(user_id)
-        return (yield from self._users(user_ids, self._until()))
+        wanted = [user_id if self.leases.get(user_id) is not None else identifier(user_id) for user_id in user_ids]
+        return (yield from self._users(wanted, self._until()))
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
     ) -> Steps[Appended]:
         """Append, with the user denied until the store's answer is definite: rule 8."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         self._check_open()
         key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
         write = self.leases.writing(user_id)
@@ -128,7 +126,7 @@ class ClientSteps:
 
     def load(self, user_id: str) -> Steps[Loaded]:
         """One record, fresh from the store; what it shows of the history is not lost on the leases."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         self._check_open()
         loaded: Loaded = (yield from self._ask(self._load([user_id]), self._until()))[0]
         if [record.user_id for record in loaded.records] != [user_id]:
@@ -143,7 +141,7 @@ class ClientSteps:
 
     def history(self, user_id: str) -> Steps[list[LedgerEntry]]:
         """The user's entries, oldest first."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         self._check_open()
         history: list[LedgerEntry] = yield from self._ask(self._call(Call("history", (user_id,))), self._until())
         return history
@@ -206,7 +204,7 @@ class ClientSteps:
         """Begin to load what is missing, and count it."""
         missing = self._missing(user_ids, {})
         self.leases.counts.misses += len(missing)
-        self.leases.counts.hits += len(user_ids) - len(missing)
+        self.leases.counts.found += len(user_ids) - len(missing)
         with suppress(TypeError, ValueError):  # a malformed id is told when its batch is handed out
             wanted = [identifier(user_id) for user_id in missing]
             if wanted and not self.leases.closed:
@@ -219,7 +217,7 @@ class ClientSteps:
         """
         user = self.leases.get(user_id)
         if user is not None and user.is_live() and self.leases.has_shown(token, user):
-            self.leases.counts.hits += 1
+            self.leases.counts.found += 1
             return user
         self.leases.counts.misses += 1
         try:
@@ -314,7 +312,7 @@ class ClientSteps:
             users=len(leases),
             hits=counts.hits,
             misses=counts.misses,
-            denials=dict(counts.denials),
+            denials=counts.denials,
         )
 
     def _until(self) -> float:

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
-from .decisions import Ask, Decision, Market, Process, Share
+from .decisions import DECISIONS, NO_DATA, Ask, Decision, Market, Process, Share
 from .policy import PUBLISHABLE
 from .vocabulary import Reason
 
@@ -17,14 +17,30 @@ V = TypeVar("V")
 
 
 class Counts:
-    """How often a client's users were there, and how often its guards said no. Counted without a lock."""
+    """How often a client's users were there, and what its guards answered. Counted without a lock."""
 
-    __slots__ = ("denials", "hits", "misses")
+    __slots__ = ("denied", "found", "misses", "told")
 
     def __init__(self) -> None:
-        self.hits = 0
+        self.found = 0  # users that were asked for
         self.misses = 0
-        self.denials: Counter[Reason] = Counter()
+        self.told = dict.fromkeys(DECISIONS.values(), 0)  # by guards in one step, from memory
+        self.denied = dict.fromkeys(DECISIONS.values(), 0)  # by guards of a user
+
+    @property
+    def hits(self) -> int:
+        """How often a user was there."""
+        return self.found + sum(self.told.values())
+
+    @property
+    def denials(self) -> dict[Reason, int]:
+        """How many guards said no, by reason."""
+        denials: Counter[Reason] = Counter()
+        for counted in (self.told, self.denied):
+            for decision, times in counted.items():
+                if times and not decision.allowed:
+                    denials[decision.reason] += times
+        return dict(denials)
 
 
 class Generation:
@@ -109,11 +125,11 @@ class UserConsent:
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
 
-    def can_market(self, channel: str, data: Iterable[str] = ()) -> Decision:
+    def can_market(self, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         answers = self.answers()
-        decision = answers.market[channel] if data == () else answers.decide(Market(channel, data))
-        return decision if decision.allowed else self.denied(decision)
+        decision = answers.market[channel] if data is NO_DATA else answers.decide(Market(channel, data))
+        return decision if decision.allowed else self._denied(decision)
 
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
@@ -122,28 +138,30 @@ class UserConsent:
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
         decision = self.answers().show[field]
-        return decision if decision.allowed else self.denied(decision)
+        return decision if decision.allowed else self._denied(decision)
 
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         answers = self.answers()
         decision = answers.process[purpose] if data is None else answers.decide(Process(purpose, data))
-        return decision if decision.allowed else self.denied(decision)
+        return decision if decision.allowed else self._denied(decision)
 
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
         decision = self.answers().retain[field]
-        return decision if decision.allowed else self.denied(decision)
+        return decision if decision.allowed else self._denied(decision)
 
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
         """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
+        if not isinstance(fields, Mapping):
+            raise TypeError(f"public_view takes a mapping of fields to values, not {type(fields).__name__}")
         show = self.answers().show
         return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].allowed}
 
     def decide(self, ask: Ask) -> Decision:
         """The answer to any ask."""
         decision = self.answers().decide(ask)
-        return decision if decision.allowed else self.denied(decision)
+        return decision if decision.allowed else self._denied(decision)
 
     def is_live(self) -> bool:
         """Whether the lease lasts: a guard would say something else than `STALE`."""
@@ -166,9 +184,8 @@ class UserConsent:
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
-    def denied(self, decision: Decision) -> Decision:
-        """A no, counted."""
-        self._generation.counts.denials[decision.reason] += 1
+    def _denied(self, decision: Decision) -> Decision:
+        self._generation.counts.denied[decision] += 1
         return decision
 
     def renew(self, fetched: UserConsent) -> bool:

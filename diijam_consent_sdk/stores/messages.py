@@ -41,6 +41,9 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     nonce: Nonce
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # it names users
+
 
 class LoadQuestion(Question, frozen=True, kw_only=True):
     """The records of these users, in order; of none: just the head."""
@@ -78,19 +81,26 @@ class RequestsQuestion(Question, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_USERS)] = MAX_USERS
 
 
-class LoadAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Records, one per id asked, as of `cursor`; `at` is the store's wall clock then."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer has."""
 
     nonce: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # as above
+
+
+class LoadAnswer(Answer, frozen=True, kw_only=True):
+    """Records, one per id asked, as of `cursor`; `at` is the store's wall clock then."""
+
     cursor: Cursor
     at: datetime
     records: list[ConsentRecord]
 
 
-class AppendAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class AppendAnswer(Answer, frozen=True, kw_only=True):
     """The cursor of the last entry, and the record it made."""
 
-    nonce: str
     cursor: Cursor
     record: ConsentRecord
 
@@ -105,17 +115,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     event: EventFields
 
 
-class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryAnswer(Answer, frozen=True, kw_only=True):
     """The user's entries."""
 
-    nonce: str
     entries: list[Entry]
 
 
-class ChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class ChangesAnswer(Answer, frozen=True, kw_only=True):
     """The users changed in (`after`, `cursor`], each with the position of its last change there."""
 
-    nonce: str
     after: Cursor
     cursor: Cursor
     user_ids: dict[str, int]
@@ -123,10 +131,9 @@ class ChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     waited: float
 
 
-class RequestsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class RequestsAnswer(Answer, frozen=True, kw_only=True):
     """A page of records with open requests, as of the store's time `at`. `after` is where to go on; null: all told."""
 
-    nonce: str
     at: datetime
     records: list[ConsentRecord]
     after: str | None

@@ -516,3 +516,25 @@ def test_an_answer_asked_again_is_no_denial(store: FaultyStore, clock: LeaseCloc
             assert consent.can_market("u", "email")
             clock.tick(60)
         assert not any(consent.status().denials.values())
+
+
+class _Everything:
+    """Equals whatever it is compared with."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_what_only_claims_to_be_no_data_is_a_mistake(client: Face, store: FaultyStore) -> None:
+    """The short way of `can_market` is for no data alone, not for what says that it equals it."""
+    store.inner.append("u", SIGNED_UP)
+    with pytest.raises(TypeError, match="a set of Field"):
+        client.user("u").can_market("email", data=_Everything())  # type: ignore[arg-type]
+
+
+def test_a_view_of_what_is_no_mapping_is_a_mistake(client: Face) -> None:
+    """`public_view` of a list names what it takes."""
+    with pytest.raises(TypeError, match="takes a mapping"):
+        client.user("u").public_view(["avatar"])  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import pytest
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+from diijam_consent_sdk.stores import AsyncHttpStore, MemoryStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.client.test_client import SIGNED_UP, eventually
 
@@ -282,3 +282,16 @@ def test_two_processes_on_one_file_see_each_other(tmp_path: Path) -> None:
                 consent.record("u", AccountOpened(), Granted("surveys", notice="n"))
         """)
         assert eventually(lambda: bool(consent.can_process("u", "surveys")), within=1)
+
+
+@pytest.mark.parametrize("store", ["sqlite:///consents.db", None, MemoryStore])
+def test_what_is_no_store_is_a_mistake(store: Any) -> None:
+    """A URL where a store belongs is told at once, not by an `UNAVAILABLE` for ever."""
+    with pytest.raises(TypeError, match="a store is needed"):
+        ConsentClient(store)
+
+
+def test_an_async_store_is_for_the_async_client() -> None:
+    """Over a store of coroutines the sync client would never get an answer."""
+    with pytest.raises(TypeError, match="for AsyncConsentClient"):
+        ConsentClient(AsyncHttpStore("http://127.0.0.1:1"))
