@@ -18,6 +18,15 @@ def proof(cursor: Cursor) -> Call:
     return Call("changes", (cursor,), {"wait": 0.0, "limit": 1})
 
 
+def first_head(leases: Leases, clock: Callable[[], float]) -> Steps[None]:
+    """Load nobody: whatever the head says of the history is not lost on the leases."""
+    fetch, loaded = leases.fetching((), clock()), None
+    try:
+        loaded = yield Call("load", ([],))
+    finally:
+        leases.fetched(fetch, loaded, clock())
+
+
 def follow(
     leases: Leases,
     *,
@@ -42,7 +51,7 @@ def follow(
     while not leases.closed:
         try:
             if leases.applied is None:
-                leases.start((yield Call("load", ([],))))
+                yield from first_head(leases, clock)
             else:
                 poll = leases.polling(leases.applied, clock())
                 leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": wait})))

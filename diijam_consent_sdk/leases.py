@@ -171,12 +171,6 @@ class Leases:
                 fresh_until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
                 self._generation.fresh_until = max(self._generation.fresh_until, fresh_until)
 
-    def start(self, loaded: Loaded) -> None:
-        """A head to poll from, unless there is one (rule 6)."""
-        with self._lock:
-            if not self.closed and self._follow and self.applied is None:
-                self._restart(loaded.cursor, same_history=True)
-
     def writing(self, user_id: str) -> Write:
         """
         A write of this user is about to be sent: from now on the user is denied (rule 8).
@@ -263,10 +257,10 @@ class Leases:
         """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
         self._drop_all(ALL_STALE)
         self._generation = Generation(self._clock, self.counts)
-        self._seen = head
         self.applied = head if self._follow else None
         self._proven.add(head)
         if not same_history:
+            self._seen = head
             self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:

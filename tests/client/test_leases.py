@@ -209,20 +209,15 @@ def test_rule_6_the_first_load_is_the_first_head() -> None:
     assert world.leases.fetched(other, Loaded(head(9), AT, (consenting("v"),)), world.clock.now) == {}
 
 
-def test_rule_6_a_later_head_for_the_start_changes_nothing() -> None:
-    """`start` only gives a head where there is none."""
+def test_rule_6_a_load_of_nobody_gives_the_first_head_and_no_other() -> None:
+    """A follower that comes first begins from the head of an empty load; a later one moves nothing."""
     world = World()
+    world.load(at=head(10))
+    assert world.leases.applied == head(10)
     user = world.load(consenting("u"), at=head(10))["u"]
-    world.leases.start(Loaded(head(12), AT, ()))
+    world.load(at=head(12))
     assert world.leases.applied == head(10)
     assert reason(user) is Reason.CONSENTED
-
-
-def test_rule_6_start_gives_the_first_head() -> None:
-    """A follower that comes first begins a generation of its own."""
-    world = World()
-    world.leases.start(Loaded(head(12), AT, ()))
-    assert world.leases.applied == head(12)
 
 
 @pytest.mark.parametrize(

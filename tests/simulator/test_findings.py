@@ -136,10 +136,26 @@ def loads_without_end(world: World) -> None:
         world.checks.fail("R11", f"{len(client.leases._fetches)} loads are under way")
 
 
+def a_lost_write_before_the_first_head(world: World) -> None:
+    """I6: a write is acknowledged, lost in a restore, and only then does the feed come to its first head."""
+    client = process(world)
+    client.network.broken["load"] = world.loop.now + 2
+    client.ask("user1", MAIL)
+    client.record("user0", e.Hidden("avatar"))
+    world.run_for(1)
+    world.ledger.restore(1, same_epoch=True)
+    world.run_for(4 * world.bound)
+    done = client.ask("user0", MAIL)
+    world.run_for(3)
+    if not done.result().can_market("email"):
+        world.checks.fail("I6", "denied for good")
+
+
 FINDINGS: list[Callable[[World], None]] = [
     no_thread_for_the_first_question, no_thread_for_the_follower, a_proven_token_outlives_its_history,
     a_floor_outlives_its_history, a_lost_write_keeps_its_floor, what_was_loaded_ahead_of_the_feed_and_lost,
     what_was_loaded_ahead_and_overtaken, a_position_that_went_back, writes_of_one_user_without_end, loads_without_end,
+    a_lost_write_before_the_first_head,
 ]  # fmt: skip
 
 
