@@ -82,7 +82,7 @@ class ClientSteps:
 
     def user(self, user_id: str, at_least: str | None = None) -> Steps[UserConsent]:
         """One user, from memory or the store; `UNAVAILABLE` where neither will do."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         until = self._until()
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), until))
@@ -98,16 +98,13 @@ class ClientSteps:
 
     def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
         """Users in order: a batch of `batches`."""
-        for user_id in user_ids:
-            if self.leases.get(user_id) is None:
-                identifier(user_id)
-        return (yield from self._users(user_ids, self._until()))
+        return (yield from self._users(self._checked(user_ids), self._until()))
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
     ) -> Steps[Appended]:
         """Append, with the user denied until the store's answer is definite: rule 8."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         self._check_open()
         key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
         write = self.leases.writing(user_id)
@@ -128,7 +125,7 @@ class ClientSteps:
 
     def load(self, user_id: str) -> Steps[Loaded]:
         """One record, fresh from the store; what it shows of the history is not lost on the leases."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         self._check_open()
         loaded: Loaded = (yield from self._ask(self._load([user_id]), self._until()))[0]
         if [record.user_id for record in loaded.records] != [user_id]:
@@ -143,7 +140,7 @@ class ClientSteps:
 
     def history(self, user_id: str) -> Steps[list[LedgerEntry]]:
         """The user's entries, oldest first."""
-        identifier(user_id)
+        user_id = identifier(user_id)
         self._check_open()
         history: list[LedgerEntry] = yield from self._ask(self._call(Call("history", (user_id,))), self._until())
         return history
@@ -165,12 +162,14 @@ class ClientSteps:
         """Deny from now on; give writes of unknown outcome one deadline to become definite."""
         self.leases.close()
         until = self._until()
-        for done in list(self._writes):
-            try:
-                yield Wait(done, until)
-            except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
-                log.warning("client.closed_with_unknown_write", error=type(error).__name__)
-        self._stopped = True
+        try:
+            for done in list(self._writes):
+                try:
+                    yield Wait(done, until)
+                except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
+                    log.warning("client.closed_with_unknown_write", error=type(error).__name__)
+        finally:
+            self._stopped = True
 
     def _users(self, user_ids: list[str], until: float) -> Steps[list[UserConsent]]:
         found: dict[str, UserConsent] = {}
@@ -204,13 +203,17 @@ class ClientSteps:
 
     def _book(self, user_ids: list[str]) -> None:
         """Begin to load what is missing, and count it."""
-        missing = self._missing(user_ids, {})
-        self.leases.counts.misses += len(missing)
-        self.leases.counts.hits += len(user_ids) - len(missing)
         with suppress(TypeError, ValueError):  # a malformed id is told when its batch is handed out
-            wanted = [identifier(user_id) for user_id in missing]
-            if wanted and not self.leases.closed:
-                self._flights.book(wanted)
+            missing = self._missing(self._checked(user_ids), {})
+            self.leases.counts.misses += len(missing)
+            self.leases.counts.hits += len(user_ids) - len(missing)
+            if missing and not self.leases.closed:
+                self._flights.book(missing)
+
+    def _checked(self, user_ids: list[str]) -> list[str]:
+        """The ids as plain strings; one that is in memory was checked before."""
+        get = self.leases.get
+        return [u if type(u) is str and get(u) is not None else identifier(u) for u in user_ids]
 
     def _user_with(self, user_id: str, token: Cursor, until: float) -> Steps[UserConsent]:
         """
@@ -284,22 +287,17 @@ class ClientSteps:
         place = self._places.take()
         try:
             yield Wait(place, until)
-            done = self._spawn(self._at(place, steps))
+            done = self._spawn(steps)
         except BaseException as error:
             self._places.give_back(place)
             if isinstance(error, (Late, RuntimeError)):
                 raise StoreUnavailable(self._too_late if isinstance(error, Late) else NOT_BEGUN) from error
             raise
+        done.add_done_callback(lambda _: self._places.give_back(place))  # also if the steps never began
         try:
             return (yield Wait(done, until))
         except Late:
             raise StoreUnavailable(self._too_late) from None
-
-    def _at(self, place: Future[None], steps: Steps[Any]) -> Steps[Any]:
-        try:
-            return (yield from steps)
-        finally:
-            self._places.give_back(place)
 
     def status(self) -> Status:
         """One look at the client."""
@@ -338,9 +336,15 @@ class ClientSteps:
         if must_follow:
             steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
             try:
-                self._spawn(steps)
+                self._spawn(steps).add_done_callback(self._unfollowed)
             except RuntimeError:  # no thread to be had: the next exchange tries again
                 self._must_follow = True
+
+    def _unfollowed(self, _: Future[None]) -> None:
+        """The follower ended, by a close or by what no steps catch: then the next exchange starts another."""
+        if not self.leases.closed:
+            self._feed = (Feed.DOWN, datetime.now(UTC))
+            self._must_follow = True
 
     def _polled(self, failure: BaseException | None) -> None:
         """After each poll: what `status` says of the feed."""
