@@ -225,6 +225,8 @@ class ClientSteps:
             self.leases.counts.hits += 1
             return user
         self.leases.counts.misses += 1
+        if self.leases.closed:
+            return self.leases.unavailable(user_id)
         try:
             for _ in range(ROUNDS):
                 user = (yield from self._ask(self._load([user_id]), until))[1].get(user_id)

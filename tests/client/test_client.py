@@ -467,6 +467,15 @@ def test_a_closed_client_denies_and_refuses(client: Face, store: FaultyStore) ->
     assert "close" not in store.calls
 
 
+def test_a_closed_client_asks_nothing(client: Face, store: FaultyStore) -> None:
+    """A token changes nothing about it: the answer is a no at once, from memory."""
+    token = client.record("u", *SIGNED_UP).token
+    client.close()
+    asked = len(store.calls)
+    assert reason(client.user("u", at_least=token)) is Reason.UNAVAILABLE
+    assert len(store.calls) == asked
+
+
 def test_close_waits_one_deadline_for_a_write_of_unknown_outcome(client: Face, store: FaultyStore) -> None:
     """A write under way may end before the client does; one that does not is left and said so."""
     store.hold["append"] = threading.Event()
@@ -604,7 +613,7 @@ def test_the_store_is_let_go_of_although_close_was_interrupted(store: FaultyStor
     client._owns_store = True
 
     client._all_steps._writes.add(Future())
-    client._driver._perform = interrupted  # type: ignore[method-assign]
+    client._driver._perform = interrupted  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         client.close()
     assert "close" in store.calls

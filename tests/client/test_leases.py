@@ -519,12 +519,13 @@ def test_rule_7_a_user_loaded_again_under_a_guard_is_not_covered_by_what_the_gua
 
         @property
         def fresh_until(self) -> float:
+            """Read late."""
             user.renew(made(waiting, 20))
             return world.clock.now + L
 
         @fresh_until.setter
         def fresh_until(self, value: float) -> None:
-            pass
+            """Not kept."""
 
     def made(generation: Generation, position: int) -> UserConsent:
         return UserConsent(
