@@ -23,6 +23,7 @@ def appending(kind: type[Any], outcomes: list[Exception], key: str | None) -> Ca
         raise outcomes.pop(0)
 
     async def next_async_try(*_: object) -> None:
+        """The same, awaited."""
         next_try()
 
     is_async = inspect.iscoroutinefunction(kind.append)
@@ -73,6 +74,7 @@ def test_a_token_that_is_not_to_be_had_is_no_mistake_of_the_call(kind: type[Any]
     store = kind("http://127.0.0.1:1", token=token, deadline=5)
 
     async def append() -> None:
+        """On either face."""
         answer = store.append("u", [e.AccountOpened()], idempotency_key="k")
         if inspect.isawaitable(answer):
             await answer
