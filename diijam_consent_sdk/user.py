@@ -162,8 +162,7 @@ class UserConsent:
         own_until, turns_at = self._own_until, self._turns_at
         now = generation.clock()
         # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
-        is_covered = now < own_until or (now < fresh_until and self._generation is generation)
-        if is_covered and now < turns_at:
+        if ((now < fresh_until and self._generation is generation) or now < own_until) and now < turns_at:
             if not self._visited:  # a look is cheaper than a write to memory that was not in the processor's cache
                 self._visited = True
             return answers
