@@ -347,10 +347,12 @@ class ConsentClient(_Client):
     def close(self) -> None:
         """Deny everything from now on, and let go of the store if `from_url` made it. Closing twice does nothing."""
         if not self._steps.leases.closed:
-            self._driver.run(self._steps.close())
-            self._driver.stop()
-            if self._owns_store:
-                self._store.close()
+            try:
+                self._driver.run(self._steps.close())
+            finally:
+                self._driver.stop()
+                if self._owns_store:
+                    self._store.close()
             log.info("client.closed")
 
     def __enter__(self) -> Self:
@@ -438,12 +440,14 @@ class AsyncConsentClient(_Client):
     async def close(self) -> None:
         """See `ConsentClient.close`."""
         if not self._steps.leases.closed:
-            await self._driver.run(self._steps.close())
-            self._driver.stop()
-            if self._owns_store:
-                closing = self._store.close()
-                if closing is not None:
-                    await closing
+            try:
+                await self._driver.run(self._steps.close())
+            finally:
+                self._driver.stop()
+                if self._owns_store:
+                    closing = self._store.close()
+                    if closing is not None:
+                        await closing
             log.info("client.closed")
 
     aclose = close  # the name that contextlib.aclosing calls

@@ -68,7 +68,8 @@ class Threads:
             case Call(method, args, kwargs):
                 return getattr(self._store, method)(*args, **kwargs)
             case Wait(future, until):
-                concurrent.futures.wait([future], timeout=max(0.0, until - time.monotonic()))
+                left = min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
+                concurrent.futures.wait([future], timeout=left)
                 if not future.done():
                     raise Late
                 return future.result()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from functools import partial
 
 import attrs
 
@@ -90,9 +91,14 @@ class Flights:
     def _take_off(self, flights: Iterable[Flight]) -> None:
         for flight in flights:
             try:
-                self._spawn(self._fly(flight))
+                self._spawn(self._fly(flight)).add_done_callback(partial(self._ended, flight))
             except RuntimeError as error:  # no thread to be had, or no event loop any more
                 self._land(flight, error)
+
+    def _ended(self, flight: Flight, _: Future[None]) -> None:
+        """A task that is cancelled before it began runs none of its steps."""
+        if not flight.landed.done():
+            self._land(flight, CancelledError())
 
     def _fly(self, flight: Flight) -> Steps[None]:
         fetch = self._leases.fetching(flight.user_ids, self._clock())
@@ -115,6 +121,8 @@ class Flights:
                 del self._of[user_id]
             self._flying -= 1
             leaving = self._next()
-        self._on_landing(failure)
-        flight.landed.set_result(None)
-        self._take_off(leaving)
+        try:
+            self._on_landing(failure)
+        finally:
+            flight.landed.set_result(None)
+            self._take_off(leaving)

@@ -10,6 +10,7 @@ from .operations import Call, Sleep, Steps
 from .stores.protocol import Cursor
 
 MAX_PAUSE_SECONDS = 5.0
+MAX_WAIT_SECONDS = 3600.0  # of a poll, whatever the bound: no clock of the system waits for centuries
 MAX_PROOFS = 4  # after one poll, so that the next is not long in coming
 
 
@@ -54,7 +55,8 @@ def follow(
                 yield from first_head(leases, clock)
             else:
                 poll = leases.polling(leases.applied, clock())
-                leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": wait})))
+                changes = yield Call("changes", (poll.after,), {"wait": wait})
+                leases.polled(poll, changes, clock())
                 for head in leases.unproven()[:MAX_PROOFS]:
                     poll = leases.polling(head, clock())
                     leases.prove(poll, (yield proof(head)))
@@ -63,5 +65,5 @@ def follow(
             on_poll(error)
             yield Sleep(random.uniform(0, pause))  # noqa: S311 - jitter
         else:
-            wait = max_staleness / 4
+            wait = min(MAX_WAIT_SECONDS, max_staleness / 4)
             on_poll(None)

@@ -64,17 +64,6 @@ class Write:
     generation: Generation
 
 
-@attrs.frozen(eq=False)
-class Ahead:
-    """
-    Users loaded at a head that the feed has not shown. It does not cover them until the head is proven: it goes on from
-    `applied`, and would not notice that a head which only a load saw is of a history lost since.
-    """
-
-    generation: Generation
-    users: list[UserConsent] = attrs.field(factory=list)
-
-
 class Leases:
     """
     What a client keeps of its users, and the only place that lets a lease begin. Writers share one lock, readers
@@ -108,7 +97,7 @@ class Leases:
         self._floors = Floors()
         self._writes: Counter[str] = Counter()
         self._proven: set[Cursor] = set()
-        self._ahead: dict[Cursor, Ahead] = {}
+        self._ahead: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
         self.get = self._entries.get
 
     def fetching(self, user_ids: Iterable[str], now: float) -> Fetch:
@@ -146,18 +135,21 @@ class Leases:
         with self._lock:
             return Poll(after, now, self._generation, self._seen)
 
-    def polled(self, poll: Poll, changes: Changes) -> None:
+    def polled(self, poll: Poll, changes: Changes, now: float) -> None:
         """
         The poll is over: rules 2, 3 and 6.
 
         Raises:
-            StoreUnavailable: the answer is to another question: it renews nothing.
+            StoreUnavailable: the answer is to another question, or contradicts itself: it renews nothing.
         """
         with self._lock:
             if self.closed or poll.generation is not self._generation:
                 return
             if changes.after != poll.after:
                 raise StoreUnavailable("the answer of the change feed is to another question")
+            first, last = changes.after.position, changes.cursor.position
+            if changes.complete not in (True, False) or not all(first < p <= last for p in changes.user_ids.values()):
+                raise StoreUnavailable("the answer of the change feed contradicts itself")
             seen_before = poll.seen if changes.complete else poll.after
             if not self._agrees(changes.cursor, seen_before) or not changes.is_continuation():
                 self._restart(changes.cursor)
@@ -168,7 +160,8 @@ class Leases:
             self._note_proven(changes.cursor)
             self._floors.pass_by(changes.cursor.position)
             if changes.complete:
-                fresh_until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
+                waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # in no case longer than the poll took
+                fresh_until = poll.sent_at + waited + self.length
                 self._generation.fresh_until = max(self._generation.fresh_until, fresh_until)
 
     def writing(self, user_id: str) -> Write:
@@ -213,8 +206,9 @@ class Leases:
 
     def has_shown(self, token: Cursor, user: UserConsent) -> bool:
         """Whether the feed has shown both the token and a user as of then or later: rule 8."""
+        position = user.position  # first: covered at it or later, it may be loaded meanwhile where nothing is proven
         covered = self._follow and user.is_in(self._generation)
-        return covered and token in self._proven and user.position >= token.position
+        return covered and token in self._proven and position >= token.position
 
     def unproven(self) -> list[Cursor]:
         """The heads of loads that the feed went past without showing them, oldest first."""
@@ -288,14 +282,18 @@ class Leases:
         if entry is not None and entry.position < position:
             self._drop(user_id)
 
-    def _is_ahead(self, head: Cursor) -> Ahead | None:
-        """What users loaded at this head wait in; None if the feed covers them at once."""
+    def _is_ahead(self, head: Cursor) -> Generation | None:
+        """
+        What users loaded at this head wait in; None if the feed covers them at once. It does not before the head is
+        proven: it goes on from `applied`, and would not notice that a head which only a load saw is of a history lost
+        since.
+        """
         if not self._follow or head in self._proven:
             return None
         if head not in self._ahead:
             if len(self._ahead) >= MAX_AHEAD:
                 del self._ahead[next(iter(self._ahead))]
-            self._ahead[head] = Ahead(Generation(self._clock, self.counts))
+            self._ahead[head] = Generation(self._clock, self.counts)
         return self._ahead[head]
 
     def _note_proven(self, cursor: Cursor) -> None:
@@ -305,8 +303,8 @@ class Leases:
         self._proven.add(cursor)
         ahead = self._ahead.pop(cursor, None)
         if ahead is not None:
-            for entry in ahead.users:
-                entry.move(ahead.generation, self._generation)
+            for entry in ahead.waiting.values():
+                entry.move(ahead, self._generation)
 
     def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:
         """Rule 4, for a record evaluated at *position*; rule 8 for a user with writes under way."""
@@ -318,10 +316,8 @@ class Leases:
             known.position if known is not None else 0,
         )
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:
-        turns_at = (
-            inf  # this very object for nearly all: a float of its own would be one more miss of the cache a guard
-        )
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
+        turns_at = inf  # this very object for nearly all: a float of its own would cost each guard a miss of the cache
         turn = record.turns_at(loaded.at)
         if turn is not None:
             turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
@@ -331,7 +327,7 @@ class Leases:
             as_of=loaded.at,
             position=loaded.cursor.position,
             answers=self._shared.compile(record, loaded.at),
-            generation=ahead.generation if ahead else self._generation,
+            generation=ahead or self._generation,
             own_until=fetch.own_until,  # rule 1
             turns_at=turns_at,
         )
@@ -341,7 +337,7 @@ class Leases:
             self._make_room()
             entry = self._entries[record.user_id] = fetched
         if ahead:
-            ahead.users.append(entry)
+            ahead.waiting[entry.user_id] = entry
         return entry
 
     def _make_room(self) -> None:

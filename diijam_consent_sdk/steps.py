@@ -98,8 +98,7 @@ class ClientSteps:
 
     def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
         """Users in order: a batch of `batches`."""
-        wanted = [user_id if self.leases.get(user_id) is not None else identifier(user_id) for user_id in user_ids]
-        return (yield from self._users(wanted, self._until()))
+        return (yield from self._users(self._checked(user_ids), self._until()))
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
@@ -163,12 +162,14 @@ class ClientSteps:
         """Deny from now on; give writes of unknown outcome one deadline to become definite."""
         self.leases.close()
         until = self._until()
-        for done in list(self._writes):
-            try:
-                yield Wait(done, until)
-            except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
-                log.warning("client.closed_with_unknown_write", error=type(error).__name__)
-        self._stopped = True
+        try:
+            for done in list(self._writes):
+                try:
+                    yield Wait(done, until)
+                except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
+                    log.warning("client.closed_with_unknown_write", error=type(error).__name__)
+        finally:
+            self._stopped = True
 
     def _users(self, user_ids: list[str], until: float) -> Steps[list[UserConsent]]:
         found: dict[str, UserConsent] = {}
@@ -202,13 +203,17 @@ class ClientSteps:
 
     def _book(self, user_ids: list[str]) -> None:
         """Begin to load what is missing, and count it."""
-        missing = self._missing(user_ids, {})
-        self.leases.counts.misses += len(missing)
-        self.leases.counts.found += len(user_ids) - len(missing)
         with suppress(TypeError, ValueError):  # a malformed id is told when its batch is handed out
-            wanted = [identifier(user_id) for user_id in missing]
-            if wanted and not self.leases.closed:
-                self._flights.book(wanted)
+            missing = self._missing(self._checked(user_ids), {})
+            self.leases.counts.misses += len(missing)
+            self.leases.counts.found += len(user_ids) - len(missing)
+            if missing and not self.leases.closed:
+                self._flights.book(missing)
+
+    def _checked(self, user_ids: list[str]) -> list[str]:
+        """The ids as plain strings; one that is in memory was checked before."""
+        get = self.leases.get
+        return [u if type(u) is str and get(u) is not None else identifier(u) for u in user_ids]
 
     def _user_with(self, user_id: str, token: Cursor, until: float) -> Steps[UserConsent]:
         """
@@ -220,6 +225,8 @@ class ClientSteps:
             self.leases.counts.found += 1
             return user
         self.leases.counts.misses += 1
+        if self.leases.closed:
+            return self.leases.unavailable(user_id)
         try:
             for _ in range(ROUNDS):
                 user = (yield from self._ask(self._load([user_id]), until))[1].get(user_id)
@@ -282,22 +289,17 @@ class ClientSteps:
         place = self._places.take()
         try:
             yield Wait(place, until)
-            done = self._spawn(self._at(place, steps))
+            done = self._spawn(steps)
         except BaseException as error:
             self._places.give_back(place)
             if isinstance(error, (Late, RuntimeError)):
                 raise StoreUnavailable(self._too_late if isinstance(error, Late) else NOT_BEGUN) from error
             raise
+        done.add_done_callback(lambda _: self._places.give_back(place))  # also if the steps never began
         try:
             return (yield Wait(done, until))
         except Late:
             raise StoreUnavailable(self._too_late) from None
-
-    def _at(self, place: Future[None], steps: Steps[Any]) -> Steps[Any]:
-        try:
-            return (yield from steps)
-        finally:
-            self._places.give_back(place)
 
     def status(self) -> Status:
         """One look at the client."""
@@ -336,9 +338,15 @@ class ClientSteps:
         if must_follow:
             steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
             try:
-                self._spawn(steps)
+                self._spawn(steps).add_done_callback(self._unfollowed)
             except RuntimeError:  # no thread to be had: the next exchange tries again
                 self._must_follow = True
+
+    def _unfollowed(self, _: Future[None]) -> None:
+        """The follower ended, by a close or by what no steps catch: then the next exchange starts another."""
+        if not self.leases.closed:
+            self._feed = (Feed.DOWN, datetime.now(UTC))
+            self._must_follow = True
 
     def _polled(self, failure: BaseException | None) -> None:
         """After each poll: what `status` says of the feed."""

@@ -44,14 +44,18 @@ class Counts:
 
 
 class Generation:
-    """What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh."""
+    """
+    What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh. Those
+    that wait for the feed to cover them have one for each head, which knows them: each as long as it is kept there.
+    """
 
-    __slots__ = ("clock", "counts", "fresh_until")
+    __slots__ = ("clock", "counts", "fresh_until", "waiting")
 
     def __init__(self, clock: Callable[[], float], counts: Counts, fresh_until: float = -inf) -> None:
         self.clock = clock
         self.counts = counts
         self.fresh_until = fresh_until
+        self.waiting: dict[str, UserConsent] = {}
 
 
 class UserConsent:
@@ -178,7 +182,8 @@ class UserConsent:
         answers = self._answers
         own_until, turns_at = self._own_until, self._turns_at
         now = generation.clock()
-        if (now < fresh_until or now < own_until) and now < turns_at:
+        # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
+        if ((now < fresh_until and self._generation is generation) or now < own_until) and now < turns_at:
             if not self._visited:  # a look is cheaper than a write to memory that was not in the processor's cache
                 self._visited = True
             return answers
@@ -194,6 +199,7 @@ class UserConsent:
             return False
         self.as_of, self.position, self._turns_at = fetched.as_of, fetched.position, fetched._turns_at
         self._own_until = max(self._own_until, fetched._own_until)
+        self._generation.waiting.pop(self.user_id, None)
         self._generation = fetched._generation
         return True
 
@@ -214,3 +220,4 @@ class UserConsent:
     def die(self, answers: Answers = ALL_STALE) -> None:
         """Never say yes again."""
         self._answers = answers
+        self._generation.waiting.pop(self.user_id, None)

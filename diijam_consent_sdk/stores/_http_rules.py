@@ -130,7 +130,7 @@ def believe(question: Question, nonce: str, status: int, headers: Mapping[str, s
 
         InvalidEvent, VersionConflict, ValueError, StoreUnusable, StoreUnavailable: the service says so.
     """
-    if status != 200:
+    if status != 200 and "age" not in headers:
         raise _problem(question, status, headers, body)
     why = _doubt(headers)
     if not why:

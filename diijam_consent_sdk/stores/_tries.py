@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from ..errors import OutcomeUnknown, StoreUnavailable
+from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, VersionConflict
 
 MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever the other side asks for
 
@@ -60,5 +60,18 @@ class Tries:
         if may_repeat and seconds < self.left():
             return seconds
         if self._maybe_written:
-            raise OutcomeUnknown(f"{failure.why}: repeat the append with the same idempotency_key", self._key)
+            raise self._unknown(failure.why)
         raise StoreUnavailable(f"{failure.why}: try again")
+
+    def end(self, error: Exception) -> None:
+        """
+        A try ended the call with *error*, which says nothing of the tries before it, unless the ledger itself does.
+
+        Raises:
+            OutcomeUnknown: one of those may have been written.
+        """
+        if self._maybe_written and not isinstance(error, (InvalidEvent, VersionConflict)):
+            raise self._unknown("an earlier try may have been written") from error
+
+    def _unknown(self, why: str) -> OutcomeUnknown:
+        return OutcomeUnknown(f"{why}: repeat the append with the same idempotency_key", self._key)

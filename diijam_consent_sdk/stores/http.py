@@ -91,15 +91,23 @@ class _Service(Generic[C]):
         self.is_closed = True
         return self._client if self._pid == os.getpid() else None
 
+    def _fresh_token(self, token: Token) -> str:
+        if not callable(token):
+            return token
+        try:
+            return rules.checked_token(token())
+        except Exception as error:
+            why = f"token= gave no token to send ({type(error).__name__}), so nothing was sent: see what it calls"
+            raise StoreUnavailable(why) from error
+
     def request(self, question: rules.Question, body: bytes, left: float) -> httpx.Request:
         """One try of a question, with a token of its own."""
         headers = {
             "accept": "application/json", "accept-encoding": "identity", "cache-control": "no-store",
             "content-type": "application/json",
         }  # fmt: skip
-        token = self._token() if callable(self._token) else self._token
-        if token is not None:
-            headers["authorization"] = f"Bearer {rules.checked_token(token)}"
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._fresh_token(self._token)}"
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), max(left, 0.001))
         url = self.url + question.path
         return httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": timeouts})
@@ -182,6 +190,9 @@ class HttpStore:
                 return self._try(question, tries)
             except Failure as failure:
                 time.sleep(tries.pause(failure))
+            except Exception as error:
+                tries.end(error)
+                raise
 
     def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
@@ -254,6 +265,9 @@ class AsyncHttpStore:
                 return await self._try(question, tries)
             except Failure as failure:
                 await asyncio.sleep(tries.pause(failure))
+            except Exception as error:
+                tries.end(error)
+                raise
 
     async def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()

@@ -221,6 +221,9 @@ class PostgresStore(_Settings):
                     return self._try(steps(), tries)
             except Failure as failure:
                 time.sleep(tries.pause(failure))
+            except Exception as error:
+                tries.end(error)
+                raise
 
     def _try(self, steps: Sql[T], tries: Tries) -> T:
         share = self._begin_call(tries)
@@ -382,6 +385,9 @@ class AsyncPostgresStore(_Settings):
                     return await self._try(steps(), tries)
             except Failure as failure:
                 await asyncio.sleep(tries.pause(failure))
+            except Exception as error:
+                tries.end(error)
+                raise
 
     async def _try(self, steps: Sql[T], tries: Tries) -> T:
         share = self._begin_call(tries)

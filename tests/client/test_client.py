@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -21,10 +21,11 @@ from diijam_consent_sdk.errors import (
     StoreUnusable,
     VersionConflict,
 )
+from diijam_consent_sdk.flights import Flight
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Cursor, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
-from tests.client.conftest import Face, MakeClient
+from tests.client.conftest import AsyncFace, Face, MakeClient
 
 MAILED = Market("email")
 SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))
@@ -466,6 +467,15 @@ def test_a_closed_client_denies_and_refuses(client: Face, store: FaultyStore) ->
     assert "close" not in store.calls
 
 
+def test_a_closed_client_asks_nothing(client: Face, store: FaultyStore) -> None:
+    """A token changes nothing about it: the answer is a no at once, from memory."""
+    token = client.record("u", *SIGNED_UP).token
+    client.close()
+    asked = len(store.calls)
+    assert reason(client.user("u", at_least=token)) is Reason.UNAVAILABLE
+    assert len(store.calls) == asked
+
+
 def test_close_waits_one_deadline_for_a_write_of_unknown_outcome(client: Face, store: FaultyStore) -> None:
     """A write under way may end before the client does; one that does not is left and said so."""
     store.hold["append"] = threading.Event()
@@ -538,3 +548,94 @@ def test_a_view_of_what_is_no_mapping_is_a_mistake(client: Face) -> None:
     """`public_view` of a list names what it takes."""
     with pytest.raises(TypeError, match="takes a mapping"):
         client.user("u").public_view(["avatar"])  # type: ignore[arg-type]
+
+
+class Caseless(str):
+    """An id as some frameworks have it: equal to, and hashed as, another string than its own."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and self.lower() == other.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.lower())
+
+
+def test_an_id_of_another_type_of_string_is_its_characters(client: Face, store: FaultyStore) -> None:
+    """Whatever a subclass of `str` equals, a write denies the user it names, and so does a change under a load."""
+    client.record("U", *SIGNED_UP)
+    user = client.user("U")
+    assert reason(user) is Reason.CONSENTED
+    store.hold["append"] = threading.Event()
+    with pytest.raises(OutcomeUnknown):
+        client.record(Caseless("U"), e.Withdrawn("marketing"))
+    assert reason(user) is Reason.STALE
+    assert reason(client.user("U")) is Reason.UNAVAILABLE
+    store.hold["append"].set()
+    assert eventually(lambda: reason(client.user("U")) is Reason.WITHDRAWN)
+    steps = client.client._all_steps if isinstance(client, AsyncFace) else client._all_steps
+    asked: list[str] = []
+
+    def book(user_ids: Iterable[str]) -> list[Flight]:
+        asked.extend(user_ids)
+        return []
+
+    steps._flights.book = book  # type: ignore[method-assign]
+    client.user(Caseless("V"))
+    list(client.users([Caseless("W")]))
+    assert {type(user_id) for user_id in asked} == {str}
+
+
+def test_an_id_that_is_none_is_told_in_its_turn(client: Face) -> None:
+    """What no dictionary takes, such as a list, is told when it is its turn: those before are handed out."""
+    found = client.users(["a", "b", ["c"]])  # type: ignore[list-item]
+    with pytest.raises(TypeError):
+        list(found)
+
+
+def test_a_deadline_of_centuries_is_one(store: FaultyStore) -> None:
+    """What no clock of the system can wait for is waited for as long as one can be."""
+    with ConsentClient(store, deadline=1e15, max_staleness=1e15) as consent:
+        consent.record("u", *SIGNED_UP)
+        assert consent.can_market("u", "email")
+        assert eventually(lambda: store.calls.count("changes") == 2)
+        time.sleep(0.1)
+        assert consent.status().feed == "up"
+
+
+class Ended(BaseException):
+    """What no steps catch."""
+
+
+def test_a_follower_that_ended_is_started_again(make_client: MakeClient, store: FaultyStore) -> None:
+    """Whatever ends it, such as an application that cancels all tasks, the next exchange starts another."""
+    client = make_client()
+    steps = client.client._all_steps if isinstance(client, AsyncFace) else client._all_steps
+    store.hold["changes"] = threading.Event()
+    client.user("u")
+    assert eventually(lambda: "changes" in store.calls)
+    store.broken_after = Ended()  # type: ignore[assignment]
+    store.hold.pop("changes").set()
+    assert eventually(lambda: steps._must_follow)
+    assert client.status().feed == "down"
+    store.broken_after = None
+    client.user("v")
+    assert eventually(lambda: client.status().feed == "up")
+
+
+def interrupted(*_: object) -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_the_store_is_let_go_of_although_close_was_interrupted(store: FaultyStore) -> None:
+    """Ctrl-C while `close` waits for a write does not leave the store open."""
+    client = ConsentClient(store, follow=False, deadline=5)
+    client._owns_store = True
+
+    client._all_steps._writes.add(Future())
+    client._driver._perform = interrupted  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        client.close()
+    assert "close" in store.calls

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
+
+import pytest
 
 from diijam_consent_sdk.bulk import BATCH
 from diijam_consent_sdk.errors import StoreUnavailable
@@ -67,3 +69,45 @@ def test_a_flight_that_failed_leaves_nothing_behind() -> None:
     assert all_flights._leases._fetches == set()
     (second,) = all_flights.book(["u"])
     assert second is not first
+
+
+def test_a_flight_whose_steps_never_ran_has_landed() -> None:
+    """A task that is cancelled before it began runs none of its steps: the flight still ends, and frees its place."""
+    spawned: list[Future[Any]] = []
+
+    def spawn(steps: Steps[Any]) -> Future[Any]:
+        steps.close()
+        spawned.append(Future())
+        return spawned[-1]
+
+    all_flights = flights(spawn)
+    for number in range(2 * MAX_FLIGHTS):
+        (flight,) = all_flights.book([f"u{number}"])
+        spawned[-1].set_exception(CancelledError())
+        assert flight.landed.done()
+        assert flight.failed
+    assert (all_flights._flying, all_flights._of) == (0, {})
+
+
+def test_a_flight_lands_whatever_is_made_of_it() -> None:
+    """An error of whoever is told of a landing, such as a logger's, holds up no waiter and no later flight."""
+    launched: list[Steps[Any]] = []
+
+    def spawn(steps: Steps[Any]) -> Future[Any]:
+        launched.append(steps)
+        return Future()
+
+    all_flights = flights(spawn)
+
+    def failing(_: BaseException | None) -> None:
+        raise ZeroDivisionError
+
+    all_flights._on_landing = failing
+    for number in range(MAX_FLIGHTS + 1):
+        all_flights.book(f"{number}-{i}" for i in range(BATCH))
+    (flight,) = all_flights.book(["0-0"])
+    next(launched[0])
+    with pytest.raises(ZeroDivisionError):
+        launched[0].throw(StoreUnavailable("out of reach"))
+    assert flight.landed.done()
+    assert len(launched) == MAX_FLIGHTS + 1

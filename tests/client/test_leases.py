@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import inf, nan
+from typing import Any
 
 import attrs
 import pytest
 
 from diijam_consent_sdk import Channel, Purpose, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.answers import Shared
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.floors import MAX_FLOORS
 from diijam_consent_sdk.leases import MAX_AHEAD, MAX_PROVEN, MAX_WRITES, Leases
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
 from diijam_consent_sdk.testing import LeaseClock
-from diijam_consent_sdk.user import Counts, UserConsent
+from diijam_consent_sdk.user import Counts, Generation, UserConsent
 
 AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 B = 60.0
@@ -60,7 +63,8 @@ class World:
         """A poll that is answered at once."""
         assert self.leases.applied is not None
         poll = self.leases.polling(self.leases.applied, self.clock.now)
-        self.leases.polled(poll, Changes(poll.after, cursor, users or {}, complete, waited))
+        self.clock.tick(waited)
+        self.leases.polled(poll, Changes(poll.after, cursor, users or {}, complete, waited), self.clock.now)
 
 
 def reason(user: UserConsent) -> Reason:
@@ -86,9 +90,39 @@ def test_rule_2_one_complete_poll_renews_everybody() -> None:
     user = world.load(consenting())["u"]
     world.clock.tick(50)
     world.poll(head(10), waited=10)
-    world.clock.tick(10 * 0.999 + L - 0.001)
+    world.clock.tick(L - 10 * 0.001 - 0.001)
     assert reason(user) is Reason.CONSENTED
     world.clock.tick(0.002)
+    assert reason(user) is Reason.STALE
+
+
+@pytest.mark.parametrize("waited", [5.0, B, 1e300, inf, nan, -inf, -1.0])
+def test_rule_2_a_store_cannot_have_waited_longer_than_the_poll_took(waited: float) -> None:
+    """I3: whatever the store says of its waiting, nobody stays fresh for longer than L after the answer came."""
+    world = World()
+    user = world.load(consenting())["u"]
+    world.clock.tick(50)
+    poll = world.leases.polling(head(10), world.clock.now)
+    world.clock.tick(2)
+    world.leases.polled(poll, Changes(head(10), head(10), {}, complete=True, waited=waited), world.clock.now)
+    world.clock.tick(L + 0.001)
+    assert reason(user) is Reason.STALE
+
+
+@pytest.mark.parametrize(
+    ("users", "complete"),
+    [({"u": 10}, True), ({"u": -1}, True), ({"u": 13}, True), ({"u": nan}, True), ({}, "false"), ({}, None)],
+)
+def test_rule_2_an_answer_that_contradicts_itself_renews_nothing(users: Any, complete: Any) -> None:
+    """A change outside what the answer covers would be missed: such an answer is refused as a whole."""
+    world = World()
+    user = world.load(consenting())["u"]
+    poll = world.leases.polling(head(10), world.clock.now)
+    cursor = head(12) if users else head(10)
+    with pytest.raises(StoreUnavailable):
+        world.leases.polled(poll, Changes(head(10), cursor, users, complete, waited=0.0), world.clock.now)
+    assert world.leases.applied == head(10)
+    world.clock.tick(L)
     assert reason(user) is Reason.STALE
 
 
@@ -108,7 +142,7 @@ def test_rule_2_an_answer_to_another_poll_renews_nothing() -> None:
     user = world.load(consenting())["u"]
     poll = world.leases.polling(head(10), world.clock.now)
     with pytest.raises(StoreUnavailable):
-        world.leases.polled(poll, Changes(head(9), head(10), {}, complete=True, waited=0.0))
+        world.leases.polled(poll, Changes(head(9), head(10), {}, complete=True, waited=0.0), world.clock.now)
     world.clock.tick(B)
     assert reason(user) is Reason.STALE
 
@@ -277,7 +311,7 @@ def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> No
     world.load(consenting("w"), at=head(4, epoch="two"))
     user = world.load(withdrawn("u"), at=head(4, epoch="two"))["u"]
     assert world.leases.fetched(fetch, Loaded(head(20), AT, (consenting(),)), world.clock.now) == {}
-    world.leases.polled(poll, Changes(head(10), head(20), {"u": 20}, complete=True, waited=0.0))
+    world.leases.polled(poll, Changes(head(10), head(20), {"u": 20}, complete=True, waited=0.0), world.clock.now)
     world.leases.written(write, head(21))
     assert reason(user) is Reason.WITHDRAWN
     assert world.leases.applied == head(4, epoch="two")
@@ -470,6 +504,35 @@ def test_rule_2_a_user_loaded_again_waits_where_it_was_loaded_last() -> None:
     assert reason(user) is Reason.CONSENTED
 
 
+def test_rule_7_a_user_loaded_again_under_a_guard_is_not_covered_by_what_the_guard_read_first() -> None:
+    """A guard that read the feed's state for a user who then went to wait at another head says no, not the old yes."""
+    world = World()
+    waiting = Generation(world.clock, Counts())
+
+    class Overtaken(Generation):
+        """Whoever reads until when it is fresh is overtaken by a load and a poll."""
+
+        @property
+        def fresh_until(self) -> float:
+            """Read late."""
+            user.renew(made(waiting, 20))
+            return world.clock.now + L
+
+        @fresh_until.setter
+        def fresh_until(self, value: float) -> None:
+            """Not kept."""
+
+    def made(generation: Generation, position: int) -> UserConsent:
+        return UserConsent(
+            "u", version=1, as_of=AT, position=position, answers=answers,
+            generation=generation, own_until=world.clock.now, turns_at=inf,
+        )  # fmt: skip
+
+    answers = Shared().compile(consenting(), AT)
+    user = made(Overtaken(world.clock, Counts()), 10)
+    assert reason(user) is Reason.STALE
+
+
 def test_rule_2_heads_that_wait_for_a_proof_are_bounded() -> None:
     """I7: past their number the oldest is forgotten; its users run out and are fetched again."""
     world = World()
@@ -477,6 +540,21 @@ def test_rule_2_heads_that_wait_for_a_proof_are_bounded() -> None:
     for number in range(MAX_AHEAD + 5):
         world.load(consenting("u"), at=head(11 + number))
     assert len(world.leases._ahead) == MAX_AHEAD
+
+
+def test_rule_2_users_that_wait_for_a_proof_are_bounded() -> None:
+    """I7: with the feed down, those who left memory or were loaded again do not wait at a head for ever."""
+    world = World(capacity=3)
+    world.load(consenting("v"), at=head(10))
+    for number in range(50):
+        world.load(consenting(f"u{number % 10}"), at=head(20 + number // 25))
+        world.load(consenting(f"u{number % 10}"), at=head(20 + number // 25))
+    assert sum(len(ahead.waiting) for ahead in world.leases._ahead.values()) <= 3
+    kept = list(world.leases._entries.values())
+    world.clock.tick(50)
+    world.poll(head(21), {"other": 21})
+    world.clock.tick(20)
+    assert [reason(user) for user in kept] == [Reason.CONSENTED] * 3
 
 
 def test_who_was_asked_lately_stays() -> None:

@@ -202,6 +202,7 @@ class Checks:
             "writes": (leases._writes.total(), leases_module.MAX_WRITES),
             "proven": (len(leases._proven), leases_module.MAX_PROVEN),
             "ahead": (len(leases._ahead), leases_module.MAX_AHEAD),
+            "waiting": (sum(len(head.waiting) for head in leases._ahead.values()), leases.capacity),
             "flying": (booked._flying, flights.MAX_FLIGHTS),
             "queue": (len(booked._queue), flights.MAX_QUEUED),
             "flights": (len(booked._of), (flights.MAX_FLIGHTS + flights.MAX_QUEUED) * bulk.BATCH),

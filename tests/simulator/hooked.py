@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk.answers import Answers
-from diijam_consent_sdk.leases import Ahead, Fetch, Leases, Poll
+from diijam_consent_sdk.leases import Fetch, Leases, Poll
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores.protocol import Changes, Loaded
 from diijam_consent_sdk.user import Generation, UserConsent
@@ -100,7 +100,7 @@ class SimLeases(Leases):
         self.client = options["clock"].client
         super().__init__(**options)
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Ahead | None) -> UserConsent:
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
         user = super()._install(record, fetch, loaded, ahead)
         assert isinstance(loaded, SimLoaded)
         assert isinstance(user, SimUser)
@@ -109,11 +109,11 @@ class SimLeases(Leases):
         self.client.wrote()
         return user
 
-    def polled(self, poll: Poll, changes: Changes) -> None:
+    def polled(self, poll: Poll, changes: Changes, now: float) -> None:
         """See `Leases.polled`."""
         assert isinstance(changes, SimChanges)
         self.client.checks.justify(poll, changes, self.length)
-        super().polled(poll, changes)
+        super().polled(poll, changes, now)
         self.client.checks.renewed(self)
 
     def close(self) -> None:

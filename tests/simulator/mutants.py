@@ -26,23 +26,23 @@ def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: f
     return _fetched(self, fetch, loaded, now)
 
 
-def no_waiting_for_sent(self: Leases, poll: Poll, changes: Changes) -> None:
-    _polled(self, poll, attrs.evolve(changes, waited=changes.waited + self.length))
+def no_waiting_for_sent(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
+    _polled(self, attrs.evolve(poll, sent_at=poll.sent_at + self.length), changes, now + self.length)
 
 
-def renew_incomplete(self: Leases, poll: Poll, changes: Changes) -> None:
-    _polled(self, poll, attrs.evolve(changes, complete=True))
+def renew_incomplete(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
+    _polled(self, poll, attrs.evolve(changes, complete=True), now)
 
 
-def renew_never(self: Leases, poll: Poll, changes: Changes) -> None:
-    _polled(self, poll, attrs.evolve(changes, complete=False))
+def renew_never(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
+    _polled(self, poll, attrs.evolve(changes, complete=False), now)
 
 
-def publish_before_dropping(self: Leases, poll: Poll, changes: Changes) -> None:
+def publish_before_dropping(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
     if poll.generation is self._generation and changes.complete and changes.after == poll.after:
         until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
         self._generation.fresh_until = max(self._generation.fresh_until, until)
-    _polled(self, poll, changes)
+    _polled(self, poll, changes, now)
 
 
 def note_nothing(self: Leases, user_id: str, position: int) -> None:
@@ -112,8 +112,8 @@ def keep_on_restart(self: Leases, head: Cursor, *, same_history: bool = False) -
     self._generation.fresh_until = fresh_until
 
 
-def any_after(self: Leases, poll: Poll, changes: Changes) -> None:
-    _polled(self, poll, attrs.evolve(changes, after=poll.after))
+def any_after(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
+    _polled(self, poll, attrs.evolve(changes, after=poll.after), now)
 
 
 def clock_first(self: UserConsent) -> Answers:
@@ -210,6 +210,7 @@ def one_poll_only(leases: Leases, *, clock: Callable[[], float], max_staleness: 
     if leases.applied is not None:
         poll = leases.polling(leases.applied, clock())
         try:
-            leases.polled(poll, (yield Call("changes", (poll.after,), {"wait": max_staleness / 4})))
+            changes = yield Call("changes", (poll.after,), {"wait": max_staleness / 4})
+            leases.polled(poll, changes, clock())
         except (StoreUnavailable, OSError):
             on_poll(None)

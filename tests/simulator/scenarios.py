@@ -50,7 +50,7 @@ def poll(world: World, client: SimClient) -> None:
     answers: list[SimChanges] = []
     asked = client.leases.polling(client.leases.applied, sent)
     world.ledger.changes(asked.after, 0.0, 1000, answers.append)  # type: ignore[arg-type]
-    client.leases.polled(asked, attrs.evolve(answers[0], sent=sent))
+    client.leases.polled(asked, attrs.evolve(answers[0], sent=sent), client.clock.show())
 
 
 def keep_fresh(world: World, client: SimClient, seconds: float) -> None:
@@ -76,7 +76,7 @@ def a_poll_answered_with_another(world: World) -> None:
     after = attrs.evolve(applied, position=applied.position - 1)
     answer = SimChanges(after, applied, {}, complete=True, waited=9.0, sent=client.clock.show())
     with suppress(StoreUnavailable):
-        client.leases.polled(asked, answer)
+        client.leases.polled(asked, answer, client.clock.show())
     world.write("user0", e.Withdrawn("marketing"))
     world.loop.now += world.bound + 5
     look(world, client)
