@@ -118,12 +118,14 @@ def _in_a_row(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
 def set_up(seconds: float) -> str:
     """
     The first words on a connection. Texts and times come as psycopg reads them, whatever the role, the database or the
-    environment (PGCLIENTENCODING, PGDATESTYLE) says. Who waits for the lock, or holds it and says nothing, is not waited for longer than
-    a call takes; a commit is on the disk, and where the server says so on its replicas, before it returns.
+    environment (PGCLIENTENCODING, PGDATESTYLE) says. Who waits for the lock, or holds it and says nothing, is not
+    waited for longer than a call takes; a commit is on the disk, and where the server says so on its replicas, before
+    it returns.
     """
     limit = max(1, math.ceil(seconds * 1000))
     return (
-        f"SET search_path = {SCHEMA}; SET client_encoding = 'UTF8'; SET datestyle = 'ISO'; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};"
+        f"SET search_path = {SCHEMA}; SET client_encoding = 'UTF8'; SET datestyle = 'ISO';"
+        f" SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};"
         " SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
     )

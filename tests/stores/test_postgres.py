@@ -19,10 +19,9 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable
-from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
+from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore, postgres
 from diijam_consent_sdk.stores import _postgres_lines as lines
 from diijam_consent_sdk.stores import _postgres_schema as schema
-from diijam_consent_sdk.stores import postgres
 from diijam_consent_sdk.stores._ledger import Final, Statement
 from diijam_consent_sdk.stores._postgres_errors import meaning
 from diijam_consent_sdk.stores._postgres_lines import Line
