@@ -187,6 +187,16 @@ class Line(psycopg.Connection[TupleRow]):
         return answers
 
 
+def is_alive(line: Line | AsyncLine) -> bool:
+    """Whether a connection that was idle is not known to have ended: a look at what was heard, no question asked."""
+    try:
+        for _ in ("the server's last words", "the end"):
+            line.pgconn.consume_input()
+    except psycopg.Error:
+        line.pgconn.finish()
+    return not line.closed
+
+
 def _rows(cursor: psycopg.Cursor[TupleRow]) -> list[TupleRow]:
     return cursor.fetchall() if cursor.description else []
 

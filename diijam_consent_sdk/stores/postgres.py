@@ -24,7 +24,7 @@ from ..events import Erased, Event, LedgerEntry
 from ._forks import gate
 from ._ledger import LINK, Clock, Final, Ledger, Sql, Statement, folded
 from ._postgres_errors import meaning, translated
-from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, options, reading, set_up, writing
+from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, is_alive, options, reading, set_up, writing
 from ._postgres_news import AsyncNews, News
 from ._postgres_schema import prepare
 from ._tries import Failure, Tries
@@ -230,7 +230,8 @@ class PostgresStore(_Settings):
         share = self._begin_call(tries)
         pool = self._opened()
         try:
-            line = pool.getconn(share)
+            while not is_alive(line := pool.getconn(share)):  # after a restart all may be dead: no reason to pause
+                pool.putconn(line)
         except NO_CONNECTION:
             raise Failure(UNREACHED, maybe_written=False) from None
         try:
@@ -393,7 +394,8 @@ class AsyncPostgresStore(_Settings):
         share = self._begin_call(tries)
         pool = await self._opened()
         try:
-            line = await pool.getconn(share)
+            while not is_alive(line := await pool.getconn(share)):
+                await pool.putconn(line)
         except NO_CONNECTION:
             raise Failure(UNREACHED, maybe_written=False) from None
         try:

@@ -25,7 +25,7 @@ from diijam_consent_sdk.stores import _postgres_schema as schema
 from diijam_consent_sdk.stores._ledger import Final, Statement
 from diijam_consent_sdk.stores._postgres_errors import meaning
 from diijam_consent_sdk.stores._postgres_lines import Line
-from diijam_consent_sdk.stores._tries import Failure
+from diijam_consent_sdk.stores._tries import Failure, Tries
 from tests.core.samples import NEEDED
 
 from .cluster import shared
@@ -373,6 +373,45 @@ def test_connections_that_died_unused_are_replaced(store: PostgresStore, db: psy
     db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'diijam-consent'")
     assert store.load(["u-1"]).records[0].version == 1
     assert store.append("u-9", [OPENED]).cursor.position == 9
+
+
+def end_all(db: psycopg.Connection) -> None:
+    """Have the server end every connection of a store."""
+    db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'diijam-consent'")
+    time.sleep(0.1)
+
+
+def test_connections_that_died_unused_cost_no_tries(
+    store: PostgresStore, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there were: a call that has one try alone is answered."""
+    pool = store._opened()
+    for line in [pool.getconn() for _ in range(10)]:
+        pool.putconn(line)
+    end_all(db)
+    monkeypatch.setattr(store, "_tries", lambda key=None: Tries(5, is_repeatable=False))
+    assert store.load([]).cursor.position == 0
+
+
+def test_connections_of_asyncio_that_died_unused_cost_no_tries(
+    url: str, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for asyncio."""
+
+    async def ask() -> int:
+        """Have ten connections, lose them, then ask."""
+        store = AsyncPostgresStore(url, deadline=5)
+        pool = await store._opened()
+        for line in [await pool.getconn() for _ in range(10)]:
+            await pool.putconn(line)
+        end_all(db)
+        monkeypatch.setattr(store, "_tries", lambda key=None: Tries(5, is_repeatable=False))
+        try:
+            return (await store.load([])).cursor.position
+        finally:
+            await store.close()
+
+    assert asyncio.run(ask()) == 0
 
 
 def test_a_writer_that_is_frozen_amid_its_write_holds_nobody_up(url: str, interfere: Interfere) -> None:
