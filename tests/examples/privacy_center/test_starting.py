@@ -67,7 +67,7 @@ def test_ledger_of_your_own(tmp_path: Path) -> None:
             page = http.post("/sign-in", data={"_csrf_token": token, "who": "0"})
             assert page.status_code == 200
             assert "Khách hàng số 1" in page.text
-            assert "đang chạy trên sổ của bạn" in page.text
+            assert "đang chạy trên dữ liệu của bạn" in page.text
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     assert path.exists()
