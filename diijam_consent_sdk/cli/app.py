@@ -117,7 +117,8 @@ def main() -> None:
             signal.signal(number, stop_on)
     sys.stdout, sys.stderr = _utf_8(sys.stdout), _utf_8(sys.stderr)
     # What the library logs is for services; here each failure has its one line.
-    logging.getLogger("diijam_consent_sdk").addHandler(logging.NullHandler())
+    for name in ("diijam_consent_sdk", "psycopg"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()

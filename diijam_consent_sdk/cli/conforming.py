@@ -47,10 +47,14 @@ def conformance(
     with opened(url, create=True) as store:
         tell(f"writing test users of {len(cases)} cases; they stay in the ledger")
         results = []
-        with progress("playing", len(cases)) as show:
-            for result in run(store, cases):
-                results.append(result)
-                show(len(results), len(results))
+        try:
+            with progress("playing", len(cases)) as show:
+                for result in run(store, cases):
+                    results.append(result)
+                    show(len(results), len(results))
+        except KeyboardInterrupt as error:
+            error.add_note(f"{len(results)} of {len(cases)} cases were played, and their test users were written")
+            raise
     say(*([_json(results)] if as_json else _table(results)))
     return 1 if any(result.outcome is Outcome.FAILED for result in results) else 0
 

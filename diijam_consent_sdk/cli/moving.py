@@ -6,8 +6,10 @@ from typing import Annotated, cast
 
 from cyclopts import Parameter
 
+from ..errors import StoreUnusable
 from ..stores._whole import Home
 from ..stores._whole import copy as copy_ledger
+from ..stores.protocol import Cursor
 from ..stores.url import is_http
 from .ledger import opened
 from .terminal import progress, say
@@ -51,7 +53,24 @@ def copy(
         raise ValueError("a consent service copies nothing: run copy where the databases are")
     with opened(source) as old, opened(target, create=True) as new:
         from_home, to_home = cast("Home", old), cast("Home", new)  # every other URL is of a database
-        with progress("copying", old.load([]).cursor.position) as show:
-            head = copy_ledger(from_home, to_home, show)
+        head = _copied(from_home, to_home, old.load([]).cursor.position, new.load([]).cursor.position)
     say(f"head     {head}", f"entries  {head.position}")
     return 0
+
+
+def _copied(source: Home, target: Home, total: int, there: int) -> Cursor:
+    """Copy with a bar, and say how far it came if it was stopped."""
+    with progress("copying", total) as show:
+
+        def on_page(done: int, users: int) -> None:
+            nonlocal there
+            there = done
+            show(done, users)
+
+        try:
+            return copy_ledger(source, target, on_page)
+        except StoreUnusable:  # no further run would mend that
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            error.add_note(f"{there:,} of {total:,} entries are there: run the same command again to go on")
+            raise

@@ -120,9 +120,9 @@ def noting(output: str, run_of: Callable[[], Run], *, resume: bool) -> Iterator[
         return
     path = place_of(output)
     file = path.with_name(path.name + SUFFIX)
-    before = _identity(path)
+    before, run = _identity(path), run_of()
     with _locked(file, output, resume=resume) as stream:
-        notes = Notes(stream, _read(stream, run_of())) if resume else _begun(stream, run_of())
+        notes = Notes(stream, _read(stream, run)) if resume else _begun(stream, run)
         try:
             yield notes
         except BaseException as error:

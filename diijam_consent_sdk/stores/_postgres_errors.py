@@ -63,7 +63,7 @@ def meaning(error: psycopg.Error, *, is_lost: bool, maybe_written: bool) -> Exce
     if isinstance(error, Late):
         return Failure("PostgreSQL did not answer in time", maybe_written=maybe_written)
     state = error.sqlstate or ""
-    if state[:2] not in LASTING and (is_lost or not state):
+    if (is_lost or not state) and (maybe_written or state[:2] not in LASTING):
         return Failure(_of(PASSING, state) or LOST, maybe_written=maybe_written)
     if passing := _of(PASSING, state):
         return Failure(passing, maybe_written=False)

@@ -34,7 +34,7 @@ DIALECT = Dialect(
 )
 
 # It reads committed rows: each statement after the lock must see what the writer before it committed.
-BEGIN: list[Statement] = [("BEGIN", ()), ("SELECT FROM ledger FOR UPDATE", ())]
+BEGIN: list[Statement] = [("BEGIN ISOLATION LEVEL READ COMMITTED", ()), ("SELECT FROM ledger FOR UPDATE", ())]
 COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
@@ -117,12 +117,15 @@ def _in_a_row(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
 
 def set_up(seconds: float) -> str:
     """
-    The first words on a connection. Who waits for the lock, or holds it and says nothing, is not waited for longer than
-    a call takes; a commit is on the disk, and where the server says so on its replicas, before it returns.
+    The first words on a connection. Texts and times come as psycopg reads them, whatever the role, the database or the
+    environment (PGCLIENTENCODING, PGDATESTYLE) says. Who waits for the lock, or holds it and says nothing, is not
+    waited for longer than a call takes; a commit is on the disk, and where the server says so on its replicas, before
+    it returns.
     """
     limit = max(1, math.ceil(seconds * 1000))
     return (
-        f"SET search_path = {SCHEMA}; SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};"
+        f"SET search_path = {SCHEMA}; SET client_encoding = 'UTF8'; SET datestyle = 'ISO';"
+        f" SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};"
         " SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
     )
@@ -182,6 +185,16 @@ class Line(psycopg.Connection[TupleRow]):
         while cursor.nextset():
             answers.append(_rows(cursor))
         return answers
+
+
+def is_alive(line: Line | AsyncLine) -> bool:
+    """Whether a connection that was idle is not known to have ended: a look at what was heard, no question asked."""
+    try:
+        for _ in ("the server's last words", "the end"):
+            line.pgconn.consume_input()
+    except psycopg.Error:
+        line.pgconn.finish()
+    return not line.closed
 
 
 def _rows(cursor: psycopg.Cursor[TupleRow]) -> list[TupleRow]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from ..errors import LedgerBroken, StoreUnusable
-from ..events import Erased
+from ..events import Erased, LedgerEntry
 from ..record import ConsentRecord, fold, unopened
 from . import wire
 from ._ledger import LINK, Final, Ledger, Row, Sql, Statement, erasing, hash_at, inserting, records_from
@@ -111,8 +111,9 @@ def copy(source: Home, target: Home, on_page: Callable[[int, int], None] = lambd
     users = 0
     while here.position < source.read(source.ledger.head).cursor.position:
         links = _page(source, here.position)
-        has_erased = any(_is_tombstone(link) for link in links)
-        here = target.write(partial(_adopt, target.ledger, here, links), has_erased=has_erased)
+        entries = _checked(links, here)
+        has_erased = any(entry is not None and isinstance(entry.event, Erased) for entry in entries)
+        here = target.write(partial(_adopt, target.ledger, here, links, entries), has_erased=has_erased)
         users += sum(link.version == 1 for link in links)
         on_page(here.position, users)
     _copy_kept(source, target, here.position)
@@ -121,10 +122,23 @@ def copy(source: Home, target: Home, on_page: Callable[[int, int], None] = lambd
 
 def _page(source: Home, after: int) -> list[Link]:
     """The next links. The last is none that was erased: it makes the head, and the head has a time."""
-    links = source.read(partial(_links, after))
-    while links[-1].event is None:
-        links += source.read(partial(_links, links[-1].position))
+    links: list[Link] = []
+    while not links or links[-1].event is None:
+        last = links[-1].position if links else after
+        more = source.read(partial(_links, last))
+        if not more:
+            raise LedgerBroken(last + 1, "the entry is missing")
+        links += more
     return links
+
+
+def _checked(links: Iterable[Link], head: Cursor) -> list[LedgerEntry | None]:
+    """The entries of links that follow from the head; None for an erased one."""
+    entries, last = [], bytes.fromhex(head.hash)
+    for position, link in enumerate(links, start=head.position):
+        entries.append(check_link(link, position, last))
+        last = link.hash
+    return entries
 
 
 def _copy_kept(source: Home, target: Home, up_to: int) -> None:
@@ -132,10 +146,6 @@ def _copy_kept(source: Home, target: Home, up_to: int) -> None:
     while rows := source.read(partial(_kept, after, up_to)):
         target.write(partial(_adopt_kept, target.ledger, rows), has_erased=False)
         after = (rows[-1][0], rows[-1][1])
-
-
-def _is_tombstone(link: Link) -> bool:
-    return link.event is not None and isinstance(link.entry().event, Erased)
 
 
 def _hash_at(position: int) -> Sql[str]:
@@ -159,30 +169,33 @@ def _kept(after: tuple[str, bytes], up_to: int) -> Sql[list[Row]]:
     return rows
 
 
-def _adopt(ledger: Ledger, head: Cursor, links: Sequence[Link]) -> Sql[Cursor]:
-    """Write links as they are, if they follow from the head, and the records that they make."""
+def _adopt(ledger: Ledger, head: Cursor, links: Sequence[Link], entries: Sequence[LedgerEntry | None]) -> Sql[Cursor]:
+    """Write links, which follow from the head, as they are, and the records that their entries make."""
     users = sorted({link.user_id for link in links if link.user_id is not None})
     head_rows, record_rows = yield [ledger.head_statement(), ledger.records_statement(users)]
     if ledger.read_head(head_rows).cursor != head:
         raise StoreUnusable("somebody else writes to the ledger to copy to: stop that, then copy again")
-    records, last = records_from(record_rows), head.hash
+    records = records_from(record_rows)
     statements: list[Statement] = []
-    for position, link in enumerate(links, start=head.position):
-        entry = check_link(link, position, bytes.fromhex(last))
-        last = link.hash.hex()
+    for link, entry in zip(links, entries, strict=True):
         statements.append(inserting(link))
         if entry is None:
             continue
-        record = records.get(entry.user_id) or unopened(entry.user_id)
-        is_tombstone = isinstance(entry.event, Erased)
-        if entry.version != record.version + 1 and not is_tombstone:
-            raise LedgerBroken(link.position, "an earlier entry of its user is missing")
-        records[entry.user_id] = fold(record, entry)
-        if is_tombstone:
+        records[entry.user_id] = _folded(records.get(entry.user_id) or unopened(entry.user_id), entry)
+        if isinstance(entry.event, Erased):
             statements += erasing(entry.user_id, None, link.position)
     statements += [ledger.record_statement(records[user_id]) for user_id in users]
     yield Final(statements + ledger.advance_statements(links[-1]))
-    return Cursor(head.epoch, links[-1].position, last)
+    return Cursor(head.epoch, links[-1].position, links[-1].hash.hex())
+
+
+def _folded(record: ConsentRecord, entry: LedgerEntry) -> ConsentRecord:
+    if entry.version != record.version + 1 and not isinstance(entry.event, Erased):
+        raise LedgerBroken(entry.position, "an earlier entry of its user is missing")
+    try:
+        return fold(record, entry)
+    except LookupError:
+        raise LedgerBroken(entry.position, "no record accepts it") from None
 
 
 def _adopt_kept(ledger: Ledger, rows: Sequence[Row]) -> Sql[None]:

@@ -24,7 +24,7 @@ from ..events import Erased, Event, LedgerEntry
 from ._forks import gate
 from ._ledger import LINK, Clock, Final, Ledger, Sql, Statement, folded
 from ._postgres_errors import meaning, translated
-from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, options, reading, set_up, writing
+from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, is_alive, options, reading, set_up, writing
 from ._postgres_news import AsyncNews, News
 from ._postgres_schema import prepare
 from ._tries import Failure, Tries
@@ -35,7 +35,8 @@ __all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
 
 T = TypeVar("T")
 NO_CONNECTION = (PoolTimeout, PoolClosed)
-UNREACHED = "PostgreSQL cannot be reached, or every connection is in use"
+UNREACHED = "PostgreSQL cannot be reached, or refuses this user, or every connection is in use"
+CLOSED = "the store is closed: make a new one"
 VACUUM = "VACUUM entries, records, appends"
 SETTLE_SECONDS = 0.2  # to end a transaction that failed
 UNSETTLED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
@@ -65,7 +66,7 @@ class _Settings:
     def _begin_call(self, tries: Tries) -> float:
         """How long one try may wait for a connection: a part of the time left, so that another try can follow."""
         if self._is_closed:
-            raise StoreUnavailable("the store is closed: make a new one")
+            raise StoreUnavailable(CLOSED)
         return max(0.01, min(tries.left(), self._deadline / 3))
 
 
@@ -109,7 +110,8 @@ class PostgresStore(_Settings):
         self._listen()
 
     def _listen(self) -> None:
-        self._news = News(self._connect)
+        # Not a method of this store, which could never be let go if what listens for it knew it.
+        self._news = News(partial(Line.connect, self._url, **self._options))
         weakref.finalize(self, self._news.close)
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
@@ -193,6 +195,8 @@ class PostgresStore(_Settings):
         if self._pid != os.getpid():  # forked, and the hooks never ran
             self.forget()
         with self._lock:
+            if self._is_closed:  # since the call began: nobody would close another pool
+                raise StoreUnavailable(CLOSED)
             if self._pool is None:
                 self._pool = ConnectionPool(self._url, connection_class=Line, configure=self._configure, **self._pooled)
                 self._pool.open()
@@ -226,15 +230,18 @@ class PostgresStore(_Settings):
         share = self._begin_call(tries)
         pool = self._opened()
         try:
-            line = pool.getconn(share)
+            while not is_alive(line := pool.getconn(share)):  # after a restart all may be dead: no reason to pause
+                pool.putconn(line)
         except NO_CONNECTION:
             raise Failure(UNREACHED, maybe_written=False) from None
         try:
             line.until = tries.until
             return _run_on(line, steps)
         finally:
-            _settle(line)
-            pool.putconn(line)
+            try:
+                _settle(line)
+            finally:
+                pool.putconn(line)
 
     def _scrub(self, tries: Tries) -> None:
         """
@@ -387,15 +394,18 @@ class AsyncPostgresStore(_Settings):
         share = self._begin_call(tries)
         pool = await self._opened()
         try:
-            line = await pool.getconn(share)
+            while not is_alive(line := await pool.getconn(share)):
+                await pool.putconn(line)
         except NO_CONNECTION:
             raise Failure(UNREACHED, maybe_written=False) from None
         try:
             line.until = tries.until
             return await _run_on_async(line, steps)
         finally:
-            await _settle_async(line)
-            await pool.putconn(line)
+            try:
+                await _settle_async(line)
+            finally:
+                await pool.putconn(line)
 
     async def _scrub(self, tries: Tries) -> None:
         """See `PostgresStore._scrub`."""

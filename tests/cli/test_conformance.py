@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from diijam_consent_sdk.testing import unreachable
+from diijam_consent_sdk.cli import conforming
+from diijam_consent_sdk.testing import conformance, unreachable
 from diijam_consent_sdk.testing.conformance import Case, load_cases
 from tests.cli.conftest import Cli, Ledger
 from tests.cli.fakes import FailingStore
@@ -51,6 +54,22 @@ def test_a_broken_ledger(cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPa
     assert result.status == 1
     assert "failed 4-001 service_improvement needs a consent" in result.out
     assert "expected: {'allowed': False, 'reason': 'withdrawn', 'clause': 4}" in result.out
+
+
+def test_stopped(ledger: Ledger, cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C amid the cases does not claim that nothing was written."""
+    played = conformance.run
+
+    def stopping(*arguments: Any) -> Iterator[Any]:
+        """One case, then Ctrl-C."""
+        yield next(iter(played(*arguments)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(conforming, "run", stopping)
+    result = cli("conformance")
+    assert (result.status, result.out) == (130, "")
+    assert result.err.endswith("stopped: 1 of 4 cases were played, and their test users were written\n")
+    assert ledger.entries() > 0
 
 
 def test_a_ledger_out_of_reach(cli: Cli, few: list[Case], failing: FailingStore) -> None:

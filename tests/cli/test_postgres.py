@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable
-from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore
+from diijam_consent_sdk.events import LedgerEntry
+from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore, chain
 from diijam_consent_sdk.stores import _whole as whole
+from diijam_consent_sdk.stores._ledger import inserting
 from tests.cli.conftest import Cli, Ledger
 from tests.core.samples import NEEDED
 from tests.stores.cluster import shared
@@ -133,6 +137,68 @@ def test_a_broken_ledger_is_not_copied(cli: Cli, url: str, ledger: Ledger) -> No
     result = cli("copy", "--from", ledger.url, "--to", url)
     assert (result.status, "position 6" in result.err) == (2, True)
     assert cli("verify", "--url", url).status == 0
+
+
+LOST = {
+    "DELETE FROM entries WHERE position > 8": 9,
+    "DELETE FROM entries WHERE position > 4": 5,
+    "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL WHERE position > 8": 19,
+    "UPDATE entries SET event = 'gone' WHERE position = 7": 7,
+}
+
+
+@pytest.mark.parametrize("statement", LOST)
+def test_a_ledger_that_lost_entries_is_not_copied(
+    statement: str, cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where entries are missing behind the source's back, copying ends and names the first, and does not go round."""
+    monkeypatch.setattr(whole, "PAGE", 4)
+    cli("init", "--url", url)
+    with closing(PostgresStore(url, deadline=5)) as old:
+        fill(old)
+    with psycopg.connect(url) as db:
+        db.execute(f"SET search_path = diijam_consent; {statement}".encode())
+    result = cli("copy", "--from", url, "--to", ledger.url)
+    assert (result.status, f"position {LOST[statement]}:" in result.err) == (2, True), result.err
+
+
+def test_entries_that_make_no_record_are_not_copied(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:
+    """A chain that was forged around an entry that no record accepts is refused, as `verify` refuses it."""
+    with closing(SqliteStore(ledger.path)) as old:
+        sign_up(old, "u-1")
+        db = sqlite3.connect(ledger.path, isolation_level=None)
+        entry = LedgerEntry(2, "u-1", 2, old.history("u-1")[-1].at, AGREED)
+        forged = chain._link(entry, bytes.fromhex(old.load([]).cursor.hash))
+        db.execute(*inserting(forged))
+        db.close()
+    result = cli("copy", "--from", ledger.url, "--to", f"sqlite:///{tmp_path}/new.db")
+    assert (result.status, "position 2:" in result.err) == (2, True), result.err
+
+
+def test_a_copy_that_is_stopped_says_how_far_it_came(
+    cli: Cli, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C amid a copy does not claim that nothing was written."""
+    monkeypatch.setattr(whole, "PAGE", 4)
+    with closing(SqliteStore(ledger.path)) as old:
+        fill(old)
+        total = old.load([]).cursor.position
+    real, left = whole._page, [1]
+
+    def stopping(*arguments: Any) -> Any:
+        """One page, then Ctrl-C."""
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    copying = ("copy", "--from", ledger.url, "--to", f"sqlite:///{tmp_path}/new.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(whole, "_page", stopping)
+        result = cli(*copying)
+    assert (result.status, result.out) == (130, "")
+    assert result.err == f"stopped: 4 of {total} entries are there: run the same command again to go on\n"
+    assert cli(*copying).status == 0
 
 
 TAMPERED = {

@@ -177,6 +177,15 @@ def test_nothing_is_logged(mailable: Ledger, start: Start) -> None:
     assert (status, out, err.count("\n")) == (2, "", 1)
 
 
+def test_the_pool_is_not_heard(tmp_path: Path, start: Start) -> None:
+    """A PostgreSQL that is not there is told in one line as well, without what its driver logs of each attempt."""
+    url = f"postgresql://u:vinh.secret@/d?host={tmp_path}&connect_timeout=2"
+    started = time.monotonic()
+    status, out, err = done(start("history", "u-1", "--url", url))
+    assert (status, out, err.count("\n"), "secret" in err) == (2, "", 1, False)
+    assert time.monotonic() - started < 18
+
+
 @pytest.mark.skipif(not INSTALLED.exists(), reason="the package is not installed beside this interpreter")
 def test_installed_command(mailable: Ledger) -> None:
     """The entry point of the package runs the command."""

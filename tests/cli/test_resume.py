@@ -13,7 +13,9 @@ import pytest
 from diijam_consent_sdk.cli.tally import Tally
 from diijam_consent_sdk.decisions import Decision
 from diijam_consent_sdk.events import Withdrawn
+from diijam_consent_sdk.testing import unreachable
 from tests.cli.conftest import MAILABLE, Cli, Ledger
+from tests.cli.fakes import FailingStore
 
 IDS = [f"u-{number}" for number in range(1, 7)]
 LIST = "".join(f"{user_id}\n" for user_id in IDS).encode()
@@ -164,6 +166,13 @@ def test_nothing_to_go_on_with(mailable: Ledger, cli: Cli) -> None:
     assert (result.status, result.err) == (2, f"error: {why}\n")
     result = cli("permitted", "market", "email", "--resume", stdin=LIST)
     assert result.err.startswith("error: --resume goes with --output FILE")
+
+
+def test_a_run_that_never_began(cli: Cli, failing: FailingStore) -> None:
+    """A ledger that does not answer leaves no notes: there would be nothing to go on with."""
+    failing.failures["load"] = unreachable()
+    assert cli(*MAIL, "--url", "https://consent.example", stdin=LIST).status == 2
+    assert not NOTES.exists()
 
 
 def test_one_at_a_time(mailable: Ledger, cli: Cli) -> None:

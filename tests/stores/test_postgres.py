@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -17,11 +19,13 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable
-from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
+from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore, postgres
 from diijam_consent_sdk.stores import _postgres_lines as lines
 from diijam_consent_sdk.stores import _postgres_schema as schema
 from diijam_consent_sdk.stores._ledger import Final, Statement
+from diijam_consent_sdk.stores._postgres_errors import meaning
 from diijam_consent_sdk.stores._postgres_lines import Line
+from diijam_consent_sdk.stores._tries import Failure, Tries
 from tests.core.samples import NEEDED
 
 from .cluster import shared
@@ -145,6 +149,20 @@ def test_an_unreachable_server_is_unavailable(tmp_path: Any) -> None:
             assert SECRET not in str(caught.value)
         assert time.monotonic() - started < 3
         assert SECRET not in repr(store)
+
+
+def test_a_role_that_owns_the_schema_may_prepare_it(empty: str) -> None:
+    """A role that may not create schemas fills the one that it was given, and may run `init` again."""
+    with psycopg.connect(empty, autocommit=True) as db:
+        db.execute("DROP ROLE IF EXISTS keeper")
+        db.execute("CREATE ROLE keeper LOGIN")
+        db.execute(f"CREATE SCHEMA {schema.SCHEMA} AUTHORIZATION keeper")
+        try:
+            mine = empty.replace("postgres@", "keeper@")
+            assert [schema.prepare(mine), schema.prepare(mine)] == [0, schema.FORMAT]
+        finally:
+            db.execute("DROP OWNED BY keeper CASCADE")
+            db.execute("DROP ROLE keeper")
 
 
 def test_clients_are_made_from_a_url(url: str) -> None:
@@ -341,12 +359,59 @@ def test_a_conflict_at_the_commit_leaves_no_doubt(store: PostgresStore, interfer
     assert store.append("u-1", [OPENED]).cursor.position == 1
 
 
+@pytest.mark.parametrize("error", [psycopg.errors.InternalError_, psycopg.errors.AdminShutdown])
+def test_a_commit_that_the_servers_end_cut_off_is_unknown(error: type[psycopg.Error]) -> None:
+    """A server that breaks down amid a commit may have it on the disk, whatever its last words are."""
+    found = meaning(error("its last words"), is_lost=True, maybe_written=True)
+    assert isinstance(found, Failure)
+    assert found.maybe_written
+
+
 def test_connections_that_died_unused_are_replaced(store: PostgresStore, db: psycopg.Connection) -> None:
     """After a restart of the server, or a firewall's cut, the next calls are answered all the same."""
     at_once(lambda number: store.append(f"u-{number}", [OPENED]))
     db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'diijam-consent'")
     assert store.load(["u-1"]).records[0].version == 1
     assert store.append("u-9", [OPENED]).cursor.position == 9
+
+
+def end_all(db: psycopg.Connection) -> None:
+    """Have the server end every connection of a store."""
+    db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'diijam-consent'")
+    time.sleep(0.1)
+
+
+def test_connections_that_died_unused_cost_no_tries(
+    store: PostgresStore, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there were: a call that has one try alone is answered."""
+    pool = store._opened()
+    for line in [pool.getconn() for _ in range(10)]:
+        pool.putconn(line)
+    end_all(db)
+    monkeypatch.setattr(store, "_tries", lambda key=None: Tries(5, is_repeatable=False))
+    assert store.load([]).cursor.position == 0
+
+
+def test_connections_of_asyncio_that_died_unused_cost_no_tries(
+    url: str, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for asyncio."""
+
+    async def ask() -> int:
+        """Have ten connections, lose them, then ask."""
+        store = AsyncPostgresStore(url, deadline=5)
+        pool = await store._opened()
+        for line in [await pool.getconn() for _ in range(10)]:
+            await pool.putconn(line)
+        end_all(db)
+        monkeypatch.setattr(store, "_tries", lambda key=None: Tries(5, is_repeatable=False))
+        try:
+            return (await store.load([])).cursor.position
+        finally:
+            await store.close()
+
+    assert asyncio.run(ask()) == 0
 
 
 def test_a_writer_that_is_frozen_amid_its_write_holds_nobody_up(url: str, interfere: Interfere) -> None:
@@ -425,7 +490,90 @@ def test_a_lost_listener_listens_again(store: PostgresStore, db: psycopg.Connect
     assert eventually(lambda: len(found := db.execute(listening).fetchall()) == 1 and found != old)
 
 
+def test_a_store_that_nobody_closed_is_let_go(url: str) -> None:
+    """Dropped amid nothing, it goes, and with it the thread that listens for it."""
+    store = PostgresStore(url, deadline=5)
+    store.changes(head(store), wait=0.01)
+    listening, gone = store._news._thread, weakref.ref(store)
+    assert listening is not None
+    del store
+    assert eventually(lambda: not gc.collect() or gone() is None)
+    assert gone() is None
+    assert eventually(lambda: not listening.is_alive())
+
+
+def test_a_call_that_close_overtakes_opens_nothing(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed just before a call takes its connection, a store makes no pool that nobody would close."""
+    begin_call = PostgresStore._begin_call
+
+    def overtaken(self: PostgresStore, tries: Any) -> float:
+        """Closes it behind the check."""
+        share = begin_call(self, tries)
+        self.close()
+        return share
+
+    monkeypatch.setattr(PostgresStore, "_begin_call", overtaken)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.load([])
+    assert store._pool is None
+
+
+def test_a_task_cancelled_twice_gives_its_connection_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled again while it tidies up, a call still leaves its connection to others."""
+
+    async def cancelled(line: Any) -> None:
+        """What tidies up."""
+        raise asyncio.CancelledError
+
+    async def ask() -> int:
+        """Have the only connection, twice."""
+        store = AsyncPostgresStore(url, deadline=5, connections=1)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(postgres, "_settle_async", cancelled)
+                with pytest.raises(asyncio.CancelledError):
+                    await store.load([])
+            return (await store.load([])).cursor.position
+        finally:
+            await store.close()
+
+    assert asyncio.run(ask()) == 0
+
+
 # What is on the server.
+
+
+@pytest.mark.parametrize(
+    "setting", ["datestyle=German", "client_encoding=LATIN1", "bytea_output=escape", "timezone=Asia/Ho_Chi_Minh"]
+)
+def test_what_the_server_is_set_to_changes_nothing(setting: str, url: str, db: psycopg.Connection) -> None:
+    """How the database writes times, texts and bytes by default is not what this library's connections use."""
+    name, _, value = setting.partition("=")
+    db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} SET {name} = '{value}'")
+    try:
+        with closing(PostgresStore(url, deadline=5)) as store:
+            store.append("Nguyễn Văn A", [OPENED, TOLD])
+            assert store.load(["Nguyễn Văn A"]).records[0].version == 2
+            assert store.verify().position == 2
+    finally:
+        db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} RESET ALL")
+
+
+def test_the_environments_encoding_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where libpq is told to speak another encoding, ids are any text all the same."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with closing(PostgresStore(url, deadline=5)) as store:
+        assert store.append("Nguyễn Văn A", [OPENED]).record.version == 1
+
+
+def test_writers_take_turns_whatever_the_isolation_by_default(store: PostgresStore, db: psycopg.Connection) -> None:
+    """Who waited for the lock reads what was committed meanwhile, and need not try again."""
+    with store._connect() as line:
+        store._configure(line)
+        line.execute("SET default_transaction_isolation = 'serializable'")
+        line.rows_of(lines.BEGIN)
+        assert line.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+        line.execute("ROLLBACK")
 
 
 def test_a_commit_is_durable_whatever_the_servers_default(url: str) -> None:
