@@ -37,11 +37,11 @@ $(VENV)/browser: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --group browser
 	@touch $@
 
-demo: $(VENV)/demo ## load 2,000 customers, run a campaign, see one customer say no
-	$(BIN)/python examples/demo.py
+demo: $(VENV)/demo ## load 2,000 customers, run a campaign, see one customer say no (DEMO_LANG=en)
+	$(BIN)/python examples/demo.py --lang $(or $(DEMO_LANG),vi)
 
-privacy-center: $(VENV)/examples ## serve the page where customers see and change their choices
-	@$(BIN)/python -m examples.privacy_center
+privacy-center: $(VENV)/examples ## serve the page where customers see and change their choices (PORT=)
+	@$(BIN)/python -m examples.privacy_center $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/dev ## run all tests, in random order, on all cores
 	$(BIN)/python -m pytest -n auto

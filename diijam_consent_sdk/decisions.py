@@ -90,10 +90,8 @@ class Decision:
             raise TypeError("a Decision is looked up, never built: use decide()")
 
     if TYPE_CHECKING:
-
-        def __bool__(
-            self,
-        ) -> bool: ...  # for checkers of truth (mypy's truthy-bool); see `Denial` for why it is not there
+        # For checkers of truth (mypy's truthy-bool); see `Denial` for why it is not there.
+        def __bool__(self) -> bool: ...
 
     def __reduce__(self) -> tuple[object, ...]:
         return looked_up, (self.reason, self.clause)
@@ -172,11 +170,11 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
             yield _first(hold for hold in r.live_holds(at) if field in hold.data), Reason.HELD, 6  # row 6
         case Process(Purpose.RIGHTS_HANDLING):
             yield _first(r.open_requests()), Reason.HELD, 1  # row 7
-            yield True, Reason.NO_DUTY, 6
+            yield True, Reason.NO_DUTY, 6  # row 7
         case Process(purpose, data) if BASIS[purpose] is Basis.DUTY:
             holds = (hold for hold in r.live_holds(at) if hold.kind in DUTY_HOLDS[purpose])
             yield _first(hold for hold in holds if data is not None and data <= hold.data), Reason.HELD, 6  # row 7
-            yield True, Reason.NO_DUTY, 6
+            yield True, Reason.NO_DUTY, 6  # row 7
     yield r.is_erasing(), Reason.ERASURE_REQUESTED, 1  # row 8
     yield r.account is Account.CLOSED, Reason.ACCOUNT_CLOSED, 6  # row 9
     aim, touched = _about(ask)
@@ -186,15 +184,15 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
     match ask:
         case Show(field):
             yield field in r.published, Reason.PUBLISHED, 7  # row 12
-            yield True, Reason.NOT_PUBLISHED, 7
+            yield True, Reason.NOT_PUBLISHED, 7  # row 12
         case Share(recipient, data, purpose):
             told = [(notice, notice.standing(at)) for notice in r.notices.values() if notice.recipient == recipient]
             agreed = [notice for notice, said in told if said is Reason.AGREED]
             yield _first(n for n in agreed if n.purpose is purpose and data <= n.data), Reason.AGREED, 5  # row 13
             yield bool(agreed), Reason.BEYOND_NOTICE, 5  # row 14
             for reason in (Reason.WITHDRAWN, Reason.EXPIRED, Reason.NOT_AGREED):
-                yield any(said is reason for _, said in told), reason, 5
-            yield True, Reason.NOT_NOTIFIED, 5
+                yield any(said is reason for _, said in told), reason, 5  # row 14
+            yield True, Reason.NOT_NOTIFIED, 5  # row 14
         case Process(purpose) if BASIS[purpose] is Basis.SERVICE:
             yield True, Reason.NEEDED_FOR_SERVICE, 6 if purpose is Purpose.SERVICE_OPERATION else 4  # row 15
         case Process(purpose) | Market(purpose=purpose):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--users", type=Path, default=USERS, help="a CSV file with a column user_id")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     given = parser.parse_args(argv)
+    if not given.url:
+        parser.error("there is no ledger: set DIIJAM_CONSENT_URL, or give --url sqlite:///consents.db")
     try:
         with given.users.open(encoding="utf-8-sig", newline="") as file:
             user_ids = list(dict.fromkeys(row["user_id"] for row in csv.DictReader(file, restval="")))
@@ -93,4 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    raise SystemExit(status)

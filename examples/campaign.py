@@ -64,7 +64,7 @@ def send(consent: ConsentClient, audience: Iterable[tuple[str, Row]]) -> Report:
 
 def show(report: Report, lang: str) -> None:
     """Print how many were mailed, and why the others were not."""
-    print(f"{len(report.mailed):6,}  may be mailed")
+    print(f"{len(report.mailed):6,}  may be mailed        the ask: e-mail and full name")
     for decision, count in report.denied.most_common():
         print(f"{count:6,}  {decision.reason:<18} clause {decision.clause}  {decision.message(lang)}")
     print(f"{report.repeated:6,}  listed again         one mail is enough")
@@ -88,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     parser.add_argument("--one-says-no", action="store_true", help="then opt one customer out: WRITES to the ledger")
     given = parser.parse_args(argv)
+    if not given.url:
+        parser.error("there is no ledger: set DIIJAM_CONSENT_URL, or give --url sqlite:///consents.db")
     try:
         with given.audience.open(encoding="utf-8-sig", newline="") as file:  # "-sig": spreadsheets put a mark in front
             audience = [(row["user_id"], row) for row in csv.DictReader(file, restval="")]
@@ -110,4 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    raise SystemExit(status)

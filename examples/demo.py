@@ -51,12 +51,17 @@ def run(command: str, url: str) -> None:
     subprocess.run([*PROGRAMS[program], *arguments], cwd=ROOT, env=env, check=True)  # noqa: S603 - of our own words
 
 
+def _shown(path: str | Path) -> str:
+    """A path as it can be typed here."""
+    return str(Path(path).relative_to(Path.cwd()) if Path(path).is_relative_to(Path.cwd()) else path)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Tell the story; leave nothing behind, also when stopped."""
     parser = argparse.ArgumentParser(description="The story of a consent ledger, from loading it to verifying it.")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages to customers")
     given = parser.parse_args(argv)
-    started = time.monotonic()
+    started, analytics = time.monotonic(), ROOT / "examples" / "analytics.py"
     try:
         with tempfile.TemporaryDirectory(prefix="diijam-demo-", dir=roomy_memory()) as folder:
             url = f"sqlite:///{folder}/consents.db"
@@ -71,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nStopped; nothing is left behind.", file=sys.stderr)
         return 130
     print(f"\nAll of it in {time.monotonic() - started:.1f} s, on a ledger that is gone now.")
-    print("Next, on a ledger of your own: python examples/analytics.py --help")
+    print(f"Next, on a ledger of your own: {shlex.join([_shown(sys.executable), _shown(analytics)])} --help")
     return 0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--users", type=Path, default=USERS, help="a CSV file: user_id,full_name,email,city")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     given = parser.parse_args(argv)
+    if not given.url:
+        parser.error("there is no ledger: set DIIJAM_CONSENT_URL, or give --url sqlite:///consents.db")
     try:
         with given.users.open(encoding="utf-8-sig", newline="") as file:
             people = {row["user_id"]: row for row in csv.DictReader(file)}
@@ -98,4 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    raise SystemExit(status)

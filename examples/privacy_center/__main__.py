@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import socket
@@ -13,13 +14,18 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
-import uvicorn
-
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk.errors import ConsentError
 
-from .app import create_app
 from .customers import customers, fill
+
+try:
+    import uvicorn
+
+    from .app import create_app
+except ModuleNotFoundError as missing:
+    print(f"{missing.name} is not installed: run `make privacy-center`, which installs it first", file=sys.stderr)
+    raise SystemExit(2) from None
 
 EPILOG = """\
 Without --url it makes a ledger of a few made-up customers of examples/data in a temporary folder, and removes it at
@@ -30,7 +36,7 @@ the end. With --url it shows and writes to that ledger: pick its customers with 
 
 Flip a switch and watch the three services beside it. Or speak to the same ledger from another terminal:
 
-  DIIJAM_CONSENT_URL=... diijam-consent record u-00905 withdrawn marketing
+  DIIJAM_CONSENT_URL=... diijam-consent record u-00905 Withdrawn --purpose marketing
 
 Anybody who can open the page can be any of its customers, so it listens on this machine alone (127.0.0.1).
 Exit code 0: stopped with Ctrl-C. 2: it could not start.
@@ -96,7 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             with ConsentClient.from_url(url, token=token, follow=False) as consent:
                 list(consent.users(given.user))  # ids that are none are told here, not on a page
         except (OSError, ValueError, ConsentError) as error:
-            parser.error(str(error))
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            free = "take any that is free: make privacy-center PORT=0"
+            parser.error(f"port {given.port} is taken; {free}" if taken else str(error))
         connect = partial(AsyncConsentClient.from_url, url, token=token)
         page = f"http://127.0.0.1:{at.getsockname()[1]}/"
         say = partial(print, f"The privacy centre is at {page}\nStop it with Ctrl-C.", flush=True)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import attrs
 
-from diijam_consent_sdk import Outcome, Purpose
+from diijam_consent_sdk import Outcome, Purpose, RequestKind
 from diijam_consent_sdk import events as e
 
 from .customers import partner
@@ -97,6 +97,8 @@ def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) ->
             return words("said.published", fields=words.fields([field]))
         case e.Hidden(field):
             return words("said.hidden", fields=words.fields([field]))
+        case e.RequestFiled(_, RequestKind.COMPLAINT):
+            return words("said.filed_complaint")
         case e.RequestFiled(_, kind):
             return words("said.filed", kind=words(f"kind.{kind}.name"))
         case e.RequestResolved(request, outcome):

@@ -62,7 +62,7 @@ def test_unknown_user(mailable: Ledger, cli: Cli) -> None:
 def test_in_vietnamese(mailable: Ledger, cli: Cli) -> None:
     """With --lang vi the message and the clause's title are Vietnamese."""
     out = cli("check", "u-1", "market", "email", "--lang", "vi").out
-    assert "message   Bạn đã đồng ý cho mục đích này.\n" in out
+    assert "message   Bạn đã đồng ý cho Diijam dùng dữ liệu vào mục đích này.\n" in out
     assert "(Mục đích sử dụng dữ liệu)\n" in out
 
 

@@ -49,7 +49,7 @@ def test_main(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", out)
     assert exit_status(monkeypatch, "check", "u-1", "market", "call", "--lang", "vi") == 1
     out.seek(0)
-    assert "Bạn chưa đồng ý cho mục đích này." in out.read()
+    assert "Bạn chưa đồng ý cho Diijam dùng dữ liệu vào mục đích này." in out.read()
     assert signal.getsignal(signal.SIGTERM) is failures.stop_on
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 

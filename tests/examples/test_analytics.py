@@ -58,7 +58,7 @@ def test_one_malformed_id_spoils_no_batch(few: Path) -> None:
 @pytest.mark.usefixtures("unreachable")
 def test_unreachable_store(audience: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With no store to be asked nobody's data is touched, and the exit code says to run the job again."""
-    assert analytics.main(["--users", audience, "--lang", "en"]) == 1
+    assert analytics.main(["--url", "memory:", "--users", audience, "--lang", "en"]) == 1
     out = capsys.readouterr().out
     assert "may be studied: 0 of" in out
     assert "looked for: 0 of" in out

@@ -92,7 +92,7 @@ def test_no_id_is_logged(
 @pytest.mark.usefixtures("unreachable")
 def test_unreachable_store(audience: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With no store to be asked nobody is mailed, and the exit code says that this was no customer's no."""
-    assert campaign.main(["--audience", audience, "--one-says-no"]) == 1
+    assert campaign.main(["--url", "memory:", "--audience", audience, "--one-says-no"]) == 1
     said = counts(capsys.readouterr().out)
     assert said["may"] == 0
     assert {"unavailable", "unknown_user"} & said.keys() == {"unavailable"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,8 @@ def test_story() -> None:
     ledger = Path(out.splitlines()[0].removeprefix("$ export DIIJAM_CONSENT_URL=sqlite:///"))
     assert ledger.name == "consents.db"
     assert not ledger.parent.exists()
+    following = shlex.split(out.splitlines()[-1].partition(": ")[2])
+    assert "--users" in subprocess.run(following, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=str)

@@ -94,5 +94,5 @@ def test_no_such_page(url: str, people: str, capsys: pytest.CaptureFixture[str],
 @pytest.mark.usefixtures("unreachable")
 def test_unreachable_store(people: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With no store to be asked the page is empty, and the exit code says that this was nobody's choice."""
-    assert profile.main(["--users", people, "--user", OWNER]) == 1
+    assert profile.main(["--url", "memory:", "--users", people, "--user", OWNER]) == 1
     assert not sections(capsys.readouterr().out)["The"]

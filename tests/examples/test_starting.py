@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,8 +29,8 @@ def complaint(main: Main, arguments: list[str], capsys: pytest.CaptureFixture[st
 def test_without_ledger(
     main: Main, option: str, audience: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a URL that names no store or a ledger that cannot be opened, it ends with 2 and says so."""
-    assert "names no store" in complaint(main, [option, audience, "--url", ""], capsys)
+    """With no URL, one that names no store or a ledger that cannot be opened, it ends with 2 and says so."""
+    assert "set DIIJAM_CONSENT_URL" in complaint(main, [option, audience, "--url", ""], capsys)
     assert "names no store" in complaint(main, [option, audience, "--url", "nowhere:"], capsys)
     assert "cannot" in complaint(main, [option, audience, "--url", f"sqlite:///{tmp_path}"], capsys)
 
@@ -56,3 +59,15 @@ def test_list_from_a_spreadsheet(main: Main, option: str, few: Path, tmp_path: P
     marked.write_bytes(b"\xef\xbb\xbf" + (few / "audience.csv").read_bytes())
     arguments = ["--url", "memory:", option, str(marked)]
     assert main([*arguments, *(["--user", "u-00001"] if main is profile.main else [])]) == 0
+
+
+@each_program
+def test_nobody_reads_on(main: Main, option: str, audience: str) -> None:
+    """Where its output goes to nobody, it ends with 141, as what SIGPIPE ended, and without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        program = [sys.executable, main.__globals__["__file__"], "--url", "memory:", option, audience]
+        user = ["--user", "u-00001"] if main is profile.main else []
+        ended = subprocess.run([*program, *user], stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (141, b"")

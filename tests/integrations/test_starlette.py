@@ -106,7 +106,9 @@ def test_a_no_between_two_requests(make: Make, consent: ConsentForTests) -> None
     denied = get(app, "u-1", "vi-VN")
     assert (denied.status_code, denied.json()["reason"], denied.json()["clause"]) == (403, "withdrawn", 4)
     assert denied.headers["content-language"] == "vi"
-    assert denied.json()["detail"] == "Bạn đã từ chối hoặc rút lại sự đồng ý cho mục đích này."
+    assert (
+        denied.json()["detail"] == "Bạn đã từ chối, hoặc đã rút lại sự đồng ý cho Diijam dùng dữ liệu vào mục đích này."
+    )
 
 
 @pytest.mark.parametrize("make", [fastapi, starlette], ids=lambda make: make.__name__)

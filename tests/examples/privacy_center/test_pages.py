@@ -43,7 +43,7 @@ def test_vietnamese_first(visitor: Visitor) -> None:
     visitor.sign_in(language="vi")
     assert '<html lang="vi">' in visitor.html
     assert "Bạn cho phép Diijam làm gì với dữ liệu của bạn?" in visitor.html
-    assert "Bạn chưa đồng ý cho mục đích này." in visitor.html
+    assert "Bạn chưa đồng ý cho Diijam dùng dữ liệu vào mục đích này." in visitor.html
     visitor.open("/limits")
     visitor.press("language-en")
     assert visitor.path == "/limits"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from diijam_consent_sdk.cli.app import app
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from diijam_consent_sdk.vocabulary import Account
@@ -63,7 +67,7 @@ def test_ledger_of_your_own(tmp_path: Path) -> None:
             page = http.post("/sign-in", data={"_csrf_token": token, "who": "0"})
             assert page.status_code == 200
             assert "Khách hàng số 1" in page.text
-            assert "đang chạy trên sổ của bạn" in page.text
+            assert "đang chạy trên dữ liệu của bạn" in page.text
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     assert path.exists()
@@ -87,6 +91,24 @@ def test_cannot_start(arguments: list[str], complaint: str, capsys: pytest.Captu
     assert complaint in capsys.readouterr().err
 
 
+def test_port_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where another listens, it says how to get another port."""
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(SystemExit) as stopped:
+        main(["--port", str(other.getsockname()[1])])
+    assert stopped.value.code == 2
+    assert "is taken; take any that is free: make privacy-center PORT=0" in capsys.readouterr().err
+
+
+def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where what it needs is not installed, it says which command installs it."""
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "examples.privacy_center.__main__")
+    with pytest.raises(SystemExit) as stopped:
+        importlib.import_module("examples.privacy_center.__main__")
+    assert stopped.value.code == 2
+    assert "make privacy-center" in capsys.readouterr().err
+
+
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` tells how to start it on a ledger of one's own, and who can open it."""
     with pytest.raises(SystemExit) as stopped:
@@ -94,6 +116,10 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.code == 0
     out = capsys.readouterr().out
     assert all(words in out for words in ("make privacy-center", "--url sqlite:///", "127.0.0.1", "Exit code"))
+    (shown,) = re.findall(r"diijam-consent (record .*)", out)
+    app.parse_args(shlex.split(shown), print_error=False, exit_on_error=False)
+    event, *options = shlex.split(shown)[2:]
+    assert (event, options) == ("Withdrawn", ["--purpose", "marketing"])
 
 
 def test_chosen_customers(tmp_path: Path, full: MemoryStore) -> None:

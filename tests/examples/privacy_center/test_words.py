@@ -141,7 +141,7 @@ SENTENCES: dict[Language, list[str]] = {
         "You hid: profile picture.",
         "You asked: “See my data”.",
         "Diijam refused your request: “See my data”.",
-        "You asked: “Complain”.",
+        "You complained.",
         "The request “Complain” was cancelled.",
         "Diijam has to keep, because of an open debt: payment details.",
         "The reason to keep data is gone: an open debt.",
@@ -166,6 +166,13 @@ def test_timeline(language: Language) -> None:
     assert [number for number, line in enumerate(lines) if line.is_diijams] == [12, 18, 21, 22]
     assert [number for number, line in enumerate(lines) if line.until] == [1, 21]
     assert [line.tone for line in lines][:4] == ["plain", "yes", "yes", "no"]
+
+
+def test_a_vietnamese_sentence_is_whole() -> None:
+    """What is put into a sentence stands where Vietnamese has it, and a complaint is no request by name."""
+    said = {line.text for day in timeline.days(story(), VIETNAMESE) for line in day.lines}
+    told = "muốn chia sẻ email, tên người dùng với Tre Xanh Records để khuyến mại, tiếp thị, quảng cáo."
+    assert {f"Diijam báo trước: {told}", "Bạn gửi yêu cầu “Xem dữ liệu của tôi”.", "Bạn gửi khiếu nại."} <= said
 
 
 def test_timeline_is_day_by_day() -> None:
