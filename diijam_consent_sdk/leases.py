@@ -160,7 +160,7 @@ class Leases:
             self._note_proven(changes.cursor)
             self._floors.pass_by(changes.cursor.position)
             if changes.complete:
-                waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # in no case longer than the poll took
+                waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # NaN stays, and renews nothing
                 fresh_until = poll.sent_at + waited + self.length
                 self._generation.fresh_until = max(self._generation.fresh_until, fresh_until)
 
@@ -317,7 +317,9 @@ class Leases:
         )
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
-        turns_at = inf  # this very object for nearly all: a float of its own would cost each guard a miss of the cache
+        turns_at = (
+            inf  # this very object for nearly all: a float of its own would be one more miss of the cache a guard
+        )
         turn = record.turns_at(loaded.at)
         if turn is not None:
             turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7

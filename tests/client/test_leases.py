@@ -109,6 +109,17 @@ def test_rule_2_a_store_cannot_have_waited_longer_than_the_poll_took(waited: flo
     assert reason(user) is Reason.STALE
 
 
+def test_rule_2_a_waiting_that_is_no_number_renews_nothing() -> None:
+    """It is not taken for the longest there may have been."""
+    world = World()
+    user = world.load(consenting())["u"]
+    poll = world.leases.polling(head(10), world.clock.now)
+    world.clock.tick(2)
+    world.leases.polled(poll, Changes(head(10), head(10), {}, complete=True, waited=nan), world.clock.now)
+    world.clock.tick(L - 1)
+    assert reason(user) is Reason.STALE
+
+
 @pytest.mark.parametrize(
     ("users", "complete"),
     [({"u": 10}, True), ({"u": -1}, True), ({"u": 13}, True), ({"u": nan}, True), ({}, "false"), ({}, None)],
