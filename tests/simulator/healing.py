@@ -8,7 +8,6 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import STALE
 from tests.simulator.client import ASKS, SimClient, guard_of
 from tests.simulator.network import CALM
-from tests.simulator.wall import instant
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -52,10 +51,11 @@ def _is_right(world: World, client: SimClient, user_id: str, done: Future[UserCo
     committed, now = world.ledger.committed, world.loop.now
     for ask in ASKS:
         if done.done() and done.exception() is None:
-            decision = guard_of(done.result(), ask)
+            user = done.result()
+            decision = guard_of(user, ask)
             said = bool(decision)
-            if decision is STALE and world.record_of(user_id).turns_at(instant(0)) is not None:
-                continue  # some other answer of this user ended just now
+            if decision is STALE and _turns(world, user):
+                continue  # some other answer of this user ended since it was loaded
             # What is ending just now may be right either way.
             sure_yes = committed.allows_now(user_id, ask, margin=0.5 * world.bound)
             if sure_yes and not said and world.capacity >= len(world.users):
@@ -64,6 +64,11 @@ def _is_right(world: World, client: SimClient, user_id: str, done: Future[UserCo
                 world.checks.fail("I6", f"client {client.number} allows {ask} of {user_id} {when}")
         else:
             world.checks.fail("I6", f"client {client.number} does not answer {when}")
+
+
+def _turns(world: World, user: UserConsent) -> bool:
+    """Whether time alone changes an answer of this user after it was loaded."""
+    return user.as_of is not None and world.record_of(user.user_id).turns_at(user.as_of) is not None
 
 
 def _withdraw_all(world: World) -> None:
@@ -87,9 +92,5 @@ def _stay_fresh(world: World) -> None:
     world.run_for(3 * world.bound)
     for client in _open(world):
         for user_id, user in client.leases._entries.items():
-            if (
-                client.is_following
-                and not user.is_live()
-                and world.record_of(user_id).turns_at(instant(world.ledger.wall.peek())) is None
-            ):
+            if client.is_following and not user.is_live() and not _turns(world, user):
                 world.checks.fail("R2", f"client {client.number} let {user_id} go stale with the feed up")
