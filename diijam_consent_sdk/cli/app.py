@@ -16,8 +16,8 @@ from typing import TextIO
 from cyclopts import App, Parameter
 
 from . import checking, conforming, moving, owing, past, permitting, preparing, recording, serving
-from .failures import status_of, stop_on
-from .terminal import console_for
+from .failures import FAILED, status_of, stop_on
+from .terminal import console_for, tell
 
 HELP = """Ask what Diijam's privacy policy allows of a customer's data, and record what customers did.
 
@@ -115,7 +115,11 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, stop_on)
+    is_closed = sys.stdout is None
     sys.stdout, sys.stderr = _utf_8(sys.stdout), _utf_8(sys.stderr)
+    if is_closed and sys.argv[1:2] != ["serve"]:  # which has no results to lose
+        tell("error: standard output is closed, so nothing was done: open it, or send it to /dev/null")
+        sys.exit(FAILED)
     # What the library logs is for services; here each failure has its one line.
     for name in ("diijam_consent_sdk", "psycopg"):
         logging.getLogger(name).addHandler(logging.NullHandler())

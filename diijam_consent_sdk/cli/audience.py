@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import attrs
@@ -40,7 +41,7 @@ class Audience:
         column: The CSV column that holds the ids; None for plain ids.
 
     Raises:
-        ValueError: there is no such column. While iterating: the CSV is broken; the line is named.
+        ValueError: there is no such column, or none is named and this looks like CSV. While iterating: the CSV is broken; the line is named.
     """
 
     def __init__(self, stream: BinaryIO, column: str | None) -> None:
@@ -48,8 +49,13 @@ class Audience:
         self.duplicates = self.malformed = 0
         self.malformed_lines: list[int] = []
         self._index = 0
+        self._rows: Iterator[tuple[int, list[str]]]
         if column is None:
             self._rows = _plain_rows(stream)
+            first = next(self._rows, None)
+            if first is not None:
+                _check_plain(first[1][0])
+                self._rows = chain([first], self._rows)
         else:
             self._rows = _csv_rows(stream)
             self.header = next(self._rows, (0, []))[1]
@@ -80,6 +86,14 @@ def _is_identifier(text: str) -> bool:
 def _plain_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(lines(stream), start=1):
         yield number, [_text(line).removesuffix("\n").removesuffix("\r")]
+
+
+def _check_plain(first: str) -> None:
+    if "," in first:
+        names = first.split(",")
+        # Where there is no header, the first line is a customer's, and not to be shown.
+        shown = f" ({', '.join(names)})" if all(name.isidentifier() for name in names) else ""
+        raise ValueError(f"this looks like CSV: add --column with the name of the one that holds the ids{shown}")
 
 
 def _csv_rows(stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
@@ -122,7 +136,9 @@ def _index(header: list[str], column: str) -> int:
     found = ", ".join(header)
     match header.count(column):
         case 0:
-            raise ValueError(f"there is no column {column!r}; found: {found}")
+            apart = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+            hint = f"; the columns are separated by {apart!r}: save the file with commas" if apart else ""
+            raise ValueError(f"there is no column {column!r}; found: {found}{hint}")
         case 1:
             return header.index(column)
         case count:

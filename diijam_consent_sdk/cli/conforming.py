@@ -10,14 +10,15 @@ from cyclopts import Parameter
 from ..policy import CLAUSES
 from ..stores import wire
 from ..testing.conformance import Outcome, Result, load_cases, run
-from .ledger import Url, opened
+from .ledger import opened
 from .terminal import progress, say, tell
 
 EXAMPLES = """\
 Examples:
   diijam-consent conformance --url https://consent.staging.example
   diijam-consent conformance --url sqlite:///try-out.db
-  diijam-consent conformance --json | jq -r '.failed[].title'
+  diijam-consent conformance --url sqlite:///try-out.db --json |
+      jq -r '.failed[].title'
 
 The URL of a service is asked with the token in DIIJAM_CONSENT_TOKEN, which
 must allow to read and to write.
@@ -27,7 +28,10 @@ must allow to read and to write.
 def conformance(
     *,
     as_json: Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")] = False,
-    url: Url = None,
+    url: Annotated[
+        str | None,
+        Parameter(help="Where to write the test users and ask about them. The environment's ledger is never taken."),
+    ] = None,
 ) -> int:
     """
     Play the policy's cases on a ledger, and tell by clause how many held. It WRITES test users, with random ids, which
@@ -43,6 +47,8 @@ def conformance(
 
         ValueError: what was typed cannot be meant.
     """
+    if not url:
+        raise ValueError("this writes test users that stay in the ledger: say which with --url, as of a staging system")
     cases = load_cases()
     with opened(url, create=True) as store:
         tell(f"writing test users of {len(cases)} cases; they stay in the ledger")

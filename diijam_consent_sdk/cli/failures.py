@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import re
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
 
-from cyclopts import CycloptsError, UnknownOptionError
+from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 from ..errors import ConsentError
 from .terminal import tell
@@ -27,6 +28,8 @@ ADVICE = {
     errno.ENOSPC: "free some space, then run the same command again",
     errno.EROFS: "name a place that may be written",
 }
+
+LACKING = re.compile(r'(?:Command ".*" p|P)arameter (\S+) requires an argument')
 
 
 class Listed(ValueError):
@@ -92,4 +95,16 @@ def _usage(error: CycloptsError) -> str:
     hyphen = " (an id that begins with - goes after --, behind all options)"
     hint = hyphen if isinstance(error, UnknownOptionError) else ""
     command = " ".join(["diijam-consent", *(error.command_chain or ())])
-    return f"{str(error).rstrip('.')}{hint}: see {command} --help"
+    return f"{_said(error)}{hint}: see {command} --help"
+
+
+def _said(error: CycloptsError) -> str:
+    """What the parser says, in our words where its own are hard to read."""
+    if isinstance(error, UnusedCliTokensError):
+        tokens = error.unused_tokens or []
+        return f"{len(tokens)} more than it takes: {', '.join(map(repr, tokens))}"
+    said = str(error).partition(" Available commands:")[0].rstrip(".")  # `--help` lists them all
+    lacking = LACKING.fullmatch(said)
+    return (
+        said if lacking is None else f"{lacking[1]} {'needs a value' if lacking[1].startswith('-') else 'is missing'}"
+    )

@@ -69,6 +69,7 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
         finally:
             if not is_async:
                 store.close()
+    _tell("stopped")
     return 0
 
 
@@ -127,7 +128,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _tell(line: str) -> None:
-    with suppress(BrokenPipeError):
+    with suppress(OSError):  # a reader or a terminal that is gone is no reason to fail
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 

@@ -20,6 +20,10 @@ from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
 MAX_ANSWER_BYTES = 64 * 2**20
 NOT_REACHED = frozenset({401, 403, 404, 405, 413, 415, 421, 431})  # no service that answers so has appended anything
+ADVICE = {
+    401: "no token was sent, or one it does not know: set DIIJAM_CONSENT_TOKEN, or pass token=",
+    403: "the token lacks the scope for this (read or write): use one made with it",
+}
 
 
 class OtherUser(ValueError):
@@ -174,9 +178,7 @@ def _problem(question: Question, status: int, headers: Mapping[str, str], body: 
         case "store-unusable":
             return StoreUnusable(problem.detail)
     if status in NOT_REACHED:
-        advice = (
-            "see that its token is valid and has the scope" if status in {401, 403} else "see that the URL is right"
-        )
+        advice = ADVICE.get(status, "see that the URL is right")
         return StoreUnavailable(f"the consent service refused the call with status {status}: {advice}")
     why = f"the consent service answered with status {status}"
     maybe_written = question.is_write and said != "store-unavailable"

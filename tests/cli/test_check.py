@@ -146,9 +146,9 @@ def test_every_ask_has_a_name() -> None:
         ("retain payment --purpose surveys", "retain has no --purpose; it has: no options"),
         ("market email --lang fr", "--lang"),
         ("market email --colour", "Unknown option: --colour"),
-        ("market email more", "Unused Tokens: ['more']: see diijam-consent check --help"),
-        ("market email --data", "requires an argument: see diijam-consent check --help"),
-        ("", "parameter ASK requires an argument"),
+        ("market email more", "1 more than it takes: 'more': see diijam-consent check --help"),
+        ("market email --data", "error: --data needs a value: see diijam-consent check --help"),
+        ("", "error: ASK is missing: see diijam-consent check --help"),
     ],
 )
 def test_wrong_words(mailable: Ledger, cli: Cli, arguments: str, error: str) -> None:

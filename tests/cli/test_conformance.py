@@ -27,7 +27,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
 
 def test_a_sound_ledger(ledger: Ledger, cli: Cli, few: list[Case]) -> None:
     """All that can be played holds: exit 0, a line for each clause, what was skipped and why, a warning beforehand."""
-    result = cli("conformance")
+    result = cli("conformance", "--url", ledger.url)
     assert result.status == 0
     assert result.err == "writing test users of 4 cases; they stay in the ledger\n"
     lines = result.out.splitlines()
@@ -42,9 +42,16 @@ def test_a_sound_ledger(ledger: Ledger, cli: Cli, few: list[Case]) -> None:
 
 def test_as_json(ledger: Ledger, cli: Cli, few: list[Case]) -> None:
     """The same for machines."""
-    told = json.loads(cli("conformance", "--json").out)
+    told = json.loads(cli("conformance", "--json", "--url", ledger.url).out)
     assert (told["passed"], told["failed"]) == (3, [])
     assert [skipped["clause"] for skipped in told["skipped"]] == [6]
+
+
+def test_the_environments_ledger_is_spared(ledger: Ledger, cli: Cli) -> None:
+    """Without `--url` nothing is written, wherever the environment points: exit 2, and what to give."""
+    result = cli("conformance")
+    assert (result.status, result.out, ledger.entries()) == (2, "", 0)
+    assert result.err.startswith("error: this writes test users that stay in the ledger: say which with --url")
 
 
 def test_a_broken_ledger(cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +73,7 @@ def test_stopped(ledger: Ledger, cli: Cli, few: list[Case], monkeypatch: pytest.
         raise KeyboardInterrupt
 
     monkeypatch.setattr(conforming, "run", stopping)
-    result = cli("conformance")
+    result = cli("conformance", "--url", ledger.url)
     assert (result.status, result.out) == (130, "")
     assert result.err.endswith("stopped: 1 of 4 cases were played, and their test users were written\n")
     assert ledger.entries() > 0

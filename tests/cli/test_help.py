@@ -92,6 +92,7 @@ def test_unknown(cli: Cli, arguments: list[str]) -> None:
     assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.startswith("error: Unknown ")
     assert "see diijam-consent" in result.err
+    assert "Available" not in result.err  # a list that is cut off
 
 
 def test_examples_run(ledger: Ledger, cli: Cli, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_locked_for_all(mailable: Ledger, cli: Cli, command: list[str], monkeypa
     db = sqlite3.connect(mailable.path, isolation_level=None)
     db.execute("PRAGMA locking_mode=EXCLUSIVE")
     db.execute("BEGIN EXCLUSIVE")
-    result = cli(*command, stdin=A_LINE)
+    result = cli(*command, stdin=b"u-1\n" if command[0] == "permitted" else A_LINE)
     db.close()
     assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
     assert "another process holds the database locked: try again" in result.err

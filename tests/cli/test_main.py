@@ -67,11 +67,21 @@ def test_run_as_a_module(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("restored")
 def test_main_without_streams(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams that are closed swallow what they are given."""
+    """A closed standard output is an error, but for a service, which has no results; a closed standard error is none."""
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)
-    assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 0
+    assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 2
     sys.stdout.close()
+    sys.stderr.close()
+    errors = io.StringIO()
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", errors)
+    assert exit_status(monkeypatch, "serve", "--tokens", "missing.json") == 2
+    assert "missing.json: No such file" in errors.getvalue()
+    sys.stdout.close()
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.setattr("sys.stderr", None)
+    assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 0
     sys.stderr.close()
 
 

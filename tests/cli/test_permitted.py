@@ -113,7 +113,10 @@ def test_header_only(mailable: Ledger, cli: Cli) -> None:
     [
         (b"", "the input is empty: a CSV begins with the names of its columns"),
         (b"id,name\nu-1,x\n", "there is no column 'user_id'; found: id, name"),
-        (b"user_id;name\nu-1;x\n", "there is no column 'user_id'; found: user_id;name"),
+        (
+            b"user_id;name\nu-1;x\n",
+            "there is no column 'user_id'; found: user_id;name; the columns are separated by ';'",
+        ),
         (b"user_id,user_id\nu-1,u-2\n", "2 columns are called 'user_id'; found: user_id, user_id"),
         (b"user_id,n\nu-1,x\nu-2\n", "the CSV row on line 3 has 1 fields, the header 2: correct it"),
         (b"user_id,n\nu-1,x,y\n", "the CSV row on line 2 has 3 fields, the header 2: correct it"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -104,17 +105,22 @@ def test_the_command_line_over_a_service(
     assert "run verify where its database is" in cli("verify").err
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", "dcs_unknown")
     refused = cli("check", "u-1", "market", "email")
-    assert (refused.status, "token is valid" in refused.err) == (2, True)
+    assert (refused.status, "status 401: no token was sent, or one it does not know" in refused.err) == (2, True)
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", cli(*TOKEN_NEW, "--scope", "write").out.removesuffix("\n"))
+    give_up = time.monotonic() + 10  # the service looks at the file twice a second
+    while "status 401" in (refused := cli("check", "u-1", "market", "email")).err and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert (refused.status, "status 403: the token lacks the scope" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_an_end_in_good_order(serving: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Who stops it, or closes its terminal, hears no more of it."""
+    """Who stops it, or closes its terminal, hears that it stopped and no more of it."""
     listening(serving)
     serving.send_signal(number)
     code, out, err = done(serving)
     assert (code, out) == (0, "")
-    assert [line for line in err.splitlines() if not line.startswith("{")] == []
+    assert [line for line in err.splitlines() if not line.startswith("{")] == ["stopped"]
 
 
 def test_it_outlives_its_terminal_if_it_is_to(token: str, start: Start) -> None:
