@@ -41,7 +41,8 @@ class Audience:
         column: The CSV column that holds the ids; None for plain ids.
 
     Raises:
-        ValueError: there is no such column, or none is named and this looks like CSV. While iterating: the CSV is broken; the line is named.
+        ValueError: there is no such column, or none is named and this looks like CSV. While iterating: the CSV is
+            broken; the line is named.
     """
 
     def __init__(self, stream: BinaryIO, column: str | None) -> None:

@@ -30,7 +30,7 @@ def test_memory_stays_the_same() -> None:
     ("data", "shown"), [(b"user_id,name\nu-1,Lan\n", " (user_id, name)"), (b"u-1,Lan,lan@example.vn\n", "")], ids=str
 )
 def test_csv_taken_for_ids(mailable: Ledger, cli: Cli, data: bytes, shown: str) -> None:
-    """CSV without `--column` is no list of unknown customers: it is told, with the names of the columns if it has any."""
+    """CSV without `--column` is no list of unknown customers: it is told, with its columns' names if it has any."""
     result = cli("permitted", "market", "email", stdin=data)
     assert (result.status, result.out) == (2, "")
     wanted = f"error: this looks like CSV: add --column with the name of the one that holds the ids{shown}"

@@ -67,7 +67,7 @@ def test_run_as_a_module(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("restored")
 def test_main_without_streams(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed standard output is an error, but for a service, which has no results; a closed standard error is none."""
+    """A closed standard output is an error, but for a service; a closed standard error is none."""
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)
     assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 2
