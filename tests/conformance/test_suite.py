@@ -17,13 +17,14 @@ from diijam_consent_sdk.decisions import Ask, Decision, Market, Process, decide
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.service.tokens import Scope, new_token
-from diijam_consent_sdk.stores import HttpStore, MemoryStore, SqliteStore
+from diijam_consent_sdk.stores import HttpStore, MemoryStore, PostgresStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, WallClock
 from diijam_consent_sdk.testing.conformance import Case, Outcome, Result, load_cases, run
 from diijam_consent_sdk.vocabulary import Reason
 from tests.conformance.broken import BROKEN, Sound
 from tests.conformance.generate import HERE, SHIPPED, shipped
 from tests.service.conftest import running
+from tests.stores.cluster import shared
 
 TEXTS = sorted(HERE.glob("clause_*.txt"))
 
@@ -97,6 +98,16 @@ def test_a_store_in_a_file_passes(tmp_path: Path, wall: WallClock) -> None:
     """Every case holds on a `SqliteStore`."""
     with closing(SqliteStore(tmp_path / "ledger.db", clock=wall)) as store:
         assert not_passed(run(store, tick=wall.tick)) == []
+
+
+def test_a_ledger_on_postgresql_passes(wall: WallClock) -> None:
+    """Every case holds on a `PostgresStore`."""
+    url = shared().ledger()
+    try:
+        with closing(PostgresStore(url, clock=wall, deadline=20)) as store:
+            assert not_passed(run(store, tick=wall.tick)) == []
+    finally:
+        shared().give_back(url)
 
 
 def test_a_consent_service_passes(tmp_path: Path) -> None:
