@@ -36,13 +36,14 @@ def instructions(consent: ConsentClient, user_id: str) -> int:
         count += event == "opcode"
         return trace
 
-    consent.can_market(user_id, "email")
     before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        consent.can_market(user_id, "email")
-    finally:
-        sys.settrace(before)
+    for _ in range(3):  # in Python 3.12 the first time a frame asks for its opcodes it gets none
+        count = 0
+        sys.settrace(trace)
+        try:
+            consent.can_market(user_id, "email")
+        finally:
+            sys.settrace(before)
     return count
 
 

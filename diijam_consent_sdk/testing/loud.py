@@ -10,6 +10,7 @@ three times as much; tests can afford it, so the clients of this kit are loud.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any, NoReturn, TypeVar
 
@@ -65,7 +66,9 @@ class LoudCoroutine(Coroutine[Any, Any, T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:
+        if str(sys._getframe(1).f_globals.get("__name__")).startswith("asyncio."):  # noqa: SLF001 - it has no other name
+            return True  # before Python 3.13 the repr of a task asks whether it has one
         self._coroutine.close()
         raise TypeError("a coroutine is no answer: await it")
 

@@ -61,13 +61,14 @@ def test_a_signal_ends_it_soon_and_answers_its_polls(
 
 
 def test_it_says_once_where_it_listens(serve: Serve) -> None:
-    """One line on standard error says where it listens; on loopback there is no warning."""
+    """One line on standard error says where it listens, one that it stopped; on loopback there is no warning."""
     process = serve()
     url = process.listening()
     assert url.startswith("http://127.0.0.1:")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
-    assert [line for line in process.said if line and not line.startswith("{")] == [f"listening on {url}\n"]
+    said = [line for line in process.said if line and not line.startswith("{")]
+    assert said == [f"listening on {url}\n", "stopped\n"]
 
 
 def test_plain_http_on_a_network_is_warned_of(serve: Serve) -> None:
