@@ -21,9 +21,10 @@ from diijam_consent_sdk.vocabulary import Channel, Purpose
 from tests.cli.fakes import FailingStore
 
 COMMAND = [sys.executable, "-m", "diijam_consent_sdk.cli"]
-# A test runner may have been started with Ctrl-C ignored, and its children inherit that.
-MINDING_CTRL_C = (
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+# A test runner may have been started with Ctrl-C or the end of its terminal ignored, and its children inherit that.
+MINDING_SIGNALS = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " signal.signal(signal.SIGHUP, {}); os.execv(sys.argv[1], sys.argv[1:])"
 )
 MAILABLE = (AccountOpened(), Granted(Purpose.MARKETING, notice="promo", channels={Channel.EMAIL}))
 
@@ -136,9 +137,12 @@ def start(ledger: Ledger) -> Iterator[Start]:
     """Start the command in a process of its own, which is gone when the test ends."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def command(*arguments: str | bytes, stdout: int | IO[Any] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    def command(
+        *arguments: str | bytes, stdout: int | IO[Any] = subprocess.PIPE, nohup: bool = False
+    ) -> subprocess.Popen[bytes]:
+        minding = MINDING_SIGNALS.format("signal.SIG_IGN" if nohup else "signal.SIG_DFL")
         process = subprocess.Popen(
-            [sys.executable, "-c", MINDING_CTRL_C, *COMMAND, *arguments],
+            [sys.executable, "-c", minding, *COMMAND, *arguments],
             stdin=subprocess.PIPE,
             stdout=stdout,
             stderr=subprocess.PIPE,

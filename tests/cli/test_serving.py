@@ -125,11 +125,7 @@ def test_a_signal_is_an_end_in_good_order(serving: subprocess.Popen[bytes], numb
 
 def test_it_outlives_its_terminal_if_it_is_to(token: str, start: Start) -> None:
     """Where SIGHUP is ignored, as under nohup, it goes on."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit that
-    try:
-        process = start("serve", "--url", "memory:", "--tokens", "tokens.json", "--port", "0")
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = start("serve", "--url", "memory:", "--tokens", "tokens.json", "--port", "0", nohup=True)
     listening(process)
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
