@@ -91,7 +91,8 @@ class Printed(MemoryStore):
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
-        return Loaded(HEAD, datetime.now(UTC), tuple(wire.decode_record(self.record(u)) for u in user_ids))
+        printed = b",".join(map(self.record, user_ids))
+        return Loaded(HEAD, datetime.now(UTC), tuple(wire.decode_records(b"[%b]" % printed)))
 
 
 def _folded(events: list[Event]) -> ConsentRecord:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BATCH = 1000  # users in one load, at most
 AHEAD = 3  # batches that are read before they are handed out
 
 
-def batches(user_ids: Iterator[str], capacity: int, book: Callable[[list[str]], None]) -> Iterator[list[str]]:
+def batches(user_ids: Iterator[str], capacity: int, read: Callable[[list[str]], T]) -> Iterator[T]:
     """
-    The ids in batches, in order, each booked a few batches before it is handed out; never more than memory holds.
+    The ids in batches, in order, each read a few batches before it is handed out; never more than memory holds.
 
     Args:
         user_ids: Read as the iteration goes on. If it raises, what was read before is handed out first.
 
         capacity: How many users are kept in memory.
 
-        book: Begins to load what is missing of a batch.
+        read: Begins to load what is missing of a batch, and gives what is handed out for it.
     """
     size = max(1, min(BATCH, capacity // AHEAD))
     most = max(1, min(AHEAD, capacity // size))
     ahead = 1  # at first: whoever wants a few users, or reads ids from a slow pipe, does not wait for more batches
-    window: deque[list[str]] = deque()
+    window: deque[T] = deque()
     failure: Exception | None = None
     while True:
         while failure is None and len(window) < ahead:
@@ -35,8 +38,7 @@ def batches(user_ids: Iterator[str], capacity: int, book: Callable[[list[str]], 
                 failure = error
             if not batch:
                 break
-            book(batch)
-            window.append(batch)
+            window.append(read(batch))
         if not window:
             break
         ahead = min(most, ahead + 1)

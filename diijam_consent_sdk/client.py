@@ -18,7 +18,7 @@ from .due import Due
 from .events import Event, LedgerEntry
 from .record import ConsentRecord
 from .status import Status
-from .steps import ClientSteps
+from .steps import Batch, ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
 from .stores.url import open_async_store, open_store, url_from_env
 from .telemetry import observe
@@ -466,16 +466,16 @@ class AsyncConsentClient(_Client):
             self._counts.denied[decision] += 1
         return decision
 
-    async def _live(self, batches: Iterator[list[str]]) -> AsyncIterator[UserConsent]:
+    async def _live(self, batches: Iterator[Batch]) -> AsyncIterator[UserConsent]:
         async for user in self._users(batches):
             yield user if user.is_live() else await self.user(user.user_id)
 
-    async def _permitted(self, batches: Iterator[list[str]], ask: Ask) -> AsyncIterator[str]:
+    async def _permitted(self, batches: Iterator[Batch], ask: Ask) -> AsyncIterator[str]:
         async for user in self._users(batches):
             if await self._decide(user, ask):
                 yield user.user_id
 
-    async def _users(self, batches: Iterator[list[str]]) -> AsyncIterator[UserConsent]:
+    async def _users(self, batches: Iterator[Batch]) -> AsyncIterator[UserConsent]:
         for batch in batches:
             for user in await self._driver.run(self._steps.users(batch)):
                 yield user

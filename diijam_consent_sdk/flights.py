@@ -20,6 +20,18 @@ MAX_FLIGHTS = 8  # loads under way at once
 MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UNAVAILABLE at once
 
 
+def loading(
+    leases: Leases, clock: Callable[[], float], user_ids: Iterable[str]
+) -> Steps[tuple[Loaded, dict[str, UserConsent]]]:
+    """One load: what it brought, and what of it the leases took. Of nobody: just the head, not lost on the leases."""
+    fetch, loaded = leases.fetching(user_ids, clock()), None
+    try:
+        loaded = yield Call("load", (list(fetch.user_ids),))
+    finally:
+        users = leases.fetched(fetch, loaded, clock())
+    return loaded, users
+
+
 @attrs.define(eq=False)
 class Flight:
     """One load, and what it brought."""
@@ -101,16 +113,10 @@ class Flights:
             self._land(flight, CancelledError())
 
     def _fly(self, flight: Flight) -> Steps[None]:
-        fetch = self._leases.fetching(flight.user_ids, self._clock())
-        loaded: Loaded | None = None
         failure: BaseException | None = None
         try:
-            loaded = yield Call("load", (list(flight.user_ids),))
+            _, flight.users = yield from loading(self._leases, self._clock, flight.user_ids)
         except BaseException as error:  # noqa: BLE001 - a guard never raises for what the world does; `on_landing` tells
-            failure = error
-        try:
-            flight.users = self._leases.fetched(fetch, loaded, self._clock())
-        except Exception as error:  # noqa: BLE001 - what a store sent that cannot even be compiled only denies
             failure = error
         self._land(flight, failure)
 

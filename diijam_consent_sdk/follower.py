@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from .flights import loading
 from .leases import Leases
 from .operations import Call, Sleep, Steps
 from .stores.protocol import Cursor
@@ -17,15 +18,6 @@ MAX_PROOFS = 4  # after one poll, so that the next is not long in coming
 def proof(cursor: Cursor) -> Call:
     """The shortest poll from *cursor*: its answer says whether that is of the store's history."""
     return Call("changes", (cursor,), {"wait": 0.0, "limit": 1})
-
-
-def first_head(leases: Leases, clock: Callable[[], float]) -> Steps[None]:
-    """Load nobody: whatever the head says of the history is not lost on the leases."""
-    fetch, loaded = leases.fetching((), clock()), None
-    try:
-        loaded = yield Call("load", ([],))
-    finally:
-        leases.fetched(fetch, loaded, clock())
 
 
 def follow(
@@ -52,7 +44,7 @@ def follow(
     while not leases.closed:
         try:
             if leases.applied is None:
-                yield from first_head(leases, clock)
+                yield from loading(leases, clock, ())  # the first head
             else:
                 poll = leases.polling(leases.applied, clock())
                 changes = yield Call("changes", (poll.after,), {"wait": wait})

@@ -9,9 +9,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+
+import attrs
 
 from ._logging import log
 from .bulk import batches
@@ -19,7 +20,7 @@ from .decisions import Ask, Explanation, check_ask, explain
 from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
-from .flights import Flights
+from .flights import Flight, Flights, loading
 from .follower import follow, proof
 from .leases import Leases, Write
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
@@ -35,6 +36,16 @@ MAX_BACKOFF_SECONDS = 5.0
 MAX_CALLS = 8  # of `load`, `explain` and `history` at once, beside the flights
 NOT_BEGUN = "there is no thread or event loop for the call, it was not sent: try again"
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
+
+
+@attrs.frozen(eq=False)
+class Batch:
+    """Some users in order: those found in memory, and the flights that bring the others. Or why an id is none."""
+
+    user_ids: list[str] = attrs.field(factory=list, repr=False)
+    found: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)
+    flights: list[Flight] = attrs.field(factory=list, repr=False)
+    failure: Exception | None = None
 
 
 class ClientSteps:
@@ -86,19 +97,20 @@ class ClientSteps:
         until = self._until()
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), until))
-        self.leases.counts.misses += 1
-        (user,) = yield from self._users([user_id], until)
+        (user,) = yield from self._users(self._read([user_id]), until)
         return user
 
-    def batches(self, user_ids: Iterable[str]) -> Iterator[list[str]]:
+    def batches(self, user_ids: Iterable[str]) -> Iterator[Batch]:
         """The ids in batches for `users`, whose loads begin ahead of them."""
         if isinstance(user_ids, (str, bytes)):
             raise TypeError("user_ids is an iterable of ids, not one id")
-        return batches(iter(user_ids), self.leases.capacity, self._book)
+        return batches(iter(user_ids), self.leases.capacity, self._read)
 
-    def users(self, user_ids: list[str]) -> Steps[list[UserConsent]]:
+    def users(self, batch: Batch) -> Steps[list[UserConsent]]:
         """Users in order: a batch of `batches`."""
-        return (yield from self._users(self._checked(user_ids), self._until()))
+        if batch.failure is not None:
+            raise batch.failure
+        return (yield from self._users(batch, self._until()))
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
@@ -127,7 +139,7 @@ class ClientSteps:
         """One record, fresh from the store; what it shows of the history is not lost on the leases."""
         user_id = identifier(user_id)
         self._check_open()
-        loaded: Loaded = (yield from self._ask(self._load([user_id]), self._until()))[0]
+        loaded: Loaded = (yield from self._ask(loading(self.leases, self._clock, [user_id]), self._until()))[0]
         if [record.user_id for record in loaded.records] != [user_id]:
             raise StoreUnusable("the store answered with the record of another user")
         return loaded
@@ -171,13 +183,9 @@ class ClientSteps:
         finally:
             self._stopped = True
 
-    def _users(self, user_ids: list[str], until: float) -> Steps[list[UserConsent]]:
-        found: dict[str, UserConsent] = {}
-        for _ in range(ROUNDS):
-            missing = self._missing(user_ids, found)
-            if not missing or self.leases.closed:
-                break
-            flights = self._flights.book(missing)
+    def _users(self, batch: Batch, until: float) -> Steps[list[UserConsent]]:
+        user_ids, found, flights = batch.user_ids, batch.found, batch.flights
+        for rounds_left in reversed(range(ROUNDS)):
             try:
                 for flight in flights:
                     yield Wait(flight.landed, until)
@@ -185,35 +193,34 @@ class ClientSteps:
                 flights = [flight for flight in flights if flight.landed.done()]
                 until = 0.0
             for flight in flights:
-                found |= {user_id: user for user_id, user in flight.users.items() if user.is_live()}
-            if all(flight.failed for flight in flights):
+                found |= flight.users
+            missing = [user_id for user_id in user_ids if user_id not in found or not found[user_id].is_live()]
+            has_failed = bool(flights) and all(flight.failed for flight in flights)
+            if not missing or has_failed or not rounds_left or self.leases.closed:
                 break
-        return [found[user_id] if user_id in found else self.leases.unavailable(user_id) for user_id in user_ids]
+            flights = self._flights.book(missing)
+        unavailable = {user_id: self.leases.unavailable(user_id) for user_id in missing}
+        return [unavailable[user_id] if user_id in unavailable else found[user_id] for user_id in user_ids]
 
-    def _missing(self, user_ids: list[str], found: dict[str, UserConsent]) -> list[str]:
-        """The ids that are not in memory; who is, is added to *found*."""
-        missing = []
-        for user_id in user_ids:
-            user = self.leases.get(user_id)
-            if user is not None and user.is_live():
-                found[user_id] = user
-            elif user_id not in found:
-                missing.append(user_id)
-        return missing
-
-    def _book(self, user_ids: list[str]) -> None:
-        """Begin to load what is missing, and count it."""
-        with suppress(TypeError, ValueError):  # a malformed id is told when its batch is handed out
-            missing = self._missing(self._checked(user_ids), {})
-            self.leases.counts.misses += len(missing)
-            self.leases.counts.found += len(user_ids) - len(missing)
-            if missing and not self.leases.closed:
-                self._flights.book(missing)
-
-    def _checked(self, user_ids: list[str]) -> list[str]:
-        """The ids as plain strings; one that is in memory was checked before."""
+    def _read(self, user_ids: list[str]) -> Batch:
+        """A batch of these: who is not in memory is on the way. Each is counted as found or missed."""
         get = self.leases.get
-        return [u if type(u) is str and get(u) is not None else identifier(u) for u in user_ids]
+        found: dict[str, UserConsent] = {}
+        missing: list[str] = []
+        try:
+            for number, user_id in enumerate(user_ids):
+                user = get(user_id) if type(user_id) is str else None
+                if user is not None and user.is_live():
+                    found[user_id] = user
+                else:
+                    user_ids[number] = identifier(user_id)
+                    missing.append(user_ids[number])
+        except (TypeError, ValueError) as error:
+            return Batch(failure=error)
+        self.leases.counts.misses += len(missing)
+        self.leases.counts.found += len(user_ids) - len(missing)
+        flights = self._flights.book(missing) if missing and not self.leases.closed else []
+        return Batch(user_ids, found, flights)
 
     def _user_with(self, user_id: str, token: Cursor, until: float) -> Steps[UserConsent]:
         """
@@ -229,7 +236,7 @@ class ClientSteps:
             return self.leases.unavailable(user_id)
         try:
             for _ in range(ROUNDS):
-                user = (yield from self._ask(self._load([user_id]), until))[1].get(user_id)
+                user = (yield from self._ask(loading(self.leases, self._clock, [user_id]), until))[1].get(user_id)
                 if user is not None:
                     break
             poll = self.leases.polling(token, self._clock())
@@ -270,16 +277,6 @@ class ClientSteps:
                 raise OutcomeUnknown(UNKNOWN, key)
             yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
         raise AssertionError
-
-    def _load(self, user_ids: list[str]) -> Steps[tuple[Loaded, dict[str, UserConsent]]]:
-        """A load beside the flights: what it brought, and what of it the leases took."""
-        fetch = self.leases.fetching(user_ids, self._clock())
-        loaded: Loaded | None = None
-        try:
-            loaded = yield Call("load", (user_ids,))
-        finally:
-            users = self.leases.fetched(fetch, loaded, self._clock())
-        return loaded, users
 
     def _call(self, call: Call) -> Steps[Any]:
         return (yield call)

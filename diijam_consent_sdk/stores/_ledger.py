@@ -45,10 +45,10 @@ class Dialect:
     """What two databases say differently."""
 
     head: str  # epoch, position, hash and time of the last entry, and what else the clock needs
-    records: str  # user and record of each user in `asked`
+    records: str  # of each user in `asked`: see `records_from`
     asked: Callable[[list[str]], object]
     put_record: str
-    requesting: str  # user and record of those after a user id, in order, that ever made a request; so many at most
+    requesting: str  # the same of those after a user id, in order, that ever made a request; so many at most
     advance: str | None = None  # where the head is kept by itself: its position, hash and time
     time: Callable[[Row], datetime] | None = None  # the database's own clock, from the row of `head`
     check: Callable[[Row], None] | None = None  # whether this version knows the ledger's format, from that row
@@ -137,7 +137,7 @@ class Ledger:
 
     def _open_requests(self, after: str, limit: int) -> Sql[OpenRequests]:
         head_rows, rows = yield [self.head_statement(), (self.dialect.requesting, (after, limit))]
-        found = records_from(sorted(rows))
+        found = records_from(rows)
         last = max(found) if len(found) == limit else None
         return OpenRequests(
             self.read_head(head_rows).now, tuple(record for record in found.values() if record.open_requests()), last
@@ -224,11 +224,18 @@ def _cursor_at(epoch: str, position: int, rows: Sequence[Row]) -> Cursor | None:
 
 
 def records_from(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
-    """Records by their users; refuses one that stands under another's id."""
-    records = {user_id: wire.decode_record(record) for user_id, record in rows}
-    if any(user_id != record.user_id for user_id, record in records.items()):
+    """
+    Records by their users, from a row of the users' ids, one a line, and their records, separated by commas: asked for
+    so, a database finds a thousand without Python in between. Refuses one that stands under another's id.
+    """
+    if not rows:
+        return {}
+    ((user_ids, joined),) = rows
+    records = wire.decode_records(b"[%b]" % joined)
+    found = {record.user_id: record for record in records}
+    if user_ids.split("\n") != list(found):
         raise StoreUnusable("the database is damaged: a record stands under another user's id")
-    return records
+    return found
 
 
 def _changed(after: int, limit: int) -> Statement:

@@ -22,12 +22,18 @@ TICK_SECONDS = 0.05  # how late a wait may see that the call's time is up
 SETUP_SECONDS = 5.0  # for the first words on a new connection
 DEAD_SECONDS = 5  # of silence of the network, after which the system gives a connection up
 
+GATHERED = (
+    "SELECT user_ids, joined FROM (SELECT string_agg(user_id, chr(10)) AS user_ids,"
+    " string_agg(record, ',') AS joined FROM ({}) found) gathered WHERE user_ids IS NOT NULL"
+)
 DIALECT = Dialect(
     head="SELECT epoch, position, hash, at, format, now FROM head",
-    records="SELECT user_id, record FROM records WHERE user_id = ANY(?)",
+    records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id = ANY(?)"),
     asked=list,
     put_record="INSERT INTO records VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET record = EXCLUDED.record",
-    requesting=f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?",  # noqa: S608
+    requesting=GATHERED.format(
+        f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
+    ),
     advance="UPDATE ledger SET position = ?, hash = ?, at = ?",
     time=time_of,
     check=check,

@@ -22,9 +22,9 @@ APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
 FORMAT = 1  # raised whenever an older version of this library could misread the file
 
 # Deleted content is overwritten, but of rows that move to another page SQLite may leave copies behind. So records stand
-# wholly on overflow pages, which never move: at this page size at most the first 230 bytes of a row are kept elsewhere
-# (https://www.sqlite.org/fileformat2.html#b_tree_pages), and they are its key and filler. Entries are never moved.
-PAGE_BYTES, FILLER_BYTES = 1024, 230
+# wholly on overflow pages, which never move: at this page size at most the first 989 bytes of a row are kept elsewhere
+# (https://www.sqlite.org/fileformat2.html#b_tree_pages), and they are its filler. Entries are never moved.
+PAGE_BYTES, FILLER_BYTES = 1024, 989
 
 # Deleted content is overwritten; a commit is on the disk before it returns.
 PRAGMAS = "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
@@ -36,7 +36,7 @@ CREATE TABLE entries (
     digest BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
-CREATE TABLE records (user_id TEXT PRIMARY KEY, filler BLOB NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT PRIMARY KEY);
 CREATE TABLE appends (
     user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (user_id, key)

@@ -176,21 +176,19 @@ PATHS: dict[type[Question], str] = {
 
 def loaded(answer: LoadAnswer) -> Loaded:
     """What the answer says; `wire.Malformed` if a record is none."""
-    for record in answer.records:
-        wire.check_record(record)
+    wire.check_records(answer.records)
     return Loaded(answer.cursor, instant(answer.at), tuple(answer.records))
 
 
 def open_requests(answer: RequestsAnswer) -> OpenRequests:
     """What the answer says; `wire.Malformed` if a record is none."""
-    for record in answer.records:
-        wire.check_record(record)
+    wire.check_records(answer.records)
     return OpenRequests(instant(answer.at), tuple(answer.records), answer.after)
 
 
 def appended(answer: AppendAnswer) -> Appended:
     """What the answer says; `wire.Malformed` if the record is none."""
-    wire.check_record(answer.record)
+    wire.check_records([answer.record])
     return Appended(answer.cursor, answer.record)
 
 

@@ -22,14 +22,22 @@ from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_i
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
 
+# One step of SQLite for all rows: between steps other threads would have Python.
+GATHERED = (
+    "SELECT user_ids, joined FROM (SELECT group_concat(user_id, char(10)) AS user_ids,"
+    " CAST(group_concat(CAST(record AS TEXT)) AS BLOB) AS joined FROM ({})) WHERE user_ids IS NOT NULL"
+)
 DIALECT = Dialect(
     head="SELECT value, position, hash, at FROM meta LEFT JOIN"
     " (SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1) WHERE name = 'epoch'",
-    records="SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))",
+    records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))"),
     asked=lambda user_ids: wire.encode(user_ids).decode(),
-    put_record=f"INSERT OR REPLACE INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)",
-    requesting="SELECT user_id, record FROM records"
-    f" WHERE user_id > ? AND instr(record, x'{NO_REQUESTS}') = 0 ORDER BY user_id LIMIT ?",
+    put_record=f"INSERT INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)"
+    " ON CONFLICT (user_id) DO UPDATE SET record = excluded.record",
+    requesting=GATHERED.format(
+        "SELECT user_id, record FROM records"
+        f" WHERE user_id > ? AND instr(record, x'{NO_REQUESTS}') = 0 ORDER BY user_id LIMIT ?"
+    ),
 )
 
 

@@ -24,7 +24,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_ar
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
-_record_decoder = msgspec.json.Decoder(ConsentRecord)
+_records_decoder = msgspec.json.Decoder(list[ConsentRecord])
 
 
 class Malformed(ValueError):
@@ -91,33 +91,35 @@ def decode(data: bytes) -> object:
         raise Malformed(f"not JSON: {error}") from None
 
 
-def decode_record(data: bytes) -> ConsentRecord:
-    """The record in *data*; `Malformed` if there is none, whole, with every time in its zone and with nothing else."""
+def decode_records(data: bytes) -> list[ConsentRecord]:
+    """The records in an array; `Malformed` if one is not whole, with every time in its zone and with nothing else."""
     try:
-        record = _record_decoder.decode(data)
+        records = _records_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         raise Malformed(f"not a record: {error}") from None
-    check_record(record)
-    if (known := encode(record)) != data and _names(_spelled(data)) != _names(_spelled(known)):
+    check_records(records)
+    if (known := encode(records)) != data and _names(_spelled(data)) != _names(_spelled(known)):
         raise Malformed("not a record: it has unknown fields")
-    return record
+    return records
 
 
-def check_record(record: ConsentRecord) -> None:
+def check_records(records: Iterable[ConsentRecord]) -> None:
     """
-    What types alone do not say of a record that was read.
+    What types alone do not say of records that were read. In loops and little else: all that are loaded come by here.
 
     Raises:
         Malformed: a time lacks its zone, or something stands under another's key.
     """
-    if _is_naive(record.account_changed_at):
-        raise Malformed("not a record: a time without its zone")
-    for name, key_of, times_of in _PARTS:
-        for key, part in getattr(record, name).items():
-            if any(map(_is_naive, times_of(part))):
+    for record in records:
+        times = [record.account_changed_at]
+        for parts, (key_of, times_of) in zip(_parts_of(record), _PARTS.values(), strict=True):
+            for key, part in parts.items():
+                times += times_of(part)
+                if key != key_of(part):
+                    raise Malformed("not a record: something stands under another's key")
+        for time in times:
+            if time is not None and time.tzinfo is None:
                 raise Malformed("not a record: a time without its zone")
-            if key != key_of(part):
-                raise Malformed("not a record: something stands under another's key")
 
 
 def _spelled(data: bytes) -> object:
@@ -136,25 +138,24 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _names(value: object) -> object:
+    if isinstance(value, list):
+        return [_names(inner) for inner in value]
     return {name: _names(inner) for name, inner in value.items()} if isinstance(value, dict) else None
-
-
-def _is_naive(time: datetime | None) -> bool:
-    return time is not None and time.tzinfo is None
 
 
 def _times_of(kind: type) -> Callable[[object], Iterable[datetime | None]]:
     times = (field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
-    return attrgetter(*times)  # the quickest there is: every record that is loaded comes by here
+    return attrgetter(*times)
 
 
 _CONSENT_KEYS = {
     (purpose, channel): consent_key(purpose, channel) for purpose in Purpose for channel in (None, *Channel)
 }
 # The maps of a record: under which key a part of it stands, and its times.
-_PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], Iterable[datetime | None]]], ...] = (
-    ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
-    ("notices", attrgetter("notice"), _times_of(Notice)),
-    ("holds", attrgetter("hold"), _times_of(Hold)),
-    ("requests", attrgetter("request"), _times_of(Request)),
-)
+_PARTS: dict[str, tuple[Callable[[Any], str], Callable[[Any], Any]]] = {
+    "consents": (lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
+    "notices": (attrgetter("notice"), _times_of(Notice)),
+    "holds": (attrgetter("hold"), _times_of(Hold)),
+    "requests": (attrgetter("request"), _times_of(Request)),
+}
+_parts_of = attrgetter(*_PARTS)

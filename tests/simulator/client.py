@@ -181,8 +181,9 @@ class SimClient:
         """As the first batch of `ConsentClient.users`."""
         self._begin_anew()
         began, slept = self.monotonic(), self.suspended_for
-        user_ids = next(self.steps.batches(user_ids))
-        done = self.driver.run(self.steps.users(user_ids))
+        batch = next(self.steps.batches(user_ids))
+        user_ids = batch.user_ids
+        done = self.driver.run(self.steps.users(batch))
         check = self.checks.answered
         done.add_done_callback(lambda f: check(self, f, user_ids, began, None, is_calm=self.suspended_for == slept))
 

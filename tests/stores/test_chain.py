@@ -170,7 +170,7 @@ SUBTLER: dict[str, tuple[int, str]] = {
     "record missing": (LAST, "DELETE FROM records WHERE user_id = 'b'"),
     "record of the erased missing": (LAST, "DELETE FROM records WHERE user_id = 'gone'"),
     "records missing": (LAST, "DELETE FROM records"),
-    "record of nobody": (LAST, "INSERT INTO records SELECT 'd', filler, record FROM records WHERE user_id = 'a'"),
+    "record of nobody": (LAST, "INSERT INTO records SELECT filler, record, 'd' FROM records WHERE user_id = 'a'"),
     "record under another name": (LAST, "UPDATE records SET user_id = 'd' WHERE user_id = 'a'"),
 }
 
@@ -243,7 +243,7 @@ def test_a_forged_permission_is_found_by_its_record(path: Path, db: sqlite3.Conn
     assert broken(path).position == 15
     (record,) = db.execute("SELECT record FROM records WHERE user_id = 'c'").fetchone()
     entry = e.LedgerEntry(15, "c", 3, START, e.Granted("marketing", "n-1", ["email"]))
-    forged = wire.encode(fold(wire.decode_record(record), entry))
+    forged = wire.encode(fold(wire.decode_records(b"[%b]" % record)[0], entry))
     db.execute("UPDATE records SET record = ? WHERE user_id = 'c'", (forged,))
     store = SqliteStore(path)
     assert (
