@@ -104,13 +104,13 @@ class Shared:
 
 
 def choices_in(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
-    """What all records that answer alike at an instant have in common, and no other has: what `settle` keeps."""
+    """What `settle` keeps of a record at an instant: two that have it in common answer alike."""
     return (
         record.account, record.all_restricted, record.restricted, record.objected, record.published,
-        frozenset([(key, consent.standing(at)) for key, consent in record.consents.items()]),
-        frozenset([(n.recipient, n.purpose, n.data, n.standing(at)) for n in record.notices.values()]),
-        frozenset([(hold.kind, hold.data) for hold in record.live_holds(at)]),
-        frozenset([request.kind for request in record.open_requests()]),
+        *[(key, consent.standing(at)) for key, consent in record.consents.items()],
+        *[(n.recipient, n.purpose, n.data, n.standing(at)) for n in record.notices.values()],
+        *[(hold.kind, hold.data) for hold in record.holds.values() if hold.is_live(at)],
+        *[request.kind for request in record.requests.values() if request.outcome is None],
     )  # fmt: skip
 
 

@@ -112,11 +112,12 @@ def check_records(records: Iterable[ConsentRecord]) -> None:
     """
     for record in records:
         times = [record.account_changed_at]
-        for parts, (key_of, times_of) in zip(_parts_of(record), _PARTS.values(), strict=True):
-            for key, part in parts.items():
-                times += times_of(part)
-                if key != key_of(part):
-                    raise Malformed("not a record: something stands under another's key")
+        for name, key_of, times_of in _PARTS:
+            if parts := getattr(record, name):
+                for key, part in parts.items():
+                    times += times_of(part)
+                    if key != key_of(part):
+                        raise Malformed("not a record: something stands under another's key")
         for time in times:
             if time is not None and time.tzinfo is None:
                 raise Malformed("not a record: a time without its zone")
@@ -143,7 +144,7 @@ def _names(value: object) -> object:
     return {name: _names(inner) for name, inner in value.items()} if isinstance(value, dict) else None
 
 
-def _times_of(kind: type) -> Callable[[object], Iterable[datetime | None]]:
+def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
     times = (field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
     return attrgetter(*times)
 
@@ -152,10 +153,9 @@ _CONSENT_KEYS = {
     (purpose, channel): consent_key(purpose, channel) for purpose in Purpose for channel in (None, *Channel)
 }
 # The maps of a record: under which key a part of it stands, and its times.
-_PARTS: dict[str, tuple[Callable[[Any], str], Callable[[Any], Any]]] = {
-    "consents": (lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
-    "notices": (attrgetter("notice"), _times_of(Notice)),
-    "holds": (attrgetter("hold"), _times_of(Hold)),
-    "requests": (attrgetter("request"), _times_of(Request)),
-}
-_parts_of = attrgetter(*_PARTS)
+_PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], tuple[datetime | None, ...]]], ...] = (
+    ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
+    ("notices", attrgetter("notice"), _times_of(Notice)),
+    ("holds", attrgetter("hold"), _times_of(Hold)),
+    ("requests", attrgetter("request"), _times_of(Request)),
+)
