@@ -16,6 +16,7 @@ from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Proce
 from .drivers import Tasks, Threads
 from .due import Due
 from .events import Event, LedgerEntry
+from .loud import BoundGuard, LoudAsyncIterator, LoudIterator
 from .record import ConsentRecord
 from .status import Status
 from .steps import Batch, ClientSteps
@@ -48,6 +49,7 @@ class _Client:
     _driver_type: type[Threads | Tasks]
     _takes_async: bool
     _open_store: Callable[..., Any]
+    _guards: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -77,6 +79,8 @@ class _Client:
             clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
         )  # fmt: skip
         self._begin()
+        for name in self._guards:  # bound once: binding at each call would cost as much as the answer
+            setattr(self, name, BoundGuard(getattr(type(self), name), self))
         _clients.add(self)
         observe(self)
 
@@ -185,6 +189,7 @@ class ConsentClient(_Client):
 
     _driver_type = Threads
     _takes_async = False
+    _guards = ("can_market", "can_process", "can_retain", "can_share", "decide", "is_public", "public_view")
     _open_store = staticmethod(open_store)
     _driver: Threads
 
@@ -218,7 +223,8 @@ class ConsentClient(_Client):
 
             TypeError: *user_ids* is a bare string, or holds something else than strings.
         """
-        return (user if user.is_live() else self.user(user.user_id) for user in self._users(user_ids))
+        users = self._users(user_ids)
+        return LoudIterator(user if user.is_live() else self.user(user.user_id) for user in users)
 
     def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
         """
@@ -226,7 +232,7 @@ class ConsentClient(_Client):
         left out too: `users` tells them apart. Errors as for `users`; and `TypeError` if *ask* is no ask.
         """
         check_ask(ask)
-        return (user.user_id for user in self._users(user_ids) if self._decide(user, ask))
+        return LoudIterator(user.user_id for user in self._users(user_ids) if self._decide(user, ask))
 
     def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
         """`permitted` for frames and arrays: for each id in order 1 if it may, else 0. Errors as for `permitted`."""
@@ -398,12 +404,12 @@ class AsyncConsentClient(_Client):
 
     def users(self, user_ids: Iterable[str]) -> AsyncIterator[UserConsent]:
         """See `ConsentClient.users`."""
-        return self._live(self._steps.batches(user_ids))
+        return LoudAsyncIterator(self._live(self._steps.batches(user_ids)))
 
     def permitted(self, user_ids: Iterable[str], ask: Ask) -> AsyncIterator[str]:
         """See `ConsentClient.permitted`."""
         check_ask(ask)
-        return self._permitted(self._steps.batches(user_ids), ask)
+        return LoudAsyncIterator(self._permitted(self._steps.batches(user_ids), ask))
 
     async def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
         """See `ConsentClient.permitted_mask`."""

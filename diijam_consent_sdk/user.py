@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .decisions import DECISIONS, NO_DATA, Ask, Decision, Market, Process, Share
+from .loud import guard
 from .policy import PUBLISHABLE
 from .vocabulary import Reason
 
@@ -67,6 +68,8 @@ class UserConsent:
 
     - `ValueError`: a word outside its vocabulary, an empty recipient, nothing to share, `MARKETING` for `can_process`;
     - `TypeError`: a value of another type, or a bare string where a set belongs.
+
+    A guard that is not called (`if user.can_market:`) has no truth either: `TypeError`.
 
     Attributes:
         user_id: Whose answers these are.
@@ -129,32 +132,38 @@ class UserConsent:
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
 
+    @guard
     def can_market(self, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         answers = self.answers()
         decision = answers.market[channel] if data is NO_DATA else answers.decide(Market(channel, data))
         return decision if decision.allowed else self._denied(decision)
 
+    @guard
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
-        return self.decide(Share(recipient, data, purpose))
+        return self._decide(Share(recipient, data, purpose))
 
+    @guard
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
         decision = self.answers().show[field]
         return decision if decision.allowed else self._denied(decision)
 
+    @guard
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         answers = self.answers()
         decision = answers.process[purpose] if data is None else answers.decide(Process(purpose, data))
         return decision if decision.allowed else self._denied(decision)
 
+    @guard
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
         decision = self.answers().retain[field]
         return decision if decision.allowed else self._denied(decision)
 
+    @guard
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
         """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
         if not isinstance(fields, Mapping):
@@ -162,10 +171,10 @@ class UserConsent:
         show = self.answers().show
         return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].allowed}
 
+    @guard
     def decide(self, ask: Ask) -> Decision:
         """The answer to any ask."""
-        decision = self.answers().decide(ask)
-        return decision if decision.allowed else self._denied(decision)
+        return self._decide(ask)
 
     def is_live(self) -> bool:
         """Whether the lease lasts: a guard would say something else than `STALE`."""
@@ -188,6 +197,10 @@ class UserConsent:
                 self._visited = True
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
+
+    def _decide(self, ask: Ask) -> Decision:
+        decision = self.answers().decide(ask)
+        return decision if decision.allowed else self._denied(decision)
 
     def _denied(self, decision: Decision) -> Decision:
         self._generation.counts.denied[decision] += 1

@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as version_of
 
+from diijam_consent_sdk import UserConsent
+
 project = "diijam-consent-sdk"
 release = version = version_of("diijam-consent-sdk")
 language = "en"
@@ -21,3 +23,8 @@ autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 100
+
+# Guards are methods to whoever reads; that they are bound in another way would only puzzle.
+for name, guard in list(vars(UserConsent).items()):
+    if isinstance(guard, property) and callable(guard):
+        setattr(UserConsent, name, guard.__wrapped__)

@@ -8,13 +8,12 @@ from typing import Any
 import attrs
 
 from ..decisions import Decision
-from ..vocabulary import Reason
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_TYPE = "urn:diijam-consent:denied"
 LANGUAGES = ("vi", "en")
+FORBIDDEN = 403
 TITLES = {"vi": "Không được phép sử dụng dữ liệu này", "en": "This use of the data is not allowed"}
-NOBODYS_NO = (Reason.UNAVAILABLE, Reason.STALE)  # row 1 of the decision table: the store did not answer
 
 
 @attrs.frozen
@@ -28,7 +27,7 @@ class Answer:
 
 def answer(decision: Decision, accept_language: str | None = None) -> Answer:
     """
-    The answer to a request that was denied: 403 for a customer's no, 503 where nothing could be known.
+    The answer to a request that was denied: 403, whatever the reason, which the document tells.
 
     Args:
         decision: The denial.
@@ -36,19 +35,16 @@ def answer(decision: Decision, accept_language: str | None = None) -> Answer:
         accept_language: The request's header; Vietnamese if it names neither that nor English.
     """
     language = preferred(accept_language)
-    status = 503 if decision.reason in NOBODYS_NO else 403
     document: dict[str, Any] = {
         "type": PROBLEM_TYPE,
         "title": TITLES[language],
-        "status": status,
+        "status": FORBIDDEN,
         "detail": decision.message(language),
         "reason": decision.reason,
         "clause": decision.clause,
     }
     headers = {"Cache-Control": "no-store", "Content-Language": language}
-    if status == 503:
-        headers["Retry-After"] = "1"
-    return Answer(status, headers, json.dumps(document, ensure_ascii=False).encode())
+    return Answer(FORBIDDEN, headers, json.dumps(document, ensure_ascii=False).encode())
 
 
 def preferred(accept_language: str | None) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Unpack
 
 from ..client import AsyncConsentClient, ConsentClient, Options
-from ..decisions import Ask
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
 from ..stores.memory import MemoryStore
 from ..user import UserConsent
 from ..vocabulary import Account, Channel, Purpose
 from .clocks import Clock
 from .faulty import FaultyStore
-from .loud import LoudAsyncIterator, LoudCoroutine, LoudIterator, loud, make_loud
+from .loud import LoudCoroutine
 
 NOTICE = "notice-in-a-test"
 
@@ -26,19 +25,7 @@ class AsyncConsentForTests(AsyncConsentClient):
 
     def user(self, user_id: str, at_least: str | None = None) -> Coroutine[Any, Any, UserConsent]:
         """See `ConsentClient.user`."""
-        return LoudCoroutine(self._loud_user(user_id, at_least))
-
-    def users(self, user_ids: Iterable[str]) -> AsyncIterator[UserConsent]:
-        """See `ConsentClient.users`."""
-        users = super().users(user_ids)
-        return LoudAsyncIterator(loud(user) async for user in users)
-
-    def permitted(self, user_ids: Iterable[str], ask: Ask) -> AsyncIterator[str]:
-        """See `ConsentClient.permitted`."""
-        return LoudAsyncIterator(super().permitted(user_ids, ask))
-
-    async def _loud_user(self, user_id: str, at_least: str | None) -> UserConsent:
-        return loud(await super().user(user_id, at_least))
+        return LoudCoroutine(super().user(user_id, at_least))
 
 
 class ConsentForTests(ConsentClient):
@@ -46,8 +33,7 @@ class ConsentForTests(ConsentClient):
     A `ConsentClient` over a `MemoryStore`, for the tests of a service. As a pytest fixture: `consent`.
 
     It follows no feed, so that nothing happens but what the test does: its own writes show at once, those of another
-    client once the lease of *max_staleness* seconds is over (`consent.clock.tick(60)`). Guards that are not called
-    raise `TypeError` where a service would read them as yes.
+    client once the lease of *max_staleness* seconds is over (`consent.clock.tick(60)`).
 
     Attributes:
         clock: `consent.clock.tick(seconds)` lets time pass, for the store and for leases;
@@ -75,18 +61,6 @@ class ConsentForTests(ConsentClient):
         `UNAVAILABLE`; `record` raises `StoreUnavailable`.
         """
         return self.store.offline()
-
-    def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
-        """See `ConsentClient.user`."""
-        return loud(super().user(user_id, at_least))
-
-    def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
-        """See `ConsentClient.users`."""
-        return LoudIterator(map(loud, super().users(user_ids)))
-
-    def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
-        """See `ConsentClient.permitted`."""
-        return LoudIterator(super().permitted(user_ids, ask))
 
     # What a customer did, in one line. Each gives the user, read anew; errors as for `record`.
 
@@ -133,9 +107,6 @@ class ConsentForTests(ConsentClient):
         """A user with an open account who made these fields public."""
         self.opened(user_id)
         return self.given(user_id, *map(Published, fields))
-
-
-make_loud(ConsentForTests)
 
 
 def _channels_and_purposes(words: Iterable[str]) -> tuple[list[Channel], list[Purpose]]:

@@ -14,14 +14,13 @@ DENIALS = [decision for decision in DECISIONS.values() if not decision]
 
 @pytest.mark.parametrize("denial", DENIALS, ids=lambda denial: f"{denial.reason}-{denial.clause}")
 def test_every_denial_is_a_problem(denial: Decision) -> None:
-    """Each denial gives a document with its reason, clause and wording; only nobody's no is a 503 to try again."""
+    """Each denial gives a 403 and a document with its reason, clause and wording."""
     found = answer(denial, "en")
     document = json.loads(found.body)
-    assert found.status == document["status"] == (503 if denial.reason in {"unavailable", "stale"} else 403)
+    assert found.status == document["status"] == 403
     assert (document["reason"], document["clause"], document["detail"]) == (
         denial.reason, denial.clause, denial.message("en"),
     )  # fmt: skip
-    assert ("Retry-After" in found.headers) is (found.status == 503)
     assert found.headers["Cache-Control"] == "no-store"
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Iterator
 
 import pytest
 
-from diijam_consent_sdk import Channel, ConsentClient, Field, Market, Purpose, Reason, UserConsent
+from diijam_consent_sdk import Channel, Field, Purpose, Reason, UserConsent
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Granted, Withdrawn
 from diijam_consent_sdk.testing import ConsentForTests
-from diijam_consent_sdk.testing.loud import GUARDS
-from diijam_consent_sdk.user import Counts
 
 
 @pytest.fixture
@@ -117,35 +114,6 @@ def test_the_asyncio_face(consent: ConsentForTests) -> None:
     assert asyncio.run(ask()) == ["stale", "expired", "expired", "unknown_user"]
 
 
-@pytest.mark.parametrize("guard", sorted(GUARDS))
-def test_a_guard_that_is_not_called(consent: ConsentForTests, guard: str) -> None:
-    """On users and on the client, an uncalled guard has no truth: it raises and names itself."""
-    users = [consent.opened("u-1"), consent.user("u-1"), next(iter(consent.users(["u-1"]))), consent]
-    for asked in users:
-        with pytest.raises(TypeError, match=rf"a guard is called: write {guard}\("):
-            bool(getattr(asked, guard))
-        assert callable(getattr(asked, guard))
-    asynchronous = consent.asynchronous()
-    user = asyncio.run(asynchronous.user("u-1"))
-    with pytest.raises(TypeError):
-        bool(getattr(user, guard))
-
-
-@pytest.mark.parametrize("face", ["sync", "async"])
-def test_iterators_are_no_answer(consent: ConsentForTests, face: str) -> None:
-    """What `users` and `permitted` give has no truth, but can be gone through."""
-    consent.opted_in("u-1", "email")
-    client = consent if face == "sync" else consent.asynchronous()
-    for given in (client.users(["u-1"]), client.permitted(["u-1"], Market("email"))):
-        with pytest.raises(TypeError, match="one by one"):
-            bool(given)
-    found = client.permitted(["u-2", "u-1"], Market("email"))
-    if isinstance(found, Iterator):
-        assert next(found) == "u-1"
-    else:
-        assert asyncio.run(anext(found)) == "u-1"  # type: ignore[arg-type]  # it is a coroutine
-
-
 def test_a_coroutine_is_no_answer(consent: ConsentForTests) -> None:
     """A forgotten await raises where it is read as a yes; and what was not forgotten works in every way."""
     consent.opted_in("u-1", "email")
@@ -160,27 +128,3 @@ def test_a_coroutine_is_no_answer(consent: ConsentForTests) -> None:
         return [await client.user("u-1"), await task, *gathered]
 
     assert all(user.can_market("email") for user in asyncio.run(ask()))
-
-
-def test_every_guard_is_loud() -> None:
-    """Whatever gives a decision on a user is loud, and so is `public_view`."""
-    methods = inspect.getmembers(UserConsent, inspect.isfunction)
-    deciding = {name for name, method in methods if method.__annotations__.get("return") == "Decision"}
-    assert {name for name in deciding if not name.startswith("_")} | {"public_view"} == set(GUARDS)
-
-
-def test_a_loud_guard_is_still_the_guard(consent: ConsentForTests) -> None:
-    """Loud guards take the same arguments, in the same words, and answer the same."""
-    user = consent.opted_in("u-1", "email")
-    assert isinstance(user, UserConsent)
-    assert inspect.signature(user.can_market) == inspect.signature(
-        UserConsent.unavailable("u", user_counts()).can_market
-    )
-    assert user.can_market(channel="email", data=()) is user.decide(Market("email"))
-    assert list(consent.permitted(["u-1", "u-2"], Market("email"))) == ["u-1"]
-    assert ConsentClient.can_market.__doc__ == ConsentForTests.can_market.__doc__
-
-
-def user_counts() -> Counts:
-    """Counts that nobody reads."""
-    return Counts()

@@ -1,0 +1,108 @@
+"""A slip that would read as yes raises: a guard that is not called, answers that nobody goes through."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Market, UserConsent
+from diijam_consent_sdk.events import AccountOpened, Granted
+from diijam_consent_sdk.loud import BoundGuard
+from diijam_consent_sdk.stores import MemoryStore
+
+GUARDS = sorted(ConsentClient._guards)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """A store in which u-1 said yes to mail."""
+    store = MemoryStore()
+    store.append("u-1", [AccountOpened(), Granted("marketing", "notice-1", ["email"])])
+    return store
+
+
+@pytest.fixture
+def consent(store: MemoryStore) -> Iterator[ConsentClient]:
+    """A client as services have it."""
+    with ConsentClient(store, follow=False) as consent:
+        yield consent
+
+
+async def awaited(store: MemoryStore) -> UserConsent:
+    """u-1 from the asyncio client."""
+    async with AsyncConsentClient(store, follow=False) as consent:
+        return await consent.user("u-1")
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_a_guard_that_is_not_called(consent: ConsentClient, store: MemoryStore, guard: str) -> None:
+    """On the client and on its users, however they were come by, an uncalled guard has no truth and names itself."""
+    users = [consent.user("u-1"), next(iter(consent.users(["u-1"]))), asyncio.run(awaited(store))]
+    for asked in (consent, *users):
+        with pytest.raises(TypeError, match=rf"a guard is called: write {guard}\("):
+            bool(getattr(asked, guard))
+        assert callable(getattr(asked, guard))
+
+
+def test_every_guard_is_loud() -> None:
+    """Whatever gives a decision on a user is loud, and so is `public_view`."""
+    for kind in (UserConsent, ConsentClient):
+        methods = {name: method for name, method in vars(kind).items() if callable(method)}
+        returns = {name: inspect.signature(method).return_annotation for name, method in methods.items()}
+        deciding = {name for name, returned in returns.items() if returned == "Decision" and not name.startswith("_")}
+        assert deciding | {"public_view"} == set(GUARDS)
+
+
+def test_a_loud_guard_is_still_the_guard(consent: ConsentClient) -> None:
+    """It takes the same arguments, in the same words, tells the same of itself, and answers the same in each form."""
+    user = consent.user("u-1")
+    yes = user.decide(Market("email"))
+    asks: list[Any] = [
+        user.can_market("email"), user.can_market(channel="email", data=()), UserConsent.can_market(user, "email"),
+        consent.can_market("u-1", "email"), consent.can_market(user_id="u-1", channel="email", data=()),
+        ConsentClient.can_market(consent, "u-1", "email"),
+    ]  # fmt: skip
+    assert yes.allowed
+    assert all(answer is yes for answer in asks)
+    assert list(inspect.signature(user.can_market).parameters) == ["channel", "data"]
+    assert list(inspect.signature(consent.can_market).parameters) == ["user_id", "channel", "data"]
+    assert "clause 4" in str(UserConsent.can_market.__doc__)
+    assert isinstance(user.can_market, BoundGuard)
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_iterators_are_no_answer(store: MemoryStore, face: str) -> None:
+    """What `users` and `permitted` give has no truth, but can be gone through."""
+
+    async def ask() -> object:
+        """Ask in a loop: the asyncio client needs one."""
+        client: Any = (ConsentClient if face == "sync" else AsyncConsentClient)(store, follow=False)
+        for given in (client.users(["u-1"]), client.permitted(["u-1"], Market("email"))):
+            with pytest.raises(TypeError, match="one by one"):
+                bool(given)
+        found = client.permitted(["u-2", "u-1"], Market("email"))
+        if isinstance(client, ConsentClient):
+            first = next(found)
+            client.close()
+        else:
+            first = await anext(found)
+            await client.close()
+        return first
+
+    assert asyncio.run(ask()) == "u-1"
+
+
+def test_a_client_that_nobody_closed_goes(store: MemoryStore) -> None:
+    """Its guards know it, and it them: that keeps it no longer than the next garbage collection."""
+    consent = ConsentClient(store, follow=False)
+    assert consent.can_market("u-1", "email")
+    gone = weakref.ref(consent)
+    del consent
+    gc.collect()
+    assert gone() is None
