@@ -16,7 +16,7 @@ from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Proce
 from .drivers import Tasks, Threads
 from .due import Due
 from .events import Event, LedgerEntry
-from .loud import BoundGuard, LoudAsyncIterator, LoudIterator
+from .loud import LoudAsyncIterator, LoudIterator
 from .record import ConsentRecord
 from .status import Status
 from .steps import Batch, ClientSteps
@@ -49,7 +49,6 @@ class _Client:
     _driver_type: type[Threads | Tasks]
     _takes_async: bool
     _open_store: Callable[..., Any]
-    _guards: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -79,8 +78,6 @@ class _Client:
             clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
         )  # fmt: skip
         self._begin()
-        for name in self._guards:  # bound once: binding at each call would cost as much as the answer
-            setattr(self, name, BoundGuard(getattr(type(self), name), self))
         _clients.add(self)
         observe(self)
 
@@ -189,7 +186,6 @@ class ConsentClient(_Client):
 
     _driver_type = Threads
     _takes_async = False
-    _guards = ("can_market", "can_process", "can_retain", "can_share", "decide", "is_public", "public_view")
     _open_store = staticmethod(open_store)
     _driver: Threads
 

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from ..client import AsyncConsentClient, ConsentClient, Options
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
+from ..loud import BoundGuard
 from ..stores.memory import MemoryStore
 from ..user import UserConsent
 from ..vocabulary import Account, Channel, Purpose
@@ -18,6 +19,7 @@ from .faulty import FaultyStore
 from .loud import LoudCoroutine
 
 NOTICE = "notice-in-a-test"
+GUARDS = ("can_market", "can_process", "can_retain", "can_share", "decide", "is_public", "public_view")
 
 
 class AsyncConsentForTests(AsyncConsentClient):
@@ -33,7 +35,8 @@ class ConsentForTests(ConsentClient):
     A `ConsentClient` over a `MemoryStore`, for the tests of a service. As a pytest fixture: `consent`.
 
     It follows no feed, so that nothing happens but what the test does: its own writes show at once, those of another
-    client once the lease of *max_staleness* seconds is over (`consent.clock.tick(60)`).
+    client once the lease of *max_staleness* seconds is over (`consent.clock.tick(60)`). Its guards in one step raise
+    `TypeError` as well if they are not called.
 
     Attributes:
         clock: `consent.clock.tick(seconds)` lets time pass, for the store and for leases;
@@ -49,6 +52,8 @@ class ConsentForTests(ConsentClient):
         with_defaults: Options = {"follow": False, "clock": self.clock.lease, **options}
         super().__init__(self.store, **with_defaults)
         self._owns_store = True
+        for name in GUARDS:
+            setattr(self, name, BoundGuard(getattr(type(self), name), self))
 
     def asynchronous(self, **options: Unpack[Options]) -> AsyncConsentForTests:
         """An `AsyncConsentClient` over the same store and clocks. Close it in the loop that it is used in."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import inspect
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +13,7 @@ from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Market, UserCo
 from diijam_consent_sdk.events import AccountOpened, Granted
 from diijam_consent_sdk.loud import BoundGuard
 from diijam_consent_sdk.stores import MemoryStore
-
-GUARDS = sorted(ConsentClient._guards)
+from diijam_consent_sdk.testing.client import GUARDS, ConsentForTests
 
 
 @pytest.fixture
@@ -42,9 +39,9 @@ async def awaited(store: MemoryStore) -> UserConsent:
 
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_that_is_not_called(consent: ConsentClient, store: MemoryStore, guard: str) -> None:
-    """On the client and on its users, however they were come by, an uncalled guard has no truth and names itself."""
+    """On a user, however come by, and on the client for tests, an uncalled guard has no truth and names itself."""
     users = [consent.user("u-1"), next(iter(consent.users(["u-1"]))), asyncio.run(awaited(store))]
-    for asked in (consent, *users):
+    for asked in (*users, ConsentForTests()):
         with pytest.raises(TypeError, match=rf"a guard is called: write {guard}\("):
             bool(getattr(asked, guard))
         assert callable(getattr(asked, guard))
@@ -96,13 +93,3 @@ def test_iterators_are_no_answer(store: MemoryStore, face: str) -> None:
         return first
 
     assert asyncio.run(ask()) == "u-1"
-
-
-def test_a_client_that_nobody_closed_goes(store: MemoryStore) -> None:
-    """Its guards know it, and it them: that keeps it no longer than the next garbage collection."""
-    consent = ConsentClient(store, follow=False)
-    assert consent.can_market("u-1", "email")
-    gone = weakref.ref(consent)
-    del consent
-    gc.collect()
-    assert gone() is None
