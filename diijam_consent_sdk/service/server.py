@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import resource
 import signal
 import socket
@@ -18,6 +19,7 @@ from .polls import Polls
 GRACE_SECONDS = 5  # for answers under way when the server is told to stop
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that they and not we close them
 BACKLOG = 2048
+COLLECT_EVERY = 50_000  # objects more than there were; a load of 1,000 users makes about 10,000
 
 
 class Server(uvicorn.Server):
@@ -118,7 +120,15 @@ def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = 
         on_listening: Called once connections are accepted.
     """
     _raise_file_limit()
+    _collect_less()
     Server(app, on_listening).run(sockets=[at])
+
+
+def _collect_less() -> None:
+    """What is here now stays. Answers are a great many objects that go together, in no cycles: each is looked at less."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY)
 
 
 def _raise_file_limit() -> None:
