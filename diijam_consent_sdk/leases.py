@@ -303,8 +303,8 @@ class Leases:
         self._proven.add(cursor)
         ahead = self._ahead.pop(cursor, None)
         if ahead is not None:
-            for entry in ahead.waiting.values():
-                entry.move(ahead, self._generation)
+            for user_id in ahead.waiting:
+                self._entries[user_id].move(ahead, self._generation)
 
     def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:
         """Rule 4, for a record evaluated at *position*; rule 8 for a user with writes under way."""
@@ -322,14 +322,14 @@ class Leases:
         if turn is not None:
             turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
         fetched = UserConsent(
-            record.user_id,
+            user_id=record.user_id,
             version=record.version,
             as_of=loaded.at,
             position=loaded.cursor.position,
-            answers=self._shared.compile(record, loaded.at),
-            generation=ahead or self._generation,
-            own_until=fetch.own_until,  # rule 1
-            turns_at=turns_at,
+            _answers=self._shared.compile(record, loaded.at),
+            _generation=ahead or self._generation,
+            _own_until=fetch.own_until,  # rule 1
+            _turns_at=turns_at,
         )
         entry = self._entries.get(record.user_id)
         if entry is None or not entry.renew(fetched):
@@ -337,7 +337,7 @@ class Leases:
             self._make_room()
             entry = self._entries[record.user_id] = fetched
         if ahead:
-            ahead.waiting[entry.user_id] = entry
+            ahead.waiting.add(entry.user_id)
         return entry
 
     def _make_room(self) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
+import msgspec
+
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .decisions import DECISIONS, NO_DATA, Ask, Decision, Market, Process, Share
 from .loud import guard
@@ -47,7 +49,7 @@ class Counts:
 class Generation:
     """
     What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh. Those
-    that wait for the feed to cover them have one for each head, which knows them: each as long as it is kept there.
+    that wait for the feed to cover them have one for each head, which knows their ids as long as they are kept there.
     """
 
     __slots__ = ("clock", "counts", "fresh_until", "waiting")
@@ -56,10 +58,12 @@ class Generation:
         self.clock = clock
         self.counts = counts
         self.fresh_until = fresh_until
-        self.waiting: dict[str, UserConsent] = {}
+        self.waiting: set[str] = set()
 
 
-class UserConsent:
+# A Struct for what it costs: a hundred thousand of them are made in half the time, and are none of the garbage
+# collector's business (`gc=False`), who would look at all of them again and again. They are part of no cycle.
+class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     """
     One user's answers, true for as long as its lease lasts. Made by a client; safe to use from several threads.
 
@@ -81,38 +85,22 @@ class UserConsent:
         position: The ledger's, as of which they hold.
     """
 
-    __slots__ = (
-        "_answers", "_generation", "_own_until", "_turns_at", "_visited", "as_of", "position", "user_id", "version",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        user_id: str,
-        *,
-        version: int,
-        as_of: datetime | None,
-        position: int,
-        answers: Answers,
-        generation: Generation,
-        own_until: float,
-        turns_at: float,
-    ) -> None:
-        self.user_id = user_id
-        self.version = version
-        self.as_of = as_of
-        self.position = position
-        self._answers = answers
-        self._generation = generation
-        self._own_until = own_until
-        self._turns_at = turns_at
-        self._visited = False
+    user_id: str
+    version: int
+    as_of: datetime | None
+    position: int
+    _answers: Answers
+    _generation: Generation
+    _own_until: float
+    _turns_at: float
+    _visited: bool = False
 
     @classmethod
     def unavailable(cls, user_id: str, counts: Counts) -> UserConsent:
         """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
         return cls(
-            user_id, version=0, as_of=None, position=0, answers=ALL_UNAVAILABLE,
-            generation=Generation(clock=float, counts=counts), own_until=inf, turns_at=inf,
+            user_id=user_id, version=0, as_of=None, position=0, _answers=ALL_UNAVAILABLE,
+            _generation=Generation(clock=float, counts=counts), _own_until=inf, _turns_at=inf,
         )  # fmt: skip
 
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
@@ -128,6 +116,9 @@ class UserConsent:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a UserConsent stays in its client: pass the user id on, and ask there")
+
+    def __replace__(self, **changes: object) -> NoReturn:
+        raise TypeError("a UserConsent is what its client made it: get a new one there")
 
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
@@ -212,7 +203,7 @@ class UserConsent:
             return False
         self.as_of, self.position, self._turns_at = fetched.as_of, fetched.position, fetched._turns_at
         self._own_until = max(self._own_until, fetched._own_until)
-        self._generation.waiting.pop(self.user_id, None)
+        self._generation.waiting.discard(self.user_id)
         self._generation = fetched._generation
         return True
 
@@ -233,4 +224,4 @@ class UserConsent:
     def die(self, answers: Answers = ALL_STALE) -> None:
         """Never say yes again."""
         self._answers = answers
-        self._generation.waiting.pop(self.user_id, None)
+        self._generation.waiting.discard(self.user_id)

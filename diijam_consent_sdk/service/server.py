@@ -125,7 +125,7 @@ def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = 
 
 
 def _collect_less() -> None:
-    """What is here now stays. Answers are a great many objects that go together, in no cycles: each is looked at less."""
+    """What is here now stays. Answers are many objects that go together, in no cycles: they are looked at less."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY)

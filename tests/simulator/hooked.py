@@ -66,22 +66,30 @@ class SimGeneration(Generation):
             self.clock.client.wrote()
 
 
-class SimUser(UserConsent):
+class SimUser(UserConsent, gc=True, dict=True):  # a simulated clock knows its client, and so its users
     """A user whose reader may be preempted between two reads."""
 
     source: Source | None = None
-    is_inherited = False
-    longest = -inf
-    kept: Answers
+    is_inherited: bool = False
+    longest: float = -inf
 
     @property
-    def _answers(self) -> Answers:
-        _read(self._generation)
-        return self.kept
+    def kept(self) -> Answers:
+        """Its answers, not preempted."""
+        answers: Answers = KEPT.__get__(self)
+        return answers
 
-    @_answers.setter
-    def _answers(self, value: Answers) -> None:
-        self.kept = value
+
+KEPT: Any = UserConsent._answers
+
+
+def _answers(user: SimUser) -> Answers:
+    _read(user._generation)
+    return user.kept
+
+
+# After the class: a Struct would have no field of that name.
+SimUser._answers = property(_answers, KEPT.__set__)  # type: ignore[assignment]
 
 
 def _read(generation: Generation) -> None:
@@ -158,9 +166,9 @@ def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, Si
     """A fork's copy of one user."""
     assert isinstance(user, SimUser)
     copy = SimUser(
-        user.user_id, version=user.version, as_of=user.as_of, position=user.position, answers=user.kept,
-        generation=inherit_generation(user._generation, clock, generations),
-        own_until=user._own_until, turns_at=user._turns_at,
+        user_id=user.user_id, version=user.version, as_of=user.as_of, position=user.position, _answers=user.kept,
+        _generation=inherit_generation(user._generation, clock, generations),
+        _own_until=user._own_until, _turns_at=user._turns_at,
     )  # fmt: skip
     copy.source, copy.is_inherited = user.source, True
     return copy
