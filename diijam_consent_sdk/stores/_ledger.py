@@ -137,11 +137,10 @@ class Ledger:
 
     def _open_requests(self, after: str, limit: int) -> Sql[OpenRequests]:
         head_rows, rows = yield [self.head_statement(), (self.dialect.requesting, (after, limit))]
-        found = records_from(rows)
-        last = max(found) if len(found) == limit else None
-        return OpenRequests(
-            self.read_head(head_rows).now, tuple(record for record in found.values() if record.open_requests()), last
-        )
+        found = sorted(records_from(rows).items())
+        last = found[-1][0] if len(found) == limit else None
+        now = self.read_head(head_rows).now
+        return OpenRequests(now, tuple(record for _, record in found if record.open_requests()), last)
 
     def head(self) -> Sql[Head]:
         """Where the ledger ends."""

@@ -36,7 +36,7 @@ CREATE TABLE entries (
     digest BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
-CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT PRIMARY KEY);
+CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT NOT NULL PRIMARY KEY);
 CREATE TABLE appends (
     user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (user_id, key)
