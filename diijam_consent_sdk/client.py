@@ -242,7 +242,7 @@ class ConsentClient(_Client):
         """`user(user_id).decide(ask)` in one step."""
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().decide(ask)) is not STALE:
-            self._told[decision] += 1
+            self._told[decision.number] += 1
             return decision
         return self.user(user_id).decide(ask)
 
@@ -252,7 +252,7 @@ class ConsentClient(_Client):
             return self.decide(user_id, Market(channel, data))
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().market[channel]) is not STALE:
-            self._told[decision] += 1
+            self._told[decision.number] += 1
             return decision
         return self.user(user_id).can_market(channel)
 
@@ -264,7 +264,7 @@ class ConsentClient(_Client):
         """`user(user_id).is_public(field)` in one step."""
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().show[field]) is not STALE:
-            self._told[decision] += 1
+            self._told[decision.number] += 1
             return decision
         return self.user(user_id).is_public(field)
 
@@ -274,7 +274,7 @@ class ConsentClient(_Client):
             return self.decide(user_id, Process(purpose, data))
         user = self._cached(user_id)
         if user is not None and (decision := user.answers().process[purpose]) is not STALE:
-            self._told[decision] += 1
+            self._told[decision.number] += 1
             return decision
         return self.user(user_id).can_process(purpose)
 
@@ -368,7 +368,7 @@ class ConsentClient(_Client):
         if decision is STALE:  # the iteration may have paused for long
             return self.user(user.user_id).decide(ask)
         if not decision.allowed:
-            self._counts.denied[decision] += 1
+            self._counts.denied[decision.number] += 1
         return decision
 
     def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
@@ -465,7 +465,7 @@ class AsyncConsentClient(_Client):
         if decision is STALE:
             return (await self.user(user.user_id)).decide(ask)
         if not decision.allowed:
-            self._counts.denied[decision] += 1
+            self._counts.denied[decision.number] += 1
         return decision
 
     async def _live(self, batches: Iterator[Batch]) -> AsyncIterator[UserConsent]:

@@ -23,8 +23,8 @@ from .events import Event, LedgerEntry
 from .flights import Flight, Flights, loading
 from .follower import follow, proof
 from .leases import Leases, Write
+from .limiter import Limiter
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
-from .places import Places
 from .record import ConsentRecord
 from .status import Feed, Status
 from .stores.protocol import Appended, Cursor, Loaded, OpenRequests
@@ -84,7 +84,7 @@ class ClientSteps:
         self._must_follow = is_following
         self._spawn = spawn
         self._flights = Flights(self.leases, clock, spawn, self._landed)
-        self._places = Places(MAX_CALLS)
+        self._limiter = Limiter(MAX_CALLS)
         self._lock = threading.Lock()
         self._writes: set[Future[Appended]] = set()
         self._is_reachable = True
@@ -282,17 +282,17 @@ class ClientSteps:
         return (yield call)
 
     def _ask(self, steps: Steps[Any], until: float) -> Steps[Any]:
-        """Run *steps* at one of a few places, and wait for them."""
-        place = self._places.take()
+        """Run *steps*, a few at once, and wait for them."""
+        permit = self._limiter.acquire()
         try:
-            yield Wait(place, until)
+            yield Wait(permit, until)
             done = self._spawn(steps)
         except BaseException as error:
-            self._places.give_back(place)
+            self._limiter.release(permit)
             if isinstance(error, (Late, RuntimeError)):
                 raise StoreUnavailable(self._too_late if isinstance(error, Late) else NOT_BEGUN) from error
             raise
-        done.add_done_callback(lambda _: self._places.give_back(place))  # also if the steps never began
+        done.add_done_callback(lambda _: self._limiter.release(permit))  # also if the steps never began
         try:
             return (yield Wait(done, until))
         except Late:

@@ -27,22 +27,21 @@ class Counts:
     def __init__(self) -> None:
         self.found = 0  # users that were asked for
         self.misses = 0
-        self.told = dict.fromkeys(DECISIONS.values(), 0)  # by guards in one step, from memory
-        self.denied = dict.fromkeys(DECISIONS.values(), 0)  # by guards of a user
+        self.told = [0] * len(DECISIONS)  # by guards in one step, from memory; by the decision's number, as below
+        self.denied = [0] * len(DECISIONS)  # by guards of a user
 
     @property
     def hits(self) -> int:
         """How often a user was there."""
-        return self.found + sum(self.told.values())
+        return self.found + sum(self.told)
 
     @property
     def denials(self) -> dict[Reason, int]:
         """How many guards said no, by reason."""
         denials: Counter[Reason] = Counter()
-        for counted in (self.told, self.denied):
-            for decision, times in counted.items():
-                if times and not decision.allowed:
-                    denials[decision.reason] += times
+        for decision, told, denied in zip(DECISIONS.values(), self.told, self.denied, strict=True):
+            if not decision.allowed and told + denied:
+                denials[decision.reason] += told + denied
         return dict(denials)
 
 
@@ -194,7 +193,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return decision if decision.allowed else self._denied(decision)
 
     def _denied(self, decision: Decision) -> Decision:
-        self._generation.counts.denied[decision] += 1
+        self._generation.counts.denied[decision.number] += 1
         return decision
 
     def renew(self, fetched: UserConsent) -> bool:

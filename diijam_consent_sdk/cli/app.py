@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, conforming, moving, owing, past, permitting, preparing, recording, serving
+from . import checking, conforming, copying, due, history, init, permitting, recording, serving
 from .failures import FAILED, status_of, stop_on
 from .terminal import console_for, tell
 
@@ -65,12 +65,12 @@ def _add(command: Callable[..., int], usage: str, examples: str, to: App = app) 
 _add(recording.record, recording.USAGE, recording.EXAMPLES)
 _add(checking.check, "check USER_ID ASK SUBJECT [OPTIONS]", checking.EXAMPLES)
 _add(permitting.permitted, "permitted ASK SUBJECT [OPTIONS]", permitting.EXAMPLES)
-_add(past.history, "history USER_ID [OPTIONS]", past.HISTORY_EXAMPLES)
-_add(owing.due, "due [OPTIONS]", owing.EXAMPLES)
-_add(preparing.init, "init [OPTIONS]", preparing.EXAMPLES)
-_add(past.verify, "verify [OPTIONS]", past.VERIFY_EXAMPLES)
+_add(history.history, "history USER_ID [OPTIONS]", history.HISTORY_EXAMPLES)
+_add(due.due, "due [OPTIONS]", due.EXAMPLES)
+_add(init.init, "init [OPTIONS]", init.EXAMPLES)
+_add(history.verify, "verify [OPTIONS]", history.VERIFY_EXAMPLES)
 _add(conforming.conformance, "conformance [OPTIONS]", conforming.EXAMPLES)
-_add(moving.copy, "copy --from URL --to URL", moving.EXAMPLES)
+_add(copying.copy, "copy --from URL --to URL", copying.EXAMPLES)
 _add(serving.serve, "serve --tokens FILE [OPTIONS]", serving.SERVE_EXAMPLES)
 token = App(name="token", help=serving.OF_TOKENS, help_epilogue=serving.NEW_EXAMPLES)
 _add(serving.new, "token new --tokens FILE --scope read|write", serving.NEW_EXAMPLES, to=token)

@@ -11,7 +11,7 @@ import attrs
 
 from ..vocabulary import identifier
 from .inputs import is_cut, lines
-from .seen import Seen
+from .seen_ids import SeenIds
 
 SHOWN_LINES = 3
 
@@ -63,7 +63,7 @@ class Audience:
             self._index = _index(self.header, column)
 
     def __iter__(self) -> Iterator[Row]:
-        with Seen() as seen:
+        with SeenIds() as seen:
             for line, values in self._rows:
                 user_id = values[self._index]
                 if not _is_identifier(user_id):

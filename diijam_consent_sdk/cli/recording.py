@@ -11,8 +11,8 @@ from ..errors import OutcomeUnknown
 from ..events import Event
 from ..vocabulary import identifier
 from . import event_file, importing
+from .event_options import SYNOPSES, EventOptions, event_from_options
 from .failures import FAILED
-from .happenings import SYNOPSES, EventOptions, event_from_options
 from .inputs import reading
 from .ledger import Url, opened
 from .terminal import say, tell

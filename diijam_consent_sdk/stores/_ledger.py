@@ -109,7 +109,7 @@ class Ledger:
         """`Store.changes` without waiting; *waited* is how long the store did before."""
         if limit < 1:
             raise ValueError(f"limit is at least 1, not {limit}")
-        return self._look(after, limit, waited)
+        return self._look(after, min(limit, MAX_POSITION), waited)
 
     def _look(self, after: Cursor, limit: int, waited: float) -> Sql[Changes]:
         at = after.position if 0 <= after.position <= MAX_POSITION else MAX_POSITION
@@ -133,7 +133,7 @@ class Ledger:
         """See `ListingStore.open_requests`."""
         if limit < 1:
             raise ValueError(f"limit is at least 1, not {limit}")
-        return self._open_requests("" if after is None else identifier(after), limit)
+        return self._open_requests("" if after is None else identifier(after), min(limit, MAX_POSITION))
 
     def _open_requests(self, after: str, limit: int) -> Sql[OpenRequests]:
         head_rows, rows = yield [self.head_statement(), (self.dialect.requesting, (after, limit))]

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from diijam_consent_sdk.cli import seen
+from diijam_consent_sdk.cli import seen_ids
 from diijam_consent_sdk.cli.audience import Audience
 from tests.cli.conftest import Cli, Ledger
 
@@ -39,7 +39,7 @@ def test_csv_taken_for_ids(mailable: Ledger, cli: Cli, data: bytes, shown: str) 
 
 def test_no_room(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk ends the command with a line that says what to do, and with no output."""
-    monkeypatch.setattr(seen, "SCHEMA", seen.SCHEMA + "PRAGMA max_page_count=4;")
+    monkeypatch.setattr(seen_ids, "SCHEMA", seen_ids.SCHEMA + "PRAGMA max_page_count=4;")
     result = cli("permitted", "market", "email", stdin=b"".join(b"customer-%d\n" % n for n in range(5_000)))
     assert (result.status, result.out) == (2, "")
     assert result.err.startswith("error: no room to remember the ids of the list (database or disk is full): free some")

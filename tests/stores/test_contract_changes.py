@@ -40,7 +40,7 @@ def test_changed_users_come_in_order_of_their_last_change(store: Store) -> None:
     assert changes.is_continuation()
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 1000])
+@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 1000, 2**70])
 def test_pages_of_changes(limit: int, store: Store) -> None:
     """A limit cuts the changes into pages that follow on each other; the last is complete, no other is."""
     start = head(store)

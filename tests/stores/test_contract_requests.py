@@ -28,7 +28,7 @@ def listing(store: Store) -> ListingStore:
     return cast("ListingStore", store)
 
 
-@pytest.mark.parametrize("limit", [1, 2, 1000])
+@pytest.mark.parametrize("limit", [1, 2, 1000, 2**70])
 def test_every_page_together(limit: int, listing: ListingStore) -> None:
     """The pages hold each user with open requests once, in order of ids, with the record that `load` gives."""
     found: list[ConsentRecord] = []

@@ -18,7 +18,7 @@ BEGIN;
 """
 
 
-class Seen:
+class SeenIds:
     """A set of ids on disk, for lists that are larger than memory. To be closed, as a context manager."""
 
     def __init__(self) -> None:

@@ -7,34 +7,34 @@ from collections import deque
 from concurrent.futures import Future
 
 
-class Places:
+class Limiter:
     """
-    So many places; who comes later waits for one, in order. Safe to use from several threads.
+    So many permits; who comes later waits for one, in order. Safe to use from several threads.
 
     Args:
-        places: How many there are.
+        permits: How many there are.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, permits: int) -> None:
         self._lock = threading.Lock()
-        self._free = places
+        self._free = permits
         self._waiting: deque[Future[None]] = deque()
 
-    def take(self) -> Future[None]:
-        """A place: done once it is one's own, then or earlier to be given back."""
-        place: Future[None] = Future()
+    def acquire(self) -> Future[None]:
+        """A permit: done once it is one's own, then or earlier to be released."""
+        permit: Future[None] = Future()
         with self._lock:
             if self._free:
                 self._free -= 1
             else:
-                self._waiting.append(place)
-                return place
-        place.set_result(None)
-        return place
+                self._waiting.append(permit)
+                return permit
+        permit.set_result(None)
+        return permit
 
-    def give_back(self, place: Future[None]) -> None:
-        """The place is free, or is not waited for any more."""
-        if place.cancel():
+    def release(self, permit: Future[None]) -> None:
+        """The permit is free, or is not waited for any more."""
+        if permit.cancel():
             return
         with self._lock:
             while self._waiting:
