@@ -328,7 +328,7 @@ class Leases:
             position=loaded.cursor.position,
             _answers=self._shared.compile(record, loaded.at),
             _generation=ahead or self._generation,
-            _own_until=fetch.own_until,  # rule 1
+            _until=fetch.own_until,  # rule 1
             _turns_at=turns_at,
         )
         entry = self._entries.get(record.user_id)

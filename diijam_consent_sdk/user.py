@@ -88,18 +88,19 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     version: int
     as_of: datetime | None
     position: int
+    # What a guard reads lies together, in the order of the names.
     _answers: Answers
     _generation: Generation
-    _own_until: float
+    _marked: bool = False
     _turns_at: float
-    _visited: bool = False
+    _until: float
 
     @classmethod
     def unavailable(cls, user_id: str, counts: Counts) -> UserConsent:
         """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
         return cls(
             user_id=user_id, version=0, as_of=None, position=0, _answers=ALL_UNAVAILABLE,
-            _generation=Generation(clock=float, counts=counts), _own_until=inf, _turns_at=inf,
+            _generation=Generation(clock=float, counts=counts), _until=inf, _turns_at=inf,
         )  # fmt: skip
 
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
@@ -178,13 +179,13 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         # it lets the shared state go on, so whoever read the new state cannot read the old answers after it.
         generation = self._generation
         fresh_until = generation.fresh_until
-        answers = self._answers
-        own_until, turns_at = self._own_until, self._turns_at
+        answers, turns_at = self._answers, self._turns_at
         now = generation.clock()
         # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
-        if ((now < fresh_until and self._generation is generation) or now < own_until) and now < turns_at:
-            if not self._visited:  # a look is cheaper than a write to memory that was not in the processor's cache
-                self._visited = True
+        # Its own lease is read last, and seldom: it grows only while nothing changed since the clock was read.
+        if now < turns_at and ((now < fresh_until and self._generation is generation) or now < self._until):
+            if not self._marked:  # a look is cheaper than a write to memory that was not in the processor's cache
+                self._marked = True
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -201,7 +202,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         if self.version != fetched.version or self._answers is not fetched._answers:
             return False
         self.as_of, self.position, self._turns_at = fetched.as_of, fetched.position, fetched._turns_at
-        self._own_until = max(self._own_until, fetched._own_until)
+        self._until = max(self._until, fetched._until)
         self._generation.waiting.discard(self.user_id)
         self._generation = fetched._generation
         return True
@@ -217,8 +218,8 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def unmark(self) -> bool:
         """Whether it was asked since this was called last."""
-        visited, self._visited = self._visited, False
-        return visited
+        marked, self._marked = self._marked, False
+        return marked
 
     def die(self, answers: Answers = ALL_STALE) -> None:
         """Never say yes again."""

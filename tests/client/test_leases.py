@@ -536,7 +536,7 @@ def test_rule_7_a_user_loaded_again_under_a_guard_is_not_covered_by_what_the_gua
     def made(generation: Generation, position: int) -> UserConsent:
         return UserConsent(
             user_id="u", version=1, as_of=AT, position=position, _answers=answers,
-            _generation=generation, _own_until=world.clock.now, _turns_at=inf,
+            _generation=generation, _until=world.clock.now, _turns_at=inf,
         )  # fmt: skip
 
     answers = Shared().compile(consenting(), AT)

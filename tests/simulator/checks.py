@@ -174,8 +174,8 @@ class Checks:
         if user.position < tops.get(user.user_id, 0):
             self.fail("I2", f"{user.user_id} went back from {tops[user.user_id]} to {user.position}")
         tops[user.user_id] = user.position
-        if user._own_until > max(user.longest, loaded.sent + leases.length) + EPSILON:
-            self.fail("I3", f"a lease ends {user._own_until - loaded.sent} after it was sent")
+        if user._until > max(user.longest, loaded.sent + leases.length) + EPSILON:
+            self.fail("I3", f"a lease ends {user._until - loaded.sent} after it was sent")
         user.longest = max(user.longest, loaded.sent + leases.length)
 
     @staticmethod

@@ -168,7 +168,7 @@ def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, Si
     copy = SimUser(
         user_id=user.user_id, version=user.version, as_of=user.as_of, position=user.position, _answers=user.kept,
         _generation=inherit_generation(user._generation, clock, generations),
-        _own_until=user._own_until, _turns_at=user._turns_at,
+        _until=user._until, _turns_at=user._turns_at,
     )  # fmt: skip
     copy.source, copy.is_inherited = user.source, True
     return copy

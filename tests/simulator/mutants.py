@@ -120,7 +120,7 @@ def clock_first(self: UserConsent) -> Answers:
     now = self._generation.clock()
     fresh_until = self._generation.fresh_until
     answers = self._answers
-    if (now < self._own_until or now < fresh_until) and now < self._turns_at:
+    if (now < self._until or now < fresh_until) and now < self._turns_at:
         return answers
     return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -129,13 +129,13 @@ def entry_first(self: UserConsent) -> Answers:
     answers = self._answers
     fresh_until = self._generation.fresh_until
     now = self._generation.clock()
-    return answers if (now < self._own_until or now < fresh_until) and now < self._turns_at else ALL_STALE
+    return answers if (now < self._until or now < fresh_until) and now < self._turns_at else ALL_STALE
 
 
 def never_turn(self: UserConsent) -> Answers:
     fresh_until, answers = self._generation.fresh_until, self._answers
     now = self._generation.clock()
-    return answers if now < self._own_until or now < fresh_until else ALL_STALE
+    return answers if now < self._until or now < fresh_until else ALL_STALE
 
 
 def never_end(self: UserConsent) -> Answers:
