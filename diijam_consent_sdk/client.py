@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from math import isfinite
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -468,11 +468,11 @@ class AsyncConsentClient(_Client):
             self._counts.denied[decision.number] += 1
         return decision
 
-    async def _live(self, batches: Iterator[Batch]) -> AsyncIterator[UserConsent]:
+    async def _live(self, batches: Iterator[Batch]) -> AsyncGenerator[UserConsent, None]:
         async for user in self._users(batches):
             yield user if user.is_live() else await self.user(user.user_id)
 
-    async def _permitted(self, batches: Iterator[Batch], ask: Ask) -> AsyncIterator[str]:
+    async def _permitted(self, batches: Iterator[Batch], ask: Ask) -> AsyncGenerator[str, None]:
         async for user in self._users(batches):
             if await self._decide(user, ask):
                 yield user.user_id

@@ -36,9 +36,9 @@ def loading(
 class Flight:
     """One load, and what it brought."""
 
-    user_ids: dict[str, None] = attrs.field(factory=dict)  # ordered, each once
+    user_ids: dict[str, None] = attrs.field(factory=dict, repr=False)  # ordered, each once
     landed: Future[None] = attrs.field(factory=Future)
-    users: dict[str, UserConsent] = attrs.field(factory=dict)
+    users: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)
     failed: bool = False
 
 

@@ -303,7 +303,7 @@ class Leases:
         self._proven.add(cursor)
         ahead = self._ahead.pop(cursor, None)
         if ahead is not None:
-            for user_id in ahead.waiting:
+            for user_id in ahead.waiting & self._entries.keys():
                 self._entries[user_id].move(ahead, self._generation)
 
     def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:

@@ -6,7 +6,7 @@ and answers that nobody goes through (`if consent.permitted(…):`). mypy report
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ else:
 class LoudIterator(Iterator[T]):
     """Answers to be gone through, and nothing else."""
 
-    def __init__(self, items: Iterator[T]) -> None:
+    def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items
 
     def __bool__(self) -> NoReturn:
@@ -59,11 +59,15 @@ class LoudIterator(Iterator[T]):
     def __next__(self) -> T:
         return next(self._items)
 
+    def close(self) -> None:
+        """Leave it early: for `contextlib.closing`."""
+        self._items.close()
+
 
 class LoudAsyncIterator(AsyncIterator[T]):
     """`LoudIterator` for asyncio."""
 
-    def __init__(self, items: AsyncIterator[T]) -> None:
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
         self._items = items
 
     def __bool__(self) -> NoReturn:
@@ -74,3 +78,7 @@ class LoudAsyncIterator(AsyncIterator[T]):
 
     async def __anext__(self) -> T:
         return await anext(self._items)
+
+    async def aclose(self) -> None:
+        """Leave it early: for `contextlib.aclosing`."""
+        await self._items.aclose()

@@ -94,10 +94,9 @@ class ClientSteps:
     def user(self, user_id: str, at_least: str | None = None) -> Steps[UserConsent]:
         """One user, from memory or the store; `UNAVAILABLE` where neither will do."""
         user_id = identifier(user_id)
-        until = self._until()
         if at_least is not None:
-            return (yield from self._user_with(user_id, Cursor.parse(at_least), until))
-        (user,) = yield from self._users(self._read([user_id]), until)
+            return (yield from self._user_with(user_id, Cursor.parse(at_least), self._until()))
+        (user,) = yield from self.users(self._read([user_id]))
         return user
 
     def batches(self, user_ids: Iterable[str]) -> Iterator[Batch]:
@@ -110,7 +109,8 @@ class ClientSteps:
         """Users in order: a batch of `batches`."""
         if batch.failure is not None:
             raise batch.failure
-        return (yield from self._users(batch, self._until()))
+        flights = [flight for flight in batch.flights if not flight.failed]  # the store may be there again
+        return (yield from self._users(batch.user_ids, batch.found, flights))
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
@@ -183,9 +183,11 @@ class ClientSteps:
         finally:
             self._stopped = True
 
-    def _users(self, batch: Batch, until: float) -> Steps[list[UserConsent]]:
-        user_ids, found, flights = batch.user_ids, batch.found, batch.flights
-        for rounds_left in reversed(range(ROUNDS)):
+    def _users(
+        self, user_ids: list[str], found: dict[str, UserConsent], flights: list[Flight]
+    ) -> Steps[list[UserConsent]]:
+        until = self._until()
+        for rounds_left in reversed(range(ROUNDS + (not flights))):  # with none, the first round only looks
             try:
                 for flight in flights:
                     yield Wait(flight.landed, until)

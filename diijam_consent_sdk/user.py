@@ -91,7 +91,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     # What a guard reads lies together, in the order of the names.
     _answers: Answers
     _generation: Generation
-    _marked: bool = False
+    _marked: bool | None = None  # None: about to be made
     _turns_at: float
     _until: float
 
@@ -102,6 +102,9 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
             user_id=user_id, version=0, as_of=None, position=0, _answers=ALL_UNAVAILABLE,
             _generation=Generation(clock=float, counts=counts), _until=inf, _turns_at=inf,
         )  # fmt: skip
+
+    if not TYPE_CHECKING:
+        __rich_repr__ = None  # a Struct's own tells every field, and with them whom it is about
 
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
 
@@ -117,8 +120,10 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a UserConsent stays in its client: pass the user id on, and ask there")
 
-    def __replace__(self, **changes: object) -> NoReturn:
-        raise TypeError("a UserConsent is what its client made it: get a new one there")
+    def __post_init__(self) -> None:  # a copy that msgspec makes comes by here too
+        if self._marked is not None:
+            raise TypeError("a UserConsent is what its client made it: get a new one there")
+        self._marked = False
 
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
@@ -219,7 +224,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     def unmark(self) -> bool:
         """Whether it was asked since this was called last."""
         marked, self._marked = self._marked, False
-        return marked
+        return bool(marked)
 
     def die(self, answers: Answers = ALL_STALE) -> None:
         """Never say yes again."""

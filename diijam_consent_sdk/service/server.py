@@ -120,15 +120,22 @@ def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = 
         on_listening: Called once connections are accepted.
     """
     _raise_file_limit()
-    _collect_less()
-    Server(app, on_listening).run(sockets=[at])
+    with _collecting_less():
+        Server(app, on_listening).run(sockets=[at])
 
 
-def _collect_less() -> None:
+@contextlib.contextmanager
+def _collecting_less() -> Iterator[None]:
     """What is here now stays. Answers are many objects that go together, in no cycles: they are looked at less."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _raise_file_limit() -> None:

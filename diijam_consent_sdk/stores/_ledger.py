@@ -231,10 +231,9 @@ def records_from(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
         return {}
     ((user_ids, joined),) = rows
     records = wire.decode_records(b"[%b]" % joined)
-    found = {record.user_id: record for record in records}
-    if user_ids.split("\n") != list(found):
+    if user_ids.split("\n") != [record.user_id for record in records]:
         raise StoreUnusable("the database is damaged: a record stands under another user's id")
-    return found
+    return {record.user_id: record for record in records}
 
 
 def _changed(after: int, limit: int) -> Statement:

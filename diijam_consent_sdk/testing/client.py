@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from ..client import AsyncConsentClient, ConsentClient, Options
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
-from ..loud import BoundGuard
+from ..loud import guard
 from ..stores.memory import MemoryStore
 from ..user import UserConsent
 from ..vocabulary import Account, Channel, Purpose
@@ -52,8 +52,6 @@ class ConsentForTests(ConsentClient):
         with_defaults: Options = {"follow": False, "clock": self.clock.lease, **options}
         super().__init__(self.store, **with_defaults)
         self._owns_store = True
-        for name in GUARDS:
-            setattr(self, name, BoundGuard(getattr(type(self), name), self))
 
     def asynchronous(self, **options: Unpack[Options]) -> AsyncConsentForTests:
         """An `AsyncConsentClient` over the same store and clocks. Close it in the loop that it is used in."""
@@ -112,6 +110,10 @@ class ConsentForTests(ConsentClient):
         """A user with an open account who made these fields public."""
         self.opened(user_id)
         return self.given(user_id, *map(Published, fields))
+
+
+for _name in GUARDS:
+    setattr(ConsentForTests, _name, guard(getattr(ConsentClient, _name)))
 
 
 def _channels_and_purposes(words: Iterable[str]) -> tuple[list[Channel], list[Purpose]]:

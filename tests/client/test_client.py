@@ -23,7 +23,7 @@ from diijam_consent_sdk.errors import (
 )
 from diijam_consent_sdk.flights import Flight
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.stores import Cursor, MemoryStore
+from diijam_consent_sdk.stores import Cursor, Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
 from tests.client.conftest import AsyncFace, Face, MakeClient
 
@@ -585,6 +585,43 @@ def test_an_id_of_another_type_of_string_is_its_characters(client: Face, store: 
     client.user(Caseless("V"))
     list(client.users([Caseless("W")]))
     assert {type(user_id) for user_id in asked} == {str}
+
+
+def test_an_outage_that_is_over_leaves_nobody_out(make_client: MakeClient, store: FaultyStore) -> None:
+    """Batches that were read ahead while the store was out of reach are loaded when their turn comes."""
+    ids = [f"u{number}" for number in range(50)]
+    for user_id in ids:
+        store.inner.append(user_id, SIGNED_UP)
+    found = make_client(follow=False, capacity=30).permitted(ids, Market("email"))  # in batches of 10
+    first = [next(found) for _ in range(20)]
+    with store.offline():
+        first.append(next(found))  # of the third batch, which was read before; the next two are read now
+        assert eventually(lambda: store.calls.count("load") == 5)
+        time.sleep(0.1)
+    assert [*first, *found] == ids
+
+
+def test_a_batch_whose_leases_ended_before_its_turn(
+    store: FaultyStore, clock: LeaseClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 4: whoever was in memory when read, and is not any more, is fetched, and once more if that was too slow."""
+    store.append("u", SIGNED_UP)
+    lateness: list[float] = []
+    load = store.inner.load
+
+    def slowly(user_ids: Iterable[str]) -> Loaded:
+        clock.tick(lateness.pop() if lateness else 0)
+        return load(user_ids)
+
+    with ConsentClient(store, follow=False, clock=clock) as consent:
+        monkeypatch.setattr(store.inner, "load", slowly)
+        consent.user("u")
+        batch = next(consent._steps.batches(["u"]))
+        clock.tick(100)
+        lateness.append(100)
+        (user,) = consent._driver.run(consent._steps.users(batch))
+        assert user.can_market("email")
+        assert store.calls.count("load") == 3
 
 
 def test_an_id_that_is_none_is_told_in_its_turn(make_client: MakeClient) -> None:

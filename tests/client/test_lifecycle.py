@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import io
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -12,7 +15,9 @@ from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from rich.console import Console
 
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
@@ -164,6 +169,20 @@ def test_what_is_shown_of_users_and_clients_names_nobody() -> None:
         shown = [consent, consent.user("very-secret-id"), appended, consent.load("very-secret-id")]
         shown += [consent.history("very-secret-id"), consent._store.changes(appended.cursor, wait=0)]
         assert "very-secret-id" not in repr(shown)
+        printed = io.StringIO()
+        Console(file=printed).print(*shown)
+        assert "very-secret-id" not in printed.getvalue()
+
+
+def test_a_user_is_not_copied(store: FaultyStore) -> None:
+    """A copy would be one that no withdrawal reaches: there is none, whichever way it is asked for."""
+    with ConsentClient(store, follow=False) as consent:
+        user = consent.user("u")
+        assert copy.copy(user) is user
+        assert copy.deepcopy(user) is user
+        for make in (msgspec.structs.replace, pickle.dumps):
+            with pytest.raises(TypeError, match="a UserConsent"):
+                make(user)
 
 
 CHILD = """

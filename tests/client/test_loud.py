@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterator
+from contextlib import aclosing, closing
 from typing import Any
 
 import pytest
@@ -71,6 +72,22 @@ def test_a_loud_guard_is_still_the_guard(consent: ConsentClient) -> None:
     assert list(inspect.signature(consent.can_market).parameters) == ["user_id", "channel", "data"]
     assert "clause 4" in str(UserConsent.can_market.__doc__)
     assert isinstance(user.can_market, BoundGuard)
+
+
+def test_iterators_can_be_left_early(store: MemoryStore, consent: ConsentClient) -> None:
+    """They close what they go through, as generators do."""
+    with closing(consent.users(["u-1", "u-2"])) as users:  # type: ignore[type-var]
+        assert next(users).user_id == "u-1"
+    assert list(users) == []
+
+    async def leave() -> list[str]:
+        """The same on a loop."""
+        async with AsyncConsentClient(store, follow=False) as client:
+            async with aclosing(client.permitted(["u-1", "u-2"], Market("email"))) as ids:  # type: ignore[type-var]
+                assert await anext(ids) == "u-1"
+            return [user_id async for user_id in ids]
+
+    assert asyncio.run(leave()) == []
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])

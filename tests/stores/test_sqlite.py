@@ -256,6 +256,17 @@ def test_a_last_entry_of_other_values(column: str, value: str, path: Path) -> No
         assert caught.value.position in {3, 4}
 
 
+@pytest.mark.parametrize("record", ["record || x'2c' || record", "x''", "x'5b5d'", "x'6e756c6c'"])
+def test_a_row_that_holds_not_one_record(record: str, path: Path) -> None:
+    """Two records, none, or something else in place of one is refused."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"UPDATE records SET record = CAST({record} AS BLOB)")
+    with closing(SqliteStore(path)) as store:
+        for ids in (["u-1"], ["u-1", "u-2"]):
+            with pytest.raises(StoreUnusable):
+                store.load(ids)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_bytes_never_surprise(seed: int, path: Path, tmp_path: Path) -> None:
     """Wherever bytes of the file are flipped, a call does its work or raises an error of ours, and makes no yes."""
