@@ -60,8 +60,8 @@ class Generation:
         self.waiting: set[str] = set()
 
 
-# A Struct for what it costs: a hundred thousand of them are made in half the time, and are none of the garbage
-# collector's business (`gc=False`), who would look at all of them again and again. They are part of no cycle.
+# A Struct for what it costs: many are made in little time, and are none of the garbage collector's business (`gc=False`),
+# which would look at all of them again and again. What they know knows none of them: they are part of no cycle.
 class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     """
     One user's answers, true for as long as its lease lasts. Made by a client; safe to use from several threads.
@@ -103,10 +103,8 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
             _generation=Generation(clock=float, counts=counts), _until=inf, _turns_at=inf,
         )  # fmt: skip
 
-    if not TYPE_CHECKING:
-        __rich_repr__ = None  # a Struct's own tells every field, and with them whom it is about
-
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
+        __rich_repr__ = None  # a Struct's own tells every field, and with them whom it is about
 
         def __bool__(self) -> NoReturn:
             raise TypeError("a UserConsent is no answer: call one of its guards, such as can_market(channel)")
