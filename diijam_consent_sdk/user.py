@@ -60,8 +60,8 @@ class Generation:
         self.waiting: set[str] = set()
 
 
-# A Struct for what it costs: many are made in little time, and are none of the garbage collector's business, which would
-# look at all of them again and again (`gc=False`). What they know knows none of them: they are part of no cycle.
+# A Struct for what it costs: many are made in little time, and are none of the business of the garbage collector, who
+# would look at all of them again and again (`gc=False`). What they know knows none of them: they are part of no cycle.
 class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     """
     One user's answers, true for as long as its lease lasts. Made by a client; safe to use from several threads.
