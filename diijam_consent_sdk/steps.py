@@ -96,7 +96,8 @@ class ClientSteps:
         user_id = identifier(user_id)
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), self._until()))
-        (user,) = yield from self.users(self._read([user_id]))
+        batch = self._read([user_id])
+        (user,) = yield from self._users(batch.user_ids, batch.found, batch.flights)
         return user
 
     def batches(self, user_ids: Iterable[str]) -> Iterator[Batch]:
@@ -109,7 +110,7 @@ class ClientSteps:
         """Users in order: a batch of `batches`."""
         if batch.failure is not None:
             raise batch.failure
-        flights = [flight for flight in batch.flights if not flight.failed]  # the store may be there again
+        flights = [flight for flight in batch.flights if not flight.failed]  # since then the store may be there again
         return (yield from self._users(batch.user_ids, batch.found, flights))
 
     def record(
