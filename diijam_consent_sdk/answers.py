@@ -109,8 +109,8 @@ def choices_in(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
         record.account, record.all_restricted, record.restricted, record.objected, record.published,
         *[(key, consent.standing(at)) for key, consent in record.consents.items()],
         *[(n.recipient, n.purpose, n.data, n.standing(at)) for n in record.notices.values()],
-        *[(hold.kind, hold.data) for hold in record.holds.values() if hold.is_live(at)],
-        *[request.kind for request in record.requests.values() if request.outcome is None],
+        *[(hold.kind, hold.data) for hold in record.live_holds(at)],
+        *[request.kind for request in record.open_requests()],
     )  # fmt: skip
 
 

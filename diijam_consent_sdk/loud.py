@@ -44,14 +44,18 @@ else:
     guard = _Guard
 
 
-class LoudIterator(Iterator[T]):
+class _NoAnswer:
+    """What has answers, and is none."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("go through the users one by one: that there is an iterator says nothing of any of them")
+
+
+class LoudIterator(_NoAnswer, Iterator[T]):
     """Answers to be gone through, and nothing else."""
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("go through the users one by one: that there is an iterator says nothing of any of them")
 
     def __iter__(self) -> Iterator[T]:  # noqa: PYI034 - a loop goes through the items at no cost
         return self._items
@@ -64,14 +68,11 @@ class LoudIterator(Iterator[T]):
         self._items.close()
 
 
-class LoudAsyncIterator(AsyncIterator[T]):
+class LoudAsyncIterator(_NoAnswer, AsyncIterator[T]):
     """`LoudIterator` for asyncio."""
 
     def __init__(self, items: AsyncGenerator[T, None]) -> None:
         self._items = items
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("go through the users one by one: that there is an iterator says nothing of any of them")
 
     def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034 - as above
         return self._items

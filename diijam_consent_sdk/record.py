@@ -142,7 +142,7 @@ class ConsentRecord:
         """The next instant after *at* at which time alone changes an answer, or None."""
         permissions: tuple[Permission, ...] = (*self.consents.values(), *self.notices.values())
         ends = [p.expires_at for p in permissions if p.expires_at is not None and p.standing(at) is p.GIVEN]
-        ends += [hold.until for hold in self.holds.values() if hold.until is not None and hold.is_live(at)]
+        ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
         return min(ends) if ends else None
 
 
