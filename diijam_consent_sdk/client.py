@@ -127,6 +127,7 @@ class _Client:
         self._driver = self._driver_type(self._store)
         self._all_steps = self._make_steps(spawn=self._driver.spawn)
         self._cached = self._all_steps.leases.get
+        self._covered = self._all_steps.leases.covered
         self._counts = self._all_steps.leases.counts
         self._told = self._counts.told
         # The follower ends with the client, also with one that nobody closed.
@@ -235,26 +236,27 @@ class ConsentClient(_Client):
         check_ask(ask)
         return bytearray(1 if self._decide(user, ask) else 0 for user in self._users(user_ids))
 
-    # Each guard in one step: one read of memory, then what the user's own guard does. Where that would be `STALE` (or
-    # nobody is there), the user is fetched.
+    # Each guard in one step: of a user whom the feed covers one read of memory, else what the user's own guard does.
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
-        user = self._cached(user_id)
-        if user is not None and (decision := user.answers().decide(ask)) is not STALE:
-            self._told[decision.number] += 1
-            return decision
-        return self.user(user_id).decide(ask)
+        answers = self._covered.answers(user_id)
+        if answers is None:
+            return self._asked(user_id).decide(ask)
+        decision = answers.decide(ask)
+        self._told[decision.number] += 1
+        return decision
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
         if data is not NO_DATA:
             return self.decide(user_id, Market(channel, data))
-        user = self._cached(user_id)
-        if user is not None and (decision := user.answers().market[channel]) is not STALE:
-            self._told[decision.number] += 1
-            return decision
-        return self.user(user_id).can_market(channel)
+        answers = self._covered.answers(user_id)
+        if answers is None:
+            return self._asked(user_id).can_market(channel)
+        decision = answers.market[channel]
+        self._told[decision.number] += 1
+        return decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """`user(user_id).can_share(recipient, data, purpose)` in one step."""
@@ -262,21 +264,23 @@ class ConsentClient(_Client):
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """`user(user_id).is_public(field)` in one step."""
-        user = self._cached(user_id)
-        if user is not None and (decision := user.answers().show[field]) is not STALE:
-            self._told[decision.number] += 1
-            return decision
-        return self.user(user_id).is_public(field)
+        answers = self._covered.answers(user_id)
+        if answers is None:
+            return self._asked(user_id).is_public(field)
+        decision = answers.show[field]
+        self._told[decision.number] += 1
+        return decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """`user(user_id).can_process(purpose, data)` in one step."""
         if data is not None:
             return self.decide(user_id, Process(purpose, data))
-        user = self._cached(user_id)
-        if user is not None and (decision := user.answers().process[purpose]) is not STALE:
-            self._told[decision.number] += 1
-            return decision
-        return self.user(user_id).can_process(purpose)
+        answers = self._covered.answers(user_id)
+        if answers is None:
+            return self._asked(user_id).can_process(purpose)
+        decision = answers.process[purpose]
+        self._told[decision.number] += 1
+        return decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """`user(user_id).can_retain(field)` in one step."""
@@ -362,6 +366,13 @@ class ConsentClient(_Client):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _asked(self, user_id: str) -> UserConsent:
+        """The user of a guard in one step, who was not among the covered: from now on, if it may be."""
+        leases = self._steps.leases  # before the user is asked for: it may have to begin anew, with nobody
+        user = self.user(user_id)
+        leases.cover(user)
+        return user
 
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:
         decision = user.answers().decide(ask)

@@ -14,6 +14,7 @@ from math import inf
 import attrs
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
+from .covered import Covered
 from .errors import StoreUnavailable
 from .floors import Floors
 from .record import ConsentRecord
@@ -67,7 +68,7 @@ class Write:
 class Leases:
     """
     What a client keeps of its users, and the only place that lets a lease begin. Writers share one lock, readers
-    (`get`, and the guards of a `UserConsent`) take none.
+    (`get`, `covered`, and the guards of a `UserConsent`) take none.
 
     Args:
         max_staleness: The bound B of the protocol, in seconds, at least 1.
@@ -90,6 +91,7 @@ class Leases:
         self._shared = Shared()
         self.counts = Counts()
         self._generation = Generation(clock, self.counts)
+        self.covered = Covered(clock)
         self._entries: dict[str, UserConsent] = {}
         self._hand: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
         self._fetches: set[Fetch] = set()
@@ -161,8 +163,9 @@ class Leases:
             self._floors.pass_by(changes.cursor.position)
             if changes.complete:
                 waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # NaN stays, and renews nothing
-                fresh_until = poll.sent_at + waited + self.length
-                self._generation.fresh_until = max(self._generation.fresh_until, fresh_until)
+                fresh_until = max(self._generation.fresh_until, poll.sent_at + waited + self.length)
+                self._generation.fresh_until = fresh_until
+                self.covered.renew(fresh_until)
 
     def writing(self, user_id: str) -> Write:
         """
@@ -190,6 +193,14 @@ class Leases:
                 self._floors.lift(write.user_id, cursor.position)
             elif write.generation is self._generation:  # else it was written to the history before
                 self._restart(cursor)
+
+    def cover(self, user: UserConsent) -> None:
+        """A guard in one step had to ask this user itself: the next one finds it among the covered, if it is."""
+        if not self._follow or user.user_id in self.covered:
+            return
+        with self._lock:
+            if self._entries.get(user.user_id) is user and user.is_in(self._generation):
+                self.covered.add(user)
 
     def age(self, now: float) -> float | None:
         """How old what the feed said is at most, in seconds; None before its first word."""
@@ -258,6 +269,7 @@ class Leases:
             self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:
+        self.covered.clear()
         self._generation.fresh_until = -inf
         for entry in self._entries.values():
             entry.die(answers)
@@ -266,6 +278,7 @@ class Leases:
         self._ahead.clear()
 
     def _drop(self, user_id: str) -> None:
+        self.covered.remove(user_id)
         entry = self._entries.pop(user_id, None)
         if entry is not None:
             entry.die()
@@ -331,6 +344,7 @@ class Leases:
             _until=fetch.own_until,  # rule 1
             _turns_at=turns_at,
         )
+        self.covered.remove(record.user_id)  # it may wait for the feed from now on, or turn at another time
         entry = self._entries.get(record.user_id)
         if entry is None or not entry.renew(fetched):
             self._drop(record.user_id)
@@ -344,7 +358,9 @@ class Leases:
         """The hand goes round: whoever was asked for since it came by stays once more (CLOCK)."""
         while len(self._entries) >= self.capacity:
             for entry in self._hand:
-                if not entry.unmark() and self._entries.get(entry.user_id) is entry:
+                was_covered = entry.user_id in self.covered  # as good as a mark: a guard in one step put it there
+                self.covered.remove(entry.user_id)
+                if not (entry.unmark() or was_covered) and self._entries.get(entry.user_id) is entry:
                     self._drop(entry.user_id)
                     break
             else:

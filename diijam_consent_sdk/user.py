@@ -192,6 +192,10 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
+    def compiled(self) -> tuple[Answers, float]:
+        """What it answers under any lease, and when that ends by itself (infinity: never)."""
+        return self._answers, self._turns_at
+
     def _decide(self, ask: Ask) -> Decision:
         decision = self.answers().decide(ask)
         return decision if decision.allowed else self._denied(decision)

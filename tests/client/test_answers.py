@@ -13,7 +13,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.answers import ALL_STALE, MAX_REMEMBERED, Shared, settle
 from diijam_consent_sdk.decisions import STALE, decide
 from tests import strategies as st
-from tests.client.test_leases import AT, consenting, withdrawn
+from tests.client.world import AT, consenting, withdrawn
 from tests.core.history import History, opened
 
 

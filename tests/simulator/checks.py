@@ -113,18 +113,19 @@ class Checks:
 
     # Guards.
 
-    def before_guard(self, client: SimClient, user: UserConsent) -> Marks:
+    def before_guard(self, client: SimClient, user_id: str) -> Marks:
         """A guard begins."""
-        is_pending = user.user_id in client.pending.values()
-        acks = self._acks.get((client.number, user.user_id), ())
+        is_pending = user_id in client.pending.values()
+        acks = self._acks.get((client.number, user_id), ())
         return Marks(is_pending, client.has_closed, client.inherited is None, acks)
 
-    def allowed(self, client: SimClient, user: UserConsent, ask: Ask, at: float, marks: Marks) -> None:
+    def allowed(self, client: SimClient, user: UserConsent | None, ask: Ask, at: float, marks: Marks) -> None:
         """A guard said yes at this instant: I1, I4, I5, and rule 9."""
         self.allowed_answers += 1
-        world, who = self._world, f"client {client.number} said yes to {ask} of {user.user_id}"
+        world, who = self._world, f"client {client.number} said yes to {ask}"
         if not isinstance(user, SimUser) or user.source is None:
             return self.fail("I5", f"{who} from no record")
+        who += f" of {user.user_id}"
         if user.source.of_user != user.user_id:
             self.fail("I5", f"{who} from the record of {user.source.of_user}")
         if not world.ledger.committed.allows_within(user.user_id, ask, at - world.bound, at):
@@ -198,6 +199,8 @@ class Checks:
         leases, steps, booked = client.leases, client.steps, client.steps._flights
         sizes = {
             "entries": (len(leases._entries), leases.capacity),
+            "covered": (len(leases.covered), len(leases._entries)),
+            "turns": (len(leases.covered._turns), len(leases.covered)),
             "floors": (len(leases._floors), floors.MAX_FLOORS),
             "writes": (leases._writes.total(), leases_module.MAX_WRITES),
             "proven": (len(leases._proven), leases_module.MAX_PROVEN),

@@ -11,7 +11,7 @@ from diijam_consent_sdk.decisions import STALE, Ask, Decision, Market, Process, 
 from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.user import UserConsent
 from tests.simulator.driver import Driver
-from tests.simulator.hooked import LeaseClock, SimUser, inherit
+from tests.simulator.hooked import LeaseClock, SimLeases, SimUser, inherit
 
 if TYPE_CHECKING:
     from diijam_consent_sdk.events import Event
@@ -134,7 +134,7 @@ class SimClient:
 
     def guard(self, user: UserConsent, ask: Ask, *, preempted: int = 0) -> Decision:
         """Call a guard, interrupted at its n-th read, and check what it says."""
-        marks = self.checks.before_guard(self, user)
+        marks = self.checks.before_guard(self, user.user_id)
         self.read_at = self.loop.now
         self._preempts = preempted
         decision = guard_of(user, ask)
@@ -143,22 +143,51 @@ class SimClient:
             self.checks.allowed(self, user, ask, self.read_at, marks)
         return decision
 
+    def guard_in_one_step(self, user_id: str, ask: Ask, *, preempted: int = 0) -> Decision | None:
+        """As `ConsentClient.decide` for whom the feed covers; else None."""
+        covered = self.memory().covered
+        marks = self.checks.before_guard(self, user_id)
+        self.read_at = self.loop.now
+        self._preempts = preempted
+        interrupted = covered.found
+        answers, found = covered.answers(user_id), covered.found
+        covered.found = interrupted
+        self._preempts = 0
+        if answers is None:
+            return None
+        decision = answers.decide(ask)
+        if decision:
+            self.checks.allowed(self, found, ask, self.read_at, marks)
+        return decision
+
+    def memory(self) -> SimLeases:
+        """What its guards read: in a forked child, what it inherited until it begins anew."""
+        leases = self.leases if self.inherited is None else self.inherited
+        assert isinstance(leases, SimLeases)
+        return leases
+
     def sweep(self, fraction: float) -> None:
         """Ask whatever this process could ask now."""
         if self.suspended_until > self.loop.now:
             return
-        leases = self.leases if self.inherited is None else self.inherited
+        leases = self.memory()
         random = self.world.random
         for user in [*leases._entries.values(), *self.held]:
             if fraction == 1.0 or random.random() < fraction:
                 self.guard(user, random.choice(ASKS))
+        for user_id in list(leases.covered.users):
+            if fraction == 1.0 or random.random() < fraction:
+                self.guard_in_one_step(user_id, random.choice(ASKS))
 
     def decide(self, user_id: str, ask: Ask, *, preempted: int = 0) -> None:
         """As `ConsentClient.decide`: from memory if that will do, else by the steps."""
-        leases = self.leases if self.inherited is None else self.inherited
-        user = leases.get(user_id)
-        if user is None or self.guard(user, ask, preempted=preempted) is STALE:
-            self.ask(user_id, ask)
+        if self.guard_in_one_step(user_id, ask, preempted=preempted) is None:
+            user = self.memory().get(user_id)
+            if user is None or self.guard(user, ask, preempted=preempted) is STALE:
+                self.ask(user_id, ask)
+            else:
+                self._begin_anew()
+                self.leases.cover(user)
 
     def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Future[Any]:
         """As `ConsentClient.user`, then a guard."""
@@ -170,6 +199,7 @@ class SimClient:
             self.checks.answered(self, future, [user_id], began, token, is_calm=self.suspended_for == slept)
             if future.exception() is None and anchored <= self.loop.now:
                 user = future.result()
+                self.leases.cover(user)
                 self.guard(user, ask)
                 if isinstance(user, SimUser):
                     self.held = [*self.held[-4:], user]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk.answers import Answers
+from diijam_consent_sdk.covered import Covered
 from diijam_consent_sdk.leases import Fetch, Leases, Poll
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores.protocol import Changes, Loaded
@@ -37,6 +38,11 @@ class LeaseClock:
         self.client.preempt()
         self.client.read_at = read_at
         return shown
+
+    def read(self) -> None:
+        """Other memory is read; the reader may be preempted before."""
+        self.client.preempt()
+        self.client.read_at = self.client.loop.now
 
 
 @attrs.frozen
@@ -79,6 +85,10 @@ class SimUser(UserConsent, gc=True, dict=True):  # a simulated clock knows its c
         answers: Answers = KEPT.__get__(self)
         return answers
 
+    def compiled(self) -> tuple[Answers, float]:
+        """See `UserConsent.compiled`: read under the lock."""
+        return self.kept, self._turns_at
+
 
 KEPT: Any = UserConsent._answers
 
@@ -94,15 +104,56 @@ SimUser._answers = property(_answers, KEPT.__set__)  # type: ignore[assignment]
 
 def _read(generation: Generation) -> None:
     if isinstance(generation.clock, LeaseClock):
-        client = generation.clock.client
-        client.preempt()
-        client.read_at = client.loop.now
+        generation.clock.read()
+
+
+class SimCovered(Covered):
+    """Those whom the feed covers, whose reader may be preempted, and whose writer may be overtaken by readers."""
+
+    clock: LeaseClock
+    until = -inf
+
+    def __init__(self, clock: LeaseClock) -> None:
+        self.clock = clock
+        self.users: dict[str, SimUser] = {}
+        self.found: SimUser | None = None  # by the last reader
+        super().__init__(clock)
+        self._get = self._look  # type: ignore[assignment]
+
+    @property
+    def fresh_until(self) -> float:
+        """Until when the feed keeps everybody fresh."""
+        self.clock.read()
+        return self.until
+
+    @fresh_until.setter
+    def fresh_until(self, value: float) -> None:
+        self.until = value
+        self.clock.client.wrote()
+
+    def _look(self, user_id: str) -> Answers | None:
+        self.clock.read()
+        self.found = self.users.get(user_id)
+        return self._answers.get(user_id)
+
+    def add(self, user: UserConsent) -> None:
+        """See `Covered.add`."""
+        assert isinstance(user, SimUser)
+        self.users[user.user_id] = user
+        super().add(user)
+        self.clock.client.wrote()
+
+    def remove(self, user_id: str) -> None:
+        """See `Covered.remove`."""
+        super().remove(user_id)
+        self.clock.client.wrote()
 
 
 class SimLeases(Leases):
     """Leases that show the checks what is installed and renewed, and let readers in between their writes."""
 
     client: SimClient
+    covered: SimCovered
 
     def __init__(self, **options: Any) -> None:
         self.client = options["clock"].client
@@ -150,6 +201,10 @@ def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
         users[user_id] = inherit_user(user, clock, generations)
     copy._entries.update(users)
     copy._generation = inherit_generation(parent._generation, clock, generations)
+    for user_id in parent.covered._answers:
+        copy.covered.add(users[user_id])
+    assert isinstance(parent.covered, SimCovered)
+    copy.covered.until = parent.covered.until
     return copy
 
 

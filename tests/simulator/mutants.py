@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from diijam_consent_sdk.answers import ALL_STALE, ALL_UNAVAILABLE, Answers
+from diijam_consent_sdk.covered import Covered
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.flights import Flights
 from diijam_consent_sdk.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
@@ -140,6 +141,42 @@ def never_turn(self: UserConsent) -> Answers:
 
 def never_end(self: UserConsent) -> Answers:
     return self._answers
+
+
+def clock_first_in_one_step(self: Covered, user_id: str) -> Answers | None:
+    now = self._clock()
+    fresh_until = self.fresh_until
+    answers = self._get(user_id)
+    return answers if now < fresh_until else None
+
+
+def user_first_in_one_step(self: Covered, user_id: str) -> Answers | None:
+    answers = self._get(user_id)
+    fresh_until = self.fresh_until
+    return answers if self._clock() < fresh_until else None
+
+
+def never_turn_in_one_step(self: Covered, fresh_until: float) -> None:
+    self.fresh_until = fresh_until
+
+
+def remove_nobody(self: Covered, user_id: str) -> None:
+    pass
+
+
+def clear_nothing(self: Covered) -> None:
+    pass
+
+
+def cover_anybody(self: Leases, user: UserConsent) -> None:
+    with self._lock:
+        if self._entries.get(user.user_id) is user:
+            self.covered.add(user)
+
+
+def cover_whoever_is_asked(self: Leases, user: UserConsent) -> None:
+    with self._lock:
+        self.covered.add(user)
 
 
 def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:

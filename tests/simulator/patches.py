@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from diijam_consent_sdk import bulk, flights, floors, follower, leases, steps
-from tests.simulator.hooked import SimGeneration, SimLeases, SimUser
+from tests.simulator.hooked import SimCovered, SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -41,7 +41,7 @@ def enter(stack: ExitStack, world: World) -> None:
             stack.enter_context(mock.patch.object(module, name, value))
 
     put(steps, Leases=SimLeases, time=_Time(world), random=world.random, log=_Silence())
-    put(leases, Generation=SimGeneration, UserConsent=SimUser)
+    put(leases, Covered=SimCovered, Generation=SimGeneration, UserConsent=SimUser)
     put(follower, random=world.random)
     if world.has_small_caps:
         put(floors, MAX_FLOORS=2)

@@ -6,6 +6,7 @@ from typing import Any
 
 from diijam_consent_sdk import leases as leases_module
 from diijam_consent_sdk import steps as steps_module
+from diijam_consent_sdk.covered import Covered
 from diijam_consent_sdk.flights import Flights
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.steps import ClientSteps
@@ -40,6 +41,13 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 nothing ends by itself": (UserConsent, "answers", mutants.never_turn),
     "7 no lease ends": (UserConsent, "answers", mutants.never_end),
     "7 the dead live on": (UserConsent, "die", mutants.never_die),
+    "7 in one step, the clock first": (Covered, "answers", mutants.clock_first_in_one_step),
+    "7 in one step, the user first": (Covered, "answers", mutants.user_first_in_one_step),
+    "7 in one step, nothing ends by itself": (Covered, "renew", mutants.never_turn_in_one_step),
+    "7 in one step, nobody is removed": (Covered, "remove", mutants.remove_nobody),
+    "7 in one step, covered beyond their history": (Covered, "clear", mutants.clear_nothing),
+    "7 in one step, covered before a proof": (Leases, "cover", mutants.cover_anybody),
+    "7 in one step, covered although dropped": (Leases, "cover", mutants.cover_whoever_is_asked),
     "8 allowed while writing": (Leases, "writing", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
     "8 no floor": (Leases, "written", mutants.no_floor),

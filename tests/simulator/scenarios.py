@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 
 import attrs
 
@@ -38,7 +39,10 @@ def sent_load(world: World, client: SimClient, *user_ids: str) -> Callable[[SimL
 
     def answer(loaded: SimLoaded | None = None) -> dict[str, UserConsent]:
         answered = attrs.evolve(loaded or world.ledger.load(list(user_ids)), sent=sent)
-        return client.leases.fetched(fetch, answered, client.clock.show())
+        users = client.leases.fetched(fetch, answered, client.clock.show())
+        for user in users.values():
+            client.leases.cover(user)
+        return users
 
     return answer
 
@@ -64,6 +68,15 @@ def look(world: World, client: SimClient) -> None:
     """Call the guard of everybody the process has."""
     for user in list(client.leases._entries.values()):
         client.guard(user, MAIL)
+        client.guard_in_one_step(user.user_id, MAIL)
+
+
+def interrupt(client: SimClient, preempted: int, *, in_one_step: bool) -> None:
+    """A guard is interrupted at its n-th read."""
+    if in_one_step:
+        client.guard_in_one_step("user0", MAIL, preempted=preempted)
+    else:
+        client.guard(client.leases._entries["user0"], MAIL, preempted=preempted)
 
 
 def a_poll_answered_with_another(world: World) -> None:
@@ -119,9 +132,9 @@ def a_ledger_that_went_back(world: World) -> None:
 
 def a_guard_interrupted_by_a_change(world: World) -> None:
     """Rule 7: between any two reads of a guard, a withdrawal of long ago is applied and the feed renews the rest."""
-    for preempted in range(1, 5):
+    for preempted, in_one_step in product(range(1, 5), (False, True)):
         client = process(world)
-        (user,) = sent_load(world, client, "user0")(None).values()
+        sent_load(world, client, "user0")(None)
         poll(world, client)
         world.loop.now += world.bound / 2
         world.write("user0", e.Withdrawn("marketing"))
@@ -133,23 +146,24 @@ def a_guard_interrupted_by_a_change(world: World) -> None:
             poll(world, late)
 
         world.run_others = catch_up  # type: ignore[method-assign]
-        client.guard(user, MAIL, preempted=preempted)
+        interrupt(client, preempted, in_one_step=in_one_step)
         world.write("user0", e.Granted("marketing", "n", ["email"]))
         world.loop.now += world.bound
 
 
 def a_guard_interrupted_for_long(world: World) -> None:
     """Rule 7: between any two reads of a guard, more time passes than a lease lasts."""
-    for preempted in range(1, 5):
+    for preempted, in_one_step in product(range(1, 5), (False, True)):
         client = process(world)
-        (user,) = sent_load(world, client, "user0")(None).values()
+        sent_load(world, client, "user0")(None)
+        poll(world, client)
 
         def sleep() -> None:
             world.write("user0", e.Withdrawn("marketing"))
             world.loop.now += 2 * world.bound
 
         world.run_others = sleep  # type: ignore[method-assign]
-        client.guard(user, MAIL, preempted=preempted)
+        interrupt(client, preempted, in_one_step=in_one_step)
         world.write("user0", e.Granted("marketing", "n", ["email"]))
 
 
@@ -190,6 +204,19 @@ def a_guard_beside_a_late_poll(world: World) -> None:
     poll(world, client)
 
 
+def what_was_loaded_ahead_and_overtaken(world: World) -> None:
+    """Rule 7: a grant that only a load has seen is lost in a restore, and the copy written on before the feed looks."""
+    client = process(world)
+    world.write("user0", e.Withdrawn("marketing"))
+    sent_load(world, client, "user1")(None)
+    world.write("user0", e.Granted("marketing", "n", ["email"]))
+    sent_load(world, client, "user0")(None)
+    world.ledger.restore(1, same_epoch=True)
+    world.write("user1", e.Hidden("avatar"), e.Published("avatar"))
+    keep_fresh(world, client, 30)
+    look(world, client)
+
+
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "2 any after will do": a_poll_answered_with_another,
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
@@ -198,6 +225,9 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "6 backwards will do": a_ledger_that_went_back,
     "7 the clock first": a_guard_interrupted_for_long,
     "7 the entry first": a_guard_interrupted_by_a_change,
+    "7 in one step, the clock first": a_guard_interrupted_for_long,
+    "7 in one step, the user first": a_guard_interrupted_by_a_change,
+    "7 in one step, covered before a proof": what_was_loaded_ahead_and_overtaken,
     "8 no floor": a_load_from_before_an_own_write,
     "8 any token will do": a_token_of_a_lost_history,
 }

@@ -89,19 +89,6 @@ def what_was_loaded_ahead_of_the_feed_and_lost(world: World) -> None:
     look(world, client)
 
 
-def what_was_loaded_ahead_and_overtaken(world: World) -> None:
-    """I1: as before, and the copy is written on past what was lost before the feed looks."""
-    client = process(world)
-    world.write("user0", e.Withdrawn("marketing"))
-    sent_load(world, client, "user1")(None)
-    world.write("user0", e.Granted("marketing", "n", ["email"]))
-    sent_load(world, client, "user0")(None)
-    world.ledger.restore(1, same_epoch=True)
-    world.write("user1", e.Hidden("avatar"), e.Published("avatar"))
-    keep_fresh(world, client, 30)
-    look(world, client)
-
-
 def a_position_that_went_back(world: World) -> None:
     """I2: a user leaves memory by a refused write, and a load from before what was known puts an older state back."""
     client = process(world)
@@ -154,7 +141,7 @@ def a_lost_write_before_the_first_head(world: World) -> None:
 FINDINGS: list[Callable[[World], None]] = [
     no_thread_for_the_first_question, no_thread_for_the_follower, a_proven_token_outlives_its_history,
     a_floor_outlives_its_history, a_lost_write_keeps_its_floor, what_was_loaded_ahead_of_the_feed_and_lost,
-    what_was_loaded_ahead_and_overtaken, a_position_that_went_back, writes_of_one_user_without_end, loads_without_end,
+    a_position_that_went_back, writes_of_one_user_without_end, loads_without_end,
     a_lost_write_before_the_first_head,
 ]  # fmt: skip
 

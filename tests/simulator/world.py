@@ -10,6 +10,7 @@ from typing import Self
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.record import ConsentRecord, unopened
+from diijam_consent_sdk.user import UserConsent
 from tests.simulator import faults, patches
 from tests.simulator.checks import Checks, Violation
 from tests.simulator.client import ASKS, SimClient
@@ -121,12 +122,16 @@ class World:
 
     def preempted(self, client: SimClient) -> None:
         """A guard of a user that the process has, interrupted at one of its reads."""
-        leases = client.leases if client.inherited is None else client.inherited
-        users = [*leases._entries.values(), *client.held]
-        if users and self._depth == 0:
+        memory, random = client.memory(), self.random
+        guarded: list[UserConsent | str] = [*memory._entries.values(), *client.held, *memory.covered.users]
+        if guarded and self._depth == 0:
             self._depth = 1
             self.tried["preempted"] += 1
-            client.guard(self.random.choice(users), self.random.choice(ASKS), preempted=self.random.randint(1, 4))
+            of, ask, preempted = random.choice(guarded), random.choice(ASKS), random.randint(1, 4)
+            if isinstance(of, str):
+                client.guard_in_one_step(of, ask, preempted=preempted)
+            else:
+                client.guard(of, ask, preempted=preempted)
             self._depth = 0
 
     def run_others(self) -> None:

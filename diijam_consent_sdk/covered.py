@@ -1,0 +1,79 @@
+"""
+Who the change feed covers, for guards in one step: an answer found here says nothing of a user's own lease. A guard so
+reads nothing of the user's own, whose memory is seldom in the processor's cache: that would be its dearest part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from .answers import Answers
+from .user import UserConsent
+
+TURNING_SECONDS = 60.0  # whoever turns so soon is not here, so that those are looked for once a minute at most
+
+
+class Covered:
+    """
+    The answers of users in the present generation, none of which turns before `fresh_until`. Written under the lock of
+    `Leases`, which removes a user here before anything happens to it; read without.
+
+    Args:
+        clock: The lease clock, in seconds.
+    """
+
+    __slots__ = ("_answers", "_clock", "_get", "_horizon", "_next_turn", "_turns", "fresh_until")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.fresh_until = -inf
+        self._clock = clock
+        self._answers: dict[str, Answers] = {}
+        self._get = self._answers.get
+        self._turns: dict[str, float] = {}  # of those whose record turns some day
+        self._next_turn = inf  # none of them is earlier
+        self._horizon = -inf  # the latest `fresh_until` that a reader may have in hand, also from a history before
+
+    def answers(self, user_id: str) -> Answers | None:
+        """What the user answers now; None: its `UserConsent` has to be asked."""
+        # protocol.md, rule 7: the shared state first, then what is kept of the user, the clock last.
+        fresh_until = self.fresh_until
+        answers = self._get(user_id)
+        return answers if answers is not None and self._clock() < fresh_until else None
+
+    def __contains__(self, user_id: str) -> bool:
+        return user_id in self._answers
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def add(self, user: UserConsent) -> None:
+        """From now on the user is here, unless it turns soon."""
+        answers, turns_at = user.compiled()
+        if turns_at < self._horizon + TURNING_SECONDS:
+            return
+        if turns_at < inf:
+            self._turns[user.user_id] = turns_at
+            self._next_turn = min(turns_at, self._next_turn)
+        self._answers[user.user_id] = answers
+
+    def remove(self, user_id: str) -> None:
+        """The user is not here, or no longer."""
+        self._answers.pop(user_id, None)
+        self._turns.pop(user_id, None)
+
+    def renew(self, fresh_until: float) -> None:
+        """The feed said that nothing else changed: rule 2. Who turns before or soon after leaves first."""
+        if fresh_until > self._next_turn:
+            for user_id in [u for u, turns_at in self._turns.items() if turns_at < fresh_until + TURNING_SECONDS]:
+                self.remove(user_id)
+            self._next_turn = min(self._turns.values(), default=inf)
+        self._horizon = max(self._horizon, fresh_until)
+        self.fresh_until = fresh_until
+
+    def clear(self) -> None:
+        """Nobody is here, and the feed said nothing: another history begins, or none (rules 6 and 9)."""
+        self.fresh_until = -inf
+        self._answers.clear()
+        self._turns.clear()
+        self._next_turn = inf

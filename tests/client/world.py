@@ -1,0 +1,66 @@
+"""Leases and a clock, with every time given, and records to put into them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import attrs
+
+from diijam_consent_sdk import Channel, Reason
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.leases import Leases
+from diijam_consent_sdk.record import ConsentRecord, fold, unopened
+from diijam_consent_sdk.stores import Changes, Cursor, Loaded
+from diijam_consent_sdk.testing import LeaseClock
+from diijam_consent_sdk.user import UserConsent
+
+AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+B = 60.0
+L = B * 0.999 - 0.01
+
+
+def head(position: int, epoch: str = "one") -> Cursor:
+    """A cursor; the hash is told by epoch and position, as in an unbroken history."""
+    return Cursor(epoch, position, f"{epoch}-{position}")
+
+
+def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None = None) -> ConsentRecord:
+    """A record that allows marketing by e-mail."""
+    record = unopened(user_id)
+    granted = e.Granted("marketing", notice="n", channels={"email"}, expires_at=expires_at)
+    happened: tuple[e.Event, ...] = (e.AccountOpened(), granted)
+    for number, event in enumerate(happened, start=1):
+        record = fold(record, e.LedgerEntry(number, user_id, number, AT, event))
+    return attrs.evolve(record, version=version)
+
+
+def withdrawn(user_id: str = "u") -> ConsentRecord:
+    """The same user after saying no."""
+    return fold(consenting(user_id), e.LedgerEntry(3, user_id, 3, AT, e.Withdrawn("marketing")))
+
+
+class World:
+    """Leases and a clock, with the two exchanges in one call each."""
+
+    def __init__(self, *, follow: bool = True, capacity: int = 100) -> None:
+        self.clock = LeaseClock()
+        self.leases = Leases(max_staleness=B, capacity=capacity, clock=self.clock, follow=follow)
+
+    def load(self, *records: ConsentRecord, at: Cursor | None = None) -> dict[str, UserConsent]:
+        """A fetch that is answered at once."""
+        fetch = self.leases.fetching([record.user_id for record in records], self.clock.now)
+        return self.leases.fetched(fetch, Loaded(at or head(10), AT, records), self.clock.now)
+
+    def poll(
+        self, cursor: Cursor, users: dict[str, int] | None = None, *, complete: bool = True, waited: float = 0.0
+    ) -> None:
+        """A poll that is answered at once."""
+        assert self.leases.applied is not None
+        poll = self.leases.polling(self.leases.applied, self.clock.now)
+        self.clock.tick(waited)
+        self.leases.polled(poll, Changes(poll.after, cursor, users or {}, complete, waited), self.clock.now)
+
+
+def reason(user: UserConsent) -> Reason:
+    """Why this user may or may not be mailed."""
+    return user.can_market(Channel.EMAIL).reason
