@@ -7,11 +7,11 @@ import random
 import threading
 from collections.abc import Sequence
 
-from diijam_consent_sdk import AsyncConsentClient
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk.stores import SqliteStore
 
 from . import people, report
-from .guard import fill, filled, one_step
+from .guard import await_feed, fill, filled, one_step
 from .peers import Probe
 from .timing import frozen, interleaved, ratios, spread
 
@@ -49,7 +49,9 @@ def main() -> None:
     count, probes = people.scaled(USERS), people.scaled(PROBES)
     path = people.ledger(count)
     with asyncio.Runner() as runner:
-        consent, users = filled(count, SqliteStore(path))
+        consent = ConsentClient(SqliteStore(path), max_staleness=3600, capacity=count, deadline=60)
+        users = filled(consent, count)
+        await_feed(consent)
         waiting = AsyncConsentClient(SqliteStore(path), max_staleness=3600, capacity=count, deadline=60)
         runner.run(fill(waiting, list(users)))
         wanted = random.Random(people.SEED).choices(list(users), k=probes)

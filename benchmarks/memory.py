@@ -17,11 +17,17 @@ from . import people, report
 COUNTS = (100_000, 1_000_000)
 
 
+def asked(count: int, capacity: int) -> ConsentClient:
+    """A client that was asked about that many users, each by a guard in one step too."""
+    consent = ConsentClient(people.Printed(), max_staleness=3600, capacity=capacity, deadline=60)
+    for user in consent.users(f"u-{number:07d}" for number in range(count)):
+        consent.can_market(user.user_id, "email")
+    return consent
+
+
 def ours(count: int) -> object:
     """A client with that many users in memory."""
-    consent = ConsentClient(people.Printed(), max_staleness=3600, capacity=count, deadline=60, follow=False)
-    for user in consent.users(f"u-{number:07d}" for number in range(count)):
-        user.can_market("email")
+    consent = asked(count, capacity=count)
     kept = consent.status().users
     if kept != count:
         sys.exit(f"{kept} users are kept, not {count}: it would not measure what it should")
@@ -30,9 +36,7 @@ def ours(count: int) -> object:
 
 def over_capacity(count: int) -> object:
     """A client with room for half of the users that are asked about."""
-    consent = ConsentClient(people.Printed(), max_staleness=3600, capacity=count // 2, deadline=60, follow=False)
-    for user in consent.users(f"u-{number:07d}" for number in range(count)):
-        user.can_market("email")
+    consent = asked(count, capacity=count // 2)
     kept = consent.status().users
     if kept > count // 2:
         sys.exit(f"{kept} users are kept, {count // 2} are allowed")

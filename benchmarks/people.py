@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
-from diijam_consent_sdk.stores import Cursor, Loaded, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
 from diijam_consent_sdk.stores._ledger import Sql
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
@@ -77,12 +78,16 @@ def ledger(count: int) -> Path:
 
 
 class Printed(MemoryStore):
-    """A store in which everybody has a record, printed from a few hundred and read as from the wire when asked for."""
+    """
+    A store in which everybody has a record, printed from a few hundred and read as from the wire when asked for; nobody
+    ever changes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         rng = random.Random(SEED)
         self._printed = [wire.encode(_folded(choices(rng))) for _ in range(500)]
+        self._closed = threading.Event()
 
     def record(self, user_id: str) -> bytes:
         """A user's record in JSON."""
@@ -93,6 +98,15 @@ class Printed(MemoryStore):
         """See `Store.load`."""
         printed = b",".join(map(self.record, user_ids))
         return Loaded(HEAD, datetime.now(UTC), tuple(wire.decode_records(b"[%b]" % printed)))
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:  # noqa: ARG002
+        """See `Store.changes`."""
+        self._closed.wait(wait)
+        return Changes(after, HEAD, {}, complete=True, waited=0.0)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._closed.set()
 
 
 def _folded(events: list[Event]) -> ConsentRecord:
