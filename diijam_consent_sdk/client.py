@@ -12,6 +12,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
+from .answers import ALL_STALE, Answers
 from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .due import Due
@@ -236,13 +237,13 @@ class ConsentClient(_Client):
         check_ask(ask)
         return bytearray(1 if self._decide(user, ask) else 0 for user in self._users(user_ids))
 
-    # Each guard in one step: of a user whom the feed covers one read of memory, else what the user's own guard does.
+    # Each guard in one step: what is in memory, and without it what the user's own guard does.
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
-        answers = self._covered.answers(user_id)
+        answers = self._covered.answers(user_id) or self._kept(user_id)
         if answers is None:
-            return self._asked(user_id).decide(ask)
+            return self.user(user_id).decide(ask)
         decision = answers.decide(ask)
         self._told[decision.number] += 1
         return decision
@@ -251,9 +252,9 @@ class ConsentClient(_Client):
         """`user(user_id).can_market(channel, data)` in one step."""
         if data is not NO_DATA:
             return self.decide(user_id, Market(channel, data))
-        answers = self._covered.answers(user_id)
+        answers = self._covered.answers(user_id) or self._kept(user_id)
         if answers is None:
-            return self._asked(user_id).can_market(channel)
+            return self.user(user_id).can_market(channel)
         decision = answers.market[channel]
         self._told[decision.number] += 1
         return decision
@@ -264,9 +265,9 @@ class ConsentClient(_Client):
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """`user(user_id).is_public(field)` in one step."""
-        answers = self._covered.answers(user_id)
+        answers = self._covered.answers(user_id) or self._kept(user_id)
         if answers is None:
-            return self._asked(user_id).is_public(field)
+            return self.user(user_id).is_public(field)
         decision = answers.show[field]
         self._told[decision.number] += 1
         return decision
@@ -275,9 +276,9 @@ class ConsentClient(_Client):
         """`user(user_id).can_process(purpose, data)` in one step."""
         if data is not None:
             return self.decide(user_id, Process(purpose, data))
-        answers = self._covered.answers(user_id)
+        answers = self._covered.answers(user_id) or self._kept(user_id)
         if answers is None:
-            return self._asked(user_id).can_process(purpose)
+            return self.user(user_id).can_process(purpose)
         decision = answers.process[purpose]
         self._told[decision.number] += 1
         return decision
@@ -367,12 +368,13 @@ class ConsentClient(_Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(self, user_id: str) -> UserConsent:
-        """The user of a guard in one step, who was not among the covered: from now on, if it may be."""
-        leases = self._steps.leases  # before the user is asked for: it may have to begin anew, with nobody
-        user = self.user(user_id)
-        leases.cover(user)
-        return user
+    def _kept(self, user_id: str) -> Answers | None:
+        """The answers of a user whom the feed does not cover, or who was not yet asked in one step; None: fetch it."""
+        user = self._cached(user_id)
+        if user is None or (answers := user.answers()) is ALL_STALE:
+            return None
+        self._all_steps.leases.cover(user)
+        return answers
 
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:
         decision = user.answers().decide(ask)

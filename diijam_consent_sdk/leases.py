@@ -195,12 +195,16 @@ class Leases:
                 self._restart(cursor)
 
     def cover(self, user: UserConsent) -> None:
-        """A guard in one step had to ask this user itself: the next one finds it among the covered, if it is."""
-        if not self._follow or user.user_id in self.covered:
-            return
-        with self._lock:
-            if self._entries.get(user.user_id) is user and user.is_in(self._generation):
-                self.covered.add(user)
+        """
+        A guard in one step had to ask this user itself: the next one finds it among the covered, if it may. Waits for
+        nobody (in a forked child the lock may be held by a thread that is not there): the next one tries again.
+        """
+        if self._follow and user.user_id not in self.covered and self._lock.acquire(blocking=False):
+            try:
+                if self._entries.get(user.user_id) is user and user.is_in(self._generation):
+                    self.covered.add(user)
+            finally:
+                self._lock.release()
 
     def age(self, now: float) -> float | None:
         """How old what the feed said is at most, in seconds; None before its first word."""

@@ -186,8 +186,7 @@ class SimClient:
             if user is None or self.guard(user, ask, preempted=preempted) is STALE:
                 self.ask(user_id, ask)
             else:
-                self._begin_anew()
-                self.leases.cover(user)
+                self.memory().cover(user)
 
     def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Future[Any]:
         """As `ConsentClient.user`, then a guard."""
@@ -199,7 +198,6 @@ class SimClient:
             self.checks.answered(self, future, [user_id], began, token, is_calm=self.suspended_for == slept)
             if future.exception() is None and anchored <= self.loop.now:
                 user = future.result()
-                self.leases.cover(user)
                 self.guard(user, ask)
                 if isinstance(user, SimUser):
                     self.held = [*self.held[-4:], user]

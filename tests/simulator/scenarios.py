@@ -107,6 +107,20 @@ def a_slow_fetch_from_before_a_change(world: World) -> None:
     look(world, client)
 
 
+def a_fetch_overtaken_by_a_restart(world: World) -> None:
+    """Rule 4: while a user is fetched, another answer tells of a new epoch; the user's own cannot be kept."""
+    client = process(world, follow=False)
+    sent_load(world, client, "user1")(None)
+    done = client.ask("user0", MAIL)
+    while not client.network.under_way:
+        world.step()
+    world.ledger.begin_epoch()
+    sent_load(world, client, "user1")(None)
+    world.run_for(2)
+    if not done.result().can_market("email"):
+        world.checks.fail("I6", "denied although the store answered")
+
+
 def the_record_of_another_user(world: World) -> None:
     """Rule 4: a load of one user is answered with another's record."""
     client = process(world)
@@ -217,17 +231,29 @@ def what_was_loaded_ahead_and_overtaken(world: World) -> None:
     look(world, client)
 
 
+def a_user_dropped_before_it_is_covered(world: World) -> None:
+    """Rule 7: between a guard that finds a user and its cover, the user is dropped."""
+    client = process(world)
+    (user,) = sent_load(world, client, "user0")(None).values()
+    world.write("user0", e.Withdrawn("marketing"))
+    poll(world, client)
+    client.leases.cover(user)
+    world.checks.bounded(client)
+
+
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "2 any after will do": a_poll_answered_with_another,
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
     "3 published before dropped": a_guard_beside_a_late_poll,
     "4 any record will do": the_record_of_another_user,
+    "4 no second fetch": a_fetch_overtaken_by_a_restart,
     "6 backwards will do": a_ledger_that_went_back,
     "7 the clock first": a_guard_interrupted_for_long,
     "7 the entry first": a_guard_interrupted_by_a_change,
     "7 in one step, the clock first": a_guard_interrupted_for_long,
     "7 in one step, the user first": a_guard_interrupted_by_a_change,
     "7 in one step, covered before a proof": what_was_loaded_ahead_and_overtaken,
+    "7 in one step, covered although dropped": a_user_dropped_before_it_is_covered,
     "8 no floor": a_load_from_before_an_own_write,
     "8 any token will do": a_token_of_a_lost_history,
 }
