@@ -348,8 +348,9 @@ class Leases:
             _until=fetch.own_until,  # rule 1
             _turns_at=turns_at,
         )
-        self.covered.remove(record.user_id)  # it may wait for the feed from now on, or turn at another time
         entry = self._entries.get(record.user_id)
+        if entry is not None:
+            self.covered.remove(record.user_id)  # it may wait for the feed from now on, or turn at another time
         if entry is None or not entry.renew(fetched):
             self._drop(record.user_id)
             self._make_room()

@@ -23,7 +23,7 @@ from ..record import ConsentRecord, fold, unopened
 from ..vocabulary import identifier, instant
 from . import wire
 from .chain import GENESIS, SALT_BYTES, Link, fingerprint, stamp, time_from
-from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids, checked_version
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_version
 
 T = TypeVar("T")
 Statement = tuple[str, tuple[Any, ...]]  # SQL with a ? for each of the values
@@ -69,11 +69,8 @@ class Ledger:
     dialect: Dialect
     clock: Clock | None
 
-    def load(self, user_ids: Iterable[str]) -> Sql[Loaded]:
-        """See `Store.load`. What is wrong with the arguments is raised here, before anything is asked."""
-        return self._load(checked_ids(user_ids))
-
-    def _load(self, wanted: list[str]) -> Sql[Loaded]:
+    def load(self, wanted: list[str]) -> Sql[Loaded]:
+        """See `Store.load`; the ids are checked, once for all tries."""
         head_rows, rows = yield [self.head_statement(), self.records_statement(wanted)]
         head, found = self.read_head(head_rows), records_from(rows)
         return Loaded(head.cursor, head.now, tuple(found.get(u) or unopened(u) for u in wanted))
