@@ -135,9 +135,10 @@ class World:
             self._depth = 0
 
     def run_others(self) -> None:
-        """What other threads and machines do while one thread is interrupted."""
+        """What other threads and machines do while one thread is interrupted: not for as long as nothing happens."""
         for _ in range(self.random.randint(1, 8)):
-            self.loop.step()
+            if self.loop.is_due(self.loop.now + 2 * self.bound):
+                self.loop.step()
 
     # What happens in it.
 
