@@ -57,10 +57,10 @@ class Covered:
             self._next_turn = min(turns_at, self._next_turn)
         self._answers[user.user_id] = answers
 
-    def remove(self, user_id: str) -> None:
-        """The user is not here, or no longer."""
-        self._answers.pop(user_id, None)
+    def remove(self, user_id: str) -> bool:
+        """From now on the user is not here; whether it was."""
         self._turns.pop(user_id, None)
+        return self._answers.pop(user_id, None) is not None
 
     def renew(self, fresh_until: float) -> None:
         """The feed said that nothing else changed: rule 2. Who turns before or soon after leaves first."""

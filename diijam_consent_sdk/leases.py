@@ -363,8 +363,7 @@ class Leases:
         """The hand goes round: whoever was asked for since it came by stays once more (CLOCK)."""
         while len(self._entries) >= self.capacity:
             for entry in self._hand:
-                was_covered = entry.user_id in self.covered  # as good as a mark: a guard in one step put it there
-                self.covered.remove(entry.user_id)
+                was_covered = self.covered.remove(entry.user_id)  # as good as a mark: a guard in one step put it there
                 if not (entry.unmark() or was_covered) and self._entries.get(entry.user_id) is entry:
                     self._drop(entry.user_id)
                     break

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from math import inf
 
 import pytest
 from hypothesis import given
@@ -12,13 +11,12 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.answers import Shared
 from diijam_consent_sdk.covered import TURNING_SECONDS, Covered
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from diijam_consent_sdk.user import Counts, Generation, UserConsent
 from tests.client.test_client import SIGNED_UP, eventually
-from tests.client.world import AT, B, L, World, consenting, head, withdrawn
+from tests.client.world import AT, B, L, World, consenting, head, made, withdrawn
 
 
 def mailed(world: World, user_id: str = "u") -> Reason | None:
@@ -27,9 +25,9 @@ def mailed(world: World, user_id: str = "u") -> Reason | None:
     return None if answers is None else answers.market["email"].reason
 
 
-def covering(*records: ConsentRecord, capacity: int = 100) -> World:
+def covering(*records: ConsentRecord) -> World:
     """A world in which each of these was asked in one step, and the feed is up."""
-    world = World(capacity=capacity)
+    world = World()
     for user in world.load(*(records or (consenting("u"),))).values():
         world.leases.cover(user)
     world.poll(head(10))
@@ -136,22 +134,21 @@ def test_rule_7_who_turns_is_covered_until_the_feed_reaches_that_far() -> None:
 
 def test_rule_7_who_turns_soon_is_not_covered() -> None:
     """A load of such a user does not cost each poll a look at all of them."""
-    world = covering(consenting(expires_at=AT + timedelta(seconds=B + TURNING_SECONDS / 2)), consenting("v"))
-    (user,) = world.load(consenting(expires_at=AT + timedelta(seconds=B + TURNING_SECONDS / 2))).values()
+    soon = consenting(expires_at=AT + timedelta(seconds=B + TURNING_SECONDS / 2))
+    world = covering(soon, consenting("v"))
+    (user,) = world.load(soon).values()
     world.leases.cover(user)
     assert (mailed(world), mailed(world, "v")) == (None, Reason.CONSENTED)
 
 
-CHOICES = Shared().compile(consenting(), AT)
 STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sampled_from("uvw"), st.floats(0, 500))
 
 
 @given(steps=st.lists(STEP, max_size=30))
-def test_rule_7_no_reader_finds_a_user_past_its_turn(
-    steps: list[tuple[str, str, float]],
-) -> None:
+def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str, float]]) -> None:
     """Who is here turns no earlier than what the feed ever said is fresh, in this history or one before."""
-    covered = Covered(LeaseClock())
+    clock = LeaseClock()
+    covered, generation = Covered(clock), Generation(clock, Counts())
     turns: dict[str, float] = {}
     latest = 0.0
     for step, user_id, at in steps:
@@ -159,7 +156,7 @@ def test_rule_7_no_reader_finds_a_user_past_its_turn(
             case "add":
                 covered.remove(user_id)
                 turns[user_id] = at
-                covered.add(made(user_id, at))
+                covered.add(made(generation, user_id, turns_at=at))
             case "remove":
                 covered.remove(user_id)
             case "renew":
@@ -168,14 +165,6 @@ def test_rule_7_no_reader_finds_a_user_past_its_turn(
             case "clear":
                 covered.clear()
         assert all(turns[who] >= latest for who in "uvw" if who in covered)
-
-
-def made(user_id: str, turns_at: float) -> UserConsent:
-    """A user whose record turns then."""
-    return UserConsent(
-        user_id=user_id, version=1, as_of=AT, position=1, _answers=CHOICES,
-        _generation=Generation(LeaseClock(), Counts()), _until=inf, _turns_at=turns_at,
-    )  # fmt: skip
 
 
 def asked_twice(client: ConsentClient, user_id: str) -> None:

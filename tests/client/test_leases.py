@@ -10,14 +10,13 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import Purpose, Reason
-from diijam_consent_sdk.answers import Shared
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.floors import MAX_FLOORS
 from diijam_consent_sdk.leases import MAX_AHEAD, MAX_PROVEN, MAX_WRITES
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
 from diijam_consent_sdk.user import Counts, Generation, UserConsent
-from tests.client.world import AT, B, L, World, consenting, head, reason, withdrawn
+from tests.client.world import AT, B, L, World, consenting, head, made, reason, withdrawn
 
 
 def test_rule_1_a_lease_starts_when_the_request_was_sent() -> None:
@@ -474,21 +473,14 @@ def test_rule_7_a_user_loaded_again_under_a_guard_is_not_covered_by_what_the_gua
         @property
         def fresh_until(self) -> float:
             """Read late."""
-            user.renew(made(waiting, 20))
+            user.renew(made(waiting, position=20, until=world.clock.now))
             return world.clock.now + L
 
         @fresh_until.setter
         def fresh_until(self, value: float) -> None:
             """Not kept."""
 
-    def made(generation: Generation, position: int) -> UserConsent:
-        return UserConsent(
-            user_id="u", version=1, as_of=AT, position=position, _answers=answers,
-            _generation=generation, _until=world.clock.now, _turns_at=inf,
-        )  # fmt: skip
-
-    answers = Shared().compile(consenting(), AT)
-    user = made(Overtaken(world.clock, Counts()), 10)
+    user = made(Overtaken(world.clock, Counts()), until=world.clock.now)
     assert reason(user) is Reason.STALE
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import inf
 
 import attrs
 
 from diijam_consent_sdk import Channel, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.answers import Shared
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
 from diijam_consent_sdk.testing import LeaseClock
-from diijam_consent_sdk.user import UserConsent
+from diijam_consent_sdk.user import Generation, UserConsent
 
 AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 B = 60.0
@@ -34,9 +36,22 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     return attrs.evolve(record, version=version)
 
 
+CHOICES = Shared().compile(consenting(), AT)
+
+
 def withdrawn(user_id: str = "u") -> ConsentRecord:
     """The same user after saying no."""
     return fold(consenting(user_id), e.LedgerEntry(3, user_id, 3, AT, e.Withdrawn("marketing")))
+
+
+def made(
+    generation: Generation, user_id: str = "u", position: int = 10, *, until: float = inf, turns_at: float = inf
+) -> UserConsent:
+    """A user who may be mailed, as from a load, but in no client's memory."""
+    return UserConsent(
+        user_id=user_id, version=1, as_of=AT, position=position, _answers=CHOICES,
+        _generation=generation, _until=until, _turns_at=turns_at,
+    )  # fmt: skip
 
 
 class World:

@@ -143,10 +143,11 @@ class SimCovered(Covered):
         super().add(user)
         self.clock.client.wrote()
 
-    def remove(self, user_id: str) -> None:
+    def remove(self, user_id: str) -> bool:
         """See `Covered.remove`."""
-        super().remove(user_id)
+        was_here = super().remove(user_id)
         self.clock.client.wrote()
+        return was_here
 
 
 class SimLeases(Leases):

@@ -160,8 +160,8 @@ def never_turn_in_one_step(self: Covered, fresh_until: float) -> None:
     self.fresh_until = fresh_until
 
 
-def remove_nobody(self: Covered, user_id: str) -> None:
-    pass
+def remove_nobody(self: Covered, user_id: str) -> bool:
+    return user_id in self
 
 
 def clear_nothing(self: Covered) -> None:

@@ -218,14 +218,20 @@ def a_guard_beside_a_late_poll(world: World) -> None:
     poll(world, client)
 
 
-def what_was_loaded_ahead_and_overtaken(world: World) -> None:
-    """Rule 7: a grant that only a load has seen is lost in a restore, and the copy written on before the feed looks."""
+def loaded_ahead_and_lost(world: World) -> SimClient:
+    """A process that has a user's grant from a load ahead of its feed; a restore then lost it."""
     client = process(world)
     world.write("user0", e.Withdrawn("marketing"))
     sent_load(world, client, "user1")(None)
     world.write("user0", e.Granted("marketing", "n", ["email"]))
     sent_load(world, client, "user0")(None)
     world.ledger.restore(1, same_epoch=True)
+    return client
+
+
+def what_was_loaded_ahead_and_overtaken(world: World) -> None:
+    """Rule 7: a grant that only a load has seen is lost in a restore, and the copy written on before the feed looks."""
+    client = loaded_ahead_and_lost(world)
     world.write("user1", e.Hidden("avatar"), e.Published("avatar"))
     keep_fresh(world, client, 30)
     look(world, client)

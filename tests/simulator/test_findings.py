@@ -9,7 +9,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk import leases
-from tests.simulator.scenarios import MAIL, keep_fresh, look, process, quiet_world, sent_load
+from tests.simulator.scenarios import MAIL, keep_fresh, loaded_ahead_and_lost, look, process, quiet_world, sent_load
 from tests.simulator.world import World
 
 
@@ -79,12 +79,7 @@ def a_lost_write_keeps_its_floor(world: World) -> None:
 
 def what_was_loaded_ahead_of_the_feed_and_lost(world: World) -> None:
     """I1: a grant that only a load has seen is lost in a restore to where the feed is; polls renew it for ever."""
-    client = process(world)
-    world.write("user0", e.Withdrawn("marketing"))
-    sent_load(world, client, "user1")(None)
-    world.write("user0", e.Granted("marketing", "n", ["email"]))
-    sent_load(world, client, "user0")(None)
-    world.ledger.restore(1, same_epoch=True)
+    client = loaded_ahead_and_lost(world)
     keep_fresh(world, client, 30)
     look(world, client)
 
