@@ -4,13 +4,14 @@ Compiled answers: what one set of choices answers, with no id and no time in it,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import attrs
 
+from .counts import Tally
 from .decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
 from .record import ConsentRecord, Hold, Permission, Request
 from .vocabulary import Channel, Field, Purpose, Reason, Word
@@ -33,18 +34,18 @@ _SETTLED: dict[Reason, dict[str, Any]] = {
 P = TypeVar("P", bound=Permission)
 
 
-class _Table(dict[str, Decision]):
-    """The decisions by word, each made when it is first asked for; a plain word finds its member's."""
+class _Table(dict[str, Tally]):
+    """The tallies of the decisions by word, each decided when first asked for; a plain word finds its member's."""
 
-    def __init__(self, vocabulary: type[Word], decide_word: Callable[[str], Decision]) -> None:
+    def __init__(self, vocabulary: type[Word], tally_word: Callable[[str], Tally]) -> None:
         super().__init__()
         self._vocabulary = vocabulary
-        self._decide_word = decide_word
+        self._tally_word = tally_word
 
-    def __missing__(self, key: str) -> Decision:
+    def __missing__(self, key: str) -> Tally:
         word = self._vocabulary(key)
-        decision = self[word] = self._decide_word(word)
-        return decision
+        tally = self[word] = self._tally_word(word)
+        return tally
 
 
 class Answers:
@@ -54,13 +55,13 @@ class Answers:
 
     __slots__ = ("__weakref__", "_decide", "_remembered", "market", "process", "retain", "show")
 
-    def __init__(self, decide_ask: Callable[[Ask], Decision]) -> None:
+    def __init__(self, decide_ask: Callable[[Ask], Decision], tallies: Mapping[Decision, Tally]) -> None:
         self._decide = decide_ask
         self._remembered: dict[Ask, Decision] = {}
-        self.market = _Table(Channel, lambda channel: decide_ask(Market(channel)))
-        self.process = _Table(Purpose, lambda purpose: decide_ask(Process(purpose)))
-        self.show = _Table(Field, lambda field: decide_ask(Show(field)))
-        self.retain = _Table(Field, lambda field: decide_ask(Retain(field)))
+        self.market = _Table(Channel, lambda channel: tallies[decide_ask(Market(channel))])
+        self.process = _Table(Purpose, lambda purpose: tallies[decide_ask(Process(purpose))])
+        self.show = _Table(Field, lambda field: tallies[decide_ask(Show(field))])
+        self.retain = _Table(Field, lambda field: tallies[decide_ask(Retain(field))])
 
     def decide(self, ask: Ask) -> Decision:
         """
@@ -79,18 +80,20 @@ class Answers:
 
 
 def always(decision: Decision) -> Answers:
-    """Answers that say the same to every well-formed ask."""
-    return Answers(lambda _: decision)
+    """Answers that say the same to every well-formed ask, for whatever client: its tally counts for none."""
+    return Answers(lambda _: decision, {decision: Tally(decision)})
 
 
 ALL_STALE = always(STALE)
 ALL_UNAVAILABLE = always(UNAVAILABLE)
+NONE_KEPT = (ALL_STALE, ALL_UNAVAILABLE)
 
 
 class Shared:
     """The answers in use, one object for each set of choices. Not thread-safe: its user holds a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, tallies: Mapping[Decision, Tally]) -> None:
+        self._tallies = tallies
         self._known: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
 
     def compile(self, record: ConsentRecord, at: datetime) -> Answers:
@@ -99,7 +102,7 @@ class Shared:
         answers = self._known.get(choices)
         if answers is None:
             settled = settle(record, at)
-            answers = self._known[choices] = Answers(lambda ask: decide(settled, ask, _THEN))
+            answers = self._known[choices] = Answers(lambda ask: decide(settled, ask, _THEN), self._tallies)
         return answers
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
-from .answers import ALL_STALE, Answers
+from .answers import NONE_KEPT, Answers
 from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .due import Due
@@ -130,7 +130,6 @@ class _Client:
         self._cached = self._all_steps.leases.get
         self._covered = self._all_steps.leases.covered
         self._counts = self._all_steps.leases.counts
-        self._told = self._counts.told
         # The follower ends with the client, also with one that nobody closed.
         finalize(self, setattr, self._all_steps.leases, "closed", True)  # noqa: FBT003
 
@@ -241,23 +240,23 @@ class ConsentClient(_Client):
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """`user(user_id).decide(ask)` in one step."""
-        answers = self._covered.answers(user_id) or self._kept(user_id)
-        if answers is None:
+        answers = self._covered.answers(user_id)
+        if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).decide(ask)
         decision = answers.decide(ask)
-        self._told[decision.number] += 1
+        self._counts.tallies[decision].told += 1
         return decision
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """`user(user_id).can_market(channel, data)` in one step."""
         if data is not NO_DATA:
             return self.decide(user_id, Market(channel, data))
-        answers = self._covered.answers(user_id) or self._kept(user_id)
-        if answers is None:
+        answers = self._covered.answers(user_id)
+        if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).can_market(channel)
-        decision = answers.market[channel]
-        self._told[decision.number] += 1
-        return decision
+        tally = answers.market[channel]
+        tally.told += 1
+        return tally.decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """`user(user_id).can_share(recipient, data, purpose)` in one step."""
@@ -265,23 +264,23 @@ class ConsentClient(_Client):
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """`user(user_id).is_public(field)` in one step."""
-        answers = self._covered.answers(user_id) or self._kept(user_id)
-        if answers is None:
+        answers = self._covered.answers(user_id)
+        if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).is_public(field)
-        decision = answers.show[field]
-        self._told[decision.number] += 1
-        return decision
+        tally = answers.show[field]
+        tally.told += 1
+        return tally.decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """`user(user_id).can_process(purpose, data)` in one step."""
         if data is not None:
             return self.decide(user_id, Process(purpose, data))
-        answers = self._covered.answers(user_id) or self._kept(user_id)
-        if answers is None:
+        answers = self._covered.answers(user_id)
+        if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).can_process(purpose)
-        decision = answers.process[purpose]
-        self._told[decision.number] += 1
-        return decision
+        tally = answers.process[purpose]
+        tally.told += 1
+        return tally.decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """`user(user_id).can_retain(field)` in one step."""
@@ -371,7 +370,7 @@ class ConsentClient(_Client):
     def _kept(self, user_id: str) -> Answers | None:
         """The answers of a user whom the feed does not cover, or who was not yet asked in one step; None: fetch it."""
         user = self._cached(user_id)
-        if user is None or (answers := user.answers()) is ALL_STALE:
+        if user is None or (answers := user.answers()) in NONE_KEPT:
             return None
         self._all_steps.leases.cover(user)
         return answers
@@ -381,7 +380,7 @@ class ConsentClient(_Client):
         if decision is STALE:  # the iteration may have paused for long
             return self.user(user.user_id).decide(ask)
         if not decision.allowed:
-            self._counts.denied[decision.number] += 1
+            self._counts.tallies[decision].denied += 1
         return decision
 
     def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
@@ -478,7 +477,7 @@ class AsyncConsentClient(_Client):
         if decision is STALE:
             return (await self.user(user.user_id)).decide(ask)
         if not decision.allowed:
-            self._counts.denied[decision.number] += 1
+            self._counts.tallies[decision].denied += 1
         return decision
 
     async def _live(self, batches: Iterator[Batch]) -> AsyncGenerator[UserConsent, None]:

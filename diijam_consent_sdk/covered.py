@@ -23,13 +23,12 @@ class Covered:
         clock: The lease clock, in seconds.
     """
 
-    __slots__ = ("_answers", "_clock", "_get", "_horizon", "_next_turn", "_turns", "fresh_until")
+    __slots__ = ("_answers", "_clock", "_horizon", "_next_turn", "_turns", "fresh_until")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.fresh_until = -inf
         self._clock = clock
         self._answers: dict[str, Answers] = {}
-        self._get = self._answers.get
         self._turns: dict[str, float] = {}  # of those whose record turns some day
         self._next_turn = inf  # none of them is earlier
         self._horizon = -inf  # the latest `fresh_until` that a reader may have in hand, also from a history before
@@ -37,9 +36,9 @@ class Covered:
     def answers(self, user_id: str) -> Answers | None:
         """What the user answers now; None: its `UserConsent` has to be asked."""
         # protocol.md, rule 7: the shared state first, then what is kept of the user, the clock last.
-        fresh_until = self.fresh_until
-        answers = self._get(user_id)
-        return answers if answers is not None and self._clock() < fresh_until else None
+        fresh_until, clock = self.fresh_until, self._clock
+        answers = self._answers.get(user_id)
+        return answers if answers is not None and clock() < fresh_until else None
 
     def __contains__(self, user_id: str) -> bool:
         return user_id in self._answers

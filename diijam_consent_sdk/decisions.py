@@ -84,12 +84,10 @@ class Decision:
     allowed: bool
     reason: Reason
     clause: int
-    number: int = attrs.field(init=False, repr=False)  # its place in `DECISIONS`: who counts answers does it in a list
 
     def __attrs_post_init__(self) -> None:
         if (self.reason, self.clause) not in WORDING.keys() - DECISIONS.keys():  # each is built once, below
             raise TypeError("a Decision is looked up, never built: use decide()")
-        object.__setattr__(self, "number", len(DECISIONS))
 
     if TYPE_CHECKING:
         # For checkers of truth (mypy's truthy-bool); see `Denial` for why it is not there.

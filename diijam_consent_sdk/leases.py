@@ -14,12 +14,13 @@ from math import inf
 import attrs
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
+from .counts import Counts
 from .covered import Covered
 from .errors import StoreUnavailable
 from .floors import Floors
 from .record import ConsentRecord
 from .stores.protocol import Changes, Cursor, Loaded
-from .user import Counts, Generation, UserConsent
+from .user import Generation, UserConsent
 
 CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
 MARGIN_SECONDS = 0.01
@@ -88,8 +89,8 @@ class Leases:
         self._follow = follow
         self._clock = clock
         self._lock = threading.Lock()
-        self._shared = Shared()
         self.counts = Counts()
+        self._shared = Shared(self.counts.tallies)
         self._generation = Generation(clock, self.counts)
         self.covered = Covered(clock)
         self._entries: dict[str, UserConsent] = {}

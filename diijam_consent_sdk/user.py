@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import inf
@@ -11,38 +10,12 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 import msgspec
 
 from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
-from .decisions import DECISIONS, NO_DATA, Ask, Decision, Market, Process, Share
+from .counts import Counts
+from .decisions import NO_DATA, Ask, Decision, Market, Process, Share
 from .loud import guard
 from .policy import PUBLISHABLE
-from .vocabulary import Reason
 
 V = TypeVar("V")
-
-
-class Counts:
-    """How often a client's users were there, and what its guards answered. Counted without a lock."""
-
-    __slots__ = ("denied", "found", "misses", "told")
-
-    def __init__(self) -> None:
-        self.found = 0  # users that were asked for
-        self.misses = 0
-        self.told = [0] * len(DECISIONS)  # by guards in one step, from memory; by the decision's number, as below
-        self.denied = [0] * len(DECISIONS)  # by guards of a user
-
-    @property
-    def hits(self) -> int:
-        """How often a user was there."""
-        return self.found + sum(self.told)
-
-    @property
-    def denials(self) -> dict[Reason, int]:
-        """How many guards said no, by reason."""
-        denials: Counter[Reason] = Counter()
-        for decision, told, denied in zip(DECISIONS.values(), self.told, self.denied, strict=True):
-            if not decision.allowed and told + denied:
-                denials[decision.reason] += told + denied
-        return dict(denials)
 
 
 class Generation:
@@ -130,7 +103,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     def can_market(self, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         answers = self.answers()
-        decision = answers.market[channel] if data is NO_DATA else answers.decide(Market(channel, data))
+        decision = answers.market[channel].decision if data is NO_DATA else answers.decide(Market(channel, data))
         return decision if decision.allowed else self._denied(decision)
 
     @guard
@@ -141,20 +114,20 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     @guard
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
-        decision = self.answers().show[field]
+        decision = self.answers().show[field].decision
         return decision if decision.allowed else self._denied(decision)
 
     @guard
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         answers = self.answers()
-        decision = answers.process[purpose] if data is None else answers.decide(Process(purpose, data))
+        decision = answers.process[purpose].decision if data is None else answers.decide(Process(purpose, data))
         return decision if decision.allowed else self._denied(decision)
 
     @guard
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
-        decision = self.answers().retain[field]
+        decision = self.answers().retain[field].decision
         return decision if decision.allowed else self._denied(decision)
 
     @guard
@@ -163,7 +136,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         if not isinstance(fields, Mapping):
             raise TypeError(f"public_view takes a mapping of fields to values, not {type(fields).__name__}")
         show = self.answers().show
-        return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].allowed}
+        return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].decision.allowed}
 
     @guard
     def decide(self, ask: Ask) -> Decision:
@@ -201,7 +174,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return decision if decision.allowed else self._denied(decision)
 
     def _denied(self, decision: Decision) -> Decision:
-        self._generation.counts.denied[decision.number] += 1
+        self._generation.counts.tallies[decision].denied += 1
         return decision
 
     def renew(self, fetched: UserConsent) -> bool:

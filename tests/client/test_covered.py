@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.counts import Counts
 from diijam_consent_sdk.covered import TURNING_SECONDS, Covered
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
-from diijam_consent_sdk.user import Counts, Generation, UserConsent
+from diijam_consent_sdk.user import Generation, UserConsent
 from tests.client.test_client import SIGNED_UP, eventually
 from tests.client.world import AT, B, L, World, consenting, head, made, withdrawn
 
@@ -22,7 +23,7 @@ from tests.client.world import AT, B, L, World, consenting, head, made, withdraw
 def mailed(world: World, user_id: str = "u") -> Reason | None:
     """What a guard in one step says of whom the feed covers; None: it asks the user itself."""
     answers = world.leases.covered.answers(user_id)
-    return None if answers is None else answers.market["email"].reason
+    return None if answers is None else answers.market["email"].decision.reason
 
 
 def covering(*records: ConsentRecord) -> World:

@@ -10,6 +10,7 @@ import attrs
 from diijam_consent_sdk import Channel, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.answers import Shared
+from diijam_consent_sdk.counts import Counts
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
@@ -36,7 +37,7 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     return attrs.evolve(record, version=version)
 
 
-CHOICES = Shared().compile(consenting(), AT)
+CHOICES = Shared(Counts().tallies).compile(consenting(), AT)
 
 
 def withdrawn(user_id: str = "u") -> ConsentRecord:

@@ -107,6 +107,20 @@ def _read(generation: Generation) -> None:
         generation.clock.read()
 
 
+class SimAnswersOf(dict[str, Answers]):
+    """Whose answers `SimCovered` has."""
+
+    def __init__(self, covered: SimCovered) -> None:
+        super().__init__()
+        self._covered = covered
+
+    def get(self, user_id: str) -> Answers | None:  # type: ignore[override]
+        """What a reader finds, who may be preempted before."""
+        self._covered.clock.read()
+        self._covered.found = self._covered.users.get(user_id)
+        return super().get(user_id)
+
+
 class SimCovered(Covered):
     """Those whom the feed covers, whose reader may be preempted, and whose writer may be overtaken by readers."""
 
@@ -118,7 +132,7 @@ class SimCovered(Covered):
         self.users: dict[str, SimUser] = {}
         self.found: SimUser | None = None  # by the last reader
         super().__init__(clock)
-        self._get = self._look  # type: ignore[assignment]
+        self._answers = SimAnswersOf(self)
 
     @property
     def fresh_until(self) -> float:
@@ -130,11 +144,6 @@ class SimCovered(Covered):
     def fresh_until(self, value: float) -> None:
         self.until = value
         self.clock.client.wrote()
-
-    def _look(self, user_id: str) -> Answers | None:
-        self.clock.read()
-        self.found = self.users.get(user_id)
-        return self._answers.get(user_id)
 
     def add(self, user: UserConsent) -> None:
         """See `Covered.add`."""

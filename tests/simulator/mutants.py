@@ -146,12 +146,12 @@ def never_end(self: UserConsent) -> Answers:
 def clock_first_in_one_step(self: Covered, user_id: str) -> Answers | None:
     now = self._clock()
     fresh_until = self.fresh_until
-    answers = self._get(user_id)
+    answers = self._answers.get(user_id)
     return answers if now < fresh_until else None
 
 
 def user_first_in_one_step(self: Covered, user_id: str) -> Answers | None:
-    answers = self._get(user_id)
+    answers = self._answers.get(user_id)
     fresh_until = self.fresh_until
     return answers if self._clock() < fresh_until else None
 
