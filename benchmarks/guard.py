@@ -60,8 +60,21 @@ def by_hand(users: Users) -> Probe:
     return probe
 
 
-def one_step(consent: ConsentClient) -> Probe:
+def one_step(consent: ConsentClient, channel: str = Channel.EMAIL) -> Probe:
     """Our guard by user id."""
+
+    def probe(wanted: Sequence[str]) -> int:
+        count = 0
+        for user_id in wanted:
+            if consent.can_market(user_id, channel):
+                count += 1
+        return count
+
+    return probe
+
+
+def spelled_out(consent: ConsentClient) -> Probe:
+    """Our guard by user id, with the member of the enum looked up each time."""
 
     def probe(wanted: Sequence[str]) -> int:
         count = 0
@@ -73,41 +86,41 @@ def one_step(consent: ConsentClient) -> Probe:
     return probe
 
 
-def two_steps(consent: ConsentClient) -> Probe:
+def two_steps(consent: ConsentClient, channel: str = Channel.EMAIL) -> Probe:
     """Our user, then its guard."""
 
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if consent.user(user_id).can_market(Channel.EMAIL):
+            if consent.user(user_id).can_market(channel):
                 count += 1
         return count
 
     return probe
 
 
-def held(consent: ConsentClient, user_ids: Sequence[str]) -> Probe:
+def held(consent: ConsentClient, user_ids: Sequence[str], channel: str = Channel.EMAIL) -> Probe:
     """Our guard on users already in hand."""
     users = dict(zip(user_ids, consent.users(user_ids), strict=True))
 
     def probe(wanted: Sequence[str]) -> int:
         count = 0
         for user_id in wanted:
-            if users[user_id].can_market(Channel.EMAIL):
+            if users[user_id].can_market(channel):
                 count += 1
         return count
 
     return probe
 
 
-def awaited(consent: AsyncConsentClient, runner: asyncio.Runner) -> Probe:
+def awaited(consent: AsyncConsentClient, runner: asyncio.Runner, channel: str = Channel.EMAIL) -> Probe:
     """Our user awaited, then its guard."""
 
     async def ask(wanted: Sequence[str]) -> int:
         """Ask each."""
         count = 0
         for user_id in wanted:
-            if (await consent.user(user_id)).can_market(Channel.EMAIL):
+            if (await consent.user(user_id)).can_market(channel):
                 count += 1
         return count
 
@@ -183,6 +196,7 @@ def main() -> None:
             FLOOR: floor(users),
             "held: user.can_market(…), from a dict of users": held(consent, list(users)),
             "consent.can_market(id, …)": one_step(consent),
+            "consent.can_market(id, Channel.EMAIL), looked up each time": spelled_out(consent),
             "consent.can_market(id, …), without a feed": one_step(alone),
             "consent.user(id).can_market(…)": two_steps(consent),
             "(await consent.user(id)).can_market(…)": awaited(waiting, runner),
