@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import attrs
@@ -412,6 +413,13 @@ def normal(value: Any) -> Any:
         return {name: normal(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return sorted(set(value))
-    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[T ]", value):
-        return datetime.fromisoformat(value.upper())
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        return datetime.fromisoformat(to_microseconds(value.upper()))
     return value
+
+
+def to_microseconds(time: str) -> str:
+    """A time rounded as it is read, where Python's own reading cuts off."""
+    return re.sub(
+        r"\.\d{7,}", lambda digits: str(Decimal(digits[0]).quantize(Decimal("1e-6"), ROUND_HALF_UP))[1:], time
+    )
