@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from .counts import Tally
+from .counts import DecisionCount
 from .decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
 from .record import ConsentRecord, Hold, Permission, Request
 from .vocabulary import Channel, Field, Purpose, Reason, Word
@@ -34,18 +34,18 @@ _SETTLED: dict[Reason, dict[str, Any]] = {
 P = TypeVar("P", bound=Permission)
 
 
-class _Table(dict[str, Tally]):
-    """The tallies of the decisions by word, each decided when first asked for; a plain word finds its member's."""
+class _Table(dict[str, DecisionCount]):
+    """The decisions with their counts, by word, each made when first asked for; a plain word finds its member's."""
 
-    def __init__(self, vocabulary: type[Word], tally_word: Callable[[str], Tally]) -> None:
+    def __init__(self, vocabulary: type[Word], count_of: Callable[[str], DecisionCount]) -> None:
         super().__init__()
         self._vocabulary = vocabulary
-        self._tally_word = tally_word
+        self._count_of = count_of
 
-    def __missing__(self, key: str) -> Tally:
+    def __missing__(self, key: str) -> DecisionCount:
         word = self._vocabulary(key)
-        tally = self[word] = self._tally_word(word)
-        return tally
+        count = self[word] = self._count_of(word)
+        return count
 
 
 class Answers:
@@ -55,13 +55,13 @@ class Answers:
 
     __slots__ = ("__weakref__", "_decide", "_remembered", "market", "process", "retain", "show")
 
-    def __init__(self, decide_ask: Callable[[Ask], Decision], tallies: Mapping[Decision, Tally]) -> None:
+    def __init__(self, decide_ask: Callable[[Ask], Decision], by_decision: Mapping[Decision, DecisionCount]) -> None:
         self._decide = decide_ask
         self._remembered: dict[Ask, Decision] = {}
-        self.market = _Table(Channel, lambda channel: tallies[decide_ask(Market(channel))])
-        self.process = _Table(Purpose, lambda purpose: tallies[decide_ask(Process(purpose))])
-        self.show = _Table(Field, lambda field: tallies[decide_ask(Show(field))])
-        self.retain = _Table(Field, lambda field: tallies[decide_ask(Retain(field))])
+        self.market = _Table(Channel, lambda channel: by_decision[decide_ask(Market(channel))])
+        self.process = _Table(Purpose, lambda purpose: by_decision[decide_ask(Process(purpose))])
+        self.show = _Table(Field, lambda field: by_decision[decide_ask(Show(field))])
+        self.retain = _Table(Field, lambda field: by_decision[decide_ask(Retain(field))])
 
     def decide(self, ask: Ask) -> Decision:
         """
@@ -80,8 +80,8 @@ class Answers:
 
 
 def always(decision: Decision) -> Answers:
-    """Answers that say the same to every well-formed ask, for whatever client: its tally counts for none."""
-    return Answers(lambda _: decision, {decision: Tally(decision)})
+    """Answers that say the same to every well-formed ask, for whatever client: what they count is nobody's."""
+    return Answers(lambda _: decision, {decision: DecisionCount(decision)})
 
 
 ALL_STALE = always(STALE)
@@ -92,8 +92,8 @@ NONE_KEPT = (ALL_STALE, ALL_UNAVAILABLE)
 class Shared:
     """The answers in use, one object for each set of choices. Not thread-safe: its user holds a lock."""
 
-    def __init__(self, tallies: Mapping[Decision, Tally]) -> None:
-        self._tallies = tallies
+    def __init__(self, by_decision: Mapping[Decision, DecisionCount]) -> None:
+        self._by_decision = by_decision
         self._known: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
 
     def compile(self, record: ConsentRecord, at: datetime) -> Answers:
@@ -102,7 +102,7 @@ class Shared:
         answers = self._known.get(choices)
         if answers is None:
             settled = settle(record, at)
-            answers = self._known[choices] = Answers(lambda ask: decide(settled, ask, _THEN), self._tallies)
+            answers = self._known[choices] = Answers(lambda ask: decide(settled, ask, _THEN), self._by_decision)
         return answers
 
 

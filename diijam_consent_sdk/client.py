@@ -244,7 +244,7 @@ class ConsentClient(_Client):
         if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).decide(ask)
         decision = answers.decide(ask)
-        self._counts.tallies[decision].told += 1
+        self._counts.by_decision[decision].told += 1
         return decision
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
@@ -254,9 +254,9 @@ class ConsentClient(_Client):
         answers = self._covered.answers(user_id)
         if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).can_market(channel)
-        tally = answers.market[channel]
-        tally.told += 1
-        return tally.decision
+        count = answers.market[channel]
+        count.told += 1
+        return count.decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """`user(user_id).can_share(recipient, data, purpose)` in one step."""
@@ -267,9 +267,9 @@ class ConsentClient(_Client):
         answers = self._covered.answers(user_id)
         if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).is_public(field)
-        tally = answers.show[field]
-        tally.told += 1
-        return tally.decision
+        count = answers.show[field]
+        count.told += 1
+        return count.decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """`user(user_id).can_process(purpose, data)` in one step."""
@@ -278,9 +278,9 @@ class ConsentClient(_Client):
         answers = self._covered.answers(user_id)
         if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).can_process(purpose)
-        tally = answers.process[purpose]
-        tally.told += 1
-        return tally.decision
+        count = answers.process[purpose]
+        count.told += 1
+        return count.decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """`user(user_id).can_retain(field)` in one step."""
@@ -380,7 +380,7 @@ class ConsentClient(_Client):
         if decision is STALE:  # the iteration may have paused for long
             return self.user(user.user_id).decide(ask)
         if not decision.allowed:
-            self._counts.tallies[decision].denied += 1
+            self._counts.by_decision[decision].denied += 1
         return decision
 
     def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
@@ -477,7 +477,7 @@ class AsyncConsentClient(_Client):
         if decision is STALE:
             return (await self.user(user.user_id)).decide(ask)
         if not decision.allowed:
-            self._counts.tallies[decision].denied += 1
+            self._counts.by_decision[decision].denied += 1
         return decision
 
     async def _live(self, batches: Iterator[Batch]) -> AsyncGenerator[UserConsent, None]:

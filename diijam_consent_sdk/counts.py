@@ -8,7 +8,7 @@ from .decisions import DECISIONS, Decision
 from .vocabulary import Reason
 
 
-class Tally:
+class DecisionCount:
     """
     A decision, and how often the guards of one client gave it. Guards in one step find it in the place of the decision:
     to count is then all but free.
@@ -25,23 +25,23 @@ class Tally:
 class Counts:
     """How often a client's users were there, and what its guards answered. Counted without a lock."""
 
-    __slots__ = ("found", "misses", "tallies")
+    __slots__ = ("by_decision", "found", "misses")
 
     def __init__(self) -> None:
         self.found = 0  # users that were asked for
         self.misses = 0
-        self.tallies = {decision: Tally(decision) for decision in DECISIONS.values()}
+        self.by_decision = {decision: DecisionCount(decision) for decision in DECISIONS.values()}
 
     @property
     def hits(self) -> int:
         """How often a user was there."""
-        return self.found + sum(tally.told for tally in self.tallies.values())
+        return self.found + sum(count.told for count in self.by_decision.values())
 
     @property
     def denials(self) -> dict[Reason, int]:
         """How many guards said no, by reason."""
         denials: Counter[Reason] = Counter()
-        for tally in self.tallies.values():
-            if not tally.decision.allowed:
-                denials[tally.decision.reason] += tally.told + tally.denied
+        for count in self.by_decision.values():
+            if not count.decision.allowed:
+                denials[count.decision.reason] += count.told + count.denied
         return dict(+denials)

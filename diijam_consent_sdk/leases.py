@@ -90,7 +90,7 @@ class Leases:
         self._clock = clock
         self._lock = threading.Lock()
         self.counts = Counts()
-        self._shared = Shared(self.counts.tallies)
+        self._shared = Shared(self.counts.by_decision)
         self._generation = Generation(clock, self.counts)
         self.covered = Covered(clock)
         self._entries: dict[str, UserConsent] = {}

@@ -174,7 +174,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return decision if decision.allowed else self._denied(decision)
 
     def _denied(self, decision: Decision) -> Decision:
-        self._generation.counts.tallies[decision].denied += 1
+        self._generation.counts.by_decision[decision].denied += 1
         return decision
 
     def renew(self, fetched: UserConsent) -> bool:

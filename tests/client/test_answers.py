@@ -33,7 +33,7 @@ def test_a_settled_record_answers_the_same(moves: list[tuple[int, e.Event]]) -> 
 
 def test_users_with_the_same_choices_share_their_answers() -> None:
     """Ids, versions, notices and times tell users apart, not answers; they are kept as long as they are in use."""
-    shared = Shared(Counts().tallies)
+    shared = Shared(Counts().by_decision)
     hold = e.HoldPlaced("h", "debt", {"payment"})
     one = opened(e.Granted("surveys", notice="a"), 5, hold, e.RequestFiled("r", "access"))
     other = opened(3, hold, e.HoldReleased("h"), e.HoldPlaced("h2", "debt", {"payment"}), e.RequestFiled("q", "access"))
@@ -48,7 +48,7 @@ def test_users_with_the_same_choices_share_their_answers() -> None:
 
 def test_a_plain_word_and_its_member_find_the_same_answer() -> None:
     """Members and their plain strings are interchangeable, also a member of another vocabulary."""
-    answers = Shared(Counts().tallies).compile(consenting(), AT)
+    answers = Shared(Counts().by_decision).compile(consenting(), AT)
     assert answers.market["email"] is answers.market[Channel.EMAIL] is answers.market[Field.EMAIL]
     assert len(answers.market) == 1
 
@@ -64,7 +64,7 @@ def test_what_is_no_word_is_a_mistake_also_when_all_is_denied(word: object, erro
 
 def test_what_is_remembered_is_bounded() -> None:
     """I7: asks with ever new recipients do not fill the memory."""
-    answers = Shared(Counts().tallies).compile(consenting(), AT)
+    answers = Shared(Counts().by_decision).compile(consenting(), AT)
     for number in range(3 * MAX_REMEMBERED):
         assert not answers.decide(Share(f"r{number}", {"email"}, Purpose.PAYMENT))
         assert len(answers._remembered) <= MAX_REMEMBERED
@@ -73,4 +73,4 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_what_is_no_ask_is_a_mistake() -> None:
     """A word in place of an ask raises `TypeError`."""
     with pytest.raises(TypeError, match="an ask is needed"):
-        Shared(Counts().tallies).compile(consenting(), AT).decide("email")  # type: ignore[arg-type]
+        Shared(Counts().by_decision).compile(consenting(), AT).decide("email")  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     return attrs.evolve(record, version=version)
 
 
-CHOICES = Shared(Counts().tallies).compile(consenting(), AT)
+CHOICES = Shared(Counts().by_decision).compile(consenting(), AT)
 
 
 def withdrawn(user_id: str = "u") -> ConsentRecord:
