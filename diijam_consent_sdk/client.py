@@ -135,10 +135,9 @@ class _Client:
 
     def _begin_anew(self) -> None:
         inherited = self._all_steps.leases
-        was_closed = inherited.closed
         inherited.abandon()
         self._begin()
-        if was_closed:
+        if not inherited.abandoned:  # it was closed, and stays so
             self._all_steps.leases.close()
 
     @property
@@ -372,7 +371,7 @@ class ConsentClient(_Client):
         user = self._cached(user_id)
         if user is None or (answers := user.answers()) in NONE_KEPT:
             return None
-        self._all_steps.leases.cover(user)
+        self._all_steps.leases.note_asked(user)
         return answers
 
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:

@@ -49,7 +49,7 @@ class Covered:
     def add(self, user: UserConsent) -> None:
         """From now on the user is here, unless it turns soon."""
         answers, turns_at = user.compiled()
-        if turns_at < self._horizon + TURNING_SECONDS:
+        if not turns_at >= self._horizon + TURNING_SECONDS:  # so that NaN, of a clock that is none, is not either
             return
         if turns_at < inf:
             self._turns[user.user_id] = turns_at
@@ -58,8 +58,9 @@ class Covered:
 
     def remove(self, user_id: str) -> bool:
         """From now on the user is not here; whether it was."""
+        was_here = self._answers.pop(user_id, None) is not None
         self._turns.pop(user_id, None)
-        return self._answers.pop(user_id, None) is not None
+        return was_here
 
     def renew(self, fresh_until: float) -> None:
         """The feed said that nothing else changed: rule 2. Who turns before or soon after leaves first."""

@@ -86,14 +86,16 @@ class Leases:
         self.capacity = capacity
         self.applied: Cursor | None = None
         self.closed = False
+        self.abandoned = False  # closed by `abandon` alone
         self._follow = follow
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the client while its thread is closing it
         self.counts = Counts()
         self._shared = Shared(self.counts.by_decision)
         self._generation = Generation(clock, self.counts)
         self.covered = Covered(clock)
         self._entries: dict[str, UserConsent] = {}
+        self._asked: dict[str, UserConsent] = {}  # by guards in one step, to be covered
         self._hand: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
         self._fetches: set[Fetch] = set()
         self._seen: Cursor | None = None  # the newest head in any answer of this history
@@ -116,6 +118,7 @@ class Leases:
         """The load is over: keep of it what rule 4 allows, and give that back. None: it failed."""
         with self._lock:
             self._fetches.discard(fetch)
+            self._cover_asked()
             if loaded is None or self.closed or fetch.generation is not self._generation:
                 return {}
             if not self._agrees(loaded.cursor, fetch.seen):
@@ -167,6 +170,7 @@ class Leases:
                 fresh_until = max(self._generation.fresh_until, poll.sent_at + waited + self.length)
                 self._generation.fresh_until = fresh_until
                 self.covered.renew(fresh_until)
+            self._cover_asked()
 
     def writing(self, user_id: str) -> Write:
         """
@@ -178,8 +182,8 @@ class Leases:
         with self._lock:
             if self._writes.total() >= MAX_WRITES:
                 raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
-            self._writes[user_id] += 1
             self._drop(user_id)
+            self._writes[user_id] += 1
             return Write(user_id, self._generation)
 
     def written(self, write: Write, cursor: Cursor | None) -> None:
@@ -195,17 +199,13 @@ class Leases:
             elif write.generation is self._generation:  # else it was written to the history before
                 self._restart(cursor)
 
-    def cover(self, user: UserConsent) -> None:
+    def note_asked(self, user: UserConsent) -> None:
         """
-        A guard in one step had to ask this user itself: the next one finds it among the covered, if it may. Waits for
-        nobody (in a forked child the lock may be held by a thread that is not there): the next one tries again.
+        A guard in one step had to ask this user itself: the store's next answer covers it, if it may. Takes no lock, as
+        no guard does that is answered from memory: it waits for nobody, and a signal handler may interrupt it anywhere.
         """
-        if self._follow and user.user_id not in self.covered and self._lock.acquire(blocking=False):
-            try:
-                if self._entries.get(user.user_id) is user and user.is_in(self._generation):
-                    self.covered.add(user)
-            finally:
-                self._lock.release()
+        if self._follow and user.user_id not in self.covered:
+            self._asked[user.user_id] = user
 
     def age(self, now: float) -> float | None:
         """How old what the feed said is at most, in seconds; None before its first word."""
@@ -245,11 +245,12 @@ class Leases:
     def close(self) -> None:
         """Every guard says `UNAVAILABLE` from now on (rule 9)."""
         with self._lock:
-            self.closed = True
             self._drop_all(ALL_UNAVAILABLE)
+            self.closed = True  # last: who is interrupted can close it again
 
     def abandon(self) -> None:
         """In a forked child: what was inherited is dead. Takes no lock: another thread may have held it (rule 9)."""
+        self.abandoned |= not self.closed
         self.closed = True
         self._drop_all(ALL_STALE)
 
@@ -266,7 +267,6 @@ class Leases:
     def _restart(self, head: Cursor, *, same_history: bool = False) -> None:
         """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
         self._drop_all(ALL_STALE)
-        self._generation = Generation(self._clock, self.counts)
         self.applied = head if self._follow else None
         self._proven.add(head)
         if not same_history:
@@ -274,20 +274,25 @@ class Leases:
             self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:
+        """A new generation, with nobody in it. In an order that leaves no yes behind wherever it is interrupted."""
         self.covered.clear()
         self._generation.fresh_until = -inf
-        for entry in self._entries.values():
+        self._generation = Generation(self._clock, self.counts)
+        for entry in list(self._entries.values()):
             entry.die(answers)
         self._entries.clear()
+        self._asked.clear()
         self._proven.clear()
         self._ahead.clear()
 
     def _drop(self, user_id: str) -> None:
+        """The user is known no more: interrupted anywhere, it says no more than it should."""
         self.covered.remove(user_id)
-        entry = self._entries.pop(user_id, None)
+        entry = self._entries.get(user_id)
         if entry is not None:
             entry.die()
             self._note(user_id, entry.position)  # a slow load must not bring an older state back
+            self._entries.pop(user_id, None)
 
     def _note(self, user_id: str, position: int) -> None:
         for fetch in self._fetches:
@@ -299,6 +304,12 @@ class Leases:
         entry = self._entries.get(user_id)
         if entry is not None and entry.position < position:
             self._drop(user_id)
+
+    def _cover_asked(self) -> None:
+        while self._asked:
+            user_id, user = self._asked.popitem()
+            if self._entries.get(user_id) is user and user.is_in(self._generation):
+                self.covered.add(user)
 
     def _is_ahead(self, head: Cursor) -> Generation | None:
         """

@@ -22,7 +22,7 @@ from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusabl
 from .events import Event, LedgerEntry
 from .flights import Flight, Flights, loading
 from .follower import follow, proof
-from .leases import Leases, Write
+from .leases import Leases
 from .limiter import Limiter
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
 from .record import ConsentRecord
@@ -120,13 +120,11 @@ class ClientSteps:
         user_id = identifier(user_id)
         self._check_open()
         key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
-        write = self.leases.writing(user_id)
         call = Call("append", (user_id, events), {"expected_version": expected_version, "idempotency_key": key})
         until = self._until()
         try:
-            done = self._spawn(self._write(write, call, key))
+            done = self._spawn(self._write(user_id, call, key))
         except RuntimeError as error:
-            self.leases.written(write, None)
             raise StoreUnavailable(NOT_BEGUN) from error
         self._writes.add(done)
         done.add_done_callback(self._writes.discard)
@@ -242,8 +240,7 @@ class ClientSteps:
                 user = (yield from self._ask(loading(self.leases, self._clock, [user_id]), until))[1].get(user_id)
                 if user is not None:
                     break
-            poll = self.leases.polling(token, self._clock())
-            is_proven = self.leases.prove(poll, (yield from self._ask(self._call(proof(token)), until)))
+            is_proven = yield from self._ask(self._prove(token), until)
         except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
             self._landed(error)
             is_proven = False
@@ -253,8 +250,12 @@ class ClientSteps:
             return self.leases.unavailable(user_id)
         return user
 
-    def _write(self, write: Write, call: Call, key: str) -> Steps[Appended]:
-        """Repeat the append with the same key until its outcome is definite."""
+    def _write(self, user_id: str, call: Call, key: str) -> Steps[Appended]:
+        """
+        Repeat the append with the same key until its outcome is definite; the user is denied as long. All of it in
+        spawned steps: what interrupts the caller cannot come between a denial and its end.
+        """
+        write = self.leases.writing(user_id)
         is_unknown = False
         for attempt in itertools.count():
             try:
@@ -280,6 +281,10 @@ class ClientSteps:
                 raise OutcomeUnknown(UNKNOWN, key)
             yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
         raise AssertionError
+
+    def _prove(self, token: Cursor) -> Steps[bool]:
+        poll = self.leases.polling(token, self._clock())
+        return self.leases.prove(poll, (yield proof(token)))
 
     def _call(self, call: Call) -> Steps[Any]:
         return (yield call)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
@@ -29,8 +31,7 @@ def mailed(world: World, user_id: str = "u") -> Reason | None:
 def covering(*records: ConsentRecord) -> World:
     """A world in which each of these was asked in one step, and the feed is up."""
     world = World()
-    for user in world.load(*(records or (consenting("u"),))).values():
-        world.leases.cover(user)
+    world.cover(*world.load(*(records or (consenting("u"),))).values())
     world.poll(head(10))
     return world
 
@@ -43,11 +44,22 @@ def test_whom_nobody_asked_in_one_step_is_not_covered() -> None:
     assert mailed(world) is None
 
 
+def test_who_was_asked_in_one_step_is_covered_by_the_next_poll() -> None:
+    """Once it is covered it is not looked at again."""
+    world = World()
+    (user,) = world.load(consenting()).values()
+    for asked in (1, 0):
+        world.leases.note_asked(user)
+        assert len(world.leases._asked) == asked
+        world.poll(head(10))
+        assert mailed(world) is Reason.CONSENTED
+
+
 def test_the_feed_keeps_the_covered_fresh() -> None:
     """Rules 2 and 7: an answer is found from the first complete poll on, and as long as polls renew it."""
     world = World()
     (user,) = world.load(consenting()).values()
-    world.leases.cover(user)
+    world.cover(user)
     assert mailed(world) is None
     world.poll(head(10))
     for _ in range(5):
@@ -86,7 +98,7 @@ def test_who_is_loaded_again_unchanged_can_be_covered_again() -> None:
     world = covering()
     (user,) = world.load(consenting()).values()
     assert mailed(world) is None
-    world.leases.cover(user)
+    world.cover(user)
     assert mailed(world) is Reason.CONSENTED
 
 
@@ -96,15 +108,18 @@ def test_only_a_user_that_is_kept_is_covered() -> None:
     (user,) = world.load(consenting()).values()
     world.poll(head(11), {"u": 11})
     for other in (user, world.leases.unavailable("u")):
-        world.leases.cover(other)
+        world.cover(other)
         assert "u" not in world.leases.covered
+    world.load(consenting(), at=head(11))
+    world.cover(user)
+    assert "u" not in world.leases.covered
 
 
 def test_without_a_feed_nobody_is_covered() -> None:
     """Each has its own lease alone."""
     world = World(follow=False)
     (user,) = world.load(consenting()).values()
-    world.leases.cover(user)
+    world.cover(user)
     assert len(world.leases.covered) == 0
 
 
@@ -112,12 +127,11 @@ def test_who_is_asked_in_one_step_stays_in_memory() -> None:
     """CLOCK: the hand takes away the cover, not the user; the next guard in one step covers it again."""
     world = World(capacity=3)
     a, _, c = world.load(*map(consenting, "abc")).values()
-    world.leases.cover(a)
-    world.leases.cover(c)
+    world.cover(a, c)
     world.load(consenting("d"))
     assert [world.leases.get(user_id) for user_id in "abc"] == [a, None, c]
     assert ("a" in world.leases.covered, "c" in world.leases.covered) == (False, True)  # it did not come to c
-    world.leases.cover(a)
+    world.cover(a)
     assert "a" in world.leases.covered
 
 
@@ -138,7 +152,7 @@ def test_rule_7_who_turns_soon_is_not_covered() -> None:
     soon = consenting(expires_at=AT + timedelta(seconds=B + TURNING_SECONDS / 2))
     world = covering(soon, consenting("v"))
     (user,) = world.load(soon).values()
-    world.leases.cover(user)
+    world.cover(user)
     assert (mailed(world), mailed(world, "v")) == (None, Reason.CONSENTED)
 
 
@@ -146,6 +160,9 @@ STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sample
 
 
 @given(steps=st.lists(STEP, max_size=30))
+@example([("renew", "u", 500), ("renew", "u", 0), ("add", "u", 300)])
+@example([("renew", "u", 500), ("clear", "u", 0), ("add", "u", 300)])
+@example([("add", "u", 300), ("renew", "u", 500)])
 def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str, float]]) -> None:
     """Who is here turns no earlier than what the feed ever said is fresh, in this history or one before."""
     clock = LeaseClock()
@@ -168,15 +185,33 @@ def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str,
         assert all(turns[who] >= latest for who in "uvw" if who in covered)
 
 
+def test_rule_7_who_turns_leaves_before_the_feed_says_that_it_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader in the midst of a renewal finds nobody past its turn."""
+    world = covering(consenting(expires_at=AT + timedelta(seconds=1000)))
+    said: list[Reason | None] = []
+
+    def look(covered: Covered, user_id: str, remove: Callable[[Covered, str], bool] = Covered.remove) -> bool:
+        """Read as another thread might, long after."""
+        now, world.clock.now = world.clock.now, 2000.0
+        said.append(mailed(world))
+        world.clock.now = now
+        return remove(covered, user_id)
+
+    monkeypatch.setattr(Covered, "remove", look)
+    world.leases.covered.renew(3000.0)
+    assert said == [None]
+
+
 def asked_twice(client: ConsentClient, user_id: str) -> None:
-    """The first question fetches the user, the second finds it kept, later ones find it covered."""
+    """The first question fetches the user, the second finds it kept; after the store's next answer it is covered."""
     for _ in range(2):
         client.can_market(user_id, "email")
+    client.can_market(f"not {user_id}", "email")
     assert eventually(lambda: client._covered.answers(user_id) is not None)
 
 
 def test_guards_in_one_step_are_answered_from_the_covered(store: FaultyStore) -> None:
-    """From the third question on nothing of the user itself is read; each is counted as any other."""
+    """Of whom is covered, nothing of the user itself is read; each guard is counted as any other."""
     store.append("u", SIGNED_UP)
     with ConsentClient(store) as client:
         asked_twice(client, "u")
@@ -191,6 +226,30 @@ def test_guards_in_one_step_are_answered_from_the_covered(store: FaultyStore) ->
         after = client.status()
     assert (after.hits - before.hits, after.misses - before.misses) == (6, 0)
     assert sum(after.denials.values()) - sum(before.denials.values()) == 3
+
+
+@pytest.mark.parametrize("data", ["", b"", {}, 0, (), frozenset(), ["email"], ["fax"], None])
+def test_what_is_given_as_data_means_the_same_in_one_step(store: FaultyStore, data: Any) -> None:
+    """Also where it is empty, or no set of fields at all."""
+    store.append("u", SIGNED_UP)
+    store.append("u", [e.Restricted(data={"gender"})])
+    with ConsentClient(store) as client:
+        asked_twice(client, "u")
+        user = client.user("u")
+        for guard, arguments in (("can_market", ("email",)), ("can_process", ("payment",))):
+            outcomes = [
+                outcome(lambda: getattr(user, guard)(*arguments, data)),  # noqa: B023
+                outcome(lambda: getattr(client, guard)("u", *arguments, data)),  # noqa: B023
+            ]
+            assert outcomes[0] == outcomes[1]
+
+
+def outcome(guard: Callable[[], object]) -> object:
+    """The decision, or the mistake in words."""
+    try:
+        return guard()
+    except (TypeError, ValueError) as error:
+        return repr(error)
 
 
 def test_a_withdrawal_of_a_covered_user_is_seen(store: FaultyStore) -> None:
@@ -209,12 +268,12 @@ def test_a_withdrawal_of_a_covered_user_is_seen(store: FaultyStore) -> None:
 
 
 def test_a_guard_waits_for_no_lock(store: FaultyStore) -> None:
-    """Rule 9: in a child that no hook told of its fork, a thread that is not there may hold the lock of the leases."""
+    """Whoever holds the lock of the leases: guards of who is kept, and of who is covered, are answered."""
     store.append("u", SIGNED_UP)
-    with ConsentClient(store) as client:
-        assert client.can_market("u", "email")
+    store.append("v", SIGNED_UP)
+    with ConsentClient(store) as client, ThreadPoolExecutor() as pool:
+        asked_twice(client, "u")
+        assert client.can_market("v", "email")
         with client._all_steps.leases._lock:
-            assert client.can_market("u", "email")
-        assert len(client._covered) == 0
-        assert client.can_market("u", "email")
-        assert len(client._covered) == 1
+            answers = [pool.submit(client.can_market, user_id, "email") for user_id in "uvuv"]
+            assert all(answer.result(timeout=10) for answer in answers)

@@ -307,6 +307,16 @@ def test_rule_7_a_user_fetched_again_unchanged_lives_on() -> None:
     assert user.position == 12
 
 
+def test_rule_7_a_user_fetched_again_turns_when_the_last_answer_says() -> None:
+    """The store's clock was set ahead in between: what ends by it ends earlier."""
+    world = World()
+    generation = Generation(world.clock, Counts())
+    user = made(generation, turns_at=world.clock.now + 100)
+    assert user.renew(made(generation, turns_at=world.clock.now + 50))
+    world.clock.tick(60)
+    assert reason(user) is Reason.STALE
+
+
 def test_rule_7_a_user_fetched_again_changed_is_dead() -> None:
     """A held user of an older version answers `STALE`; the new one answers."""
     world = World()

@@ -186,7 +186,7 @@ class SimClient:
             if user is None or self.guard(user, ask, preempted=preempted) is STALE:
                 self.ask(user_id, ask)
             else:
-                self.memory().cover(user)
+                self.memory().note_asked(user)
 
     def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Future[Any]:
         """As `ConsentClient.user`, then a guard."""
@@ -256,8 +256,8 @@ class SimClient:
     def _begin_anew(self) -> None:
         """As `_Client._begin_anew`: in a forked child, by the hook or at its first operation."""
         if self.inherited is not None:
-            was_closed = self.inherited.closed
             self.inherited.abandon()
+            was_closed = not self.inherited.abandoned
             self.inherited = None
             self._begin()
             if was_closed:

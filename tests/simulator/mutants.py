@@ -168,15 +168,16 @@ def clear_nothing(self: Covered) -> None:
     pass
 
 
-def cover_anybody(self: Leases, user: UserConsent) -> None:
-    with self._lock:
-        if self._entries.get(user.user_id) is user:
+def cover_anybody(self: Leases) -> None:
+    while self._asked:
+        user_id, user = self._asked.popitem()
+        if self._entries.get(user_id) is user:
             self.covered.add(user)
 
 
-def cover_whoever_is_asked(self: Leases, user: UserConsent) -> None:
-    with self._lock:
-        self.covered.add(user)
+def cover_whoever_is_asked(self: Leases) -> None:
+    while self._asked:
+        self.covered.add(self._asked.popitem()[1])
 
 
 def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
@@ -196,7 +197,8 @@ def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None) 
         stale.position = cursor.position
 
 
-def unknown_is_refused(self: ClientSteps, write: Write, call: Any, key: str) -> Steps[Appended]:
+def unknown_is_refused(self: ClientSteps, user_id: str, call: Any, key: str) -> Steps[Appended]:
+    write = self.leases.writing(user_id)
     try:
         appended: Appended = yield call
     except BaseException:

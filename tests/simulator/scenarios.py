@@ -40,11 +40,18 @@ def sent_load(world: World, client: SimClient, *user_ids: str) -> Callable[[SimL
     def answer(loaded: SimLoaded | None = None) -> dict[str, UserConsent]:
         answered = attrs.evolve(loaded or world.ledger.load(list(user_ids)), sent=sent)
         users = client.leases.fetched(fetch, answered, client.clock.show())
-        for user in users.values():
-            client.leases.cover(user)
+        cover(client, *users.values())
         return users
 
     return answer
+
+
+def cover(client: SimClient, *users: UserConsent) -> None:
+    """Guards in one step asked these themselves, and the store answered something since."""
+    for user in users:
+        client.leases.note_asked(user)
+    now = client.clock.show()
+    client.leases.fetched(client.leases.fetching((), now), None, now)
 
 
 def poll(world: World, client: SimClient) -> None:
@@ -243,7 +250,7 @@ def a_user_dropped_before_it_is_covered(world: World) -> None:
     (user,) = sent_load(world, client, "user0")(None).values()
     world.write("user0", e.Withdrawn("marketing"))
     poll(world, client)
-    client.leases.cover(user)
+    cover(client, user)
     world.checks.bounded(client)
 
 
