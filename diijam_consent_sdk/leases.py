@@ -267,6 +267,7 @@ class Leases:
     def _restart(self, head: Cursor, *, same_history: bool = False) -> None:
         """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
         self._drop_all(ALL_STALE)
+        self._generation = Generation(self._clock, self.counts)
         self.applied = head if self._follow else None
         self._proven.add(head)
         if not same_history:
@@ -274,10 +275,8 @@ class Leases:
             self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:
-        """A new generation, with nobody in it. In an order that leaves no yes behind wherever it is interrupted."""
         self.covered.clear()
         self._generation.fresh_until = -inf
-        self._generation = Generation(self._clock, self.counts)
         for entry in list(self._entries.values()):
             entry.die(answers)
         self._entries.clear()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from linecache import getline
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -181,7 +182,10 @@ def test_a_close_within_a_close_ends() -> None:
     world = World()
     users = world.load(*map(consenting, "abc"))
     next(iter(users.values()))._generation.waiting = Closing(world)
-    world.leases.close()
+    closing = Thread(target=world.leases.close, daemon=True)
+    closing.start()
+    closing.join(timeout=10)
+    assert not closing.is_alive()
     assert {reason(user) for user in users.values()} == {Reason.UNAVAILABLE}
 
 
@@ -192,7 +196,7 @@ class Closing(set[str]):
         super().__init__()
         self._closing: list[Callable[[], None]] = [world.leases.close]
 
-    def discard(self, user_id: str) -> None:
+    def discard(self, element: object) -> None:
         """Close it, once."""
         if self._closing:
             self._closing.pop()()
