@@ -130,8 +130,9 @@ def awaited(consent: AsyncConsentClient, runner: asyncio.Runner, channel: str = 
 def filled(consent: ConsentClient, count: int) -> Users:
     """Have everybody in the memory of a client; their choices as plain dicts."""
     users = {u.user_id: {"email": bool(u.can_market("email")), "call": False} for u in consent.users(people.ids(count))}
-    for user_id in users:  # the first guard in one step of a user that was loaded costs more than those to come
+    for user_id in users:  # those that were asked in one step are covered with the store's next answer
         consent.can_market(user_id, Channel.EMAIL)
+    consent.load(user_id)
     return users
 
 

@@ -161,7 +161,8 @@ if hasattr(os, "register_at_fork"):
 
 class ConsentClient(_Client):
     """
-    What services ask before they touch a customer's data. Safe to use from several threads, and after a fork.
+    What services ask before they touch a customer's data. Safe to use from several threads, and after a fork. A signal
+    handler may raise in the midst of any call; itself it may call `close`, and nothing else.
 
     Answers come from memory, each under a lease: once a customer says no, no process says yes more than
     *max_staleness* seconds after the store accepted it, whatever fails. Nothing runs before the first question;
