@@ -305,8 +305,9 @@ class Leases:
             self._drop(user_id)
 
     def _cover_asked(self) -> None:
-        while self._asked:
-            user_id, user = self._asked.popitem()
+        asked, self._asked = self._asked, {}
+        while asked:  # a guard that had it in hand may still add to it
+            user_id, user = asked.popitem()
             if self._entries.get(user_id) is user and user.is_in(self._generation):
                 self.covered.add(user)
 
