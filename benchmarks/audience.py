@@ -24,7 +24,7 @@ USERS = 100_000
 SAMPLE = 20_000  # of the raw transfer
 SINGLE = 300  # requests of one check each
 BATCH = 1000
-ROUNDS = 5
+ROUNDS = 11
 ASK = Market("email")
 ONE, RAW = "HTTP, one request a check", "HTTP, raw transfer of the same bytes"
 
