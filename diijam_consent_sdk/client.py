@@ -73,7 +73,7 @@ class _Client:
         if not isinstance(capacity, int):
             raise TypeError(f"capacity is a whole number of users, not a {type(capacity).__name__}")
         self._store = store
-        self._owns_store = False
+        self._owns_store = self._has_let_go = False
         self._make_steps = partial(
             ClientSteps,
             clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
@@ -352,13 +352,14 @@ class ConsentClient(_Client):
 
     def close(self) -> None:
         """Deny everything from now on, and let go of the store if `from_url` made it. Closing twice does nothing."""
-        if not self._steps.leases.closed:
+        if not self._has_let_go:
             try:
                 self._driver.run(self._steps.close())
             finally:
                 self._driver.stop()
                 if self._owns_store:
                     self._store.close()
+            self._has_let_go = True  # last: a close that was interrupted can be made good
             log.info("client.closed")
 
     def __enter__(self) -> Self:
@@ -453,7 +454,7 @@ class AsyncConsentClient(_Client):
 
     async def close(self) -> None:
         """See `ConsentClient.close`."""
-        if not self._steps.leases.closed:
+        if not self._has_let_go:
             try:
                 await self._driver.run(self._steps.close())
             finally:
@@ -462,6 +463,7 @@ class AsyncConsentClient(_Client):
                     closing = self._store.close()
                     if closing is not None:
                         await closing
+            self._has_let_go = True
             log.info("client.closed")
 
     aclose = close  # the name that contextlib.aclosing calls

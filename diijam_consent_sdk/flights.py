@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from functools import partial
 
 import attrs
@@ -70,18 +71,26 @@ class Flights:
         self._lock = threading.Lock()
         self._of: dict[str, Flight] = {}
         self._queue: deque[Flight] = deque()
-        self._flying = 0
+        self._aloft: set[Flight] = set()
 
     def book(self, user_ids: Iterable[str]) -> list[Flight]:
         """The flights that will bring these users, under way or new. Users there is no room for have none."""
         booked: dict[Flight, None] = {}
-        with self._lock:
-            for user_id in user_ids:
-                flight = self._of.get(user_id) or self._seat(user_id)
-                if flight is not None:
-                    booked[flight] = None
-            leaving = self._next()
-        self._take_off(leaving)
+        leaving: list[Flight] = []
+        try:
+            with self._lock:
+                for user_id in user_ids:
+                    flight = self._of.get(user_id)
+                    if flight is None or flight.landed.done():
+                        flight = self._seat(user_id)
+                    if flight is not None:
+                        booked[flight] = None
+                self._next(leaving)
+            self._take_off(leaving)
+        except BaseException:  # a signal handler raised: these may never take off, and others wait for them
+            for flight in leaving:
+                self._give_way(flight)
+            raise
         return list(booked)
 
     def _seat(self, user_id: str) -> Flight | None:
@@ -89,23 +98,25 @@ class Flights:
             if len(self._queue) >= MAX_QUEUED:
                 return None
             self._queue.append(Flight())
-        flight = self._of[user_id] = self._queue[-1]
+        flight = self._queue[-1]
         flight.user_ids[user_id] = None
+        self._of[user_id] = flight
         return flight
 
-    def _next(self) -> list[Flight]:
-        leaving = []
-        while self._queue and self._flying < MAX_FLIGHTS:
-            leaving.append(self._queue.popleft())
-            self._flying += 1
-        return leaving
+    def _next(self, leaving: list[Flight]) -> None:
+        while self._queue and len(self._aloft) < MAX_FLIGHTS:
+            leaving.append(self._queue[0])  # first: wherever this is interrupted, the caller knows of it
+            self._aloft.add(self._queue[0])
+            self._queue.popleft()
 
-    def _take_off(self, flights: Iterable[Flight]) -> None:
-        for flight in flights:
+    def _take_off(self, leaving: list[Flight]) -> None:
+        while leaving:
+            flight = leaving[0]
             try:
                 self._spawn(self._fly(flight)).add_done_callback(partial(self._ended, flight))
             except RuntimeError as error:  # no thread to be had, or no event loop any more
                 self._land(flight, error)
+            del leaving[0]
 
     def _ended(self, flight: Flight, _: Future[None]) -> None:
         """A task that is cancelled before it began runs none of its steps."""
@@ -122,13 +133,22 @@ class Flights:
 
     def _land(self, flight: Flight, failure: BaseException | None) -> None:
         flight.failed = failure is not None
-        with self._lock:
-            for user_id in flight.user_ids:
-                del self._of[user_id]
-            self._flying -= 1
-            leaving = self._next()
         try:
             self._on_landing(failure)
         finally:
+            self._give_way(flight)
+
+    def _give_way(self, flight: Flight) -> None:
+        """The flight is over, or never began; a second time it changes nothing."""
+        leaving: list[Flight] = []
+        with self._lock:
+            for user_id in flight.user_ids:
+                if self._of.get(user_id) is flight:
+                    del self._of[user_id]
+            self._aloft.discard(flight)
+            if flight in self._queue:
+                self._queue.remove(flight)
+            self._next(leaving)
+        with suppress(InvalidStateError):
             flight.landed.set_result(None)
-            self._take_off(leaving)
+        self._take_off(leaving)

@@ -291,20 +291,23 @@ class ClientSteps:
 
     def _ask(self, steps: Steps[Any], until: float) -> Steps[Any]:
         """Run *steps*, a few at once, and wait for them."""
-        permit = self._limiter.acquire()
         try:
-            yield Wait(permit, until)
-            done = self._spawn(steps)
-        except BaseException as error:
-            self._limiter.release(permit)
-            if isinstance(error, (Late, RuntimeError)):
-                raise StoreUnavailable(self._too_late if isinstance(error, Late) else NOT_BEGUN) from error
-            raise
-        done.add_done_callback(lambda _: self._limiter.release(permit))  # also if the steps never began
+            done = self._spawn(self._limited(steps, until))
+        except RuntimeError as error:
+            raise StoreUnavailable(NOT_BEGUN) from error
         try:
             return (yield Wait(done, until))
         except Late:
             raise StoreUnavailable(self._too_late) from None
+
+    def _limited(self, steps: Steps[Any], until: float) -> Steps[Any]:
+        """*steps* once there is a permit: in spawned steps, so that what interrupts the caller loses none."""
+        permit = self._limiter.acquire()
+        try:
+            yield Wait(permit, until)
+            return (yield from steps)
+        finally:
+            self._limiter.release(permit)
 
     def status(self) -> Status:
         """One look at the client."""
@@ -341,11 +344,13 @@ class ClientSteps:
         elif failure is None and not was_reachable:
             log.info("store.reachable")
         if must_follow:
-            steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
             try:
+                steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
                 self._spawn(steps).add_done_callback(self._unfollowed)
-            except RuntimeError:  # no thread to be had: the next exchange tries again
-                self._must_follow = True
+            except BaseException as error:
+                self._must_follow = True  # the next exchange tries again
+                if not isinstance(error, RuntimeError):  # else there is no thread to be had
+                    raise
 
     def _unfollowed(self, _: Future[None]) -> None:
         """The follower ended, by a close or by what no steps catch: then the next exchange starts another."""

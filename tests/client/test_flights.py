@@ -86,7 +86,7 @@ def test_a_flight_whose_steps_never_ran_has_landed() -> None:
         spawned[-1].set_exception(CancelledError())
         assert flight.landed.done()
         assert flight.failed
-    assert (all_flights._flying, all_flights._of) == (0, {})
+    assert (all_flights._aloft, all_flights._of) == (set(), {})
 
 
 def test_a_flight_lands_whatever_is_made_of_it() -> None:

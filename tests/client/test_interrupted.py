@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 import diijam_consent_sdk
-from diijam_consent_sdk import ConsentClient, Reason
+from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.leases import Fetch
-from diijam_consent_sdk.stores import Loaded
+from diijam_consent_sdk.steps import MAX_CALLS
+from diijam_consent_sdk.stores import Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from diijam_consent_sdk.user import UserConsent
 from tests.client.test_client import SIGNED_UP, eventually
@@ -200,6 +201,73 @@ class Closing(set[str]):
         """Close it, once."""
         if self._closing:
             self._closing.pop()()
+
+
+def test_interrupted_misses_lose_no_load(store: FaultyStore) -> None:
+    """Wherever a guard was interrupted while its user was to be fetched, that user and others can be fetched later."""
+    client = ConsentClient(store)
+    asked = 0
+
+    def begin() -> Callable[[], object]:
+        """A guard on a user who is not in memory."""
+        nonlocal asked
+        asked += 1
+        user_id = f"u{asked}"
+        return lambda: client.can_market(user_id, "email")
+
+    with client:
+        for _ in everywhere(begin):
+            for user_id in (f"u{asked}", f"v{asked}"):
+                assert eventually(lambda: client.can_market(user_id, "email").reason is Reason.UNKNOWN_USER)  # noqa: B023
+        assert eventually(lambda: not client._all_steps._flights._aloft and not client._all_steps._flights._of)
+
+
+@pytest.mark.parametrize("call", ["load", "explain", "user with a token"])
+def test_interrupted_reads_lose_no_permit(store: FaultyStore, call: str) -> None:
+    """Rule 11: wherever reads were interrupted, as many as before can be under way."""
+    token = store.append("u", SIGNED_UP).token
+    client = ConsentClient(store)
+    calls: dict[str, Callable[[], object]] = {
+        "load": lambda: client.load("u"),
+        "explain": lambda: client.explain("u", Market("email")),
+        "user with a token": lambda: client.user("u", at_least=token),
+    }
+    with client:
+        for _ in everywhere(lambda: calls[call]):
+            assert client.load("u").version
+        assert eventually(lambda: client._all_steps._limiter._free == MAX_CALLS)
+        assert not client.can_market("v", "email")
+        assert eventually(lambda: client.status().feed == "up")
+
+
+class Opened(MemoryStore):
+    """Knows whether it was closed."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self.is_closed = True
+
+
+def test_a_close_that_was_interrupted_lets_go_of_the_store_when_done_again() -> None:
+    """What `from_url` opened is closed, and guards say no."""
+    store = Opened()
+    client = ConsentClient(store)
+
+    def begin() -> Callable[[], object]:
+        """A client that was asked, and owns its store."""
+        nonlocal store, client
+        store = Opened()
+        client = ConsentClient(store)
+        client._owns_store = True
+        client.can_market("u", "email")
+        return client.close
+
+    for _ in everywhere(begin):
+        client.close()
+        assert store.is_closed
+        assert client.can_market("u", "email").reason is Reason.UNAVAILABLE
 
 
 def test_an_interrupted_call_leaves_the_client_as_good_as_before(store: FaultyStore) -> None:

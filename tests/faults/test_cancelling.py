@@ -50,7 +50,7 @@ def left(consent: AsyncConsentClient, before: set[threading.Thread]) -> dict[str
     """What is under way, beside the follower's task and thread, and threads that were there before the client."""
     steps = consent._all_steps
     return {
-        "flights": steps._flights._flying + len(steps._flights._queue) + len(steps._flights._of),
+        "flights": len(steps._flights._aloft) + len(steps._flights._queue) + len(steps._flights._of),
         "fetches": len(steps.leases._fetches),
         "writes": len(steps.leases._writes) + len(steps._writes),
         "tasks": len(consent._driver._tasks) - 1,

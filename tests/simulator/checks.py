@@ -206,7 +206,7 @@ class Checks:
             "proven": (len(leases._proven), leases_module.MAX_PROVEN),
             "ahead": (len(leases._ahead), leases_module.MAX_AHEAD),
             "waiting": (sum(len(head.waiting) for head in leases._ahead.values()), leases.capacity),
-            "flying": (booked._flying, flights.MAX_FLIGHTS),
+            "flying": (len(booked._aloft), flights.MAX_FLIGHTS),
             "queue": (len(booked._queue), flights.MAX_QUEUED),
             "flights": (len(booked._of), (flights.MAX_FLIGHTS + flights.MAX_QUEUED) * bulk.BATCH),
             "fetches": (len(leases._fetches), flights.MAX_FLIGHTS + steps_module.MAX_CALLS),

@@ -11,7 +11,7 @@ import attrs
 from diijam_consent_sdk.answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from diijam_consent_sdk.covered import Covered
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.flights import Flights
+from diijam_consent_sdk.flights import Flight, Flights
 from diijam_consent_sdk.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
 from diijam_consent_sdk.operations import Call, Steps
 from diijam_consent_sdk.steps import ClientSteps
@@ -216,11 +216,10 @@ def close_nothing(self: Leases) -> None:
     self.closed = True
 
 
-def no_cap(self: Flights) -> list[Any]:
-    leaving = list(self._queue)
+def no_cap(self: Flights, leaving: list[Flight]) -> None:
+    leaving += self._queue
+    self._aloft.update(self._queue)
     self._queue.clear()
-    self._flying += len(leaving)
-    return leaving
 
 
 def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
