@@ -80,9 +80,7 @@ class Flights:
         try:
             with self._lock:
                 for user_id in user_ids:
-                    flight = self._of.get(user_id)
-                    if flight is None or flight.landed.done():
-                        flight = self._seat(user_id)
+                    flight = self._of.get(user_id) or self._seat(user_id)
                     if flight is not None:
                         booked[flight] = None
                 self._next(leaving)
@@ -99,7 +97,7 @@ class Flights:
                 return None
             self._queue.append(Flight())
         flight = self._queue[-1]
-        flight.user_ids[user_id] = None
+        flight.user_ids[user_id] = None  # before it can be found: who is found leaves with its flight
         self._of[user_id] = flight
         return flight
 

@@ -337,20 +337,22 @@ class ClientSteps:
         if self.leases.closed:
             return
         with self._lock:
-            must_follow, self._must_follow = self._must_follow, False
             was_reachable, self._is_reachable = self._is_reachable, failure is None
+            if self._must_follow:
+                self._begin_following()
         if failure is not None and was_reachable:
             log.warning("store.unreachable", error=type(failure).__name__)
         elif failure is None and not was_reachable:
             log.info("store.reachable")
-        if must_follow:
-            try:
-                steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
-                self._spawn(steps).add_done_callback(self._unfollowed)
-            except BaseException as error:
-                self._must_follow = True  # the next exchange tries again
-                if not isinstance(error, RuntimeError):  # else there is no thread to be had
-                    raise
+
+    def _begin_following(self) -> None:
+        steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
+        try:
+            followed = self._spawn(steps)
+        except RuntimeError:  # no thread to be had: the next exchange tries again
+            return
+        self._must_follow = False  # not earlier: what interrupts this must not end it for good
+        followed.add_done_callback(self._unfollowed)
 
     def _unfollowed(self, _: Future[None]) -> None:
         """The follower ended, by a close or by what no steps catch: then the next exchange starts another."""

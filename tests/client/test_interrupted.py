@@ -225,15 +225,21 @@ def test_interrupted_misses_lose_no_load(store: FaultyStore) -> None:
 @pytest.mark.parametrize("call", ["load", "explain", "user with a token"])
 def test_interrupted_reads_lose_no_permit(store: FaultyStore, call: str) -> None:
     """Rule 11: wherever reads were interrupted, as many as before can be under way."""
-    token = store.append("u", SIGNED_UP).token
+    store.append("u", SIGNED_UP)
     client = ConsentClient(store)
-    calls: dict[str, Callable[[], object]] = {
-        "load": lambda: client.load("u"),
-        "explain": lambda: client.explain("u", Market("email")),
-        "user with a token": lambda: client.user("u", at_least=token),
-    }
+
+    def begin() -> Callable[[], object]:
+        """A call, after a write of another process."""
+        token = store.append("u", [e.Objected("surveys")]).token
+        calls: dict[str, Callable[[], object]] = {
+            "load": lambda: client.load("u"),
+            "explain": lambda: client.explain("u", Market("email")),
+            "user with a token": lambda: client.user("u", at_least=token),
+        }
+        return calls[call]
+
     with client:
-        for _ in everywhere(lambda: calls[call]):
+        for _ in everywhere(begin):
             assert client.load("u").version
         assert eventually(lambda: client._all_steps._limiter._free == MAX_CALLS)
         assert not client.can_market("v", "email")
