@@ -48,6 +48,7 @@ def test_instructions_of_a_guard_are_always_as_many() -> None:
         consent.record("u-1", *MAILABLE)
         for _ in range(2):
             consent.can_market("u-1", "email")
+        consent.load("u-2")  # with the store's next answer it is covered
         await_feed(consent)
         once = check.instructions(consent, "u-1")
         assert once == check.instructions(consent, "u-1")
