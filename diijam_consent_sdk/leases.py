@@ -180,11 +180,15 @@ class Leases:
             StoreUnavailable: too many writes are under way or of unknown outcome.
         """
         with self._lock:
-            if self._writes.total() >= MAX_WRITES:
-                raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
+            self.check_writes(self._writes.total())
             self._drop(user_id)
             self._writes[user_id] += 1
             return Write(user_id, self._generation)
+
+    def check_writes(self, count: int) -> None:
+        """`StoreUnavailable` if that many are as many as may be under way or of unknown outcome."""
+        if count >= MAX_WRITES:
+            raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
 
     def written(self, write: Write, cursor: Cursor | None) -> None:
         """The write is over, acknowledged at *cursor* or (None) refused. Nothing is installed: the user is fetched."""

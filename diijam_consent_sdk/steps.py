@@ -120,6 +120,7 @@ class ClientSteps:
         user_id = identifier(user_id)
         self._check_open()
         key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
+        self.leases.check_writes(len(self._writes))  # before there is a thread for it
         call = Call("append", (user_id, events), {"expected_version": expected_version, "idempotency_key": key})
         until = self._until()
         try:
