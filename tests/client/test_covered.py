@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from math import nan
 from typing import Any
 
 import pytest
@@ -154,6 +155,14 @@ def test_rule_7_who_turns_soon_is_not_covered() -> None:
     (user,) = world.load(soon).values()
     world.cover(user)
     assert (mailed(world), mailed(world, "v")) == (None, Reason.CONSENTED)
+
+
+def test_rule_7_whose_turn_is_no_number_is_not_covered() -> None:
+    """A lease clock that showed NaN while a user was loaded makes nobody last for ever."""
+    clock = LeaseClock()
+    covered = Covered(clock)
+    covered.add(made(Generation(clock, Counts()), turns_at=nan))
+    assert len(covered) == 0
 
 
 STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sampled_from("uvw"), st.floats(0, 500))
