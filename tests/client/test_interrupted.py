@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,7 @@ def interrupted_at(number: int) -> Iterator[list[int]]:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # else it may be the end of another test's client that is interrupted, which Python only reports
     sys.settrace(trace)
     try:
         yield lines
@@ -56,6 +58,7 @@ def interrupted_at(number: int) -> Iterator[list[int]]:
         pass
     finally:
         sys.settrace(before)
+        gc.enable()
 
 
 def everywhere(begin: Callable[[], Callable[[], object]]) -> Iterator[None]:
