@@ -15,9 +15,10 @@ MAX_WAIT_SECONDS = 3600.0  # of a poll, whatever the bound: no clock of the syst
 MAX_PROOFS = 4  # after one poll, so that the next is not long in coming
 
 
-def proof(cursor: Cursor) -> Call:
+def proving(leases: Leases, clock: Callable[[], float], cursor: Cursor) -> Steps[bool]:
     """The shortest poll from *cursor*: its answer says whether that is of the store's history."""
-    return Call("changes", (cursor,), {"wait": 0.0, "limit": 1})
+    poll = leases.polling(cursor, clock())
+    return leases.prove(poll, (yield Call("changes", (cursor,), {"wait": 0.0, "limit": 1})))
 
 
 def follow(
@@ -50,8 +51,7 @@ def follow(
                 changes = yield Call("changes", (poll.after,), {"wait": wait})
                 leases.polled(poll, changes, clock())
                 for head in leases.unproven()[:MAX_PROOFS]:
-                    poll = leases.polling(head, clock())
-                    leases.prove(poll, (yield proof(head)))
+                    yield from proving(leases, clock, head)
         except Exception as error:  # noqa: BLE001 - whatever failed, nothing is renewed by it and it is tried again
             wait = 0.0
             on_poll(error)

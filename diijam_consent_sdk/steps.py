@@ -21,7 +21,7 @@ from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
 from .flights import Flight, Flights, loading
-from .follower import follow, proof
+from .follower import follow, proving
 from .leases import Leases
 from .limiter import Limiter
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
@@ -241,7 +241,7 @@ class ClientSteps:
                 user = (yield from self._ask(loading(self.leases, self._clock, [user_id]), until))[1].get(user_id)
                 if user is not None:
                     break
-            is_proven = yield from self._ask(self._prove(token), until)
+            is_proven = yield from self._ask(proving(self.leases, self._clock, token), until)
         except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
             self._landed(error)
             is_proven = False
@@ -282,10 +282,6 @@ class ClientSteps:
                 raise OutcomeUnknown(UNKNOWN, key)
             yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
         raise AssertionError
-
-    def _prove(self, token: Cursor) -> Steps[bool]:
-        poll = self.leases.polling(token, self._clock())
-        return self.leases.prove(poll, (yield proof(token)))
 
     def _call(self, call: Call) -> Steps[Any]:
         return (yield call)
