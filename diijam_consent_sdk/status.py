@@ -8,7 +8,10 @@ from enum import StrEnum, auto
 
 import attrs
 
+from .errors import StoreError
 from .vocabulary import Reason
+
+MAX_CAUSE_CHARACTERS = 500
 
 
 class Feed(StrEnum):
@@ -28,6 +31,8 @@ class Status:
         ready: Whether a question would be answered from what the store said last: the client is open, and its last
             exchange with the store went well.
 
+        last_error: Why that exchange failed, in one line; None if it went well, or if there was none yet.
+
         feed: Whether the change feed is followed, and reached.
 
         feed_since: Since when it has been so (UTC); None while it is off.
@@ -46,6 +51,7 @@ class Status:
     """
 
     ready: bool
+    last_error: str | None
     feed: Feed
     feed_since: datetime | None
     position: int | None
@@ -54,3 +60,14 @@ class Status:
     hits: int
     misses: int
     denials: Mapping[Reason, int]
+
+
+def cause_of(error: BaseException) -> str:
+    """
+    Why an exchange with the store failed, in one printable line for `Status.last_error` and the log.
+
+    Only this library's errors are quoted: they never carry an id or a token, which those of a foreign store may.
+    """
+    said = str(error) if isinstance(error, StoreError) else ""
+    line = "".join(c if c.isprintable() else " " for c in said[:MAX_CAUSE_CHARACTERS])
+    return line or type(error).__name__

@@ -26,7 +26,7 @@ from .leases import Leases
 from .limiter import Limiter
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
 from .record import ConsentRecord
-from .status import Feed, Status
+from .status import Feed, Status, cause_of
 from .stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from .user import UserConsent
 from .vocabulary import identifier
@@ -88,6 +88,7 @@ class ClientSteps:
         self._lock = threading.Lock()
         self._writes: set[Future[Appended]] = set()
         self._is_reachable = True
+        self._last_error: str | None = None
         self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
         self._stopped = False
 
@@ -312,6 +313,7 @@ class ClientSteps:
         feed, since = (Feed.OFF, None) if leases.closed else self._feed
         return Status(
             ready=not leases.closed and self._is_reachable,
+            last_error=self._last_error,
             feed=feed,
             feed_since=since,
             position=leases.applied.position if leases.applied else None,
@@ -333,12 +335,14 @@ class ClientSteps:
         """After each exchange: a log line when the store goes out of reach or comes back; the follower's start."""
         if self.leases.closed:
             return
+        cause = None if failure is None else cause_of(failure)
         with self._lock:
             was_reachable, self._is_reachable = self._is_reachable, failure is None
+            self._last_error = cause
             if self._must_follow:
                 self._begin_following()
         if failure is not None and was_reachable:
-            log.warning("store.unreachable", error=type(failure).__name__)
+            log.warning("store.unreachable", error=type(failure).__name__, cause=cause)
         elif failure is None and not was_reachable:
             log.info("store.reachable")
 

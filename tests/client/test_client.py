@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show, UserConsent
 from diijam_consent_sdk import events as e
@@ -516,6 +517,24 @@ def test_status_tells_how_the_client_is_doing(make_client: MakeClient, store: Fa
     assert not client.status().ready
     client.close()
     assert (client.status().ready, client.status().feed) == (False, "off")
+
+
+def test_status_and_the_log_tell_why_the_store_is_away(make_client: MakeClient, store: FaultyStore) -> None:
+    """`last_error` has the words of our own errors in one short line, of foreign ones the class alone; then None."""
+    client = make_client(follow=False)
+    assert client.status().last_error is None
+    cause = ("away [2J " + "x" * 500)[:500]
+    with structlog.testing.capture_logs() as lines:
+        store.broken = StoreUnavailable("away\x1b[2J\n" + "x" * 9_000)
+        client.user("u")
+        assert eventually(lambda: client.status().last_error == cause)
+        assert [line["cause"] for line in lines if line["event"] == "store.unreachable"] == [cause]
+    store.broken = RuntimeError("no such customer: nguyen-van-a")
+    client.user("u")
+    assert eventually(lambda: client.status().last_error == "RuntimeError")
+    store.broken = None
+    client.user("u")
+    assert client.status().last_error is None
 
 
 def test_an_answer_asked_again_is_no_denial(store: FaultyStore, clock: LeaseClock) -> None:

@@ -82,7 +82,12 @@ def test_one_line_a_change_of_state_and_none_a_guard(said: io.StringIO) -> None:
         for number in range(20):
             consent.can_market(f"u{number}", "email")
     assert lines == [
-        {"event": "store.unreachable", "error": "StoreUnavailable", "log_level": "warning"},
+        {
+            "event": "store.unreachable",
+            "error": "StoreUnavailable",
+            "cause": str(unreachable()),
+            "log_level": "warning",
+        },
         {"event": "store.reachable", "log_level": "info"},
         {"event": "client.closed", "log_level": "info"},
     ]
