@@ -4,6 +4,7 @@ Every error of this library::
     ConsentError
     ├── StoreError            the call failed: the world's doing
     │   ├── StoreUnavailable    the store did not answer, or could not; nothing was written
+    │   │   └── TooLarge            the question or its answer is too large: ask for fewer users
     │   ├── OutcomeUnknown      a write was sent and its fate is not known yet
     │   └── StoreUnusable       what is there is not a ledger this version can trust
     │       └── LedgerBroken      its chain does not verify
@@ -33,6 +34,10 @@ class StoreError(ConsentError):
 
 class StoreUnavailable(StoreError):
     """The store did not answer in time or could not: nothing was written, trying again later is safe."""
+
+
+class TooLarge(StoreUnavailable):
+    """The question or its answer has too many bytes; nothing was written. Ask for fewer users, append fewer events."""
 
 
 class OutcomeUnknown(StoreError):

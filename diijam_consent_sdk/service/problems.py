@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException
 
 from .. import vocabulary
 from .._logging import log
-from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
 from ..stores import messages, wire
 from ..stores.messages import PROBLEM_TYPE, Problem
 from .calls import MisusedStore
@@ -38,6 +38,7 @@ OF_STATUS = {
 OF_CLASS: tuple[tuple[type[Exception], str], ...] = (
     (InvalidEvent, "invalid-event"),  # before ValueError, which it is too
     (VersionConflict, "version-conflict"),
+    (TooLarge, "too-large"),  # before StoreUnavailable, which it is too
     (StoreUnavailable, "store-unavailable"),
     (OutcomeUnknown, "outcome-unknown"),
     (StoreUnusable, "store-unusable"),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from ..errors import InvalidEvent, StoreUnavailable, StoreUnusable, VersionConflict
+from ..errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
 from ..events import Event
 from ..vocabulary import identifier
 from . import messages, wire
@@ -19,10 +19,19 @@ from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
 MAX_ANSWER_BYTES = 64 * 2**20
-NOT_REACHED = frozenset({401, 403, 404, 405, 413, 415, 421, 431})  # no service that answers so has appended anything
+MAX_SAID = 500  # characters of a problem's text that are raised here
+TOO_LARGE = 413  # also from a proxy, whose answer is no problem document
+NOT_REACHED = frozenset({401, 403, 404, 405, 415, 421, 431})  # no service that answers so has appended anything
 ADVICE = {
     401: "no token was sent, or one it does not know: set DIIJAM_CONSENT_TOKEN, or pass token=",
     403: "the token lacks the scope for this (read or write): use one made with it",
+}
+
+# What a problem's text is raised as.
+SAID: Mapping[str, type[Exception]] = {
+    "invalid-event": InvalidEvent,
+    "malformed": ValueError,
+    "store-unusable": StoreUnusable,
 }
 
 
@@ -168,22 +177,24 @@ def _problem(question: Question, status: int, headers: Mapping[str, str], body: 
         problem = msgspec.json.decode(body, type=messages.Problem)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         problem = messages.Problem(type="", title="", status=status, detail="")
-    said = problem.type.removeprefix(messages.PROBLEM_TYPE)
-    match said:
-        case "invalid-event":
-            return InvalidEvent(problem.detail)
-        case "version-conflict":
-            return VersionConflict(problem.expected or 0, problem.actual or 0)
-        case "malformed":
-            return ValueError(problem.detail)
-        case "store-unusable":
-            return StoreUnusable(problem.detail)
+    said, detail = problem.type.removeprefix(messages.PROBLEM_TYPE), printed(problem.detail)
+    if said in SAID:
+        return SAID[said](detail)
+    if said == "version-conflict":
+        return VersionConflict(problem.expected or 0, problem.actual or 0)
+    if status == TOO_LARGE:
+        return TooLarge("the question or its answer is too large: ask for fewer users or append fewer events")
     if status in NOT_REACHED:
         advice = ADVICE.get(status, "see that the URL is right")
         return StoreUnavailable(f"the consent service refused the call with status {status}: {advice}")
     why = f"the consent service answered with status {status}"
     maybe_written = question.is_write and said != "store-unavailable"
     return Failure(why, maybe_written=maybe_written, retry_after=_seconds(headers.get("retry-after", "")))
+
+
+def printed(text: str) -> str:
+    """The start of a text from the other side, without characters that a terminal or a log would obey or hide."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:MAX_SAID])
 
 
 def _seconds(value: str) -> float:
@@ -199,6 +210,8 @@ def tries(question: Question, deadline: float) -> Tries:
 def take(answer: bytearray, chunk: bytes, question: Question) -> None:
     """Add to what was read so far, up to a limit."""
     answer += chunk
+    if len(answer) > MAX_ANSWER_BYTES and not question.is_write:
+        raise TooLarge("an answer of the consent service is too long: ask for fewer users")
     if len(answer) > MAX_ANSWER_BYTES:
         raise Failure("an answer of the consent service is too long", maybe_written=question.is_write)
 

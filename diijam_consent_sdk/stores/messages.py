@@ -158,7 +158,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "unauthorized": (401, "A valid token is needed"),
     "forbidden": (403, "The token lacks the scope for this"),
     "version-conflict": (409, "The record is not at the expected version"),
-    "too-large": (413, "The question is too large"),
+    "too-large": (413, "The question or its answer is too large"),
     "invalid-event": (422, "The policy refuses an event"),
     "store-unusable": (500, "The ledger cannot be trusted"),
     "store-unavailable": (503, "The store is out of reach; nothing was written"),

@@ -14,6 +14,7 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
     (errors.ConsentError("broke"), "broke", {}),
     (errors.StoreError("broke"), "broke", {}),
     (errors.StoreUnavailable("no answer in 1 s"), "no answer in 1 s", {}),
+    (errors.TooLarge("ask for fewer users"), "ask for fewer users", {}),
     (errors.OutcomeUnknown("sent, no answer", "key-1"), "sent, no answer", {"idempotency_key": "key-1"}),
     (errors.StoreUnusable("not a ledger"), "not a ledger", {}),
     (

@@ -15,6 +15,7 @@ from diijam_consent_sdk.errors import (
     OutcomeUnknown,
     StoreUnavailable,
     StoreUnusable,
+    TooLarge,
     VersionConflict,
 )
 from diijam_consent_sdk.service.problems import PROBLEMS, without_values
@@ -174,6 +175,7 @@ def test_a_wrong_method(shared: Running, http: httpx.Client) -> None:
     ("error", "key"),
     [
         (StoreUnavailable("the disk is full: free some space"), "store-unavailable"),
+        (TooLarge("the answer is too large: ask for fewer users"), "too-large"),
         (OutcomeUnknown("repeat the call with the same idempotency_key", SECRET), "outcome-unknown"),
         (StoreUnusable("the database is damaged: restore it"), "store-unusable"),
         (LedgerBroken(3, "its hash does not follow"), "store-unusable"),
