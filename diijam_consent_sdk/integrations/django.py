@@ -26,7 +26,7 @@ from ..client import ConsentClient
 from ..decisions import Ask
 from ..errors import ConsentDenied
 from ..user import UserConsent
-from .identity import somebody
+from .identity import somebody, still_answers
 from .problem import PROBLEM_JSON, answer
 
 CLIENT, IDENTIFY = "DIIJAM_CONSENT_CLIENT", "DIIJAM_CONSENT_IDENTIFY"
@@ -54,16 +54,17 @@ class ConsentMiddleware:
 
 def user_of(request: HttpRequest) -> UserConsent:
     """
-    The consent of the user that a request comes from, loaded once per request.
+    The consent of the user that a request comes from now, loaded once per user and request.
 
     Raises:
         ConsentDenied: the request comes from nobody.
 
         ImproperlyConfigured: a setting is missing, or names something else.
     """
+    client, user_id = _client(), somebody(_identify(request))
     user: UserConsent | None = getattr(request, KEPT, None)
-    if user is None:
-        user = _client().user(somebody(_identify(request)))
+    if user is None or not still_answers(user, user_id):
+        user = client.user(user_id)
         setattr(request, KEPT, user)
     return user
 
@@ -112,4 +113,4 @@ def _identify(request: HttpRequest) -> str | None:
     if path is not None:
         return cast("str | None", import_string(path)(request))
     user = getattr(request, "user", None)
-    return str(user.pk) if user is not None and user.is_authenticated else None
+    return str(user.pk) if user is not None and user.is_authenticated and user.pk is not None else None

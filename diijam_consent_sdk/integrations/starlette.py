@@ -1,15 +1,17 @@
 """
 Starlette and FastAPI. `install(app, client, identify)` once; then `UserConsent` by `user_of(request)`, in FastAPI
-by `Depends(user_of)`: loaded once per request. A `ConsentDenied` becomes 403 with its reason.
+by `Depends(user_of)`: loaded once per user and request. A `ConsentDenied` becomes 403 with its reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 try:
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
+    from starlette.middleware.exceptions import ExceptionMiddleware
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
 except ImportError as error:  # pragma: no cover
@@ -18,15 +20,17 @@ except ImportError as error:  # pragma: no cover
 from ..client import AsyncConsentClient, ConsentClient
 from ..errors import ConsentDenied
 from ..user import UserConsent
-from .identity import somebody
+from .identity import somebody, still_answers
 from .problem import PROBLEM_JSON, answer
 
 Identify = Callable[[HTTPConnection], str | None]
+Installed = tuple[AsyncConsentClient | ConsentClient, Identify]
+KEPT = "_diijam_consent"  # in both states, where an application may well have a `consent` that is something else
 
 
 def install(app: Starlette, client: AsyncConsentClient | ConsentClient, identify: Identify) -> None:
     """
-    Make consent known to an application. Whoever made the client closes it.
+    Make consent known to an application, before it starts or in its lifespan. Whoever made the client closes it.
 
     Args:
         app: Of Starlette or FastAPI.
@@ -34,29 +38,37 @@ def install(app: Starlette, client: AsyncConsentClient | ConsentClient, identify
         client: Asked for users; a `ConsentClient` is asked in threads.
 
         identify: The id of the user a request comes from, None if from nobody: of whom it was proven, never one that
-            the request merely names.
+            the request merely names. It is asked each time, and answers for the user of that moment.
+
+    Raises:
+        RuntimeError: the application has started, and a middleware hides where its exception handlers are.
     """
-    app.state.consent, app.state.consent_identify = client, identify
+    if app.middleware_stack is not None:
+        _handlers_in(app.middleware_stack).add_exception_handler(ConsentDenied, denied)
+    setattr(app.state, KEPT, (client, identify))
     app.add_exception_handler(ConsentDenied, denied)
 
 
 async def user_of(request: Request) -> UserConsent:
     """
-    The consent of the user that a request comes from, loaded once per request.
+    The consent of the user that a request comes from now, loaded once per user and request.
 
     Raises:
         ConsentDenied: the request comes from nobody.
 
         RuntimeError: consent was not installed in this application.
     """
-    user: UserConsent | None = getattr(request.state, "consent", None)
-    if user is None:
-        try:
-            client, identify = request.app.state.consent, request.app.state.consent_identify
-        except AttributeError:
-            raise RuntimeError("consent is not installed: call install(app, client, identify)") from None
-        user = request.state.consent = await _load(client, somebody(identify(request)))
-    return user
+    installed: Installed | None = getattr(request.app.state, KEPT, None)
+    if installed is None:
+        raise RuntimeError("consent is not installed: call install(app, client, identify)")
+    client, identify = installed
+    user_id = somebody(identify(request))
+    kept: tuple[object, UserConsent] | None = getattr(request.state, KEPT, None)
+    # A mounted application shares the request, and may have another client.
+    if kept is None or kept[0] is not client or not still_answers(kept[1], user_id):
+        kept = (client, await _load(client, user_id))
+        setattr(request.state, KEPT, kept)
+    return kept[1]
 
 
 async def denied(request: Request, error: Exception) -> Response:
@@ -72,3 +84,13 @@ async def _load(client: AsyncConsentClient | ConsentClient, user_id: str) -> Use
         return await run_in_threadpool(client.user, user_id)
     user: Awaitable[UserConsent] = client.user(user_id)
     return await user
+
+
+def _handlers_in(stack: object) -> ExceptionMiddleware:
+    """The layer with the exception handlers of an application that has started: it no longer looks at the others."""
+    layer = stack
+    while not isinstance(layer, ExceptionMiddleware):
+        if layer is None:
+            raise RuntimeError("the application has started: call install(app, client, identify) before it does")
+        layer = cast("object", getattr(layer, "app", None))
+    return layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import django
@@ -13,12 +14,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
 
 from diijam_consent_sdk import ConsentClient, Market
-from diijam_consent_sdk.events import Withdrawn
+from diijam_consent_sdk.errors import ConsentDenied
+from diijam_consent_sdk.events import AccountOpened, Published, Withdrawn
 from diijam_consent_sdk.integrations.django import requires, user_of
 from diijam_consent_sdk.testing import ConsentForTests
 
+DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 HERE = "tests.integrations.test_django"
 client: ConsentClient | None = None  # what DIIJAM_CONSENT_CLIENT names, set by each test
 
@@ -120,9 +125,10 @@ def test_other_errors_are_left_alone() -> None:
     [
         (SimpleNamespace(pk="u-1", is_authenticated=True), None),
         (SimpleNamespace(pk=None, is_authenticated=False), "unknown_user"),
+        (SimpleNamespace(pk=None, is_authenticated=True), "unknown_user"),
         (None, "unknown_user"),
     ],
-    ids=["signed in", "anonymous", "no authentication"],
+    ids=["signed in", "anonymous", "not saved", "no authentication"],
 )
 def test_the_user_of_django(user: object, reason: str | None) -> None:
     """Without a setting it is the primary key of who is signed in."""
@@ -137,6 +143,31 @@ def test_the_user_of_django(user: object, reason: str | None) -> None:
                 user_of(request)
 
 
+def test_another_user_within_one_request(consent: ConsentForTests) -> None:
+    """Once a request signs in somebody else, the answers are theirs: the yes of the user before is nobody else's."""
+    consent.opened("u-2")
+    request = HttpRequest()
+    with override_settings(DIIJAM_CONSENT_IDENTIFY=None):
+        request.user = SimpleNamespace(pk="u-1", is_authenticated=True)  # type: ignore[assignment]
+        assert user_of(request).can_market("email")
+        request.user = SimpleNamespace(pk="u-2", is_authenticated=True)  # type: ignore[assignment]
+        assert user_of(request).user_id == "u-2"
+        assert not user_of(request).can_market("email")
+        request.user = SimpleNamespace(pk=None, is_authenticated=False)  # type: ignore[assignment]
+        with pytest.raises(ConsentDenied, match="unknown_user"):
+            user_of(request)
+
+
+def test_a_yes_within_the_request(consent: ConsentForTests) -> None:
+    """What a request itself records is answered from there on, not denied as stale."""
+    consent.opened("u-2")
+    request = HttpRequest()
+    request.META["HTTP_X_SIGNED_IN"] = "u-2"
+    assert not user_of(request).can_market("email")
+    consent.opted_in("u-2", "email")
+    assert user_of(request).can_market("email")
+
+
 @pytest.mark.parametrize(
     ("path_to_client", "complaint"),
     [(None, "is not set"), (f"{HERE}.signed_in", "names a function, not a ConsentClient")],
@@ -149,3 +180,19 @@ def test_a_wrong_setting(path_to_client: str | None, complaint: str) -> None:
         pytest.raises(ImproperlyConfigured, match=complaint),
     ):
         Client().get("/plain", headers={"x-signed-in": "u-1"})
+
+
+def test_the_profile_page_of_the_documentation() -> None:
+    """It asks what the page's owner chose to show, not what the viewer did."""
+    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(DOCS / "django.md")
+    for example in document.examples():
+        example.evaluate()
+    profile, shop = document.namespace["profile"], document.namespace["client"]
+    with shop:
+        shop.record("owner", AccountOpened(), Published("avatar"))
+        shop.record("viewer", AccountOpened())
+        request = HttpRequest()
+        request.META["HTTP_X_SIGNED_IN"] = "viewer"
+        assert profile(request, "owner").content == b"face"
+        request.META["HTTP_X_SIGNED_IN"] = "owner"
+        assert profile(request, "viewer").content == b"no face"

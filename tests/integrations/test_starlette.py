@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, UserConsent
 from diijam_consent_sdk.events import Withdrawn
@@ -125,6 +129,115 @@ def test_the_store_is_out_of_reach(make: Make, consent: ConsentForTests) -> None
     with consent.offline():
         denied = get(make(consent), "u-3")
     assert (denied.status_code, denied.json()["reason"]) == (403, "unavailable")
+
+
+def served(app: Starlette, user_id: str, path: str = "/") -> str:
+    """What an application that was started as a server starts it answers to a user."""
+    state: dict[str, object] = {}
+    said: asyncio.Queue[Message] = asyncio.Queue()
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        """A request carries what the lifespan yields."""
+        await app({**scope, "state": dict(state)}, receive, send)
+
+    async def run() -> str:
+        """Start, ask once, stop."""
+        life = asyncio.create_task(app({"type": "lifespan", "state": state}, said.get, heard.put))
+        await said.put({"type": "lifespan.startup"})
+        assert (await heard.get())["type"] == "lifespan.startup.complete"
+        transport = httpx.ASGITransport(with_state, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            answer = await http.get(path, headers={"x-signed-in": user_id})
+        await said.put({"type": "lifespan.shutdown"})
+        await life
+        return f"{answer.status_code} {answer.text}"
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("make", [FastAPI, Starlette], ids=lambda make: make.__name__)
+def test_installed_in_the_lifespan(make: Callable[..., Starlette], consent: ConsentForTests) -> None:
+    """Where the client is made in the lifespan, when the application has started, a denial is 403 as well."""
+
+    async def mail(request: Request) -> PlainTextResponse:
+        """A view."""
+        (await user_of(request)).can_market("email").or_raise()
+        return PlainTextResponse("sent")
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        """Install consent late."""
+        install(app, consent, signed_in)
+        yield
+
+    layers = [Middleware(BaseHTTPMiddleware, dispatch=lambda request, call_next: call_next(request))]
+    app = make(routes=[Route("/", mail)], lifespan=lifespan, middleware=layers)
+    assert served(app, "u-1") == "200 sent"
+    assert served(app, "u-2").startswith('403 {"type": "urn:diijam-consent:denied"')
+
+
+def test_installed_too_late() -> None:
+    """Where a middleware hides the handlers of an application that has started, `install` says so."""
+    app = Starlette()
+    app.middleware_stack = lambda *_: None  # type: ignore[assignment]
+    with ConsentForTests() as client, pytest.raises(RuntimeError, match="before it does"):
+        install(app, client, signed_in)
+
+
+def test_another_user_within_one_request(consent: ConsentForTests) -> None:
+    """Once a request signs in somebody else, the answers are theirs: the yes of the user before is nobody else's."""
+
+    async def switch(request: Request) -> PlainTextResponse:
+        """Sign in another user."""
+        before = await user_of(request)
+        request.scope["user_id"] = "u-2"
+        now = await user_of(request)
+        return PlainTextResponse(f"{before.user_id} {now.user_id} {now.can_market('email').reason}")
+
+    consent.opened("u-2")
+    app = Starlette(routes=[Route("/", switch)])
+    install(app, consent, lambda connection: connection.scope.get("user_id", "u-1"))
+    assert served(app, "") == "200 u-1 u-2 not_consented"
+
+
+def test_an_application_with_a_consent_of_its_own(consent: ConsentForTests) -> None:
+    """An application may keep what it likes at `state.consent`, of requests and of itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
+        """What each request carries."""
+        yield {"consent": "a cookie banner"}
+
+    async def both(request: Request) -> PlainTextResponse:
+        """Look at both."""
+        user = await user_of(request)
+        return PlainTextResponse(f"{user.user_id} {request.state.consent} {request.app.state.consent}")
+
+    app = Starlette(routes=[Route("/", both)], lifespan=lifespan)
+    install(app, consent, signed_in)
+    app.state.consent = "a banner"
+    assert served(app, "u-1") == "200 u-1 a cookie banner a banner"
+
+
+def test_a_mounted_application(consent: ConsentForTests) -> None:
+    """A mounted application with a client of its own gets no answer of the outer one's."""
+
+    async def inner(request: Request) -> PlainTextResponse:
+        """Say what the inner application knows."""
+        return PlainTextResponse(str((await user_of(request)).can_market("email").reason))
+
+    async def outer(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Ask the outer client first."""
+        assert (await user_of(request)).can_market("email")
+        return await call_next(request)
+
+    with ConsentForTests() as another:
+        mounted = Starlette(routes=[Route("/", inner)])
+        app = Starlette(routes=[Mount("/inner", mounted)], middleware=[Middleware(BaseHTTPMiddleware, dispatch=outer)])
+        install(mounted, another, signed_in)
+        install(app, consent, signed_in)
+        assert served(app, "u-1", "/inner/") == "200 unknown_user"
 
 
 def test_consent_that_was_not_installed() -> None:
