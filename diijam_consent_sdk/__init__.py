@@ -3,7 +3,7 @@
 from .client import AsyncConsentClient, ConsentClient
 from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
 from .user import UserConsent
-from .vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind
+from .vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind, is_user_id
 
 __all__ = [
     "AsyncConsentClient",
@@ -24,4 +24,8 @@ __all__ = [
     "Share",
     "Show",
     "UserConsent",
+    "__version__",
+    "is_user_id",
 ]
+
+__version__ = "0.1.0"

@@ -195,7 +195,7 @@ class ConsentClient(_Client):
         One user's answers, under one lease. Where nothing trustworthy is to be had, its guards say `UNAVAILABLE`.
 
         Args:
-            user_id: 1 to 256 characters, no control characters or surrogates.
+            user_id: 1 to 256 visible characters in Unicode form NFC, no white space at either end (`is_user_id`).
 
             at_least: `Appended.token` of a write, here or in another process, that the answers must include.
 

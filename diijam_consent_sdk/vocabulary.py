@@ -13,6 +13,7 @@ from enum import StrEnum, auto
 from typing import TypeVar
 
 MAX_ID_CHARACTERS = 256
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
 
 
 class Word(StrEnum):
@@ -171,19 +172,34 @@ def identifier(value: str) -> str:
     """
     *value* as a plain string, if it can name a user, recipient, notice, hold or request. No error repeats it.
 
+    One person must not be two by a spelling that nobody can see: hence the form NFC, and nothing invisible.
+
     Raises:
         TypeError: *value* is not a string.
 
-        ValueError: it has not 1 to 256 characters, or holds a control character or a surrogate.
+        ValueError: it has not 1 to 256 characters, begins or ends with white space, holds a character of the categories
+            Cc, Cf, Cs, Co, Cn, Zl or Zp (control, invisible, private, unassigned), or is not in Unicode form NFC.
     """
     if not isinstance(value, str):
         raise TypeError(f"an id is a string, not {type(value).__name__}")
     value = str.__str__(value)  # a subclass (numpy.str_, an enum) may compare and print as it likes
     if not 1 <= len(value) <= MAX_ID_CHARACTERS:
         raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters, not {len(value)}")
-    if not value.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
-        raise ValueError("an id holds no control characters and no surrogates")
+    if value.strip() != value:
+        raise ValueError("an id has no white space at either end")
+    if not value.isprintable() and not _UNSEEN.isdisjoint(map(unicodedata.category, value)):
+        raise ValueError("an id holds no control, invisible, private or unassigned characters and no surrogates")
+    if not value.isascii() and not unicodedata.is_normalized("NFC", value):
+        raise ValueError("an id is in Unicode form NFC: pass unicodedata.normalize('NFC', ...) of it")
     return value
+
+
+def is_user_id(value: object) -> bool:
+    """Whether *value* can name a user: a string that follows the rules of `identifier`. Raises nothing."""
+    try:
+        return bool(identifier(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
 
 
 def instant(value: datetime) -> datetime:

@@ -1,11 +1,9 @@
 """How Sphinx makes a site of these pages: `make docs`."""
 
-from importlib.metadata import version as version_of
-
-from diijam_consent_sdk import UserConsent
+from diijam_consent_sdk import UserConsent, __version__
 
 project = "diijam-consent-sdk"
-release = version = version_of("diijam-consent-sdk")
+release = version = __version__
 language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

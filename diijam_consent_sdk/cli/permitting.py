@@ -81,7 +81,7 @@ def permitted(
     Of many customers, write those of whom something may be done: the ids, or with --column their whole CSV rows.
 
     Each customer is written once, by the first row that names them. Customers nobody knows are denied; ids that can
-    be none (empty, too long, with control characters) are counted and left out. A summary goes to standard error.
+    be none (empty, too long, with invisible characters) are counted and left out. A summary goes to standard error.
     Memory stays the same however long the list is.
 
     The output is complete or absent. If a customer could not be checked, there is none: that is no customer's no.

@@ -30,8 +30,13 @@ MESSAGES = (
     ChangesAnswer, RequestsQuestion, RequestsAnswer, Problem,
 )  # fmt: skip
 MAX_POSITION = 2**63 - 1  # positions have 64 bits
-# What `vocabulary.identifier` checks and types alone do not say: no control characters.
-IDENTIFIER = {"minLength": 1, "maxLength": MAX_ID_CHARACTERS, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}
+# What `vocabulary.identifier` checks and types alone do not say; of it a pattern tells every reader of one thing.
+IDENTIFIER = {
+    "minLength": 1,
+    "maxLength": MAX_ID_CHARACTERS,
+    "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+    "$comment": "In Unicode form NFC, no white space at either end, no character of Cc, Cf, Cs, Co, Cn, Zl, Zp.",
+}
 
 
 def components() -> dict[str, Schema]:
@@ -76,13 +81,13 @@ def _event(name: str, schema: Schema) -> Schema:
 
 
 def _complete(schema: Schema) -> None:
-    """Say of ids that they hold no control characters, and of instants that they are some."""
+    """Say of ids what they are, and of instants that they are some."""
     for name, field in schema.get("properties", {}).items():
         for text in _texts(field):
             if name in {"at", "until"} or name.endswith("_at"):
                 text["format"] = "date-time"
             elif text.get("maxLength") == MAX_ID_CHARACTERS:
-                text["pattern"] = IDENTIFIER["pattern"]
+                text.update(IDENTIFIER)
 
 
 def _texts(schema: Schema) -> Iterator[Schema]:

@@ -160,7 +160,11 @@ def test_closed_streams(mailable: Ledger) -> None:
 def test_bytes_that_are_no_text(mailable: Ledger, start: Start) -> None:
     """An id on the command line that is no UTF-8 is refused in plain words."""
     status, out, err = done(start("check", b"caf\xe9", "market", "email"))
-    assert (status, out, err) == (2, "", "error: an id holds no control characters and no surrogates\n")
+    assert (status, out, err) == (
+        2,
+        "",
+        "error: an id holds no control, invisible, private or unassigned characters and no surrogates\n",
+    )
 
 
 def test_without_a_locale(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import diijam_consent_sdk
 from diijam_consent_sdk import decisions as d
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.policy import Basis
@@ -28,6 +30,7 @@ from diijam_consent_sdk.vocabulary import (
     fields_of,
     identifier,
     instant,
+    is_user_id,
     words,
 )
 
@@ -250,18 +253,37 @@ BAD_IDS = {
     "C1 control": f"{SECRET}\x85",
     "high surrogate": f"{SECRET}\ud83d",
     "low surrogate": f"\udcff{SECRET}",
+    "space before": f" {SECRET}",
+    "space behind": f"{SECRET} ",
+    "no-break space before": f"\u00a0{SECRET}",
+    "ideographic space behind": f"{SECRET}\u3000",
+    "space alone": " ",
+    "zero-width joiner": f"{SECRET}\u200d{SECRET}",
+    "zero-width space": f"{SECRET}\u200b",
+    "soft hyphen": f"{SECRET}\u00ad{SECRET}",
+    "direction override": f"\u202e{SECRET}",
+    "byte-order mark": f"\ufeff{SECRET}",
+    "tag": f"{SECRET}\U000e0041",
+    "private use": f"{SECRET}\ue000",
+    "private use, high": f"{SECRET}\U0010fffd",
+    "unassigned": f"{SECRET}\u0378",
+    "noncharacter": f"{SECRET}\uffff",
+    "line separator": f"{SECRET}\u2028{SECRET}",
+    "paragraph separator": f"{SECRET}\u2029{SECRET}",
+    "decomposed": unicodedata.normalize("NFD", SECRET),
+    "compatible twin": f"{SECRET}\u212b",  # the sign of ångström, in NFC the letter
 }
 
 
 @each_of(TAKES_ID)
 @pytest.mark.parametrize("bad", BAD_IDS.values(), ids=list(BAD_IDS))
 def test_what_is_no_id(call: Callable[[Any], object], bad: str) -> None:
-    """An id that is empty, too long, or holds a control character or surrogate is refused and never repeated."""
-    with pytest.raises(ValueError, match=r"^an id h") as caught:
+    """An id that is empty, too long, or could pass for another by what nobody sees is refused and never repeated."""
+    with pytest.raises(ValueError, match=r"^an id (has|holds|is) ") as caught:
         call(bad)
     told = repr(caught.value.args) + str(caught.value)
     assert SECRET not in told
-    assert bad == "" or bad not in told
+    assert bad in {"", " "} or bad not in told
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
@@ -270,9 +292,11 @@ def test_what_is_no_id(call: Callable[[Any], object], bad: str) -> None:
     [
         ("", "an id has 1 to 256 characters, not 0"),
         ("x" * 257, "an id has 1 to 256 characters, not 257"),
-        ("\n", "an id holds no control characters and no surrogates"),
+        ("\n", "an id has no white space at either end"),
+        ("a\nb", "an id holds no control, invisible, private or unassigned characters and no surrogates"),
+        ("a\u0301", r"an id is in Unicode form NFC: pass unicodedata.normalize\('NFC', ...\) of it"),
     ],
-    ids=["empty", "long", "control"],
+    ids=["empty", "long", "white space", "control", "form"],
 )
 def test_error_says_what_is_wrong_with_an_id(bad: str, text: str) -> None:
     """The error tells the rule that the id breaks."""
@@ -291,7 +315,7 @@ def test_id_of_another_type(call: Callable[[Any], object], bad: object) -> None:
 @each_of(TAKES_ID)
 @pytest.mark.parametrize(
     "good",
-    ["x", "..", "/", "x" * 256, "Nguyễn Thị Ánh Tuyết", "👩\u200d🎤", "🎧" * 256, " ", "a\u2028b", "\u202eabc", "%0a"],
+    ["x", "..", "/", "x" * 256, "Nguyễn Thị Ánh Tuyết", "🎤", "🎧" * 256, "a b", "a\u00a0b", "a\u3000b", "ﬁ", "%0a"],
     ids=ascii,
 )
 def test_what_is_an_id(call: Callable[[Any], object], good: str) -> None:
@@ -300,16 +324,30 @@ def test_what_is_an_id(call: Callable[[Any], object], good: str) -> None:
     assert identifier(good) is good
 
 
-@given(st.text(st.characters(exclude_categories=()), max_size=12) | st.text(min_size=250, max_size=260))
-def test_ids_are_all_short_texts_without_controls_and_surrogates(text: str) -> None:
-    """An id is accepted just when it has 1 to 256 characters, none of them a control character or a surrogate."""
-    codes = [ord(character) for character in text]
-    clean = not any(code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in codes)
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+ODD_TEXTS = st.text(
+    st.characters(exclude_categories=()) | st.sampled_from(" \u00a0e\u0301\u200d\ue000\u2028"), max_size=5
+)
+
+
+@given(ODD_TEXTS | ODD_TEXTS.map(lambda text: unicodedata.normalize("NFC", text)) | st.text(min_size=250, max_size=260))
+def test_ids_are_all_texts_that_cannot_pass_for_another(text: str) -> None:
+    """An id is accepted just when it has 1 to 256 visible characters, in NFC, no white space at either end."""
+    seen = not any(unicodedata.category(character) in UNSEEN for character in text)
+    is_one = seen and 1 <= len(text) <= 256 and text == text.strip() and text == unicodedata.normalize("NFC", text)
     try:
         accepted = identifier(text) == text
     except ValueError:
         accepted = False
-    assert accepted == (clean and 1 <= len(text) <= 256)
+    assert accepted == is_one
+    assert is_user_id(text) == is_one
+
+
+@pytest.mark.parametrize("value", [None, 7, b"u-1", ["u-1"], float("nan")], ids=repr)
+def test_what_is_no_text_is_no_user_id(value: object) -> None:
+    """`is_user_id` answers for any value, and raises for none."""
+    assert diijam_consent_sdk.is_user_id(value) is False
+    assert diijam_consent_sdk.is_user_id("u-1") is True
 
 
 class Text(str):

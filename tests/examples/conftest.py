@@ -16,7 +16,7 @@ from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Store
 from diijam_consent_sdk.stores.wire import event_from
-from diijam_consent_sdk.vocabulary import identifier
+from diijam_consent_sdk.vocabulary import is_user_id
 from examples.data import generate
 
 COMMITTED = Path(generate.__file__).parent
@@ -45,14 +45,7 @@ def rows(data: Path) -> list[dict[str, str]]:
 
 def well_formed(listed: list[dict[str, str]]) -> list[str]:
     """The ids in these rows that are ids at all, each once."""
-    return [user_id for user_id in dict.fromkeys(row["user_id"] for row in listed) if _is_id(user_id)]
-
-
-def _is_id(user_id: str) -> bool:
-    try:
-        return bool(identifier(user_id))
-    except ValueError:
-        return False
+    return [user_id for user_id in dict.fromkeys(row["user_id"] for row in listed) if is_user_id(user_id)]
 
 
 @pytest.fixture(scope="session")
