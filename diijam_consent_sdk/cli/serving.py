@@ -70,7 +70,7 @@ def serve(
     try:
         return commands.serve(named(url), tokens=tokens, host=host, port=port)
     except FileNotFoundError as error:
-        if error.filename == str(tokens):
+        if error.filename == str(tokens.absolute()):
             error.add_note(HELP)
         raise
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import hmac
 import os
 import secrets
+import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from .._files import PRIVATE, check_owned, check_way, is_root, lock, open_regular, replacing, sync_folder
 from .._logging import log
 
 LOOK_EVERY_SECONDS = 0.5  # how old the knowledge of the file may be
+LOCK_SECONDS = 5.0  # to wait for another `token new`
+MAX_FILE_BYTES = 2**20  # some thousand tokens
 PREFIX = "dcs_"  # lets scanners for leaked secrets know one
 HELP = "make one with: diijam-consent token new --tokens FILE --scope read"
 
@@ -44,15 +47,17 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class TokensUnreadable(Exception):
-    """The file changed to what cannot be read: until it is put right nobody may ask."""
+    """The file changed to what cannot be read: until it is put right nobody may ask. The text says why."""
 
 
 class TokenFile:
     """
-    The tokens in a file, read again when it changes. Safe to use from one thread.
+    The tokens in a file, read again while it is asked. Safe to use from one thread.
 
-    If it changes to something unreadable, every token is refused until it is right again: a revocation with a slip in
-    it must not leave the revoked token alive.
+    Like ssh, it takes no file that somebody else could have written: the file, each folder and each link on the way
+    must belong to root or to this process's user, and be writable by no one else. If the file changes to something
+    else or to something unreadable, every token is refused until it is right again: a revocation with a slip in it must
+    not leave the revoked token alive.
 
     Args:
         path: The file.
@@ -60,17 +65,27 @@ class TokenFile:
         clock: A monotonic clock, in seconds.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or somebody else could have written it.
 
         ValueError: it is no tokens file.
     """
 
     def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         self._clock = clock
         self._looked_at = clock()
-        self._version, self._entries = _read(self._path)
-        self._is_readable = True
+        self._data: bytes | None = _read(self._path)[0]
+        self._entries = _decoded(self._path, self._data)
+        self._why_not = ""
+
+    def check(self) -> None:
+        """
+        See whether anybody can be let in.
+
+        Raises:
+            TokensUnreadable: the file cannot be read any more.
+        """
+        self._refresh()
 
     def scopes_of(self, token: str) -> frozenset[Scope] | None:
         """
@@ -98,21 +113,27 @@ class TokenFile:
         if now - self._looked_at >= LOOK_EVERY_SECONDS:
             self._looked_at = now
             try:
-                if not self._is_readable or _version(self._path.stat()) != self._version:
-                    self._version, self._entries = _read(self._path)
+                # All of it each time: size and times can be the same after a change.
+                data = _read(self._path)[0]
+                if data != self._data:
+                    self._data, self._entries = None, ()
+                    self._entries = _decoded(self._path, data)
+                    self._data = data
                     log.info("service.tokens_read", tokens=len(self._entries))
-                self._is_readable = True
+                self._why_not = ""
             except (OSError, ValueError) as error:
-                if self._is_readable:
-                    log.error("service.tokens_unreadable", error=type(error).__name__)
-                self._is_readable = False
-        if not self._is_readable:
-            raise TokensUnreadable
+                if not self._why_not:
+                    log.error("service.tokens_unreadable", error=type(error).__name__, cause=str(error))
+                self._why_not = str(error)
+        if self._why_not:
+            raise TokensUnreadable(self._why_not)
 
 
 def new_token(path: str | PathLike[str], scopes: Iterable[Scope]) -> tuple[str, str]:
     """
     Make a token and keep its hash in the file, beside those that are there. A missing file is made, with mode 0600.
+
+    The file is replaced as a whole and keeps its owner and mode.
 
     Args:
         path: The tokens file.
@@ -123,59 +144,74 @@ def new_token(path: str | PathLike[str], scopes: Iterable[Scope]) -> tuple[str, 
         The id of its entry, and the token, which is kept nowhere else.
 
     Raises:
-        OSError: the file cannot be read or written.
+        OSError: the file cannot be read or written, somebody else could have written it, or another program keeps the
+            folder locked.
 
         ValueError: it is no tokens file, or there are no scopes.
     """
     granted = frozenset(map(Scope, scopes))
     if not granted:
         raise ValueError(f"a token without a scope allows nothing: give --scope {' or --scope '.join(Scope)}")
-    target = Path(path).resolve()  # a link stays one
+    place = Path(path).absolute()
     token = PREFIX + secrets.token_urlsafe(32)
     digest = hashlib.sha256(token.encode()).hexdigest()
+    entry = Entry(id=secrets.token_hex(4), sha256=digest, scopes=granted, created_at=datetime.now(UTC))
+    target = place.resolve()  # a link stays one
     with _locked(target.parent):
-        entries = _read(target)[1] if target.exists() else ()
-        entry = Entry(id=secrets.token_hex(4), sha256=digest, scopes=granted, created_at=datetime.now(UTC))
-        _write(target, [*entries, entry])
+        entries, owner, mode = _found(place, target)
+        with replacing(target, owner=owner, mode=mode) as file:
+            file.write(msgspec.json.format(msgspec.json.encode([*entries, entry], order="sorted"), indent=2) + b"\n")
+        sync_folder(target.parent)
     return entry.id, token
 
 
-def _version(found: os.stat_result) -> tuple[int, int, int, int]:
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+def _found(place: Path, target: Path) -> tuple[tuple[Entry, ...], tuple[int, int] | None, int]:
+    """
+    What is in the file, and the owner and mode that it keeps: root adds a token to the file of a service's user, who
+    has to read it afterwards. A new one is for whom its folder belongs to.
+    """
+    is_new = not target.exists()
+    looked_at = (target.parent if is_new else target).stat()
+    owners = (looked_at.st_uid,) if is_root() else ()
+    owner = (looked_at.st_uid, looked_at.st_gid) if is_root() or not is_new else None
+    if is_new:
+        if place.is_symlink():
+            raise FileNotFoundError(errno.ENOENT, "this link leads nowhere: remove it", str(place))
+        check_way(place.parent, owners)
+        return (), owner, PRIVATE
+    data, found = _read(place, owners)
+    return _decoded(target, data), owner, stat.S_IMODE(found.st_mode)
 
 
-def _read(path: Path) -> tuple[tuple[int, int, int, int], tuple[Entry, ...]]:
-    with path.open("rb") as file:
-        version = _version(os.fstat(file.fileno()))  # of what is read, whatever takes its place meanwhile
-        data = file.read()
+def _read(path: Path, owners: Collection[int] = ()) -> tuple[bytes, os.stat_result]:
+    """The bytes of the file, and what it is. Nobody but root, *owners* and this user can have written them."""
+    check_way(path, owners)
+    with os.fdopen(open_regular(path.resolve(), os.O_RDONLY), "rb") as file:
+        found = os.fstat(file.fileno())
+        check_owned(path, found, owners)
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"{path} is no tokens file (larger than {MAX_FILE_BYTES} bytes): name another, or {HELP}")
+    return data, found
+
+
+def _decoded(path: Path, data: bytes) -> tuple[Entry, ...]:
     try:
-        entries = msgspec.json.decode(data, type=tuple[Entry, ...])
+        return msgspec.json.decode(data, type=tuple[Entry, ...])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no tokens file ({error}): correct it, or {HELP}") from None
-    return version, entries
-
-
-def _write(target: Path, entries: list[Entry]) -> None:
-    """Replace the file as a whole: a reader finds the old one or the new one. Made for its owner alone (0600)."""
-    descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(entries, order="sorted"), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Two commands at once must not lose each other's token."""
+    """Two commands at once must not lose each other's token. Where there are no locks, that is up to their user."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            lock(descriptor, LOCK_SECONDS)
+        except BlockingIOError:
+            why = f"another program has held a lock on this folder for {LOCK_SECONDS:.0f} s: end it, or try again"
+            raise BlockingIOError(errno.EWOULDBLOCK, why, str(folder)) from None
         yield
     finally:
         os.close(descriptor)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
+import os
 import stat
 import threading
 import time
@@ -11,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+import structlog
 
 from diijam_consent_sdk.service import create_app
 from diijam_consent_sdk.service.commands import token_new
@@ -176,6 +181,197 @@ def test_an_unreadable_file_is_answered_as_unavailable(start: Start, path: Path,
     path.unlink()
     time.sleep(0.6)
     is_problem(asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": []}), "store-unavailable")
+
+
+def test_a_revocation_that_keeps_size_and_times_is_seen(path: Path) -> None:
+    """Another content under the same name, size and times is read all the same."""
+    now = 0.0
+    tokens_made = [new_token(path, [Scope.READ])[1] for _ in range(2)]
+    tokens = TokenFile(path, clock=lambda: now)
+    before = path.stat()
+    entries = json.loads(path.read_text())
+    entries[0]["sha256"] = entries[0]["sha256"][::-1]
+    with path.open("r+b") as file:  # in its place: the inode stays as well
+        file.write(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) == (
+        before.st_ino, before.st_size, before.st_mtime_ns,
+    )  # fmt: skip
+    now += 1
+    assert [tokens.scopes_of(token) for token in tokens_made] == [None, frozenset({Scope.READ})]
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o646])
+def test_a_file_that_others_may_write_is_refused(path: Path, mode: int) -> None:
+    """Whoever else could write the file could let themselves in: neither the service nor `token new` takes it."""
+    now = 0.0
+    token = new_token(path, [Scope.READ])[1]
+    tokens = TokenFile(path, clock=lambda: now)
+    path.chmod(mode)
+    for use in (lambda: TokenFile(path), lambda: new_token(path, [Scope.READ])):
+        with pytest.raises(PermissionError, match="chmod go-w") as refused:
+            use()
+        assert refused.value.filename == str(path)
+    now += 1
+    with pytest.raises(TokensUnreadable, match=r"tokens\.json"):
+        tokens.scopes_of(token)
+    path.chmod(0o644)  # what is readable is a hash
+    now += 1
+    assert tokens.scopes_of(token)
+
+
+def others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have *path* belong to another user than the process's; an ordinary user becomes another instead."""
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+
+def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service takes only a file of root or of its own user."""
+    new_token(path, [Scope.READ])
+    others(path, monkeypatch)
+    with pytest.raises(PermissionError, match="belongs to user"):
+        TokenFile(path)
+
+
+def test_a_link_that_somebody_else_planted_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link of another user is not followed, nor one that lies behind a link; an own one is."""
+    old = path.with_name("old.json")
+    new_token(old, [Scope.READ])
+    path.symlink_to(old)
+    TokenFile(path)
+    first = path.with_name("first.json")
+    first.symlink_to(path)
+    others(path, monkeypatch)
+    for link in (path, first):
+        with pytest.raises(PermissionError, match="belongs to user"):
+            TokenFile(link)
+        if os.geteuid() == 0:
+            with pytest.raises(PermissionError, match="belongs to user"):
+                new_token(link, [Scope.READ])
+
+
+def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may write to the folder may put an old file in the new one's place; a sticky folder prevents that."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = folder / "tokens.json"
+    new_token(path, [Scope.READ])
+    folder.chmod(0o777)
+    for use in (lambda: TokenFile(path), lambda: new_token(path, [Scope.READ])):
+        with pytest.raises(PermissionError, match="others may write to this folder") as refused:
+            use()
+        assert refused.value.filename == str(folder)
+    folder.chmod(0o1777)
+    TokenFile(path)
+    folder.chmod(0o770)
+    monkeypatch.setattr("diijam_consent_sdk._files._is_private_group", lambda _: False)
+    with pytest.raises(PermissionError, match="chmod go-w"):
+        TokenFile(path)
+    monkeypatch.setattr("diijam_consent_sdk._files._is_private_group", lambda _: True)
+    TokenFile(path)
+
+
+@pytest.mark.parametrize("planted", ["pipe", "folder", "large"])
+def test_what_is_no_file_of_tokens_is_refused_at_once(path: Path, planted: str) -> None:
+    """A pipe, which would be waited for, a folder and a file without end are errors that name the file."""
+    if planted == "pipe":
+        os.mkfifo(path, 0o600)
+    elif planted == "folder":
+        path.mkdir(0o700)
+    else:
+        path.touch(0o600)
+        os.truncate(path, 2**40)
+    for use in (lambda: TokenFile(path), lambda: new_token(path, [Scope.READ])):
+        with pytest.raises((OSError, ValueError)) as refused:
+            use()
+        assert str(path) in str(refused.value)
+
+
+def test_a_link_to_nowhere_makes_nothing(path: Path, tmp_path: Path) -> None:
+    """`token new` does not make a file where a link says."""
+    path.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(FileNotFoundError, match="leads nowhere"):
+        new_token(path, [Scope.READ])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o440])
+def test_a_new_token_keeps_the_mode(path: Path, mode: int) -> None:
+    """Who could read the file before can read it afterwards, and nobody else."""
+    new_token(path, [Scope.READ])
+    path.chmod(mode)
+    new_token(path, [Scope.READ])
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_root_locks_no_service_out(path: Path) -> None:
+    """A token that root adds leaves the file its owner's; a file that root makes belongs to its folder's owner."""
+    os.chown(path.parent, 12345, 23456)
+    new_token(path, [Scope.READ])
+    made = path.stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (12345, 23456, 0o600)
+    os.chown(path, 12345, 34567)
+    new_token(path, [Scope.READ])
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 34567)
+    assert len(json.loads(path.read_text())) == 2
+
+
+def test_a_foreign_lock_is_waited_for_only_so_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that keeps the folder locked makes `token new` fail, with the folder's name, and not wait for ever."""
+    monkeypatch.setattr("diijam_consent_sdk.service.tokens.LOCK_SECONDS", 0.2)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(BlockingIOError, match="end it, or try again") as late:
+        new_token(path, [Scope.READ])
+    assert (late.value.filename, path.exists()) == (str(path.parent), False)
+    os.close(descriptor)
+    new_token(path, [Scope.READ])
+
+
+def test_without_locks_a_token_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that has no locks `token new` works."""
+
+    def flock(_: int, __: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    made = [new_token(path, [Scope.READ])[1] for _ in range(2)]
+    known = TokenFile(path)
+    assert all(known.scopes_of(token) for token in made)
+
+
+def test_a_failed_write_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old tokens stay, whole, and nothing lies beside them, if the disk is full."""
+    new_token(path, [Scope.READ])
+    before = path.read_bytes()
+
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="No space") as failed:
+        new_token(path, [Scope.READ])
+    assert (failed.value.filename, path.read_bytes(), list(path.parent.iterdir())) == (str(path), before, [path])
+
+
+def test_why_nobody_is_let_in_is_logged_and_told_to_whoever_asks(path: Path) -> None:
+    """`check` raises with the reason as long as the file is broken, and the log names the file once."""
+    now = 0.0
+    new_token(path, [Scope.READ])
+    tokens = TokenFile(path, clock=lambda: now)
+    tokens.check()
+    path.write_bytes(b"")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            now += 1
+            with pytest.raises(TokensUnreadable, match="is no tokens file"):
+                tokens.check()
+    assert [line["event"] for line in lines] == ["service.tokens_unreadable"]
+    assert str(path) in lines[0]["cause"]
 
 
 def test_all_hashes_are_compared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
