@@ -8,8 +8,9 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from .meters import Meters
 from .problems import Refused
-from .tokens import HELP, Scope, TokenFile, TokensUnreadable
+from .tokens import HELP, Scope, TokenFile
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 CHALLENGE = "WWW-Authenticate"
@@ -29,21 +30,23 @@ def admit(connection: Connection, scope: Scope) -> None:
     See that the request's token allows *scope* now.
 
     Raises:
-        Refused: 401 without a known token, 403 without the scope, 503 if the tokens cannot be read.
+        Refused: 401 without a known token, 403 without the scope.
+
+        TokensUnreadable: 503, the tokens cannot be read.
     """
-    tokens: TokenFile = connection.app.state.tokens
+    meters: Meters = connection.app.state.meters
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
+        meters.refused("none")
         detail = f"send the header Authorization: Bearer and a token; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: "Bearer"})
-    try:
-        scopes = tokens.scopes_of(token.strip())
-    except TokensUnreadable:
-        detail = "the service cannot read its tokens file, and lets nobody in until that is put right"
-        raise Refused("store-unavailable", detail) from None
+    tokens: TokenFile = connection.app.state.tokens
+    scopes = tokens.scopes_of(token.strip())
     if scopes is None:
+        meters.refused("unknown")
         detail = f"the token is not known here, or not any more; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})
     if scope not in scopes:
+        meters.refused("scope")
         detail = f"this needs a token with the scope {scope}; make one with: diijam-consent token new --scope {scope}"
         raise Refused("forbidden", detail, {CHALLENGE: f'Bearer error="insufficient_scope", scope="{scope}"'})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.enums import ScopeType
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from ..stores.messages import MAX_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
@@ -19,6 +20,8 @@ from .polls import Polls
 from .problems import answer
 from .tokens import TokenFile
 
+NO_PATH = "/(other)"  # no operation is there
+
 
 class Service(Litestar):
     """The application: whatever it answers, errors of routing included, is counted, logged, and stored nowhere."""
@@ -28,7 +31,7 @@ class Service(Litestar):
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
-        started, status = time.monotonic(), 500
+        started, status, path = time.monotonic(), 500, self._path_of(scope)
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -38,10 +41,18 @@ class Service(Litestar):
             await send(message)
 
         try:
-            await super().__call__(scope, receive, sending)
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
+            asked = {**scope, "method": method, "path": path, "raw_path": path.encode()}
+            await super().__call__(cast(Scope, asked), receive, sending)
         finally:
             meters: Meters = self.state.meters
-            meters.answered(scope["method"], scope["path"], status, time.monotonic() - started)
+            meters.answered(scope["method"], path, status, time.monotonic() - started)
+
+    def _path_of(self, scope: HTTPScope) -> str:
+        """The path asked for, if it is spelled as it is: a proxy's rules for paths hold for one spelling."""
+        paths: frozenset[str] = self.state.paths
+        is_exact = scope["path"] in paths and scope.get("raw_path") in {None, scope["path"].encode()}
+        return scope["path"] if is_exact else NO_PATH
 
 
 def build(store: Store | AsyncStore, tokens: TokenFile) -> Service:
@@ -75,6 +86,7 @@ def build(store: Store | AsyncStore, tokens: TokenFile) -> Service:
         state=State(
             {
                 "calls": calls,
+                "paths": paths,
                 "polls": polls,
                 "meters": meters,
                 "tokens": tokens,

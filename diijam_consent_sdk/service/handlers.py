@@ -34,7 +34,7 @@ from .openapi import documented
 from .polls import Polls
 from .problems import Refused, key_of, without_values
 from .schemas import MAX_POSITION
-from .tokens import Scope
+from .tokens import Scope, TokenFile
 
 HEALTH_SECONDS = 1.0  # how long the store may take to answer
 
@@ -65,7 +65,7 @@ class StrictRequest(AnyRequest):
             raise Refused("malformed", "the question broke off before its end: send it again") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             text = without_values(str(error))
-            if "unknown field" in text:  # its name is whatever was sent
+            if text.startswith("Object contains unknown field"):  # its name is whatever was sent
                 text = f"it has a field that is none; known: {', '.join(question.__struct_fields__)}"
             raise Refused("malformed", f"correct the question: {text}") from None
 
@@ -156,7 +156,13 @@ async def _gone(request: AnyRequest) -> None:
 
 @get("/healthz", **documented("health"))
 async def health(request: AnyRequest) -> dict[str, str]:
-    """Tell whether the store answers within a second: for load balancers, without a token."""
+    """
+    Tell whether the store answers within a second and the tokens can be read: for load balancers, without a token.
+
+    A HEAD is answered in the same way.
+    """
+    tokens: TokenFile = request.app.state.tokens
+    tokens.refresh()
     calls: Calls = request.app.state.calls
     try:
         await asyncio.wait_for(calls.load(()), HEALTH_SECONDS)

@@ -20,6 +20,7 @@ from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusab
 from ..stores import messages, wire
 from ..stores.messages import PROBLEM_TYPE, Problem
 from .calls import MisusedStore
+from .tokens import TokensUnreadable
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEMS = {
@@ -40,12 +41,17 @@ OF_CLASS: tuple[tuple[type[Exception], str], ...] = (
     (VersionConflict, "version-conflict"),
     (TooLarge, "too-large"),  # before StoreUnavailable, which it is too
     (StoreUnavailable, "store-unavailable"),
+    (TokensUnreadable, "store-unavailable"),
     (OutcomeUnknown, "outcome-unknown"),
     (StoreUnusable, "store-unusable"),
     (MisusedStore, "malformed"),
     (wire.Malformed, "malformed"),
 )
-QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+# A quoted value, also one that never ends: so each is read once, whatever a caller made of it. No apostrophe of a word.
+QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|\\?\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z))""", re.DOTALL)
+MAX_TEXT = (
+    1_000  # characters of an error's text that are looked at: it may quote what a caller sent, whatever its length
+)
 HOLD_IDS = re.compile(r"(?<=release them first): .*", re.DOTALL)
 
 
@@ -107,7 +113,7 @@ def _document(error: Exception) -> Problem:
     key = key_of(error)
     if key == "internal":
         frame = extract_tb(error.__traceback__)[-1]
-        log.error("service.failed", error=type(error).__name__, at=f"{Path(frame.filename).name}:{frame.lineno}")
+        log.error("service.failed", error=type(error).__name__, where=f"{Path(frame.filename).name}:{frame.lineno}")
         return problem(key, "try again; if it stays so, tell those who run the service to look at its log")
     if isinstance(error, VersionConflict):
         return problem(key, str(error), expected=error.expected, actual=error.actual)
@@ -122,9 +128,9 @@ def without_values(text: str) -> str:
         text: What an error says.
 
     Returns:
-        The same, each other quoted value replaced by an ellipsis, the ids of holds left out.
+        Its first `MAX_TEXT` characters, each other quoted value replaced by an ellipsis, the ids of holds left out.
     """
-    text = HOLD_IDS.sub("", text)
+    text = HOLD_IDS.sub("", text[:MAX_TEXT])
     return QUOTED.sub(lambda quoted: quoted[0] if quoted[0][1:-1] in _OUR_WORDS else "…", text)
 
 

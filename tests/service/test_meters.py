@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.service.meters import Meters
+from diijam_consent_sdk.service.tokens import Scope, new_token
 from tests.service.conftest import NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
 from tests.service.test_problems import is_problem
@@ -19,6 +22,48 @@ def test_a_service_over_a_store_that_answers_is_well(service: Running, http: htt
     """`/healthz` answers 200 without a token when the store does."""
     answer = http.get(f"{service.url}/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/openapi.json"])
+def test_a_head_is_answered_like_a_get(service: Running, http: httpx.Client, path: str) -> None:
+    """Load balancers ask for the head alone: the same status and headers, and no body."""
+    get, head = http.get(service.url + path), http.head(service.url + path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_service_without_its_tokens_is_not_well(
+    start: Start, http: httpx.Client, tmp_path: Path, method: str
+) -> None:
+    """`/healthz` answers 503 while the tokens file cannot be read, since nobody is let in then, and 200 again after."""
+    tokens = tmp_path / "tokens.json"
+    new_token(tokens, [Scope.READ])
+    right, url = tokens.read_bytes(), start(tokens=tokens).url
+    for content, status in ((b"[", 503), (right, 200)):
+        tokens.write_bytes(content)
+        until = time.monotonic() + 10
+        while http.request(method, f"{url}/healthz").status_code != status:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_unknown_tokens_are_counted_and_told_of_now_and_then() -> None:
+    """Requests not let in are counted by why; a line at once, then one in ten seconds, says how many tokens came."""
+    now = 100.0
+    meters = Meters(lambda: 0.0, clock=lambda: now)
+    with capture_logs() as lines:
+        for _ in range(1_000):
+            meters.refused("unknown")
+        meters.refused("none")
+        now += 10
+        meters.refused("unknown")
+    assert [(line["event"], line["log_level"], line["count"]) for line in lines] == [
+        ("service.unknown_tokens", "warning", 1),
+        ("service.unknown_tokens", "warning", 1_000),
+    ]
+    assert b'diijam_consent_refusals_total{token="unknown"} 1001.0' in meters.text()
+    assert b'diijam_consent_refusals_total{token="none"} 1.0' in meters.text()
 
 
 def test_a_service_over_a_broken_store_is_not_well(start: Start, http: httpx.Client) -> None:

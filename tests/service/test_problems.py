@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import (
     ConsentError,
@@ -18,7 +21,7 @@ from diijam_consent_sdk.errors import (
     TooLarge,
     VersionConflict,
 )
-from diijam_consent_sdk.service.problems import PROBLEMS, without_values
+from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, without_values
 from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, PROBLEM_TYPE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
@@ -164,9 +167,9 @@ def test_an_unknown_path(anybody: Asker, path: str) -> None:
     is_problem(anybody.post(path, {}), "not-found")
 
 
-def test_a_wrong_method(shared: Running, http: httpx.Client) -> None:
+def test_a_wrong_method(shared: Running) -> None:
     """A method that the path does not take is a problem that names those it takes."""
-    answer = http.request("DELETE", shared.url + LOAD)
+    answer = httpx.request("DELETE", shared.url + LOAD)
     is_problem(answer, "wrong-method")
     assert "POST" in answer.headers["allow"]
 
@@ -208,6 +211,45 @@ def test_errors_outside_the_store_are_not_blamed_on_the_question(asker: Asker, m
     is_problem(asker.post("/v1/history/load", {"nonce": NONCE, "user_id": SECRET}), "internal")
 
 
+@pytest.mark.parametrize("unit", ["\\'", "'", '"', "'\\", "\"'", " '", "release them first: "])
+def test_texts_are_read_once(unit: str) -> None:
+    """However long a text is and whatever quotes are in it, it is gone through once: 4 MiB take no time to speak of."""
+    started = time.process_time()
+    assert len(without_values(f"unknown field `{unit * (MAX_BODY_BYTES // len(unit))}`")) <= MAX_TEXT
+    assert time.process_time() - started < 0.5
+
+
+def test_what_was_not_foreseen_is_logged_by_its_place(start: Start, ask_as: Ask) -> None:
+    """An unforeseen error's line has its class and the place it came from, under a name that no time stamp takes."""
+    store = FaultyStore()
+    store.fails["load"] = RuntimeError(SECRET)
+    with capture_logs() as lines:
+        is_problem(ask_as(start(store)).post(LOAD, {"nonce": NONCE, "user_ids": []}), "internal")
+    (line,) = (line for line in lines if line["event"] == "service.failed")
+    assert line["where"].startswith("fakes.py:")
+    assert (line["error"], line.get("at"), SECRET in str(line)) == ("RuntimeError", None, False)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "/metrics/", "//metrics", "/metrics//", "/metrics%2f", "/%6detrics", "/METRICS", "/./metrics", "/v1/../metrics",
+        "/metrics;", "/healthz/", "/openapi.json/", "//openapi.json", "/v1/records/load/", "/v1//records/load",
+        "/v1/records%2Fload",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_path_is_itself(shared: Running, method: str, spelling: str) -> None:
+    """No other spelling of a path leads there: a proxy's rule for a path is a rule for what is behind it."""
+    connection = http.client.HTTPConnection(shared.url.removeprefix("http://"), timeout=10)
+    try:
+        connection.putrequest(method, spelling)
+        connection.endheaders()
+        assert connection.getresponse().status == 404
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
@@ -215,6 +257,10 @@ def test_errors_outside_the_store_are_not_blamed_on_the_question(asker: Asker, m
         ("'purpose' and 'notice' are missing", "'purpose' and 'notice' are missing"),
         ("bad 'it\\'s \"me\"' here", "bad … here"),
         ('bad "it\'s me" here', "bad … here"),
+        ("bad 'nguyen", "bad …"),
+        ("bad 'nguyen\\", "bad …"),
+        ("the customer's 'nguyen' and the shop's", "the customer's … and the shop's"),
+        ("bad '" + "nguyen" * 1_000 + "'; more", "bad …"),
         ("live holds keep the data, release them first: h-1, h-2", "live holds keep the data, release them first"),
     ],
 )
