@@ -74,6 +74,7 @@ class _Client:
             raise TypeError(f"capacity is a whole number of users, not a {type(capacity).__name__}")
         self._store = store
         self._owns_store = self._has_let_go = False
+        self._on_close: list[Callable[[], None]] = []
         self._make_steps = partial(
             ClientSteps,
             clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
@@ -122,6 +123,12 @@ class _Client:
     def status(self) -> Status:
         """How the client is doing: for health checks, from memory, at once. Raises nothing."""
         return self._steps.status()
+
+    def _when_closed(self, call: Callable[[], None]) -> None:
+        """Have *call* made once the client is closed, at once if it is: for integrations that report a status."""
+        self._on_close.append(call)
+        if self._has_let_go:
+            call()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -360,6 +367,8 @@ class ConsentClient(_Client):
                 if self._owns_store:
                     self._store.close()
             self._has_let_go = True  # last: a close that was interrupted can be made good
+            for call in self._on_close:
+                call()
             log.info("client.closed")
 
     def __enter__(self) -> Self:
@@ -464,6 +473,8 @@ class AsyncConsentClient(_Client):
                     if closing is not None:
                         await closing
             self._has_let_go = True
+            for call in self._on_close:
+                call()
             log.info("client.closed")
 
     aclose = close  # the name that contextlib.aclosing calls

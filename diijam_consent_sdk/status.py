@@ -29,7 +29,7 @@ class Status:
 
     Attributes:
         ready: Whether a question would be answered from what the store said last: the client is open, and its last
-            exchange with the store went well.
+            exchange with the store went well. Not before the first one: nothing is known then.
 
         last_error: Why that exchange failed, in one line; None if it went well, or if there was none yet.
 

@@ -87,7 +87,7 @@ class ClientSteps:
         self._limiter = Limiter(MAX_CALLS)
         self._lock = threading.Lock()
         self._writes: set[Future[Appended]] = set()
-        self._is_reachable = True
+        self._is_reachable: bool | None = None  # not known before the first exchange
         self._last_error: str | None = None
         self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
         self._stopped = False
@@ -312,7 +312,7 @@ class ClientSteps:
         leases, counts = self.leases, self.leases.counts
         feed, since = (Feed.OFF, None) if leases.closed else self._feed
         return Status(
-            ready=not leases.closed and self._is_reachable,
+            ready=not leases.closed and self._is_reachable is True,
             last_error=self._last_error,
             feed=feed,
             feed_since=since,
@@ -341,9 +341,9 @@ class ClientSteps:
             self._last_error = cause
             if self._must_follow:
                 self._begin_following()
-        if failure is not None and was_reachable:
+        if failure is not None and was_reachable is not False:
             log.warning("store.unreachable", error=type(failure).__name__, cause=cause)
-        elif failure is None and not was_reachable:
+        elif failure is None and was_reachable is False:
             log.info("store.reachable")
 
     def _begin_following(self) -> None:

@@ -11,8 +11,9 @@ import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 try:
-    from celery import Task
-    from celery.exceptions import Ignore
+    from celery import Task, states
+    from celery.exceptions import Ignore, TaskRevokedError
+    from celery.result import EagerResult
 except ImportError as error:  # pragma: no cover
     raise ImportError("this needs Celery: pip install 'diijam-consent-sdk[celery]'") from error
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     Base = Task[Any, Any]
 else:
     Base = Task  # takes no parameters at run time
+
+
+class _Refused(Ignore):
+    """The customer's no; its argument is the reason."""
 
 
 class ConsentTask(Base):
@@ -80,11 +85,19 @@ class ConsentTask(Base):
             self._stop(decision)
         return self.run(*args, **kwargs)
 
+    def apply(self, *args: Any, **options: Any) -> EagerResult[Any]:
+        """As Celery's, for tasks that run at once: a customer's no is a revoked task there too, not an ignored one."""
+        result = super().apply(*args, **options)
+        if not isinstance(result.result, _Refused):
+            return result
+        return EagerResult(result.id, TaskRevokedError(str(result.result)), states.REVOKED, name=self.name)
+
     def _stop(self, decision: Decision) -> None:
         denied = ConsentDenied(decision)
         if self.request.called_directly:
             raise denied
         if decision.reason in {Reason.UNAVAILABLE, Reason.STALE}:
             raise self.retry(exc=denied)
-        self.backend.mark_as_revoked(str(self.request.id), str(decision.reason), self.request)
-        raise Ignore
+        if not self.request.is_eager or self.store_eager_result:
+            self.backend.mark_as_revoked(str(self.request.id), str(decision.reason), self.request)
+        raise _Refused(str(decision.reason))

@@ -7,7 +7,8 @@ OpenFeature: asks as boolean flags of the user that the targeting key names.
 
 OpenFeature gives the *default* where there is no provider, or where one raises: pass `False` as the default, always.
 This provider never raises for a boolean: what it cannot answer is `False` with the reason `ERROR` and what to do as its
-message. It carries no error code, for with one OpenFeature may give the default instead.
+message. Where the default is `False`, it has an error code too, and error hooks run; where it is `True` it has none,
+for with one OpenFeature would give that default. Once the client is closed, the provider's status is `ERROR`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from typing import Any, NoReturn
 
 try:
     from openfeature.evaluation_context import EvaluationContext
-    from openfeature.exception import TypeMismatchError
+    from openfeature.event import ProviderEventDetails
+    from openfeature.exception import (
+        ErrorCode,
+        FlagNotFoundError,
+        InvalidContextError,
+        OpenFeatureError,
+        ProviderNotReadyError,
+        TargetingKeyMissingError,
+        TypeMismatchError,
+    )
     from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
     from openfeature.provider import AbstractProvider, Metadata
 except ImportError as error:  # pragma: no cover
@@ -29,6 +39,8 @@ from ..decisions import Ask, Decision, Market, Process, Retain, Share, Show
 from ..vocabulary import Reason as Why
 
 KINDS: Mapping[str, type[Ask]] = {"market": Market, "process": Process, "retain": Retain, "share": Share, "show": Show}
+ANY_SHARING: Mapping[str, Any] = {"data": ("username",), "purpose": "surveys"}  # to see whether a key is right at all
+CLOSED = "the client is closed: make a new one, and a provider of it"
 TAKES: Mapping[type[Ask], tuple[str, ...]] = {Market: ("data",), Process: ("data",), Share: ("data", "purpose")}
 
 
@@ -38,6 +50,18 @@ class ConsentProvider(AbstractProvider):
     def __init__(self, consent: ConsentClient) -> None:
         super().__init__()
         self._consent = consent
+        self._is_closed = False
+        consent._when_closed(self._closed)  # noqa: SLF001 - nobody else has to know
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:
+        """See OpenFeature: raises `ProviderNotReadyError` if the client is closed."""
+        if self._is_closed:
+            raise ProviderNotReadyError(CLOSED)
+
+    def _closed(self) -> None:
+        self._is_closed = True
+        # Not PROVIDER_FATAL: then OpenFeature would not ask this provider any more, and give defaults.
+        self.emit_provider_error(ProviderEventDetails(message=CLOSED, error_code=ErrorCode.PROVIDER_NOT_READY))
 
     def get_metadata(self) -> Metadata:
         """See OpenFeature."""
@@ -51,13 +75,24 @@ class ConsentProvider(AbstractProvider):
     ) -> FlagResolutionDetails[bool]:
         """The answer to the ask that *flag_key* names; *default_value* is never given."""
         context = evaluation_context or EvaluationContext()
-        if not context.targeting_key:
-            return _refused("the targeting key names the user: set it")
         try:
-            decision = self._consent.decide(context.targeting_key, ask_from(flag_key, context.attributes))
+            details = self._details(flag_key, context)
+        except OpenFeatureError as error:
+            details = FlagResolutionDetails(
+                value=False, error_code=error.error_code, error_message=error.error_message, reason=Reason.ERROR
+            )
+        if default_value is not False:
+            details.error_code = None
+        return details
+
+    def _details(self, flag_key: str, context: EvaluationContext) -> FlagResolutionDetails[bool]:
+        if not context.targeting_key:
+            raise TargetingKeyMissingError("the targeting key names the user: set it")
+        ask = ask_from(flag_key, context.attributes)
+        try:
+            return _resolved(self._consent.decide(context.targeting_key, ask))
         except (ValueError, TypeError) as error:
-            return _refused(str(error))
-        return _resolved(decision)
+            raise InvalidContextError(str(error)) from error
 
     async def resolve_boolean_details_async(
         self,
@@ -101,31 +136,38 @@ def ask_from(flag_key: str, attributes: Mapping[str, Any]) -> Ask:
     The ask that a flag's key and the evaluation context's attributes mean.
 
     Raises:
-        ValueError, TypeError: they mean none.
+        FlagNotFoundError: the key means none.
+
+        InvalidContextError: the attributes are not what such an ask takes.
     """
     name, _, subject = flag_key.partition(".")
     kind = KINDS.get(name)
     if kind is None:
-        raise ValueError(f"no flag is called so: a key begins with {', '.join(f'{known}.' for known in KINDS)}")
+        raise FlagNotFoundError(f"no flag is called so: a key begins with {', '.join(f'{known}.' for known in KINDS)}")
+    try:
+        kind(subject, **(ANY_SHARING if kind is Share else {}))
+    except ValueError as error:
+        raise FlagNotFoundError(str(error)) from error
     given = {name: attributes[name] for name in TAKES.get(kind, ()) if name in attributes}
     missing = [name for name in TAKES.get(kind, ()) if kind is Share and name not in given]
     if missing:
-        raise ValueError(f"{name} needs {' and '.join(missing)} in the evaluation context")
-    return kind(subject, **given)
+        raise InvalidContextError(f"{name} needs {' and '.join(missing)} in the evaluation context")
+    try:
+        return kind(subject, **given)
+    except (ValueError, TypeError) as error:
+        raise InvalidContextError(str(error)) from error
 
 
 def _resolved(decision: Decision) -> FlagResolutionDetails[bool]:
-    stale = decision.reason in {Why.UNAVAILABLE, Why.STALE}
+    is_unknown = decision.reason in {Why.UNAVAILABLE, Why.STALE}
     return FlagResolutionDetails(
         decision.allowed,
-        reason=Reason.STALE if stale else Reason.TARGETING_MATCH,
+        error_code=ErrorCode.GENERAL if is_unknown else None,
+        error_message=decision.message("en") if is_unknown else None,
+        reason=Reason.STALE if is_unknown else Reason.TARGETING_MATCH,
         variant=str(decision.reason),
         flag_metadata={"clause": decision.clause},
     )
-
-
-def _refused(why: str) -> FlagResolutionDetails[bool]:
-    return FlagResolutionDetails(value=False, error_message=why, reason=Reason.ERROR)
 
 
 def _mismatched(flag_key: str) -> NoReturn:

@@ -500,7 +500,7 @@ def test_status_tells_how_the_client_is_doing(make_client: MakeClient, store: Fa
     """Hits, misses, denials, the feed and its age, ready or not: at first, in health, in an outage and at the end."""
     client = make_client(max_staleness=1)
     status = client.status()
-    assert (status.ready, status.feed, status.hits, status.misses, status.position) == (True, "off", 0, 0, None)
+    assert (status.ready, status.feed, status.hits, status.misses, status.position) == (False, "off", 0, 0, None)
     store.inner.append("u", SIGNED_UP)
     for _ in range(3):
         client.user("u").can_market("email")
@@ -509,6 +509,7 @@ def test_status_tells_how_the_client_is_doing(make_client: MakeClient, store: Fa
     status = client.status()
     assert (status.hits, status.misses, status.users, status.position) == (3, 1, 1, 2)
     assert status.denials == {Reason.NOT_CONSENTED: 1}
+    assert status.ready
     assert status.age_seconds is not None
     assert status.age_seconds < 1
     assert status.feed_since is not None
@@ -517,6 +518,18 @@ def test_status_tells_how_the_client_is_doing(make_client: MakeClient, store: Fa
     assert not client.status().ready
     client.close()
     assert (client.status().ready, client.status().feed) == (False, "off")
+
+
+def test_a_client_whose_store_was_never_there_is_not_ready(make_client: MakeClient, store: FaultyStore) -> None:
+    """Neither before its first question nor after it; the first that goes well makes it ready."""
+    store.broken = unreachable()
+    client = make_client()
+    assert not client.status().ready
+    assert client.user("u").can_market("email").reason is Reason.UNAVAILABLE
+    assert not client.status().ready
+    store.broken = None
+    assert client.user("u").can_market("email").reason is Reason.UNKNOWN_USER
+    assert client.status().ready
 
 
 def test_status_and_the_log_tell_why_the_store_is_away(make_client: MakeClient, store: FaultyStore) -> None:

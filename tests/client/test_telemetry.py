@@ -159,7 +159,6 @@ from diijam_consent_sdk import ConsentClient
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
 with ConsentClient.from_url("memory:") as consent:
     assert consent.can_market("u", "email").reason == "unknown_user"
-with ConsentClient.from_url("memory:") as consent:
     assert consent.status().ready
 """
 BROKEN = """

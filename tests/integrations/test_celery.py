@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, chain
 from celery.contrib.testing.worker import start_worker
-from celery.exceptions import TaskRevokedError
+from celery.exceptions import Ignore, TaskRevokedError
 
 from diijam_consent_sdk import Market, Share
 from diijam_consent_sdk.decisions import Ask
@@ -57,7 +57,10 @@ def test_a_yes(mail: Any, sent: list[str]) -> None:
 def test_a_no(mail: Any, sent: list[str], consent: ConsentForTests) -> None:
     """The task does not run and nothing is retried; called as a function, it raises."""
     consent.record("u-1", Withdrawn("marketing"))
-    assert str(mail.delay("u-1").state) == "IGNORED"
+    result = mail.delay("u-1")
+    assert result.state == "REVOKED"
+    with pytest.raises(TaskRevokedError, match="withdrawn"):
+        result.get()
     with pytest.raises(ConsentDenied, match="withdrawn"):
         mail("u-1")
     assert sent == []
@@ -93,7 +96,32 @@ def test_an_ask_by_the_arguments(app: Celery, consent: ConsentForTests) -> None:
 
     consent.agreed("u-1", "acme", ["email"], "surveys")
     assert share.delay("u-1").get() == "acme"
-    assert str(share.delay("u-1", partner="bolt").state) == "IGNORED"
+    assert str(share.delay("u-1", partner="bolt").result) == "not_notified"
+
+
+def test_what_follows_a_no(app: Celery, mail: Any, consent: ConsentForTests) -> None:
+    """Of a chain that runs at once, nothing goes on after a customer's no."""
+    followed = []
+
+    @app.task
+    def follow(promotion: str) -> None:
+        followed.append(promotion)
+
+    chain(mail.s("u-1"), follow.s()).apply()
+    consent.record("u-1", Withdrawn("marketing"))
+    with pytest.raises(TaskRevokedError, match="withdrawn"):
+        chain(mail.s("u-1"), follow.s()).apply()
+    assert followed == ["autumn"]
+
+
+def test_a_task_that_ignores_itself(app: Celery, consent: ConsentForTests) -> None:
+    """What the task itself raises stays as it is."""
+
+    @app.task(base=ConsentTask, consent=consent, ask=Market("email"))
+    def skip(user_id: str) -> None:
+        raise Ignore
+
+    assert str(skip.delay("u-1").state) == "IGNORED"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import pytest
 from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ErrorCode
+from openfeature.exception import ErrorCode, OpenFeatureError, ProviderNotReadyError
+from openfeature.flag_evaluation import FlagEvaluationOptions
+from openfeature.hook import Hook, HookContext, HookHints
+from openfeature.provider import ProviderStatus
 
 from diijam_consent_sdk.integrations.openfeature import ConsentProvider
 from diijam_consent_sdk.testing import ConsentForTests
@@ -21,17 +24,33 @@ def flags(consent: ConsentForTests) -> Iterator[OpenFeatureClient]:
     """A client of OpenFeature over the provider."""
     consent.agreed("u-1", "acme-records", ["username", "email"], "surveys")
     consent.published("u-1", "avatar")
-    api.set_provider(ConsentProvider(consent), "consent")
+    api.set_provider_and_wait(ConsentProvider(consent), "consent")
     yield api.get_client("consent")
     api.clear_providers()
+
+
+SHARED: dict[str, Any] = {"data": ["username"], "purpose": "surveys"}
+
+
+class Heard(Hook):
+    """Keeps the codes of errors, and `after` for what went well."""
+
+    def __init__(self) -> None:
+        self.heard: list[str | ErrorCode] = []
+
+    def after(self, *_: Any, **__: Any) -> None:
+        """See OpenFeature."""
+        self.heard.append("after")
+
+    def error(self, hook_context: HookContext, exception: Exception, hints: HookHints) -> None:
+        """See OpenFeature."""
+        assert isinstance(exception, OpenFeatureError)
+        self.heard.append(exception.error_code)
 
 
 def user(user_id: str = "u-1", **attributes: Any) -> EvaluationContext:
     """The context that names a user."""
     return EvaluationContext(user_id, attributes)
-
-
-SHARED = {"data": ["username"], "purpose": "surveys"}
 
 
 @pytest.mark.parametrize(
@@ -71,34 +90,55 @@ def test_a_no(flags: OpenFeatureClient, flag: str, attributes: dict[str, Any], r
 
 
 @pytest.mark.parametrize(
-    ("flag", "context", "complaint"),
+    ("flag", "context", "code", "complaint"),
     [
-        ("market.email", EvaluationContext(), "targeting key"),
-        ("market.fax", user(), "unknown Channel 'fax'"),
-        ("process.marketing", user(), "ask Market"),
-        ("sell.email", user(), "a key begins with market., process."),
-        ("market", user(), "unknown Channel ''"),
-        ("share.acme-records", user(data=["username"]), "share needs purpose"),
-        ("share.acme-records", user(), "share needs data and purpose"),
-        ("market.email", user(data="email"), "a set of Field is needed"),
-        ("market.email", user("bad\x00id"), "holds no control"),
+        ("market.email", EvaluationContext(), ErrorCode.TARGETING_KEY_MISSING, "targeting key"),
+        ("market.fax", user(), ErrorCode.FLAG_NOT_FOUND, "unknown Channel 'fax'"),
+        ("process.marketing", user(), ErrorCode.FLAG_NOT_FOUND, "ask Market"),
+        ("sell.email", user(), ErrorCode.FLAG_NOT_FOUND, "a key begins with market., process."),
+        ("market", user(), ErrorCode.FLAG_NOT_FOUND, "unknown Channel ''"),
+        ("share.", user(**SHARED), ErrorCode.FLAG_NOT_FOUND, ""),
+        ("share.acme-records", user(data=["username"]), ErrorCode.INVALID_CONTEXT, "share needs purpose"),
+        ("share.acme-records", user(), ErrorCode.INVALID_CONTEXT, "share needs data and purpose"),
+        ("share.acme-records", user(**{**SHARED, "data": []}), ErrorCode.INVALID_CONTEXT, ""),
+        ("market.email", user(data="email"), ErrorCode.INVALID_CONTEXT, "a set of Field is needed"),
+        ("market.email", user("bad\x00id"), ErrorCode.INVALID_CONTEXT, "holds no control"),
     ],
     ids=str,
 )
 def test_what_cannot_be_answered(
-    flags: OpenFeatureClient, flag: str, context: EvaluationContext, complaint: str
+    flags: OpenFeatureClient, flag: str, context: EvaluationContext, code: ErrorCode, complaint: str
 ) -> None:
-    """A mistake in the call is off too, never the default, and the details say what to do."""
+    """A mistake in the call is off too, never the default; the details say what to do, and a hook hears the code."""
     details = flags.get_boolean_details(flag, True, context)
     assert (details.value, details.reason) == (False, "ERROR")
     assert complaint in str(details.error_message)
+    hook = Heard()
+    details = flags.get_boolean_details(flag, False, context, FlagEvaluationOptions([hook]))
+    assert (details.value, details.reason, details.error_code) == (False, "ERROR", code)
+    assert hook.heard == [code]
 
 
 def test_the_store_is_out_of_reach(flags: OpenFeatureClient, consent: ConsentForTests) -> None:
     """Where nothing is known the flag is off and told apart."""
     with consent.offline():
         details = flags.get_boolean_details("market.email", True, user("u-3"))
+        checked = flags.get_boolean_details("market.email", False, user("u-3"))
     assert (details.value, details.variant, details.reason) == (False, "unavailable", "STALE")
+    assert (checked.value, checked.variant, checked.error_code) == (False, "unavailable", ErrorCode.GENERAL)
+
+
+def test_a_closed_client(flags: OpenFeatureClient, consent: ConsentForTests) -> None:
+    """Its provider is in error, also one that is set after, and every flag off, whatever the default."""
+    assert flags.get_provider_status() is ProviderStatus.READY
+    consent.close()
+    assert flags.get_provider_status() is ProviderStatus.ERROR
+    assert flags.get_boolean_value("market.email", True, user()) is False
+    with pytest.raises(ProviderNotReadyError, match="make a new one"):
+        api.set_provider_and_wait(ConsentProvider(consent), "late")
+    late = api.get_client("late")
+    assert late.get_provider_status() is ProviderStatus.ERROR
+    assert late.get_boolean_value("market.email", True, user()) is False
 
 
 def test_the_asynchronous_face(flags: OpenFeatureClient) -> None:
