@@ -173,12 +173,24 @@ def check_owned(path: Path, found: os.stat_result, owners: Collection[int] = ())
         PermissionError: another user owns it, or others may write it.
     """
     if hasattr(os, "geteuid"):
-        allowed = {ROOT, os.geteuid(), *owners}
-        if found.st_uid not in allowed:
-            why = f"it belongs to user {found.st_uid}, neither to root nor to user {os.geteuid()}, who reads it"
-            raise _refused(path, f"{why}: put that right with chown")
+        _check_owner(path, found, owners)
         if found.st_mode & OTHERS_MAY_WRITE:
             raise _refused(path, f"others may write it (mode {stat.S_IMODE(found.st_mode):04o}): chmod go-w it")
+
+
+def check_links(path: Path, owners: Collection[int] = ()) -> None:
+    """
+    See that every link on the way to *path* was made by root, by *owners* or by the user of this process.
+
+    Raises:
+        PermissionError: somebody else made one.
+
+        OSError: there is no such file.
+    """
+    if hasattr(os, "geteuid"):
+        for step, found in _steps(path).items():
+            if stat.S_ISLNK(found.st_mode):
+                _check_owner(step, found, owners)
 
 
 def check_way(path: Path, owners: Collection[int] = ()) -> None:
@@ -197,17 +209,19 @@ def check_way(path: Path, owners: Collection[int] = ()) -> None:
 
         OSError: there is no such file.
     """
-    if not hasattr(os, "geteuid"):
-        return
-    allowed = {ROOT, os.geteuid(), *owners}
-    for step, found in _steps(path).items():
-        if found.st_uid not in allowed:
-            kind = "link" if stat.S_ISLNK(found.st_mode) else "path"
-            raise _refused(step, f"this {kind} belongs to user {found.st_uid}, who could put another file at its end")
-        if stat.S_ISDIR(found.st_mode) and _is_open_to_others(found):
-            raise _refused(
-                step, f"others may write to this folder (mode {stat.S_IMODE(found.st_mode):04o}): chmod go-w"
-            )
+    if hasattr(os, "geteuid"):
+        for step, found in _steps(path).items():
+            _check_owner(step, found, owners)
+            if stat.S_ISDIR(found.st_mode) and _is_open_to_others(found):
+                mode = f"{stat.S_IMODE(found.st_mode):04o}"
+                raise _refused(step, f"others may write to this folder (mode {mode}): chmod go-w it")
+
+
+def _check_owner(path: Path, found: os.stat_result, owners: Collection[int]) -> None:
+    if found.st_uid not in {ROOT, os.geteuid(), *owners}:
+        kind = "link" if stat.S_ISLNK(found.st_mode) else "folder" if stat.S_ISDIR(found.st_mode) else "file"
+        who = f"user {found.st_uid}, neither to root nor to user {os.geteuid()}, who runs this"
+        raise _refused(path, f"this {kind} belongs to {who}: put that right with chown, or name another")
 
 
 def _steps(path: Path) -> dict[Path, os.stat_result]:

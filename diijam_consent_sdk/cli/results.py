@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
+
+from .._files import check_links, replacing, sync_folder
+from .terminal import tell
 
 STANDARD_OUTPUT = "-"
 
@@ -45,7 +47,11 @@ def place_of(output: str) -> Path:
 
     Raises:
         ValueError: it is there and is no regular file.
+
+        PermissionError: a link on the way is somebody else's, who would have the results written where they say.
     """
+    with suppress(FileNotFoundError):  # that is said by whoever writes it
+        check_links(Path(output).absolute())
     path = Path(output).resolve()
     if path.exists() and not path.is_file():
         raise ValueError(
@@ -71,31 +77,20 @@ def _spooled() -> Iterator[BinaryIO]:
 @contextmanager
 def _replacing(output: str) -> Iterator[BinaryIO]:
     path = place_of(output)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     inode = None
     try:
-        with beside.open("xb") as stream:
+        with replacing(path) as stream:
             inode = os.fstat(stream.fileno()).st_ino
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        is_durable = sync_folder(path.parent)
     except BaseException as error:
-        beside.unlink(missing_ok=True)
         is_complete = path.exists() and path.stat().st_ino == inode
         error.add_note(f"{output} is complete" if is_complete else f"nothing was written to {output}")
-        if isinstance(error, OSError) and error.filename == str(beside):
+        if isinstance(error, OSError) and error.filename == str(path):
             error.filename = output
         raise
-    _make_rename_durable(path.parent)
-
-
-def _make_rename_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if not is_durable:
+        tell(f"note: {output} is complete, but its folder cannot be synced: a power cut within seconds may lose it")
 
 
 class Rows:

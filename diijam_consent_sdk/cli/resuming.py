@@ -8,7 +8,6 @@ Only what a customer may not be touched for is taken over: whoever was permitted
 
 from __future__ import annotations
 
-import fcntl
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,13 +19,17 @@ from typing import BinaryIO
 import attrs
 import msgspec
 
+from .._files import lock, open_regular
 from ..decisions import DECISIONS, Decision
 from ..policy import WORDING
 from .results import STANDARD_OUTPUT, place_of
+from .terminal import tell
 
 SUFFIX = ".resume"
 MAX_AGE = timedelta(days=1)  # so long a no is taken over
 RECORD_BYTES = 4
+MAX_HEADER_BYTES = 2**20
+KEYS = {"began_at", "question", "format"}
 _BY_NUMBER = [DECISIONS[key] for key in WORDING]
 _NUMBERS = {decision: number for number, decision in enumerate(_BY_NUMBER, start=1)}  # 0: bytes that never got written
 
@@ -105,7 +108,8 @@ def noting(output: str, run_of: Callable[[], Run], *, resume: bool) -> Iterator[
     Raises:
         NotResumable: there is nothing to go on with, or only of another run, or of one too long ago.
 
-        ValueError: another process writes to *output* now, or it is standard output and *resume* is set.
+        ValueError: another process writes to *output* now, what lies beside it is somebody's else, or it is standard
+            output and *resume* is set.
 
         OSError: the notes cannot be read or written.
     """
@@ -137,22 +141,49 @@ def noting(output: str, run_of: Callable[[], Run], *, resume: bool) -> Iterator[
 @contextmanager
 def _locked(file: Path, output: str, *, resume: bool) -> Iterator[BinaryIO]:
     """The notes, which no other process is writing."""
-    flags = os.O_RDWR | (0 if resume else os.O_CREAT)
     try:
-        descriptor = os.open(file, flags, 0o600)
+        descriptor = open_regular(file, os.O_RDWR | (0 if resume else os.O_CREAT))
     except OSError as error:
         if resume and isinstance(error, FileNotFoundError):
             why = f"there is no interrupted run to go on with ({output}{SUFFIX}): run without --resume"
             raise NotResumable(why) from None
-        error.filename = output
+        error.filename = f"{output}{SUFFIX}" if os.path.lexists(file) else output
         error.add_note(f"nothing was written to {output}")
         raise
     with os.fdopen(descriptor, "r+b") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_locked = lock(descriptor)
         except BlockingIOError:
             raise ValueError(f"another process is writing to {output}: wait for it, or stop it") from None
+        if not is_locked:
+            tell(f"note: this file system has no locks: see that no other process writes to {output} meanwhile")
+        _check_ours(stream, output, resume=resume)
         yield stream
+
+
+def _check_ours(stream: BinaryIO, output: str, *, resume: bool) -> None:
+    """
+    See that the file is one of ours before anything of it is changed: somebody may have put another under its name.
+
+    Raises:
+        ValueError: it is not, and stays as it is.
+    """
+    found = os.fstat(stream.fileno())
+    is_own = found.st_nlink == 1 and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
+    if not (is_own and (resume or _is_empty_or_notes(stream))):  # with --resume it is read, and refused, as a whole
+        raise ValueError(
+            f"{output}{SUFFIX} is not what an interrupted run leaves: move it away, or choose another --output;"
+            f" nothing was written to {output}"
+        )
+
+
+def _is_empty_or_notes(stream: BinaryIO) -> bool:
+    header = stream.readline(MAX_HEADER_BYTES)
+    stream.seek(0)
+    try:
+        return not header or set(msgspec.json.decode(header)) >= KEYS
+    except (ValueError, TypeError):
+        return False
 
 
 def _begun(stream: BinaryIO, run: Run) -> Notes:
@@ -166,7 +197,7 @@ def _begun(stream: BinaryIO, run: Run) -> Notes:
 def _read(stream: BinaryIO, run: Run) -> int:
     """How many decisions can be recalled; the stream is left before the first."""
     try:
-        header = msgspec.json.decode(stream.readline())
+        header = msgspec.json.decode(stream.readline(MAX_HEADER_BYTES))
         age = datetime.now(UTC) - datetime.fromisoformat(header.pop("began_at"))
         then = msgspec.convert(header, Run)
     except (ValueError, TypeError, KeyError, AttributeError):
