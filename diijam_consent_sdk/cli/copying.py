@@ -17,11 +17,11 @@ from .terminal import progress, say
 EXAMPLES = """\
 Examples:
   diijam-consent copy --from sqlite:///consents.db \\
-      --to postgresql://consent@db.example/consent
+      --to "postgresql://consent@db.example/consent?sslmode=verify-full"
 
 Before, the tables are made; afterwards, the copy proves itself:
-  diijam-consent init --url postgresql://consent@db.example/consent
-  diijam-consent verify --url postgresql://consent@db.example/consent
+  diijam-consent init --url "postgresql://consent@db.example/consent?sslmode=verify-full"
+  diijam-consent verify --url "postgresql://consent@db.example/consent?sslmode=verify-full"
 """
 
 

@@ -8,7 +8,7 @@ from .terminal import say
 
 EXAMPLES = """\
 Examples:
-  diijam-consent init --url postgresql://consent@db.example/consent
+  diijam-consent init --url "postgresql://consent@db.example/consent?sslmode=verify-full"
   diijam-consent init --url sqlite:///consents.db
 """
 

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from ..client import ConsentClient
 from ..errors import StoreUnavailable
+from ..stores._addresses import checked_address
 from ..stores.protocol import Store
 from ..stores.url import TOKEN_VARIABLE, URL_VARIABLE, open_store
 
@@ -38,11 +39,11 @@ def named(url: str | None) -> str:
     What `--url` or the environment gave.
 
     Raises:
-        ValueError: nothing.
+        ValueError: nothing, or what is no URL.
     """
     if not url:
         raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
-    return url
+    return checked_address(url)
 
 
 @contextmanager

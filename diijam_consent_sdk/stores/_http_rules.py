@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 import msgspec
@@ -15,6 +15,7 @@ from ..errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge, Ve
 from ..events import Event
 from ..vocabulary import identifier
 from . import messages, wire
+from ._addresses import checked_address, is_loopback
 from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
@@ -237,21 +238,23 @@ def checked_url(url: str) -> str:
     Raises:
         ValueError: it is something else. It is not repeated: it may hold a password.
     """
+    if "@" in checked_address(url):  # what urlsplit says of a password that is not encoded repeats it
+        raise ValueError("the URL of a consent service holds no user or password: pass token=")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("the URL of a consent service is https://host[:port][/path]")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("the URL of a consent service holds no password, query or fragment; pass token=")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.query or parts.fragment or not _has_port(parts):
+        raise ValueError("the URL of a consent service holds no query or fragment, and its port is a number")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("plain http is only for this machine: use https, or 127.0.0.1")
     return url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _has_port(parts: SplitResult) -> bool:
+    """Whether its port, if it names one, is a number: what is none may be a part of a password."""
+    with suppress(ValueError):
+        return parts.port != 0
+    return False
 
 
 def checked_token(token: str) -> str:

@@ -16,6 +16,7 @@ from ._ledger import Dialect, Final, Sql, Statement
 from ._postgres_errors import Late
 from ._postgres_schema import CHANNEL, REQUESTING, SCHEMA, check
 from ._postgres_schema import time as time_of
+from ._postgres_url import parameters
 
 T = TypeVar("T")
 TICK_SECONDS = 0.05  # how late a wait may see that the call's time is up
@@ -139,20 +140,14 @@ def set_up(seconds: float) -> str:
 
 def options(url: str) -> dict[str, Any]:
     """
-    How to connect, beside the URL.
-
-    Raises:
-        ValueError: the URL is none that PostgreSQL understands. It is not repeated: it may hold a password.
+    How to connect. Raises as `parameters` does.
     """
-    try:
-        given = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.Error:
-        raise ValueError("this URL is none that PostgreSQL understands: postgresql://user@host/database") from None
+    given = parameters(url)
     own = {
         "application_name": "diijam-consent", "connect_timeout": 2, "tcp_user_timeout": DEAD_SECONDS * 1000,
         "keepalives_idle": DEAD_SECONDS, "keepalives_interval": 1, "keepalives_count": DEAD_SECONDS,
     }  # fmt: skip
-    return {name: value for name, value in own.items() if name not in given} | {"autocommit": True}
+    return own | given | {"autocommit": True}
 
 
 def _within(gen: Generator[Any, Any, T], line: Line | AsyncLine) -> Generator[Any, Any, T]:

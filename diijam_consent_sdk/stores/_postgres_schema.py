@@ -10,6 +10,7 @@ import psycopg
 from ..errors import StoreUnusable
 from ._ledger import NO_REQUESTS, Row
 from ._postgres_errors import translated
+from ._postgres_url import parameters
 
 SCHEMA = "diijam_consent"
 CHANNEL = "diijam_consent"  # of NOTIFY: says to every database user only that something was appended
@@ -79,7 +80,7 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
     take turns.
 
     Args:
-        url: `postgresql://…`, of a role that may create a schema, or owns the one there is.
+        url: As for `PostgresStore`, of a role that may create a schema, or owns the one there is.
 
         connect_seconds: How long to try to connect.
 
@@ -87,11 +88,13 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
         The format that was found; 0 if there was no ledger.
 
     Raises:
+        ValueError: the URL is malformed, or leads to another host and asks for no TLS.
+
         StoreUnavailable: the database cannot be reached, or does not let this role do it.
 
         StoreUnusable: it cannot hold a ledger, or holds one of a newer version.
     """
-    with translated(), psycopg.connect(url, connect_timeout=connect_seconds) as db:
+    with translated(), psycopg.connect(**{"connect_timeout": connect_seconds} | parameters(url)) as db:
         _see_server(db)
         db.execute("SELECT pg_advisory_xact_lock(%s)", (INIT_LOCK,))
         if db.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):  # else the right to is needed

@@ -46,7 +46,7 @@ class _Settings:
     """What both stores have: where the ledger is, and how a call is tried."""
 
     def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
-        self._url, self._deadline = url, deadline
+        self._deadline = deadline
         self.ledger = Ledger(DIALECT, clock)
         self._options = options(url)
         self._setup = set_up(deadline).encode()
@@ -80,7 +80,8 @@ class PostgresStore(_Settings):
     and when transactions were in each other's way.
 
     Args:
-        url: `postgresql://user@host/database`, as libpq takes it; several hosts with `target_session_attrs=read-write`.
+        url: `postgresql://user@host/database?sslmode=verify-full`, as libpq takes it; several hosts with
+            `target_session_attrs=read-write`.
 
         clock: The wall clock that stamps entries: returns an aware datetime. Unless given, the database's own.
 
@@ -89,7 +90,7 @@ class PostgresStore(_Settings):
         connections: How many connections to keep at most, beside one that listens.
 
     Raises:
-        ValueError: the URL is malformed.
+        ValueError: the URL is malformed, or leads to another host and asks for no TLS.
 
         StoreUnusable: the database holds no ledger, or one of another version. (A database that cannot be reached just
             now raises when it is used.)
@@ -111,7 +112,7 @@ class PostgresStore(_Settings):
 
     def _listen(self) -> None:
         # Not a method of this store, which could never be let go if what listens for it knew it.
-        self._news = News(partial(Line.connect, self._url, **self._options))
+        self._news = News(partial(Line.connect, **self._options))
         weakref.finalize(self, self._news.close)
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
@@ -189,7 +190,7 @@ class PostgresStore(_Settings):
         self._begin()
 
     def _connect(self) -> Line:
-        return Line.connect(self._url, **self._options)
+        return Line.connect(**self._options)
 
     def _opened(self) -> ConnectionPool[Line]:
         if self._pid != os.getpid():  # forked, and the hooks never ran
@@ -198,7 +199,7 @@ class PostgresStore(_Settings):
             if self._is_closed:  # since the call began: nobody would close another pool
                 raise StoreUnavailable(CLOSED)
             if self._pool is None:
-                self._pool = ConnectionPool(self._url, connection_class=Line, configure=self._configure, **self._pooled)
+                self._pool = ConnectionPool(connection_class=Line, configure=self._configure, **self._pooled)
                 self._pool.open()
             return self._pool
 
@@ -355,16 +356,14 @@ class AsyncPostgresStore(_Settings):
                 await self._pool.close(timeout=1)
 
     async def _connect(self) -> AsyncLine:
-        return await AsyncLine.connect(self._url, **self._options)
+        return await AsyncLine.connect(**self._options)
 
     async def _opened(self) -> AsyncConnectionPool[AsyncLine]:
         if self._pid != os.getpid():
             _never_close(self._pool, self._news)
             self._begin()
         if self._pool is None:
-            self._pool = AsyncConnectionPool(
-                self._url, connection_class=AsyncLine, configure=self._configure, **self._pooled
-            )
+            self._pool = AsyncConnectionPool(connection_class=AsyncLine, configure=self._configure, **self._pooled)
         if self._pool.closed:
             await self._pool.open()
         return self._pool

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from ._addresses import checked_address
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 
@@ -45,15 +46,14 @@ def open_store(
         create: Whether to make a missing file.
 
     Raises:
-        ValueError: the URL names no store. It is not repeated: it may hold a password.
+        ValueError: the URL names no store, holds what cannot be seen, or leads to another host without TLS. It is not
+            repeated: it may hold a password.
 
         StoreUnavailable, StoreUnusable: as `SqliteStore` and `PostgresStore` raise them.
 
         ImportError: the store needs an extra that is not installed.
     """
-    if not isinstance(url, str):
-        raise TypeError(f"a URL is a string, not {type(url).__name__}")
-    if url == "memory:":
+    if checked_address(url) == "memory:":
         return MemoryStore()
     if is_http(url):
         from .http import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
@@ -100,7 +100,7 @@ def open_async_store(
     url: str, *, token: str | Callable[[], str] | None = None, deadline: float = 1.0
 ) -> SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """`open_store` for asyncio: an async store where there is one."""
-    if is_http(url):
+    if is_http(checked_address(url)):
         from .http import AsyncHttpStore  # noqa: PLC0415 - as above
 
         return AsyncHttpStore(url, token=token, deadline=deadline)

@@ -197,3 +197,13 @@ def test_read_only(open_folder: Path, command: list[str], mode: int, error: str)
         assert (done.returncode, out.read().strip(b"\0")) == (2, b"")
         assert err.read().decode().strip("\0").startswith(error)
     assert ledger.entries() == 2
+
+
+@pytest.mark.parametrize(
+    "command", [("record", "u-1", "AccountOpened"), ("check", "u-1", "market", "email"), ("init",)]
+)
+def test_a_url_with_a_line_end_is_refused(command: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    """The command ends with 2 and says why, and no ledger is made."""
+    result = cli(*command, "--url", f"sqlite:///{tmp_path}/spoilt.db\n")
+    assert (result.status, "cannot be seen" in result.err) == (2, True)
+    assert not list(tmp_path.glob("spoilt*"))

@@ -56,7 +56,7 @@ def _programs() -> Path:
     package = Path(spec.submodule_search_locations[0])
     programs = Path("pginstall", "bin")
     with suppress(PermissionError):
-        tried = [package / programs / "initdb", "--version"]
+        tried = [str(package / programs / "initdb"), "--version"]
         if subprocess.run(tried, check=False, capture_output=True, **ACCOUNT).returncode == 0:
             return package / programs
     copy = Path(tempfile.mkdtemp(prefix="consent-pg-"))
