@@ -51,6 +51,18 @@ AnyRequest = Request[Any, Any, Any]
 class StrictRequest(AnyRequest):
     """A request whose body is decoded strictly, straight into the question of its path: no word or type is guessed."""
 
+    async def body(self) -> bytes:
+        """
+        The body.
+
+        Raises:
+            Refused: it broke off.
+        """
+        try:
+            return await super().body()
+        except InternalServerException:  # what the framework says then, as if it were our failure
+            raise Refused("malformed", "the question broke off before its end: send it again") from None
+
     async def json(self) -> Any:
         """
         The question in the body.
@@ -61,8 +73,6 @@ class StrictRequest(AnyRequest):
         question = question_of(self.route_handler.fn)
         try:
             return msgspec.json.decode(await self.body(), type=question)
-        except InternalServerException:
-            raise Refused("malformed", "the question broke off before its end: send it again") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             text = without_values(str(error))
             if text.startswith("Object contains unknown field"):  # its name is whatever was sent

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import resource
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from litestar import Litestar
 
+from .connections import MAX_CONNECTIONS, Connection, Sweeper
 from .polls import Polls
 
 GRACE_SECONDS = 5  # for answers under way when the server is told to stop
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that they and not we close them
+SWEEP_TICKS = 10  # of uvicorn, between two looks at all connections
 BACKLOG = 2048
 COLLECT_EVERY = 50_000  # objects more than there were; a load of 1,000 users makes about 10,000
 
@@ -36,7 +40,9 @@ class Server(uvicorn.Server):
     def __init__(self, app: Litestar, on_listening: Callable[[], None] = lambda: None) -> None:
         config = uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
+            log_level=logging.ERROR,  # its warnings are about what clients send
             access_log=False,  # the application writes its own lines, without ids
             lifespan="on",
             ws="none",
@@ -49,11 +55,19 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._polls: Polls = app.state.polls
         self._on_listening = on_listening
+        self._sweeper = Sweeper(min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
         self._on_listening()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: see that no connections are too many, and now and then that none takes too long."""
+        connections = cast(set[Connection], self.server_state.connections)
+        if counter % SWEEP_TICKS == 0 or len(connections) > self._sweeper.most:
+            self._sweeper.sweep(connections)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer the polls, then end as uvicorn does."""

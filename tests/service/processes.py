@@ -40,6 +40,11 @@ class Process:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def _read(self) -> None:
         assert self._process.stderr
         for line in self._process.stderr:

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import (
     ConsentError,
@@ -217,17 +216,6 @@ def test_texts_are_read_once(unit: str) -> None:
     started = time.process_time()
     assert len(without_values(f"unknown field `{unit * (MAX_BODY_BYTES // len(unit))}`")) <= MAX_TEXT
     assert time.process_time() - started < 0.5
-
-
-def test_what_was_not_foreseen_is_logged_by_its_place(start: Start, ask_as: Ask) -> None:
-    """An unforeseen error's line has its class and the place it came from, under a name that no time stamp takes."""
-    store = FaultyStore()
-    store.fails["load"] = RuntimeError(SECRET)
-    with capture_logs() as lines:
-        is_problem(ask_as(start(store)).post(LOAD, {"nonce": NONCE, "user_ids": []}), "internal")
-    (line,) = (line for line in lines if line["event"] == "service.failed")
-    assert line["where"].startswith("fakes.py:")
-    assert (line["error"], line.get("at"), SECRET in str(line)) == ("RuntimeError", None, False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""
+How long a connection may take to ask and to be answered, and how many connections there may be.
+
+uvicorn closes a connection that is idle after an answer. It keeps for ever one whose question never ends, and one whose
+answer nobody reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from enum import StrEnum, auto
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+QUESTION_SECONDS = 10.0  # from its first byte, or from the connection, to the last byte of its body
+ANSWER_SECONDS = 60.0  # for the client to take it
+MAX_CONNECTIONS = 10_000
+
+
+class State(StrEnum):
+    """What a connection does."""
+
+    ASKING = auto()  # no whole question is here yet
+    READING = auto()  # the client has yet to take what was answered
+    IDLE = auto()  # between two questions
+    BUSY = auto()  # a question is being answered
+
+
+LIMITS = {State.ASKING: QUESTION_SECONDS, State.READING: ANSWER_SECONDS}
+
+
+class Connection(H11Protocol):
+    """uvicorn's connection, h11's, which limits the size of a head. A question that is no HTTP is not our failure."""
+
+    def state(self) -> State:
+        """What it does now."""
+        if self.transport.get_write_buffer_size():
+            return State.READING
+        if self.cycle is not None and not self.cycle.response_complete:
+            return State.ASKING if self.cycle.more_body else State.BUSY
+        return State.ASKING if self.timeout_keep_alive_task is None else State.IDLE
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP with 400, unless an answer began; whoever waits for the rest of the body is told."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+
+class Sweeper:
+    """
+    Ends connections that take too long, and those that ask nothing when there are too many.
+
+    Args:
+        most: How many connections there may be.
+
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(self, most: int = MAX_CONNECTIONS, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.most = most
+        self._clock = clock
+        # What each did when it was looked at last, for which question, and since when.
+        self._known: dict[Connection, tuple[State, object, float]] = {}
+
+    def sweep(self, connections: Iterable[Connection]) -> None:
+        """
+        End what has to be ended.
+
+        Args:
+            connections: All there are.
+        """
+        now = self._clock()
+        self._known = {each: self._look(each, now) for each in connections}
+        late = [
+            each for each, (state, _, since) in self._known.items() if now - since > LIMITS.get(state, float("inf"))
+        ]
+        for each in late or self._too_many():
+            each.transport.abort()
+
+    def _look(self, connection: Connection, now: float) -> tuple[State, object, float]:
+        state, cycle = connection.state(), connection.cycle
+        known = self._known.get(connection)
+        if known is not None and (state, cycle) == known[:2]:
+            return known
+        return state, cycle, now
+
+    def _too_many(self) -> list[Connection]:
+        """Those to end, a tenth at once: first who asked nothing for longest, then who is idle for longest."""
+        if len(self._known) <= self.most:
+            return []
+        free = [
+            (state is State.IDLE, since, number, each)
+            for number, (each, (state, _, since)) in enumerate(self._known.items())
+            if state in {State.ASKING, State.IDLE}
+        ]
+        return [each for *_, each in sorted(free)[: len(self._known) - self.most * 9 // 10]]

@@ -1,0 +1,126 @@
+"""A served ledger to attack, and what everybody else sees of it meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx
+import psutil
+import pytest
+
+from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.stores import SqliteStore
+from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Asker
+from tests.service.processes import Process
+
+HEALTH_SECONDS = 1.0  # alone 2 ms; the old figures were 3 s and more, and the machine of a test may be busy
+WITHDRAWAL_SECONDS = 2.0
+
+
+@attrs.define
+class Beside:
+    """How long health checks and withdrawals took, in seconds, and what they were answered."""
+
+    health: list[float] = attrs.field(factory=list)
+    withdrawals: list[float] = attrs.field(factory=list)
+    statuses: set[int] = attrs.field(factory=set)
+
+
+@attrs.frozen
+class Served:
+    """`diijam-consent serve` over a SQLite ledger, in a process of its own."""
+
+    url: str
+    token: str
+    ledger: Path
+    process: Process
+
+    def ask(self, path: str, body: bytes | dict[str, Any], **headers: str) -> tuple[int, bytes]:
+        """One question on a connection of its own: the status and the body of the answer."""
+        connection = self.connect()
+        data = body if isinstance(body, bytes) else json.dumps({"nonce": NONCE, **body}).encode()
+        sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
+        try:
+            connection.request("POST", path, data, sent)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to it."""
+        return http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
+
+    def memory(self) -> int:
+        """The bytes that it has in memory."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A service process over an empty ledger."""
+    tokens, ledger = tmp_path / "tokens.json", tmp_path / "consents.db"
+    token = new_token(tokens, list(Scope))[1]
+    SqliteStore(ledger).close()
+    process = Process(f"sqlite:///{ledger}", tokens)
+    yield Served(process.listening(), token, ledger, process)
+    process.kill()
+
+
+@pytest.fixture
+def beside(served: Served) -> Callable[[], Any]:
+    """
+    A block during which others use the service: what they saw.
+
+    Its end fails the test if a health check or a withdrawal was answered late or otherwise than with 200.
+    """
+
+    @contextmanager
+    def others() -> Iterator[Beside]:
+        seen, over = Beside(), threading.Event()
+        with httpx.Client(timeout=60) as client:
+            asker = Asker(served.url, served.token, client)
+            asker.append("beside", OPENED, GRANTED)
+            tasks = [
+                threading.Thread(
+                    target=_timed, args=(over, seen, seen.health, lambda: client.get(f"{served.url}/healthz"))
+                ),
+                threading.Thread(target=_timed, args=(over, seen, seen.withdrawals, lambda: _withdraw(asker))),
+            ]
+            for task in tasks:
+                task.start()
+            try:
+                time.sleep(0.2)
+                yield seen
+                time.sleep(0.2)
+            finally:
+                over.set()
+                for task in tasks:
+                    task.join(90)
+        assert seen.statuses == {200}
+        assert max(seen.health) < HEALTH_SECONDS, sorted(seen.health)[-5:]
+        assert max(seen.withdrawals) < WITHDRAWAL_SECONDS, sorted(seen.withdrawals)[-5:]
+
+    return others
+
+
+def _withdraw(asker: Asker) -> httpx.Response:
+    question = {"nonce": NONCE, "user_id": "beside", "events": [WITHDRAWN], "idempotency_key": secrets.token_hex(8)}
+    return asker.post("/v1/events/append", question)
+
+
+def _timed(over: threading.Event, seen: Beside, times: list[float], ask: Callable[[], httpx.Response]) -> None:
+    while not over.is_set():
+        started = time.monotonic()
+        seen.statuses.add(ask().status_code)
+        times.append(time.monotonic() - started)
+        over.wait(0.02)

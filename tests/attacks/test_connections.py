@@ -1,0 +1,113 @@
+"""Connections that ask nothing, never end, or break off."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from diijam_consent_sdk.service.connections import QUESTION_SECONDS
+from tests.attacks.conftest import Served
+from tests.service.conftest import NONCE
+
+HALF_OPEN = 400
+POST = "POST /v1/records/load HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+def connected(served: Served, sends: bytes) -> socket.socket:
+    """A connection on which so much was sent."""
+    host, _, port = served.url.removeprefix("http://").partition(":")
+    found = socket.create_connection((host, int(port)), timeout=30)
+    found.sendall(sends)
+    return found
+
+
+def answer_on(connection: socket.socket) -> bytes:
+    """What comes on a connection until it ends."""
+    found = b""
+    try:
+        while chunk := connection.recv(65_536):
+            found += chunk
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def test_half_open_connections_are_ended(served: Served, beside: Callable[[], Any]) -> None:
+    """S16: questions that never come whole, in head or body, with a token or not, are given up after ten seconds."""
+    let_in = f"{POST}Authorization: Bearer {served.token}\r\nContent-Length: 100\r\n\r\n{{".encode()
+    answered_early = f"{POST}Authorization: Bearer wrong\r\nContent-Length: 100\r\n\r\n{{".encode()
+    starts = [b"", b"G", POST.encode(), let_in, f"{POST}Content-Length: 100\r\n\r\n{{".encode(), answered_early]
+    with beside():
+        started = time.monotonic()
+        connections = [connected(served, starts[number % len(starts)]) for number in range(HALF_OPEN)]
+        dripping = connections[2]
+        while time.monotonic() - started < QUESTION_SECONDS - 2:
+            dripping.sendall(b"X-More: a\r\n")
+            time.sleep(0.5)
+        for number, connection in enumerate(connections):
+            if number % len(starts) < 4:  # the others are answered already: idle, which has a limit of its own
+                answer_on(connection)
+        assert time.monotonic() - started < QUESTION_SECONDS + 10
+        for connection in connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("authorization", ["", "Authorization: Bearer wrong\r\n", "Authorization: Bearer {token}\r\n"])
+def test_broken_bodies_are_no_failure_of_ours(served: Served, authorization: str) -> None:
+    """S16: a body that is no HTTP, or breaks off, is the caller's fault: nothing of it is in the log as an error."""
+    head = (POST + authorization.format(token=served.token)).encode()
+    for body in (
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\n{\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcdeXX",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 40,
+        b"Content-Length: 100\r\n\r\n{",
+        b"Content-Length: -1\r\n\r\n{",
+        b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{",
+    ):
+        for pause in (0.0, 0.05):
+            start, _, rest = body.partition(b"\r\n\r\n")
+            connection = connected(served, head + start + b"\r\n\r\n")
+            time.sleep(pause)  # the service may have answered by its head alone
+            try:
+                connection.sendall(rest)
+                connection.shutdown(socket.SHUT_WR)
+                statuses = answer_on(connection)[:12]
+            except OSError:
+                continue  # it was through with us already
+            finally:
+                connection.close()
+            assert statuses in {b"", b"HTTP/1.1 400", b"HTTP/1.1 401"}
+    assert httpx.get(f"{served.url}/healthz").status_code == 200
+    assert [line for line in served.process.said if "rror" in line or "rror" in line or "nvalid HTTP" in line] == []
+
+
+def test_wrong_tokens_are_seen(served: Served, beside: Callable[[], Any]) -> None:
+    """S16: thousands of wrong tokens slow nobody, and are seen: counted, and in the log without being repeated."""
+    with beside(), httpx.Client() as client:
+        for number in range(1_000):
+            headers = {"Authorization": f"Bearer dcs_guess{number}"}
+            assert client.post(f"{served.url}/v1/records/load", content=b"{}", headers=headers).status_code == 401
+        figures = client.get(f"{served.url}/metrics").text
+    assert 'diijam_consent_refusals_total{token="unknown"} 1000.0' in figures.splitlines()
+    told = [json.loads(line) for line in served.process.said if "unknown_tokens" in line]
+    assert [(line["level"], line["count"]) for line in told][:1] == [("warning", 1)]
+    assert len(told) < 5
+    assert not [line for line in served.process.said if "dcs_guess" in line]
+
+
+def test_answers_that_nobody_reads_do_not_stop_others(served: Served, beside: Callable[[], Any]) -> None:
+    """S16: clients that ask and never read the answers hold up nobody else."""
+    body = json.dumps({"nonce": NONCE, "user_ids": [f"unread-{number}" for number in range(1_000)]}).encode()
+    head = f"{POST}Authorization: Bearer {served.token}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with beside():
+        connections = [connected(served, head + body) for _ in range(20)]
+        time.sleep(1)
+        for connection in connections:
+            connection.close()

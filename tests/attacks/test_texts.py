@@ -1,0 +1,41 @@
+"""Texts that a caller chose to take long."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES
+from tests.attacks.conftest import Served
+from tests.service.conftest import GRANTED, NONCE
+
+UNITS = ["\\'", "'", '"', "\\", "\u202e", "\x00", "release them first: "]
+
+
+def long(unit: str, size: int = MAX_BODY_BYTES - 1_000) -> str:
+    """As much of *unit* as one question takes."""
+    return unit * (size // len(json.dumps(unit)[1:-1].encode()))
+
+
+def test_no_text_stops_the_service(served: Served, beside: Callable[[], Any]) -> None:
+    """S1: texts of 4 MiB, of whatever quotes, wherever they stand, are refused at once."""
+    with beside():
+        for text in map(long, UNITS):
+            for path, question in (
+                ("/v1/records/load", {"user_ids": [], text: 1}),
+                ("/v1/records/load", {"user_ids": [text]}),
+                ("/v1/events/append", {"user_id": "u", "events": [{"type": text}]}),
+                ("/v1/events/append", {"user_id": "u", "events": [{**GRANTED, "expires_at": text}]}),
+                ("/v1/events/append", {"user_id": "u", "events": [{**GRANTED, "purpose": text}]}),
+                ("/v1/events/append", {"user_id": "u", "events": [{**GRANTED, text: 1}]}),
+                ("/v1/events/append", {"user_id": "u", "events": [GRANTED], "idempotency_key": text}),
+                ("/v1/changes", {"after": {"epoch": text, "position": -1, "hash": ""}}),
+            ):
+                body = json.dumps({"nonce": NONCE, **question}).encode()
+                started = time.monotonic()
+                status, answer = served.ask(path, body)
+                assert status == 400, (path, answer[:200])
+                assert len(answer) < 3_000
+                assert time.monotonic() - started < 2
