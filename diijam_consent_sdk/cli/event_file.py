@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, BinaryIO, NoReturn
 
 import attrs
@@ -13,10 +13,11 @@ from ..events import Event
 from ..stores import wire
 from ..vocabulary import identifier
 from .failures import Listed
-from .inputs import is_cut, lines
+from .inputs import Lines, is_cut
 from .options import needed
 
 SHOWN_LINES = 20
+SHOWN_CHARACTERS = 40  # of a wrong word, by the vocabulary
 EXAMPLE = '{"user_id": "u-1", "event": {"type": "Withdrawn", "purpose": "marketing"}}'
 
 
@@ -46,11 +47,13 @@ def read(stream: BinaryIO) -> list[Batch]:
 
     Raises:
         Listed: some lines are malformed. Each is named with what is wrong with it, the first 20 of them.
+
+        ValueError: the file is no text.
     """
     batches: dict[str, Batch] = {}
     bad: list[str] = []
     bad_count = 0
-    for number, line in enumerate(lines(stream), start=1):
+    for number, line in enumerate(Lines(stream), start=1):
         if not line.strip():
             continue
         try:
@@ -70,7 +73,7 @@ def read(stream: BinaryIO) -> list[Batch]:
 
 def parse(line: bytes) -> tuple[str, Event]:
     """
-    The user and the event of one line. No error repeats the user id.
+    The user and the event of one line. No error repeats what is written there.
 
     Raises:
         ValueError, TypeError: the line is malformed.
@@ -85,7 +88,25 @@ def parse(line: bytes) -> tuple[str, Event]:
     lacking = needed(attrs.fields(kind), fields) if kind else ()
     if lacking:
         raise ValueError(f"{fields['type']} needs {' and '.join(lacking)}")
-    return identifier(value["user_id"]), wire.event_from(fields)
+    try:
+        return identifier(value["user_id"]), wire.event_from(fields)
+    except wire.Malformed as error:
+        raise ValueError(_without(str(error), _texts(fields))) from None
+
+
+def _texts(fields: object) -> set[str]:
+    """The texts of an event, names and values: a file that was made wrongly may have a customer's anywhere."""
+    found: set[str] = set()
+    for name, value in fields.items() if isinstance(fields, dict) else ():
+        found |= {name, *(text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))}
+    return found
+
+
+def _without(message: str, texts: Collection[str]) -> str:
+    """The message without what it quotes of *texts*, whole or shortened."""
+    for text in sorted(texts, key=len, reverse=True):
+        message = message.replace(repr(text), "…").replace(repr(text[:SHOWN_CHARACTERS]), "…")
+    return message
 
 
 def _json(line: bytes) -> Any:
@@ -104,7 +125,7 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(f"the name {name[:40]!r} is given twice")
+            raise ValueError("a name is given twice")
         found[name] = value
     return found
 

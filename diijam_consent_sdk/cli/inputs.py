@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from .file_kinds import check_text
 from .terminal import tell
 
 BOM = b"\xef\xbb\xbf"  # what Windows programs put before UTF-8
+MAX_MARKS = 8  # at the beginning of a line
 MAX_LINE_BYTES = 1 << 20
 
 
@@ -46,18 +48,42 @@ def size_of(stream: BinaryIO) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines with their ends (LF alone ends one), without the byte-order mark. One that `is_cut` lacks its rest."""
-    line = stream.readline(MAX_LINE_BYTES).removeprefix(BOM)
-    while line:
-        rest = line
-        while is_cut(rest):
-            rest = stream.readline(MAX_LINE_BYTES)
-        yield line
-        line = stream.readline(MAX_LINE_BYTES)
+class Lines:
+    """
+    The lines of *stream* with their ends (LF alone ends one), read once. One that `is_cut` lacks its rest. Where lines
+    begin with a byte-order mark, as they do in the middle of files that were joined, it is left out.
+
+    Attributes:
+        has_mark: Whether the stream begins with a byte-order mark.
+
+    Raises:
+        ValueError: the stream is no text in UTF-8, but what the error names.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._first = stream.readline(MAX_LINE_BYTES)
+        self.has_mark = self._first.startswith(BOM)
+        check_text(_unmarked(self._first))
+
+    def __iter__(self) -> Iterator[bytes]:
+        line = self._first
+        while line:
+            rest = line
+            while is_cut(rest):
+                rest = self._stream.readline(MAX_LINE_BYTES)
+            yield _unmarked(line)
+            line = self._stream.readline(MAX_LINE_BYTES)
+
+
+def _unmarked(line: bytes) -> bytes:
+    # More than one mark is left of empty files among those that were joined.
+    for _ in range(MAX_MARKS):
+        line = line.removeprefix(BOM)
+    return line
 
 
 def is_cut(line: bytes) -> bool:
     """Whether a line is too long to be kept whole."""
-    # The first line may be shorter by its byte-order mark.
-    return len(line) >= MAX_LINE_BYTES - len(BOM) and not line.endswith(b"\n")
+    # It may be shorter by its byte-order marks.
+    return len(line) >= MAX_LINE_BYTES - MAX_MARKS * len(BOM) and not line.endswith(b"\n")

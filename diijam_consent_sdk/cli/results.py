@@ -9,11 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from .._files import check_links, replacing, sync_folder
+from .audience import CsvForm
 from .terminal import tell
 
 STANDARD_OUTPUT = "-"
@@ -94,14 +96,15 @@ def _replacing(output: str) -> Iterator[BinaryIO]:
 
 
 class Rows:
-    """Writes rows as CSV below a header; without one, the first value of each on a line."""
+    """Writes rows as CSV of a form below a header; without one, the first value of each on a line."""
 
-    def __init__(self, stream: TextIO, header: list[str] | None) -> None:
+    def __init__(self, stream: TextIO, header: list[str] | None, form: CsvForm) -> None:
         self._stream = stream
         self._is_csv = header is not None
-        self._plain = csv.writer(stream, lineterminator="\n")
-        self._quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        written = partial(csv.writer, stream, lineterminator="\n", delimiter=form.separator)
+        self._plain, self._quoting = written(), written(quoting=csv.QUOTE_ALL)
         if header is not None:
+            stream.write(form.preamble)
             self.write(header)
 
     def write(self, values: list[str]) -> None:

@@ -26,14 +26,12 @@ def test_memory_stays_the_same() -> None:
     assert audience.duplicates == 1
 
 
-@pytest.mark.parametrize(
-    ("data", "shown"), [(b"user_id,name\nu-1,Lan\n", " (user_id, name)"), (b"u-1,Lan,lan@example.vn\n", "")], ids=str
-)
-def test_csv_taken_for_ids(mailable: Ledger, cli: Cli, data: bytes, shown: str) -> None:
-    """CSV without `--column` is no list of unknown customers: it is told, with its columns' names if it has any."""
+@pytest.mark.parametrize("data", [b"user_id,name\nu-1,Lan\n", b"u-1,Lan,lan@example.vn\n"], ids=str)
+def test_csv_taken_for_ids(mailable: Ledger, cli: Cli, data: bytes) -> None:
+    """CSV without `--column` is no list of unknown customers: it is refused, and none of it is shown."""
     result = cli("permitted", "market", "email", stdin=data)
     assert (result.status, result.out) == (2, "")
-    wanted = f"error: this looks like CSV: add --column with the name of the one that holds the ids{shown}"
+    wanted = "error: this looks like CSV: add --column with the name of the one that holds the ids"
     assert result.err == f"{wanted}; nothing was written\n"
 
 

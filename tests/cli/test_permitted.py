@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +31,14 @@ def audience(tmp_path: Path, mailable: Ledger) -> Path:
     path = tmp_path / "audience.csv"
     path.write_text("name,user_id\nLê Thị Bé,u-1\nÁnh,u-2\nBảo,u-3\n", encoding="utf-8")
     return path
+
+
+def zipped(data: bytes) -> bytes:
+    """As .xlsx files are."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", data)
+    return file.getvalue()
 
 
 def counts(err: str) -> dict[str, int]:
@@ -56,18 +70,33 @@ def test_ids(mailable: Ledger, cli: Cli) -> None:
         (b"\xef\xbb\xbfu-1\r\n", 0),
         (b"u-1", 0),
         (b"", 0),
-        (b"\xff\xfeu\x00-\x001\x00\n\x00u-1\n", 2),
-        (b"caf\xe9\nu-1\n", 1),
+        (b"\xef\xbb\xbfu-0\r\n\xef\xbb\xbfu-1\r\n", 0),
+        (b"\xef\xbb\xbfu-0\r\n\xef\xbb\xbf\xef\xbb\xbfu-1\r\n", 0),
+        (b"\xef\xbb\xbfu-0\xef\xbb\xbfu-2\nu-1\n", 1),
+        (b"\xc2\xa0u-2\nu-1\n", 1),
+        (b"u-0\n" * 1000 + b"caf\xe9\nu-1\n", 1),
         (b"u-0\ru-1\nu-1\n", 1),
         (b"x" * (2 * MAX_LINE_BYTES + 9) + b"\nu-1\n", 1),
         (b"y" * MAX_LINE_BYTES, 1),
     ],
-    ids=["bom-crlf", "no-last-lf", "empty", "utf-16", "latin-1", "bare-cr", "endless-line", "endless-last-line"],
+    ids=[
+        "bom-crlf",
+        "no-last-lf",
+        "empty",
+        "joined",
+        "joined-with-empty",
+        "joined-without-lf",
+        "no-break-space",
+        "latin-1-far-down",
+        "bare-cr",
+        "endless-line",
+        "endless-last-line",
+    ],
 )
 def test_spellings(mailable: Ledger, cli: Cli, data: bytes, malformed: int) -> None:
     """Whatever bytes come, an id is found or counted as malformed; nothing crashes."""
     result = cli(*MAIL, stdin=data)
-    assert (result.status, result.out) == (0, "u-1\n" if b"u-1" in data and b"u\x00" not in data else "")
+    assert (result.status, result.out) == (0, "u-1\n" if b"u-1" in data else "")
     assert [n for name, n in counts(result.err).items() if name.startswith("malformed")] == [malformed]
 
 
@@ -94,13 +123,115 @@ def test_reasons_of_ids(mailable: Ledger, cli: Cli) -> None:
 
 
 def test_csv_is_kept_as_it_was(mailable: Ledger, cli: Cli) -> None:
-    """Quotes, commas, line ends within fields, and bytes that are no UTF-8 come out meaning what they meant."""
+    """The mark, quotes, commas, line ends within fields, and what is no UTF-8 come out meaning what they meant."""
     data = b'\xef\xbb\xbfuser_id,note\r\n\r\nu-1,"a ""b"", c\nd"\r\nu-2,"x\ry"\r\nu-3,caf\xe9\r\n'
     for user_id in ("u-2", "u-3"):
         mailable.record(user_id, *MAILABLE)
     result = cli(*MAIL, "--column", "user_id", "--output", "ok.csv", stdin=data)
     assert result.status == 0
-    assert Path("ok.csv").read_bytes() == b'user_id,note\nu-1,"a ""b"", c\nd"\n"u-2","x\ry"\nu-3,caf\xe9\n'
+    assert Path("ok.csv").read_bytes() == b'\xef\xbb\xbfuser_id,note\nu-1,"a ""b"", c\nd"\n"u-2","x\ry"\nu-3,caf\xe9\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (b'user_id;n\r\nu-1;"a;b"\r\nu-2;x\r\n', b'user_id;n\nu-1;"a;b"\n'),
+        (b"user_id\tn\nu-1\tx, y\n", b"user_id\tn\nu-1\tx, y\n"),
+        (b"n|user_id\nx|u-1\n", b"n|user_id\nx|u-1\n"),
+        (b"sep=;\r\nuser_id;n\r\nu-1;x\r\n", b"sep=;\nuser_id;n\nu-1;x\n"),
+        (b'\xef\xbb\xbf"sep=\t"\nuser_id\tn\nu-1\tx\n', b"\xef\xbb\xbfsep=\t\nuser_id\tn\nu-1\tx\n"),
+        (b"user_id,n\nu-1,x\n,\n,\n\n", b"user_id,n\nu-1,x\n"),
+        (b"\xef\xbb\xbfuser_id,n\nu-2,y\n\xef\xbb\xbfuser_id,n\nu-1,x\n", b"\xef\xbb\xbfuser_id,n\nu-1,x\n"),
+    ],
+    ids=["semicolons", "tabs", "bars", "sep-line", "mark-and-sep-line", "empty-rows", "joined"],
+)
+def test_csv_of_excel(mailable: Ledger, cli: Cli, data: bytes, kept: bytes) -> None:
+    """What Excel and its kin write is understood, and comes out with the separator and the mark it came with."""
+    result = cli(*MAIL, "--column", "user_id", "--output", "ok.csv", stdin=data)
+    assert (result.status, Path("ok.csv").read_bytes()) == (0, kept)
+    assert [n for name, n in counts(result.err).items() if name.startswith("malformed")] == [0]
+
+
+@pytest.mark.parametrize(
+    ("data", "is_called"),
+    [
+        ("u-1\r\nu-2\r\n".encode("utf-16"), "UTF-16"),
+        ("u-1\r\n".encode("utf-16-le"), "UTF-16 or UTF-32 without its mark"),
+        ("u-1\r\n".encode("utf-16-be"), "UTF-16 or UTF-32 without its mark"),
+        ("\ufeffu-1\n".encode("utf-16-be"), "UTF-16"),
+        ("u-1\n".encode("utf-32"), "UTF-32"),
+        ("\ufeffu-1\n".encode("utf-32-be"), "UTF-32"),
+        (gzip.compress(b"u-1\n"), "a gzip file"),
+        (bz2.compress(b"u-1\n"), "a bzip2 file"),
+        (lzma.compress(b"u-1\n"), "an xz file"),
+        (b"\x28\xb5\x2f\xfd\x04\x00\x21\x00\x00u-1\n", "a Zstandard file"),
+        (zipped(b"u-1\n"), "an Excel file (.xlsx), or another ZIP archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "an old Excel file (.xls)"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF file"),
+        (b"PAR1\x15\x04\x15\x10", "a Parquet file"),
+        (b"ARROW1\0\0", "an Arrow file"),
+        (b"Obj\x01\x04", "an Avro file"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"<html><table><tr><td>u-1\n", "HTML or XML"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("options", [(), ("--column", "user_id")], ids=["ids", "csv"])
+def test_a_list_that_is_no_text(
+    mailable: Ledger, cli: Cli, data: bytes, is_called: str, options: tuple[str, ...]
+) -> None:
+    """It is refused by the name of what it is, with what to do: nobody is left out for the form of a file."""
+    result = cli(*MAIL, *options, stdin=data)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"error: the input is {is_called}")
+    assert "u-1" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        ("café\nu-1\n".encode("latin-1"), "line 1 is not UTF-8 (Latin-1, or a code page of Windows?)"),
+        ("u-1\nHoàng\n".encode("cp1258"), "line 2 is not UTF-8 (Latin-1, or a code page"),
+        (b"u-1\n\xff\xfeu\0-\x002\0\n\0", "line 2 is not UTF-8"),
+        (b'["u-1", "u-2"]', "this looks like JSON: give the ids one a line"),
+        (b'{"user_id": "u-1"}\n', "this looks like JSON: give the ids one a line"),
+        (b'"u-1"\n', "this looks like CSV: add --column"),
+        (b"u-1;Lan\n", "this looks like CSV: add --column"),
+        (b"u-1\tLan\n", "this looks like CSV: add --column"),
+        (b"sep=,\nu-1\n", "this looks like CSV: add --column"),
+    ],
+    ids=str,
+)
+def test_a_list_of_another_kind(mailable: Ledger, cli: Cli, data: bytes, error: str) -> None:
+    """A text that is no list of ids is refused with what it looks like, and nothing of it is shown."""
+    result = cli(*MAIL, stdin=data)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"error: {error}")
+    assert "u-1" not in result.err
+    assert "Lan" not in result.err
+
+
+@pytest.mark.parametrize("options", [(), ("--column", "user_id")], ids=["ids", "csv"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"u-1,somebody,0900000001\nu-2,other,0900000002\n",
+        b"somebody\tu-1\n",
+        b"somebody;u-1;0900000001\n",
+        b"sep=;\nsomebody;u-1\n",
+        b'"somebody, 0900000001",u-1\n',
+        b'user_id,name\nu-1,"somebody"x\n',
+        b"user_id,name\nu-1,somebody,0900000001\n",
+        b"user_id,name\nu-1,somebody\0\n",
+        b"user_id,user_id,somebody\nu-1,u-2,u-3\n",
+    ],
+    ids=str,
+)
+def test_no_error_shows_a_customer(mailable: Ledger, cli: Cli, data: bytes, options: tuple[str, ...]) -> None:
+    """Errors land in logs: none shows a cell of the list, header or not."""
+    result = cli(*MAIL, *options, stdin=data)
+    assert (result.status, result.out) == (2, "")
+    assert not {"somebody", "0900000001", "u-1"} & set(re.split(r"[^\w-]", result.err))
 
 
 def test_header_only(mailable: Ledger, cli: Cli) -> None:
@@ -112,12 +243,9 @@ def test_header_only(mailable: Ledger, cli: Cli) -> None:
     ("data", "error"),
     [
         (b"", "the input is empty: a CSV begins with the names of its columns"),
-        (b"id,name\nu-1,x\n", "there is no column 'user_id'; found: id, name"),
-        (
-            b"user_id;name\nu-1;x\n",
-            "there is no column 'user_id'; found: user_id;name; the columns are separated by ';'",
-        ),
-        (b"user_id,user_id\nu-1,u-2\n", "2 columns are called 'user_id'; found: user_id, user_id"),
+        (b"id,name\nu-1,x\n", "there is no column 'user_id' among the 2 of the first line, separated by ',': a CSV"),
+        (b"sep=;\nid;a;b\nu-1;x;y\n", "there is no column 'user_id' among the 3 of the first line, separated by ';'"),
+        (b"user_id,user_id\nu-1,u-2\n", "2 columns are called 'user_id': rename all but one"),
         (b"user_id,n\nu-1,x\nu-2\n", "the CSV row on line 3 has 1 fields, the header 2: correct it"),
         (b"user_id,n\nu-1,x,y\n", "the CSV row on line 2 has 3 fields, the header 2: correct it"),
         (b'user_id,n\nu-1,"x\ny"z\n', "the CSV row that begins on line 2 is broken: ',' expected after '\"': correct"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -64,10 +65,10 @@ def test_spellings(ledger: Ledger, cli: Cli, tmp_path: Path, data: bytes) -> Non
         (b"{", "not JSON: Expecting property name enclosed in double quotes at column 2"),
         (b"NaN", "not JSON: NaN"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"\xff\xfe{", "not UTF-8 at byte 1"),
+        (b'{"user_id": "secret-id\xff"}', "not UTF-8 at byte 23"),
         (b"[]", "a line holds user_id and event and nothing else"),
         (b'{"user_id": "secret-id"}', "a line holds user_id and event and nothing else"),
-        (b'{"user_id": "a", "user_id": "secret-id", "event": {}}', "the name 'user_id' is given twice"),
+        (b'{"user_id": "a", "user_id": "secret-id", "event": {}}', "a name is given twice"),
         (line("secret-id", OPENED)[:-2] + b', "at": 1}', "a line holds user_id and event and nothing else"),
         (line("", OPENED), "an id has 1 to 256 characters, not 0"),
         (line("secret-id" * 99, OPENED), "an id has 1 to 256 characters, not 891"),
@@ -78,8 +79,12 @@ def test_spellings(ledger: Ledger, cli: Cli, tmp_path: Path, data: bytes) -> Non
         (line("secret-id", {"type": "Opened"}), "an event is an object whose type is one of AccountOpened, "),
         (line("secret-id", {"type": ["Granted"]}), "an event is an object whose type is one of AccountOpened, "),
         (line("secret-id", {"type": "Granted"}), "Granted needs purpose and notice"),
-        (line("secret-id", OPENED | {"at": "now"}), "AccountOpened has no field 'at'; known: origin"),
-        (line("secret-id", {"type": "Objected", "purpose": "greed"}), "Objected: unknown Purpose 'greed'; known: "),
+        (line("secret-id", OPENED | {"at": "now"}), "AccountOpened has no field …; known: origin"),
+        (line("secret-id", {"type": "Objected", "purpose": "greed"}), "Objected: unknown Purpose …; known: "),
+        (line("a", {"type": "Objected", "purpose": "secret-id" * 9}), "Objected: unknown Purpose …; known: "),
+        (line("a", WITHDRAWN | {"channels": ["secret-id"]}), "Withdrawn: unknown Channel …; known: "),
+        (line("a", OPENED | {"secret-id" * 9: 1}), "AccountOpened has no field …; known: origin"),
+        (line("a", {"type": "Agreed", "notice": "n", "expires_at": "secret-id"}), "Agreed: Invalid isoformat"),
         (line("secret-id", WITHDRAWN | {"channels": "email"}), "Withdrawn: a set of Channel is needed, not str"),
         (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": "2126-01-01"}), "Agreed: an instant needs"),
         (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": 5}), "Agreed: "),
@@ -96,6 +101,24 @@ def test_malformed(ledger: Ledger, cli: Cli, bad: bytes, why: str) -> None:
     assert result.err.startswith("error: 1 line is malformed, nothing was written: correct, then run the same command")
     assert f"\n  line {1 if is_first else 2}: {why}" in result.err
     assert "secret-id" not in result.err
+
+
+@pytest.mark.parametrize(
+    "data", [line("u-1", OPENED).decode().encode("utf-16"), gzip.compress(line("u-1", OPENED))], ids=["utf-16", "gzip"]
+)
+def test_a_file_that_is_no_text(ledger: Ledger, cli: Cli, data: bytes) -> None:
+    """It is refused by the name of what it is, once and not line by line."""
+    result = cli("record", "--file", "-", stdin=data)
+    assert (result.status, result.out, ledger.path.exists()) == (2, "", False)
+    assert result.err.startswith("error: the input is ")
+    assert result.err.count("\n") == 1
+
+
+def test_joined_files(ledger: Ledger, cli: Cli) -> None:
+    """Where files with byte-order marks were joined, the marks are left out."""
+    mark = b"\xef\xbb\xbf"
+    result = cli("record", "--file", "-", stdin=mark + line("u-1", OPENED) + mark + line("u-2", OPENED))
+    assert (result.status, result.out) == (0, summary(2, 0, 0))
 
 
 def test_many_malformed(ledger: Ledger, cli: Cli) -> None:
