@@ -82,8 +82,8 @@ def permitted(
 
     Each customer is written once, by the first row that names them. Customers nobody knows are denied; ids that can
     be none (empty, too long, with invisible characters) are counted and left out. A summary goes to standard error.
-    Memory stays the same however long the list is. A list is text in UTF-8; CSV may have commas, semicolons or tabs, and
-    comes out as it was, with its byte-order mark if it had one. No error shows what the list holds.
+    Memory stays the same however long the list is. A list is text in UTF-8; CSV may have commas, semicolons or tabs,
+    and comes out as it was, with its byte-order mark if it had one. No error shows what the list holds.
 
     The output is complete or absent. If a customer could not be checked, there is none: that is no customer's no.
     Beside an --output FILE, a run that was interrupted leaves FILE.resume, for --resume to go on with.
