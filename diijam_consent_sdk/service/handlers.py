@@ -172,7 +172,7 @@ async def health(request: AnyRequest) -> dict[str, str]:
     A HEAD is answered in the same way.
     """
     tokens: TokenFile = request.app.state.tokens
-    tokens.refresh()
+    tokens.check()
     calls: Calls = request.app.state.calls
     try:
         await asyncio.wait_for(calls.load(()), HEALTH_SECONDS)

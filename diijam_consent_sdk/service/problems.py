@@ -115,6 +115,8 @@ def _document(error: Exception) -> Problem:
         frame = extract_tb(error.__traceback__)[-1]
         log.error("service.failed", error=type(error).__name__, where=f"{Path(frame.filename).name}:{frame.lineno}")
         return problem(key, "try again; if it stays so, tell those who run the service to look at its log")
+    if isinstance(error, TokensUnreadable):  # whose own text names a file: it is for the log
+        return problem(key, "the service cannot read its tokens file, and lets nobody in until that is put right")
     if isinstance(error, VersionConflict):
         return problem(key, str(error), expected=error.expected, actual=error.actual)
     return problem(key, without_values(str(error)))

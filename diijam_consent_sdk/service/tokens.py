@@ -49,9 +49,6 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class TokensUnreadable(Exception):
     """The file changed to what cannot be read: until it is put right nobody may ask. The text says why."""
 
-    def __str__(self) -> str:
-        return "the service cannot read its tokens file, and lets nobody in until that is put right"
-
 
 class TokenFile:
     """
@@ -103,7 +100,7 @@ class TokenFile:
         Raises:
             TokensUnreadable: the file cannot be read any more.
         """
-        self.refresh()
+        self._refresh()
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
         found = None
         for entry in self._entries:  # all of them: the time taken tells nothing of which one it was
@@ -111,8 +108,7 @@ class TokenFile:
                 found = entry.scopes
         return found
 
-    def refresh(self) -> None:
-        """Read the file again if it may have changed; `TokensUnreadable` if it cannot be read."""
+    def _refresh(self) -> None:
         now = self._clock()
         if now - self._looked_at >= LOOK_EVERY_SECONDS:
             self._looked_at = now
