@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar, assert_never
 
@@ -212,6 +212,23 @@ def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
     return attrs.evolve(_changed(record, entry.event, entry.at), version=entry.version)
 
 
+def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> ConsentRecord:
+    """The record after all of these accepted *entries*. Its maps are copied once, so the time is linear."""
+    record = _with_maps(record, _Growing)
+    for entry in entries:
+        record = fold(record, entry)
+    return _with_maps(record, dict)
+
+
+class _Growing(dict[str, Any]):
+    """A map that only one fold knows, so it is changed in place."""
+
+
+def _with_maps(record: ConsentRecord, kind: type[dict[str, Any]]) -> ConsentRecord:
+    maps = {name: kind(getattr(record, name)) for name in ("consents", "notices", "holds", "requests")}
+    return attrs.evolve(record, **maps)
+
+
 def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord:
     match event:
         case e.AccountOpened(origin=origin):
@@ -236,7 +253,7 @@ def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentReco
             return attrs.evolve(record, all_restricted=False, restricted=record.restricted - (data or frozenset(Field)))
         case e.Notified(notice, recipient, data, purpose):
             told = Notice(notice=notice, recipient=recipient, data=data, purpose=purpose, told_at=at, **UNSAID)
-            return attrs.evolve(record, notices={notice: told, **record.notices})
+            return attrs.evolve(record, notices=_put(record.notices, {notice: record.notices.get(notice, told)}))
         case e.Agreed(notice, expires_at):
             said = {"given_at": at, "expires_at": expires_at, "withdrawn_at": None}
             return attrs.evolve(record, notices=_with(record.notices, notice, said))
@@ -249,13 +266,13 @@ def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentReco
         case e.RequestFiled(request, kind):
             due_at = min(at, END_OF_TIME - TIME_LIMIT[kind]) + TIME_LIMIT[kind]
             filed = Request(request=request, kind=kind, filed_at=at, due_at=due_at, outcome=None, resolved_at=None)
-            return attrs.evolve(record, requests={**record.requests, request: filed})
+            return attrs.evolve(record, requests=_put(record.requests, {request: filed}))
         case e.RequestResolved(request, outcome):
             resolved = {"outcome": outcome, "resolved_at": at}
             return attrs.evolve(record, requests=_with(record.requests, request, resolved))
         case e.HoldPlaced(hold, kind, data, until):
             placed = Hold(hold=hold, kind=kind, data=data, placed_at=at, until=until, released_at=None)
-            return attrs.evolve(record, holds={**record.holds, hold: placed})
+            return attrs.evolve(record, holds=_put(record.holds, {hold: placed}))
         case e.HoldReleased(hold):
             return attrs.evolve(record, holds=_with(record.holds, hold, {"released_at": at}))
         case e.Erased(anonymised):
@@ -266,11 +283,19 @@ def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentReco
 
 
 P = TypeVar("P", bound=Permission)
+T = TypeVar("T")
 V = TypeVar("V", Notice, Request, Hold)
 
 
-def _with(known: Mapping[str, V], key: str, changes: dict[str, Any]) -> dict[str, V]:
-    return {**known, key: attrs.evolve(known[key], **changes)}
+def _put(known: Mapping[str, T], changed: Mapping[str, T]) -> Mapping[str, T]:
+    if isinstance(known, _Growing):
+        known.update(changed)
+        return known
+    return {**known, **changed}
+
+
+def _with(known: Mapping[str, V], key: str, changes: dict[str, Any]) -> Mapping[str, V]:
+    return _put(known, {key: attrs.evolve(known[key], **changes)})
 
 
 def _said(
@@ -285,6 +310,7 @@ def _said(
     return consents
 
 
-def _ended(permissions: Mapping[str, P]) -> dict[str, P]:
+def _ended(permissions: Mapping[str, P]) -> Mapping[str, P]:
     """Closing ends every yes; what was withdrawn stays withdrawn."""
-    return {key: attrs.evolve(p, given_at=None, expires_at=None) for key, p in permissions.items()}
+    given = {key: p for key, p in permissions.items() if p.given_at is not None}
+    return _put(permissions, {key: attrs.evolve(p, given_at=None, expires_at=None) for key, p in given.items()})

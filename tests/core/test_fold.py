@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import Show
@@ -17,6 +19,8 @@ from diijam_consent_sdk.record import (
     Notice,
     Request,
     fold,
+    fold_all,
+    refusal,
     unopened,
 )
 from diijam_consent_sdk.vocabulary import (
@@ -30,6 +34,7 @@ from diijam_consent_sdk.vocabulary import (
     RequestKind,
 )
 
+from ..strategies import moves
 from .history import USER_ID, History, opened, seconds
 from .samples import EACH_EVENT
 
@@ -395,3 +400,33 @@ def test_what_is_no_event_is_never_folded(odd: Any) -> None:
     """What is none of the events is never taken for one."""
     with pytest.raises(AssertionError):
         fold(opened().record, e.LedgerEntry(900, USER_ID, 2, seconds(1), odd))
+
+
+@given(moves())
+def test_all_entries_at_once_make_the_same_record(said: list[tuple[int, e.Event]]) -> None:
+    """Folding all entries together gives what folding one after another gives, and leaves the start alone."""
+    start = record = unopened(USER_ID)
+    entries, at = [], seconds(0)
+    for wait, event in said:
+        at += timedelta(seconds=wait)
+        if refusal(record, event, at) is None:
+            entries.append(e.LedgerEntry(len(entries) + 1, USER_ID, record.version + 1, at, event))
+            record = fold(record, entries[-1])
+    assert fold_all(start, entries) == record
+    assert start == unopened(USER_ID)
+    assert all(type(known) is dict for known in (record.requests, fold_all(start, entries).requests))
+
+
+def test_many_entries_take_linear_time() -> None:
+    """Four times as many entries take about four times as long, not sixteen times."""
+
+    def cost(count: int) -> float:
+        entries = [
+            e.LedgerEntry(number, USER_ID, number, seconds(0), e.HoldPlaced(f"h-{number}", "debt", {"payment"}))
+            for number in range(1, count + 1)
+        ]
+        started = time.process_time()
+        assert len(fold_all(unopened(USER_ID), entries).holds) == count
+        return time.process_time() - started
+
+    assert min(cost(20_000) for _ in range(2)) < 9 * min(cost(5_000) for _ in range(3))
