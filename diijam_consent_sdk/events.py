@@ -175,6 +175,12 @@ Event = (
     | Notified | Agreed | AgreementWithdrawn | Published | Hidden | RequestFiled | RequestResolved | HoldPlaced
     | HoldReleased | Erased
 )  # fmt: skip
+NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden, AccountClosed, Erased)
+
+
+def is_no(event: Event) -> bool:
+    """Whether the event takes permission away and gives none: it is written whatever the clock or the record says."""
+    return isinstance(event, NOES) or (isinstance(event, RequestFiled) and event.kind is RequestKind.ERASURE)
 
 
 @attrs.frozen

@@ -225,8 +225,10 @@ class _Growing(dict[str, Any]):
 
 
 def _with_maps(record: ConsentRecord, kind: type[dict[str, Any]]) -> ConsentRecord:
-    maps = {name: kind(getattr(record, name)) for name in ("consents", "notices", "holds", "requests")}
-    return attrs.evolve(record, **maps)
+    return attrs.evolve(
+        record, consents=kind(record.consents), notices=kind(record.notices), holds=kind(record.holds),
+        requests=kind(record.requests),
+    )  # fmt: skip
 
 
 def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord:

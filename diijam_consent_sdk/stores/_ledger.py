@@ -8,20 +8,22 @@ one by one, PostgreSQL a batch a round trip, with and without asyncio.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import secrets
-from collections.abc import Callable, Generator, Iterable, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 import attrs
 
-from ..errors import StoreUnusable, VersionConflict
-from ..events import Erased, Event, LedgerEntry
-from ..record import ConsentRecord, fold, unopened
+from ..errors import StoreUnavailable, StoreUnusable, VersionConflict
+from ..events import Erased, Event, LedgerEntry, is_no
+from ..record import ConsentRecord, fold_all, unopened
 from ..vocabulary import identifier, instant
 from . import wire
+from ._store_clock import AHEAD, StoreClock
 from .chain import GENESIS, SALT_BYTES, Link, fingerprint, stamp, time_from
 from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_version
 
@@ -33,7 +35,13 @@ Clock = Callable[[], datetime]
 
 LINK = "position, user_id, version, at, event, salt, digest, hash"
 MAX_POSITION = 2**63 - 1
-NO_REQUESTS = b'"requests":{}'.hex()  # what a record holds, as it is written, that never made one
+OPEN_REQUEST = b'"outcome":null'.hex()  # what a record holds, as it is written, while a request is open
+LONG_HISTORY = 2_000  # entries; longer ones are folded one at a time
+ERASED_MEANWHILE = "the user was erased meanwhile: try again"
+
+
+class Before(list[Statement]):
+    """The first batch of an operation that writes which only reads: asked before the lock of the one writer is."""
 
 
 class Final(list[Statement]):
@@ -48,9 +56,10 @@ class Dialect:
     records: str  # of each user in `asked`: see `records_from`
     asked: Callable[[list[str]], object]
     put_record: str
-    requesting: str  # the same of those after a user id, in order, that ever made a request; so many at most
+    requesting: str  # the same of those after a user id, in order, with an open request; so many at most
+    time: Callable[[Row], datetime]  # what the wall clock shows, from the row of `head`
     advance: str | None = None  # where the head is kept by itself: its position, hash and time
-    time: Callable[[Row], datetime] | None = None  # the database's own clock, from the row of `head`
+    tested: str | None = None  # what marks a ledger whose entries a caller's clock stamps
     check: Callable[[Row], None] | None = None  # whether this version knows the ledger's format, from that row
 
 
@@ -63,11 +72,33 @@ class Head:
 
 
 @attrs.frozen
+class Repeat:
+    """An append whose key was used before, with the same events: the user, and the position of its last entry."""
+
+    user_id: str = attrs.field(repr=False)
+    position: int
+
+
+@attrs.frozen
+class Earlier:
+    """What an append with this key was answered, but for the record, which has moved on since."""
+
+    cursor: Cursor
+    user_id: str = attrs.field(repr=False)
+    version: int
+
+
+@attrs.frozen
 class Ledger:
-    """The operations, in one dialect. *clock* stamps entries: an aware datetime; None: the database's own."""
+    """
+    The operations, in one dialect.
+
+    *clock* stamps entries, for tests: an aware datetime, taken as it is. None: the dialect's, held to `StoreClock`.
+    """
 
     dialect: Dialect
     clock: Clock | None
+    checked: StoreClock = attrs.field(factory=StoreClock)
 
     def load(self, wanted: list[str]) -> Sql[Loaded]:
         """See `Store.load`; the ids are checked, once for all tries."""
@@ -77,8 +108,11 @@ class Ledger:
 
     def append(
         self, user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None
-    ) -> Sql[Appended]:
-        """See `Store.append`. The transaction holds the lock of the one writer from its first statement on."""
+    ) -> Sql[Appended | Repeat]:
+        """
+        See `Store.append`. A repeat is found before the transaction, or within it if it came meanwhile; answering it
+        takes the user's history, so it is left to `repeated`.
+        """
         user_id, batch = identifier(user_id), checked_batch(events)
         if key is not None:
             key = identifier(key)
@@ -86,21 +120,47 @@ class Ledger:
 
     def _append(
         self, user_id: str, batch: tuple[Event, ...], expected_version: int | None, key: str | None
-    ) -> Sql[Appended]:
+    ) -> Sql[Appended | Repeat]:
+        if key is not None:
+            (kept_rows,) = yield Before([_kept_by(user_id, key)])
+            if kept_rows:
+                return _repeat(user_id, kept_rows[0], batch)
         head_rows, record_rows, kept_rows = yield [
             self.head_statement(),
             self.records_statement([user_id]),
             _kept_by(user_id, key),
         ]
-        head = self.read_head(head_rows)
         if kept_rows:
-            return (yield from _kept(head.cursor.epoch, user_id, kept_rows[0], batch))
+            return _repeat(user_id, kept_rows[0], batch)
+        head = self.read_head(head_rows)
+        if self.clock_trouble() is not None and not any(map(is_no, batch)):
+            raise StoreUnavailable(AHEAD)
         record = records_from(record_rows).get(user_id) or unopened(user_id)
         if expected_version is not None and record.version != expected_version:
             raise VersionConflict(expected_version, record.version)
         links, record = stamp(record, batch, head.now, head.cursor)
         yield Final(self._writing(links, record, key, batch))
         return Appended(_cursor(head.cursor.epoch, links[-1].position, links[-1].hash), record)
+
+    def repeated(self, repeat: Repeat) -> Sql[Appended | Earlier]:
+        """What the append was answered that is repeated: whole if the record did not move on since. Only reads."""
+        head_rows, entry_rows, record_rows = yield [
+            self.head_statement(),
+            ("SELECT hash, version, user_id, at FROM entries WHERE position = ?", (repeat.position,)),
+            self.records_statement([repeat.user_id]),
+        ]
+        if not entry_rows:
+            raise StoreUnusable("the database is damaged: an append's entry is missing")
+        chain, version, *owner = entry_rows[0]
+        if (version, *owner) == (None, None, None):
+            raise StoreUnavailable(ERASED_MEANWHILE)
+        if not isinstance(version, int) or owner[0] != repeat.user_id:
+            raise wire.Malformed("its version or user is none")
+        record = records_from(record_rows).get(repeat.user_id)
+        cursor = _cursor(self.read_head(head_rows).cursor.epoch, repeat.position, chain)
+        if record is not None and record.version == version:
+            return Appended(cursor, record)
+        return Earlier(cursor, repeat.user_id, version)
 
     def look(self, after: Cursor, limit: int, waited: float) -> Sql[Changes]:
         """`Store.changes` without waiting; *waited* is how long the store did before."""
@@ -122,9 +182,9 @@ class Ledger:
         cursor = _cursor(head.epoch, rows[-1][0], rows[-1][2])
         return Changes(after, cursor, in_order, complete=cursor == head, waited=waited)
 
-    def history(self, user_id: str) -> Sql[list[LedgerEntry]]:
-        """See `Store.history`."""
-        return _history(identifier(user_id))
+    def history(self, user_id: str) -> Sql[list[Link]]:
+        """The links of `Store.history`: decoding them is left until the database is let go."""
+        return history(identifier(user_id))
 
     def open_requests(self, after: str | None, limit: int) -> Sql[OpenRequests]:
         """See `ListingStore.open_requests`."""
@@ -159,17 +219,19 @@ class Ledger:
         if self.dialect.check is not None:
             self.dialect.check(rows[0])
         epoch, position, chain, at = rows[0][:4]
-        now = instant(self._now(rows[0]))
         if not position:
-            return Head(Cursor(epoch, 0, GENESIS.hex()), now)
-        return Head(_cursor(epoch, position, chain), max(now, time_from(at)))
+            return Head(Cursor(epoch, 0, GENESIS.hex()), self._now(rows[0], None))
+        return Head(_cursor(epoch, position, chain), self._now(rows[0], time_from(at)))
 
-    def _now(self, row: Row) -> datetime:
-        if self.clock is not None:
-            return self.clock()
-        if self.dialect.time is None:
-            raise TypeError("this store needs a clock")
-        return self.dialect.time(row)
+    def _now(self, row: Row, last: datetime | None) -> datetime:
+        if self.clock is None:
+            return self.checked.read(instant(self.dialect.time(row)), last)
+        now = instant(self.clock())
+        return now if last is None else max(now, last)
+
+    def clock_trouble(self) -> str | None:
+        """What is wrong with the wall clock as it was last read; None: nothing."""
+        return AHEAD if self.checked.is_ahead else None
 
     def record_statement(self, record: ConsentRecord) -> Statement:
         """What puts a record in its place."""
@@ -190,6 +252,8 @@ class Ledger:
             salt = secrets.token_bytes(SALT_BYTES)
             row = (user_id, _digest(key), salt, fingerprint(salt, batch), last.position)
             statements.append(("INSERT INTO appends VALUES (?, ?, ?, ?, ?)", row))
+        if self.clock is not None and self.dialect.tested is not None:
+            statements.append((self.dialect.tested, ()))
         if isinstance(batch[-1], Erased):
             statements += erasing(user_id, key, last.position)
         return statements
@@ -240,33 +304,60 @@ def _changed(after: int, limit: int) -> Statement:
     ), (after, limit)
 
 
-def _history(user_id: str, up_to: int = MAX_POSITION) -> Sql[list[LedgerEntry]]:
-    select = f"SELECT {LINK} FROM entries WHERE user_id = ? AND position <= ? ORDER BY version"  # noqa: S608 - as above
-    (rows,) = yield [(select, (user_id, up_to))]
-    return [Link(*row).entry() for row in rows]
+def history(user_id: str, up_to_version: int = MAX_POSITION) -> Sql[list[Link]]:
+    """The links of a user's entries, oldest first."""
+    select = f"SELECT {LINK} FROM entries WHERE user_id = ? AND version <= ? ORDER BY version"  # noqa: S608 - as above
+    (rows,) = yield [(select, (user_id, up_to_version))]
+    return [Link(*row) for row in rows]
+
+
+def entries_of(links: Iterable[Link]) -> list[LedgerEntry]:
+    """The entries that links hold."""
+    return [link.entry() for link in links]
 
 
 def _kept_by(user_id: str, key: str | None) -> Statement:
     return "SELECT salt, fingerprint, position FROM appends WHERE user_id = ? AND key = ?", (user_id, _digest(key))
 
 
-def _kept(epoch: str, user_id: str, row: Row, batch: tuple[Event, ...]) -> Sql[Appended]:
-    """The answer given when this key was first used; folded again, so that no second copy of it has to be kept."""
+def _repeat(user_id: str, row: Row, batch: tuple[Event, ...]) -> Repeat:
     salt, known, position = row
     if not (isinstance(salt, bytes) and isinstance(position, int)):
         raise wire.Malformed("what is kept of an append is none")
     if fingerprint(salt, batch) != known:
         raise ValueError("this idempotency_key was used with other events: use a key of its own for each write")
-    (rows,) = yield [hash_at(position)]
-    cursor = _cursor_at(epoch, position, rows)
-    if cursor is None:
-        raise StoreUnusable("the database is damaged: an append's entry is missing")
-    return Appended(cursor, (yield from folded(user_id, position)))
+    return Repeat(user_id, position)
 
 
-def folded(user_id: str, up_to: int = MAX_POSITION) -> Sql[ConsentRecord]:
+def answered_again(earlier: Earlier, links: Sequence[Link]) -> Appended:
+    """The answer to a repeat, from the user's links up to then: folded again, so that no second copy has to be kept."""
+    if not links or links[-1].version != earlier.version:
+        raise StoreUnavailable(ERASED_MEANWHILE)
+    return Appended(earlier.cursor, fold_all(unopened(earlier.user_id), entries_of(links)))
+
+
+@contextmanager
+def one_at_a_time(lock: threading.Lock, version: int) -> Iterator[None]:
+    """
+    Fold a history up to *version*. Of the long ones, each a second of work, one store folds one at a time: more would
+    take every thread that others write in.
+
+    Raises:
+        StoreUnavailable: another long one is being folded.
+    """
+    is_long = version > LONG_HISTORY
+    if is_long and not lock.acquire(blocking=False):
+        raise StoreUnavailable("another repeat with a long history is being answered: try again")
+    try:
+        yield
+    finally:
+        if is_long:
+            lock.release()
+
+
+def folded(user_id: str) -> Sql[ConsentRecord]:
     """The record that a user's entries make."""
-    return functools.reduce(fold, (yield from _history(user_id, up_to)), unopened(user_id))
+    return fold_all(unopened(user_id), entries_of((yield from history(user_id))))
 
 
 def erasing(user_id: str, key: str | None, tombstone: int) -> list[Statement]:
@@ -284,11 +375,14 @@ def _digest(key: str | None) -> bytes | None:
     return None if key is None else hashlib.sha256(key.encode()).digest()
 
 
-def run(steps: Sql[T], execute: Callable[[Statement], list[Any]]) -> T:
-    """Run an operation in the thread that asks, statement by statement."""
+def run(steps: Sql[T], execute: Callable[[Statement], list[Any]], begin: Callable[[], object] | None = None) -> T:
+    """Run an operation in the thread that asks, statement by statement; *begin* is called after a `Before`, if any."""
     try:
         batch = next(steps)
         while True:
+            if begin is not None and not isinstance(batch, Before):
+                begin()
+                begin = None
             batch = steps.send([execute(statement) for statement in batch])
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]

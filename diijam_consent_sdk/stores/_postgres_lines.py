@@ -12,7 +12,7 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
-from ._ledger import Dialect, Final, Sql, Statement
+from ._ledger import Before, Dialect, Final, Sql, Statement
 from ._postgres_errors import Late
 from ._postgres_schema import CHANNEL, REQUESTING, SCHEMA, check
 from ._postgres_schema import time as time_of
@@ -59,6 +59,11 @@ def reading(steps: Sql[T]) -> Sql[T]:
 def writing(steps: Sql[T]) -> Sql[T]:
     """An operation under the lock of the one writer; its final batch takes the commit along."""
     batch = next(steps)
+    if isinstance(batch, Before):
+        try:
+            batch = steps.send((yield batch))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
     *_, rows = yield [*BEGIN, _fused(batch)]
     answers = _apart(batch, rows)
     while True:

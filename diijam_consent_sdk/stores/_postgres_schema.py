@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from ..errors import StoreUnusable
-from ._ledger import NO_REQUESTS, Row
+from ._ledger import OPEN_REQUEST, Row
 from ._postgres_errors import translated
 from ._postgres_url import parameters
 
@@ -17,7 +17,7 @@ CHANNEL = "diijam_consent"  # of NOTIFY: says to every database user only that s
 LEAST_VERSION = 130000
 INIT_LOCK = 0x446A4353  # "DjCS": two that prepare one database take turns
 
-REQUESTING = f"position('\\x{NO_REQUESTS}'::bytea in record) = 0"
+REQUESTING = f"position('\\x{OPEN_REQUEST}'::bytea in record) > 0"
 
 # Each migration makes the format of its number; those of a format that was released are never changed.
 # A user's ids sort by their bytes: an index in the order of the system's locale breaks when the system is upgraded.

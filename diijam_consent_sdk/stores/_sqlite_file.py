@@ -11,12 +11,16 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from .._logging import log
 from ..errors import ConsentError, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnusable
 from . import wire
+from ._file_systems import has_locks, is_open_to_others, kind_of, make_private
 from ._forks import gate
+from ._ledger import OPEN_REQUEST
 
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
 FORMAT = 1  # raised whenever an older version of this library could misread the file
@@ -29,6 +33,7 @@ PAGE_BYTES, FILLER_BYTES = 1024, 989
 # Deleted content is overwritten; a commit is on the disk before it returns.
 PRAGMAS = "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
 
+REQUESTING = f"instr(record, x'{OPEN_REQUEST}') > 0"
 SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entries (
@@ -37,6 +42,7 @@ CREATE TABLE entries (
 );
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
 CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT NOT NULL PRIMARY KEY);
+CREATE INDEX records_requesting ON records (user_id) WHERE {REQUESTING};
 CREATE TABLE appends (
     user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (user_id, key)
@@ -62,15 +68,27 @@ MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_ERROR: (StoreUnusable, "the database does not hold a ledger as this version knows it"),
     sqlite3.SQLITE_NOTADB: (StoreUnusable, "this file is no SQLite database: choose another path"),
 }
+NO_LOCKS = "has no working file locks"
+FILE_SYSTEM: dict[int, str] = {
+    sqlite3.SQLITE_IOERR_SHMMAP: "lets no processes share memory",
+    sqlite3.SQLITE_IOERR_SHMOPEN: "lets no processes share memory",
+    sqlite3.SQLITE_IOERR_SHMLOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_LOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_RDLOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_UNLOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK: NO_LOCKS,
+}  # what its lack of it is called, by SQLite's extended code
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise what SQLite or a malformed row says as an error of this library."""
+def translated(path: Path | None = None) -> Iterator[None]:
+    """Raise what SQLite or a malformed row says as an error of this library; *path* is the database's."""
     try:
         yield
     except sqlite3.Error as error:
         kind, advice = MEANINGS.get(_code(error), (StoreUnavailable, "SQLite refused"))
+        if (lack := _lack(error, path)) is not None:
+            kind, advice = StoreUnavailable, lack
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         raise kind(f"{advice} ({name})") from error
     except wire.Malformed as error:
@@ -81,6 +99,19 @@ def translated() -> Iterator[None]:
 
 def _code(error: BaseException | None) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _lack(error: sqlite3.Error, path: Path | None) -> str | None:
+    """What the file system lacks, if that is why. Without locks SQLite says the same as if somebody held one."""
+    if path is None:
+        return None
+    lack = FILE_SYSTEM.get(int(getattr(error, "sqlite_errorcode", 0)))
+    if _code(error) == sqlite3.SQLITE_BUSY and not has_locks(path.parent):
+        lack = NO_LOCKS
+    if lack is None:
+        return None
+    where = f"the file system of the database ({kind_of(path.parent)})"
+    return f"{where} {lack}, as network file systems often do: keep the ledger on a local disk, or in PostgreSQL"
 
 
 class SqliteFile:
@@ -98,6 +129,8 @@ class SqliteFile:
         self._create = create
         self._was_found = False
         self._was_replaced = False
+        self._is_sealed = False  # in a place where nothing is written
+        self._schema: int | None = None  # the number of the schema that was found right
         self._begin()
         self._closed = threading.Event()
         self._scrub_due = True  # until the first look: a process may have died between erasing and scrubbing
@@ -108,10 +141,13 @@ class SqliteFile:
         except StoreUnavailable as error:
             if _code(error.__cause__) != sqlite3.SQLITE_BUSY:
                 raise
+        if is_open_to_others(self.path):
+            log.warning("store.readable_by_others")
         self.scrub()
 
     def _begin(self) -> None:
-        self._idle: deque[tuple[sqlite3.Connection, tuple[int, int]]] = deque()
+        self.long_fold = threading.Lock()
+        self._idle: deque[tuple[sqlite3.Connection, tuple[int, ...]]] = deque()
         self._pid = os.getpid()
         self._drop = weakref.finalize(self, _drop, self._idle, self._pid)
         self._drop.atexit = False
@@ -119,17 +155,19 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection on one unchanging state of the database."""
-        with gate, translated(), self._connection() as db:
+        with gate, translated(self.path), self._connection() as db:
             db.execute("BEGIN")
+            self._see_schema(db)
             yield db
             db.execute("COMMIT")
 
     @contextmanager
     def writing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
-        """A connection with the write lock; what was written is durable once the block has ended."""
-        with gate, translated(), self._connection() as db:
-            db.execute("BEGIN IMMEDIATE")
+        """A connection, to take the write lock with `begin`; what is written is durable once the block has ended."""
+        with gate, translated(self.path), self._connection() as db:
             yield db
+            if not db.in_transaction:
+                return
             try:
                 db.execute("COMMIT")
             except sqlite3.OperationalError as error:
@@ -137,6 +175,18 @@ class SqliteFile:
                     raise
                 message = "the disk failed during the commit: repeat the call with the same idempotency_key"
                 raise OutcomeUnknown(message, idempotency_key or "") from error
+
+    def begin(self, db: sqlite3.Connection) -> None:
+        """Take the write lock, within `writing`."""
+        db.execute("BEGIN IMMEDIATE")
+        self._see_schema(db)
+
+    def _see_schema(self, db: sqlite3.Connection) -> None:
+        """Within a transaction: compare the schema if it may have changed since it was found right."""
+        ((number,),) = db.execute("PRAGMA schema_version")
+        if number != self._schema:
+            check_schema(db)
+            self._schema = number
 
     def scrub(self, *, has_erased: bool = False) -> None:
         """
@@ -148,7 +198,7 @@ class SqliteFile:
             return
         self._scrub_due = False  # first: whoever erases from here on comes here afterwards
         try:
-            with gate, translated(), self._connection() as db:
+            with gate, translated(self.path), self._connection() as db:
                 mark = db.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
                 if mark is not None:
                     self._empty_log(db, wait=has_erased)
@@ -205,9 +255,12 @@ class SqliteFile:
                 raise
             self._give_back(db, made_for)
             raise
+        if self._is_sealed and self._identity() != made_for:
+            db.close()
+            raise StoreUnavailable("the database was written to while it was read, from another place: try again")
         self._give_back(db, made_for)
 
-    def _take(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
+    def _take(self) -> tuple[sqlite3.Connection, tuple[int, ...]]:
         if self._closed.is_set():
             raise StoreUnavailable("the store is closed: make a new one")
         if gate.was_forked_amid_a_call:
@@ -224,24 +277,30 @@ class SqliteFile:
             if made_for == identity:
                 return db, made_for
             db.close()
-            self._was_replaced = made_for != (0, 0)  # else it was made just now
+            self._was_replaced = made_for[:2] not in ((0, 0), identity[:2])  # else it was made just now
 
-    def _give_back(self, db: sqlite3.Connection, made_for: tuple[int, int]) -> None:
+    def _give_back(self, db: sqlite3.Connection, made_for: tuple[int, ...]) -> None:
         self._idle.append((db, made_for))
         if self._closed.is_set():
             self.let_go()
 
-    def _identity(self) -> tuple[int, int]:
+    def _identity(self) -> tuple[int, ...]:
+        """Which file it is; of a sealed one, which SQLite takes for unchanging, also in which state."""
         try:
             found = self.path.stat()
         except OSError:
             return 0, 0
-        return found.st_dev, found.st_ino
+        if not self._is_sealed:
+            return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, self._log().exists()
+
+    def _log(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-wal")
 
     def _see_log(self) -> None:
         """Refuse to read a new file through the write-ahead log of the old: SQLite would mix the two."""
         with suppress(FileNotFoundError):
-            if Path(f"{self.path}-wal").stat().st_size:
+            if self._log().stat().st_size:
                 raise StoreUnusable(
                     "the file was replaced and a write-ahead log lies beside it: close every store on it,"
                     " then put the file back without the old one's -wal and -shm"
@@ -251,8 +310,22 @@ class SqliteFile:
     def _connect(self) -> sqlite3.Connection:
         if self._was_replaced and self.path.exists():
             self._see_log()
+        if self._create and not self._was_found:
+            make_private(self.path)
+        try:
+            db = self._prepared("mode=rw")
+            self._is_sealed = False
+        except sqlite3.OperationalError as error:
+            if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or not self._may_be_sealed():
+                raise
+            self._is_sealed = True  # first: what the file is like before it is opened is what it is compared with
+            db = self._prepared("mode=ro&immutable=1")
+        self._was_found = True  # if it is gone or empty from now on, that is an error, no reason to start an empty one
+        return db
+
+    def _prepared(self, options: str) -> sqlite3.Connection:
         db = sqlite3.connect(
-            f"{self.path.as_uri()}?mode={'rwc' if self._create and not self._was_found else 'rw'}",
+            f"{self.path.as_uri()}?{options}",
             uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False,
         )  # fmt: skip
         try:
@@ -260,11 +333,26 @@ class SqliteFile:
         except BaseException:
             db.close()
             raise
-        self._was_found = True  # if it is gone or empty from now on, that is an error, no reason to start an empty one
         return db
 
+    def _may_be_sealed(self) -> bool:
+        """
+        Whether the file lies where nothing can be written, so that SQLite cannot keep its shared memory beside it.
 
-def _drop(idle: deque[tuple[sqlite3.Connection, tuple[int, int]]], pid: int) -> None:
+        Raises:
+            StoreUnavailable: a write-ahead log lies there too, which cannot be read without.
+        """
+        if os.access(self.path.parent, os.W_OK) or not os.access(self.path, os.R_OK):
+            return False
+        if self._log().exists():
+            raise StoreUnavailable(
+                "the database lies in a read-only place, beside a write-ahead log: copy both files where they may be"
+                " written, or close every store on them before they are sealed"
+            )
+        return True
+
+
+def _drop(idle: deque[tuple[sqlite3.Connection, tuple[int, ...]]], pid: int) -> None:
     """Of a store that nobody closed: close what this process opened; what a child inherited is never closed."""
     for connection in idle:
         if pid == os.getpid():
@@ -283,8 +371,7 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("BEGIN IMMEDIATE")
         if _is_empty(db):  # still: another process may have been first
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
+            _make(db)
             db.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))
         db.execute("COMMIT")
     (application,), (version,) = (
@@ -295,6 +382,43 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
         raise StoreUnusable("this is the database of another program: choose another path")
     if version != FORMAT:
         raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
+    check_schema(db)
+
+
+def _make(db: sqlite3.Connection) -> None:
+    for statement in SCHEMA.split(";"):
+        db.execute(statement)
+
+
+def check_schema(db: sqlite3.Connection) -> None:
+    """
+    See that the database has the tables and indexes of a ledger as they were made, and nothing else: a trigger or a
+    view can hide entries, and make others.
+
+    Raises:
+        StoreUnusable: names what is missing, altered, or not the ledger's.
+    """
+    expected, found = _schema(), dict(db.execute(OBJECTS))
+    if found == expected:
+        return
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
+            state = "was altered" if name in found and name in expected else "is missing"
+            state = state if name in expected else "is not the ledger's: see who put it there, then drop it"
+            raise StoreUnusable(f"the database's schema was changed: {name[:100]!r} {state}")
+
+
+OBJECTS = "SELECT type || ' ' || name, tbl_name || ': ' || coalesce(sql, '') FROM sqlite_master"
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _make(db)
+        return dict(db.execute(OBJECTS))
+    finally:
+        db.close()
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

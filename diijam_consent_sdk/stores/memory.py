@@ -6,14 +6,14 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from pathlib import Path
 
 from ..errors import StoreUnavailable
-from ._ledger import Ledger
+from ._ledger import Clock, Ledger
 from ._sqlite_file import SqliteFile, prepare
-from .sqlite import DIALECT, SqliteStore, utc_now
+from .sqlite import DIALECT, SqliteStore
 
 
 class _MemoryDatabase(SqliteFile):
@@ -24,6 +24,9 @@ class _MemoryDatabase(SqliteFile):
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._scrub_due = False
+        self._schema = None
+        self.path = Path(":memory:")
+        self.long_fold = threading.Lock()
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._db.close).atexit = False  # of a store that nobody closed
         prepare(self._db)
@@ -65,7 +68,7 @@ class MemoryStore(SqliteStore):
         clock: The wall clock that stamps entries: returns an aware datetime.
     """
 
-    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
         self.ledger = Ledger(DIALECT, clock)
         self._file = _MemoryDatabase()
         self.path = None

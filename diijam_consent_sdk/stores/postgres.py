@@ -22,7 +22,20 @@ from .._logging import log
 from ..errors import StoreError, StoreUnavailable
 from ..events import Erased, Event, LedgerEntry
 from ._forks import gate
-from ._ledger import LINK, Clock, Final, Ledger, Sql, Statement, folded
+from ._ledger import (
+    LINK,
+    Clock,
+    Final,
+    Ledger,
+    Repeat,
+    Sql,
+    Statement,
+    answered_again,
+    entries_of,
+    folded,
+    history,
+    one_at_a_time,
+)
 from ._postgres_errors import meaning, translated
 from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, is_alive, options, reading, set_up, writing
 from ._postgres_news import AsyncNews, News
@@ -59,6 +72,10 @@ class _Settings:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._is_closed else 'open'}>"
+
+    def clock_trouble(self) -> str | None:
+        """See `SqliteStore.clock_trouble`: here it is the database's clock."""
+        return self.ledger.clock_trouble()
 
     def _tries(self, key: str | None = None) -> Tries:
         return Tries(self._deadline, idempotency_key=key or "")
@@ -106,6 +123,7 @@ class PostgresStore(_Settings):
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        self._long_fold = threading.Lock()
         self._pool: ConnectionPool[Line] | None = None
         self._lock = threading.Lock()
         self._listen()
@@ -130,7 +148,15 @@ class PostgresStore(_Settings):
         """See `Store.append`."""
         batch = tuple(events)
         steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
-        return self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+        done = self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+        return self._repeated(done) if isinstance(done, Repeat) else done
+
+    def _repeated(self, repeat: Repeat) -> Appended:
+        found = self.read(partial(self.ledger.repeated, repeat))
+        if isinstance(found, Appended):
+            return found
+        with one_at_a_time(self._long_fold, found.version), translated():
+            return answered_again(found, self.read(partial(history, found.user_id, found.version)))
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -145,7 +171,9 @@ class PostgresStore(_Settings):
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        return self.read(partial(self.ledger.history, user_id))
+        links = self.read(partial(self.ledger.history, user_id))
+        with translated():
+            return entries_of(links)
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `ListingStore.open_requests`."""
@@ -308,6 +336,7 @@ class AsyncPostgresStore(_Settings):
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        self._long_fold = threading.Lock()
         self._pool: AsyncConnectionPool[AsyncLine] | None = None
         self._news = AsyncNews(self._connect)
 
@@ -326,7 +355,16 @@ class AsyncPostgresStore(_Settings):
         """See `Store.append`."""
         batch = tuple(events)
         steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
-        return await self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+        done = await self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+        return await self._repeated(done) if isinstance(done, Repeat) else done
+
+    async def _repeated(self, repeat: Repeat) -> Appended:
+        found = await self.read(partial(self.ledger.repeated, repeat))
+        if isinstance(found, Appended):
+            return found
+        with one_at_a_time(self._long_fold, found.version), translated():
+            links = await self.read(partial(history, found.user_id, found.version))
+            return await asyncio.to_thread(answered_again, found, links)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -341,7 +379,9 @@ class AsyncPostgresStore(_Settings):
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        return await self.read(partial(self.ledger.history, user_id))
+        links = await self.read(partial(self.ledger.history, user_id))
+        with translated():
+            return await asyncio.to_thread(entries_of, links)
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `ListingStore.open_requests`."""

@@ -14,8 +14,22 @@ from typing import Any, TypeVar
 
 from ..events import Erased, Event, LedgerEntry
 from . import wire
-from ._ledger import LINK, NO_REQUESTS, Dialect, Ledger, Sql, Statement, folded, run
-from ._sqlite_file import FILLER_BYTES, SqliteFile
+from ._ledger import (
+    LINK,
+    Clock,
+    Dialect,
+    Ledger,
+    Repeat,
+    Sql,
+    Statement,
+    answered_again,
+    entries_of,
+    folded,
+    history,
+    one_at_a_time,
+    run,
+)
+from ._sqlite_file import FILLER_BYTES, REQUESTING, SqliteFile, check_schema, translated
 from ._whole import verify
 from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 
@@ -35,15 +49,11 @@ DIALECT = Dialect(
     put_record=f"INSERT INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)"
     " ON CONFLICT (user_id) DO UPDATE SET record = excluded.record",
     requesting=GATHERED.format(
-        "SELECT user_id, record FROM records"
-        f" WHERE user_id > ? AND instr(record, x'{NO_REQUESTS}') = 0 ORDER BY user_id LIMIT ?"
+        f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
     ),
+    time=lambda _: datetime.now(UTC),
+    tested="INSERT OR IGNORE INTO meta VALUES ('clock', 'of a caller')",
 )
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 class SqliteStore:
@@ -56,7 +66,8 @@ class SqliteStore:
     Args:
         path: The file. It is made if it is missing, unless *create* is false.
 
-        clock: The wall clock that stamps entries: returns an aware datetime.
+        clock: For tests: what stamps entries in place of the machine's clock; returns an aware datetime. `verify` says
+            for ever that it was used.
 
         busy_seconds: How long a call waits for another process's lock before it raises `StoreUnavailable`.
 
@@ -75,7 +86,7 @@ class SqliteStore:
         self,
         path: str | PathLike[str],
         *,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock | None = None,
         busy_seconds: float = 0.9,
         create: bool = True,
     ) -> None:
@@ -98,7 +109,15 @@ class SqliteStore:
         """See `Store.append`."""
         batch = tuple(events)
         steps = self.ledger.append(user_id, batch, expected_version, idempotency_key)
-        return self.write(lambda: steps, has_erased=isinstance(batch[-1], Erased), key=idempotency_key)
+        done = self.write(lambda: steps, has_erased=isinstance(batch[-1], Erased), key=idempotency_key)
+        return self._repeated(done) if isinstance(done, Repeat) else done
+
+    def _repeated(self, repeat: Repeat) -> Appended:
+        found = self.read(partial(self.ledger.repeated, repeat))
+        if isinstance(found, Appended):
+            return found
+        with one_at_a_time(self._file.long_fold, found.version), translated():
+            return answered_again(found, self.read(partial(history, found.user_id, found.version)))
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -112,7 +131,9 @@ class SqliteStore:
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        return self.read(partial(self.ledger.history, user_id))
+        links = self.read(partial(self.ledger.history, user_id))
+        with translated():
+            return entries_of(links)
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `ListingStore.open_requests`."""
@@ -130,6 +151,7 @@ class SqliteStore:
                 fit but a record is not what its entries make.
         """
         with self._file.reading() as db:
+            check_schema(db)
             return verify(
                 db.execute(f"SELECT {LINK} FROM entries ORDER BY position"),
                 lambda: db.execute("SELECT user_id, record FROM records"),
@@ -137,6 +159,10 @@ class SqliteStore:
                 lambda: run(self.ledger.head(), _in(db)).cursor,
                 sqlite3.OperationalError,
             )
+
+    def clock_trouble(self) -> str | None:
+        """What is wrong with the machine's clock, as of the last call, so that no yes is written; None: nothing."""
+        return self.ledger.clock_trouble()
 
     def begin_epoch(self) -> None:
         """
@@ -146,6 +172,7 @@ class SqliteStore:
             StoreError: it could not be written.
         """
         with self._file.writing(None) as db:
+            self._file.begin(db)
             db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),))
 
     def close(self) -> None:
@@ -162,8 +189,8 @@ class SqliteStore:
         """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
         asked = steps()
         with self._file.writing(key) as db:
-            done = run(asked, _in(db))
-            if has_erased:
+            done = run(asked, _in(db), partial(self._file.begin, db))
+            if has_erased and db.in_transaction:
                 self._file.owe_scrub(db)
         self._file.scrub(has_erased=has_erased)
         return done

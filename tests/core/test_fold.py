@@ -406,7 +406,8 @@ def test_what_is_no_event_is_never_folded(odd: Any) -> None:
 def test_all_entries_at_once_make_the_same_record(said: list[tuple[int, e.Event]]) -> None:
     """Folding all entries together gives what folding one after another gives, and leaves the start alone."""
     start = record = unopened(USER_ID)
-    entries, at = [], seconds(0)
+    entries: list[e.LedgerEntry] = []
+    at = seconds(0)
     for wait, event in said:
         at += timedelta(seconds=wait)
         if refusal(record, event, at) is None:

@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,12 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, StoreUnusable
-from diijam_consent_sdk.stores import SqliteStore, Store
+from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.stores import SqliteStore, Store, _ledger
+from diijam_consent_sdk.stores import sqlite as sqlite_store
 from diijam_consent_sdk.stores._sqlite_file import APPLICATION_ID, FORMAT
 
-from .contract import AGREED, OPENED, TOLD, erase, head, sign_up
+from .contract import AGREED, OPENED, TOLD, erase, folded, head, sign_up
 from .programs import heard, locking, run, running
 
 BUSY_SECONDS = 0.3
@@ -180,12 +183,6 @@ def first_page_flipped(path: Path) -> None:
     path.write_bytes(bytes(byte ^ 0xFF for byte in data[:1024]) + data[1024:])
 
 
-def without_a_table(path: Path) -> None:
-    """A ledger that lacks the records."""
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE records")
-
-
 UNUSABLE: dict[Callable[[Path], None], str] = {
     bytes_at_random: "no SQLite database",
     text: "no SQLite database",
@@ -210,11 +207,52 @@ def test_what_is_no_ledger_is_refused_and_left_alone(spoil: Callable[[Path], Non
     assert path.read_bytes() == before
 
 
-def test_a_ledger_without_one_of_its_tables(path: Path) -> None:
-    """A table that is missing is told when it is needed."""
-    without_a_table(path)
-    with closing(SqliteStore(path)) as store, pytest.raises(StoreUnusable):
+PLANTED = {
+    "CREATE TRIGGER swallow BEFORE INSERT ON entries BEGIN SELECT RAISE(IGNORE); END": "swallow",
+    "CREATE VIEW everybody AS SELECT * FROM records": "everybody",
+    "CREATE INDEX spare ON entries (at)": "spare",
+    "CREATE TABLE more (value)": "more",
+    "ALTER TABLE appends ADD COLUMN more": "appends",
+    "DROP INDEX entries_of_user": "entries_of_user",
+    "DROP TABLE records": "records",
+}
+
+
+def plant(path: Path, statement: str) -> None:
+    """Change the schema behind every store's back."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+
+
+@pytest.mark.parametrize(("statement", "name"), PLANTED.items(), ids=PLANTED.values())
+def test_another_schema_is_refused_on_opening(statement: str, name: str, path: Path) -> None:
+    """A trigger, a view, another index or an altered table is named, and nothing is answered on it."""
+    plant(path, statement)
+    with pytest.raises(StoreUnusable, match=name):
+        SqliteStore(path)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("statement", "name"), PLANTED.items(), ids=PLANTED.values())
+def test_a_schema_changed_under_a_store_is_refused(
+    statement: str, name: str, call: str, path: Path, store: SqliteStore
+) -> None:
+    """A store that is open when the schema is changed answers nothing more, and verifies nothing."""
+    store.load(["u-1"])
+    plant(path, statement)
+    with pytest.raises(StoreUnusable, match=name):
+        CALLS[call](store)
+
+
+def test_a_schema_that_is_right_again_is_used(path: Path, store: SqliteStore) -> None:
+    """Once the trigger is dropped, an open store goes on."""
+    statement, name = next(iter(PLANTED.items()))
+    plant(path, statement)
+    with pytest.raises(StoreUnusable):
         store.load(["u-1"])
+    plant(path, f"DROP TRIGGER {name}")
+    sign_up(store, "u-2")
+    assert version(store, "u-2") == 1
 
 
 def test_a_ledger_without_its_epoch(path: Path) -> None:
@@ -587,3 +625,104 @@ def test_a_restored_backup_is_another_history_to_whoever_was_further(path: Path)
         assert not store.changes(lost[0], wait=5).is_continuation()
         sign_up(store, "u-7", "u-8", "u-9", "u-10")
         assert [store.changes(cursor, wait=5).is_continuation() for cursor in lost] == [False, False]
+
+
+# Who may read it
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_a_new_ledger_is_its_owners_alone(umask: int, tmp_path: Path) -> None:
+    """The database, its log and its shared memory are of mode 0600, whatever the umask."""
+    program = f"""
+import os, sys
+from diijam_consent_sdk.events import AccountOpened
+from diijam_consent_sdk.stores import SqliteStore
+os.umask({umask})
+store = SqliteStore(sys.argv[1])
+store.append("u-1", [AccountOpened()])
+print({{name: oct(os.stat(name).st_mode & 0o777) for name in os.listdir()}})
+"""
+    made = subprocess.run(
+        [sys.executable, "-c", program, "new.db"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert eval(made.stdout) == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), "0o600")
+
+
+def test_the_owner_may_open_a_ledger_to_others(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The mode of a file that is there stays as it is; the log says that others may read it."""
+    with closing(SqliteStore(path)):
+        assert "readable_by_others" not in caplog.text
+    path.chmod(0o640)
+    with closing(SqliteStore(path)) as store:
+        sign_up(store, "u-2")
+        assert path.stat().st_mode & 0o777 == 0o640
+    assert "store.readable_by_others" in caplog.text
+
+
+# A repeat
+
+
+def test_a_repeat_holds_up_no_writer(path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a repeat is answered from a user's history, another process writes at once."""
+    events: list[e.Event] = [OPENED, TOLD, AGREED]
+    store.append("u-1", [e.Withdrawn("marketing")])
+    first = store.history("u-1")[:3]
+    others = iter(range(100))
+
+    def fold_all(record: ConsentRecord, entries: list[e.LedgerEntry]) -> ConsentRecord:
+        with closing(SqliteStore(path, busy_seconds=0)) as other:
+            sign_up(other, f"other-{next(others)}")
+        return folded(record.user_id, entries)
+
+    monkeypatch.setattr(_ledger, "fold_all", fold_all)
+    appended = store.append("u-1", events, idempotency_key="k-1")
+    assert appended.record == folded("u-1", first)
+    assert next(others) == 1
+
+
+def test_a_repeat_is_answered_while_another_process_writes(path: Path, store: SqliteStore) -> None:
+    """A repeat waits for no lock of the writer."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert store.append("u-1", [OPENED, TOLD, AGREED], idempotency_key="k-1").record.version == 3
+
+
+def test_a_repeat_that_came_meanwhile_is_one(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same append of two processes is written once, also if both looked before either wrote."""
+    begin = store._file.begin
+
+    def begin_late(db: sqlite3.Connection) -> None:
+        monkeypatch.setattr(store._file, "begin", begin)
+        sign = store.append("u-2", [OPENED], idempotency_key="k-2")
+        assert sign.record.version == 1
+        begin(db)
+
+    monkeypatch.setattr(store._file, "begin", begin_late)
+    assert store.append("u-2", [OPENED], idempotency_key="k-2").record.version == 1
+    assert len(store.history("u-2")) == 1
+
+
+def test_of_long_histories_one_is_folded_at_a_time(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second repeat with a long history is refused at once: it would take the threads that others write in."""
+    monkeypatch.setattr(_ledger, "LONG_HISTORY", 2)
+    store.append("u-1", [e.Withdrawn("marketing")])
+    events: list[e.Event] = [OPENED, TOLD, AGREED]
+    with store._file.long_fold, pytest.raises(StoreUnavailable, match="try again"):
+        store.append("u-1", events, idempotency_key="k-1")
+    assert store.append("u-1", events, idempotency_key="k-1").record.version == 3
+
+
+# The work list
+
+
+def test_open_requests_are_found_by_an_index(store: SqliteStore) -> None:
+    """The work list reads the users with open requests and no others."""
+    with store._file.reading() as db:
+        plan = db.execute("EXPLAIN QUERY PLAN " + sqlite_store.DIALECT.requesting, ("", 10)).fetchall()
+    assert "records USING INDEX records_requesting" in str(plan)
+    ids = [f"u{number}" for number in range(5)]
+    for user_id in ids:
+        store.append(user_id, [OPENED, e.RequestFiled('q","outcome":null', "complaint")])
+    for user_id in ids[1:4]:
+        store.append(user_id, [e.RequestResolved('q","outcome":null', "cancelled")])
+    assert [record.user_id for record in store.open_requests().records] == ["u0", "u4"]

@@ -1,0 +1,63 @@
+"""What a file system offers, and what the folders and files of a ledger are: for errors that name the cause."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+MOUNTS = Path("/proc/self/mountinfo")
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+def kind_of(path: Path) -> str:
+    """The name of the file system that *path* lies on, as `mount` shows it; "unknown" where nothing tells."""
+    with suppress(OSError):
+        device = path.stat().st_dev
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        for line in MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines():
+            left, _, right = line.partition(" - ")
+            if left.split(" ")[2] == wanted:
+                return right.split(" ")[0]
+    return "unknown"
+
+
+@lru_cache(maxsize=16)
+def has_locks(folder: Path) -> bool:
+    """
+    Whether files in *folder* can be locked; True if that cannot be tried. A file of this call's own is tried: closing
+    the database's would drop the locks that SQLite holds on it in this process.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in NO_LOCKS
+    return True
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that nobody else can read or write, whatever the umask. One that is there is left alone."""
+    with suppress(OSError):  # what is wrong is said by whoever opens it
+        descriptor = os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            if sys.platform != "win32":
+                os.fchmod(descriptor, 0o600)  # a umask may have taken even the owner's rights
+        finally:
+            os.close(descriptor)
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether others than the owner may read or write the file."""
+    try:
+        return sys.platform != "win32" and bool(path.stat().st_mode & 0o077)
+    except OSError:
+        return False
