@@ -12,25 +12,12 @@ from functools import partial
 import attrs
 
 from .bulk import BATCH
-from .leases import Leases
-from .operations import Call, Spawn, Steps
-from .stores.protocol import Loaded
+from .exchanges import Exchanges
+from .operations import Spawn, Steps
 from .user import UserConsent
 
 MAX_FLIGHTS = 8  # loads under way at once
 MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UNAVAILABLE at once
-
-
-def loading(
-    leases: Leases, clock: Callable[[], float], user_ids: Iterable[str]
-) -> Steps[tuple[Loaded, dict[str, UserConsent]]]:
-    """One load: what it brought, and what of it the leases took. Of nobody: just the head, not lost on the leases."""
-    fetch, loaded = leases.fetching(user_ids, clock()), None
-    try:
-        loaded = yield Call("load", (list(fetch.user_ids),))
-    finally:
-        users = leases.fetched(fetch, loaded, clock())
-    return loaded, users
 
 
 @attrs.define(eq=False)
@@ -48,9 +35,7 @@ class Flights:
     All loads of one client. Safe to use from several threads.
 
     Args:
-        leases: Where what is loaded goes.
-
-        clock: The lease clock, in seconds.
+        exchanges: How users are loaded.
 
         spawn: Runs steps beside everything else.
 
@@ -59,13 +44,11 @@ class Flights:
 
     def __init__(
         self,
-        leases: Leases,
-        clock: Callable[[], float],
+        exchanges: Exchanges,
         spawn: Spawn,
         on_landing: Callable[[BaseException | None], None],
     ) -> None:
-        self._leases = leases
-        self._clock = clock
+        self._exchanges = exchanges
         self._spawn = spawn
         self._on_landing = on_landing
         self._lock = threading.Lock()
@@ -124,7 +107,7 @@ class Flights:
     def _fly(self, flight: Flight) -> Steps[None]:
         failure: BaseException | None = None
         try:
-            _, flight.users = yield from loading(self._leases, self._clock, flight.user_ids)
+            _, flight.users = yield from self._exchanges.load(flight.user_ids)
         except BaseException as error:  # noqa: BLE001 - a guard never raises for what the world does; `on_landing` tells
             failure = error
         self._land(flight, failure)

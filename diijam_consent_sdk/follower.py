@@ -5,26 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from .flights import loading
-from .leases import Leases
-from .operations import Call, Sleep, Steps
-from .stores.protocol import Cursor
+from .exchanges import Exchanges
+from .operations import Sleep, Steps
 
 MAX_PAUSE_SECONDS = 5.0
 MAX_WAIT_SECONDS = 3600.0  # of a poll, whatever the bound: no clock of the system waits for centuries
 MAX_PROOFS = 4  # after one poll, so that the next is not long in coming
 
 
-def proving(leases: Leases, clock: Callable[[], float], cursor: Cursor) -> Steps[bool]:
-    """The shortest poll from *cursor*: its answer says whether that is of the store's history."""
-    poll = leases.polling(cursor, clock())
-    return leases.prove(poll, (yield Call("changes", (cursor,), {"wait": 0.0, "limit": 1})))
-
-
 def follow(
-    leases: Leases,
+    exchanges: Exchanges,
     *,
-    clock: Callable[[], float],
     max_staleness: float,
     on_poll: Callable[[BaseException | None], None],
 ) -> Steps[None]:
@@ -32,26 +23,23 @@ def follow(
     Poll until the leases are closed.
 
     Args:
-        leases: What the feed keeps fresh.
-
-        clock: The lease clock, in seconds.
+        exchanges: How the store is asked, for the leases that the feed keeps fresh.
 
         max_staleness: The bound B, in seconds: a poll waits up to B/4, a failed one is made again within B/6.
 
         on_poll: Called after each poll, with its error or None.
     """
+    leases = exchanges.leases
     pause = min(MAX_PAUSE_SECONDS, max_staleness / 6)
     wait = 0.0  # the first poll, and the first after a failure, is to say at once that the feed is there
     while not leases.closed:
         try:
             if leases.applied is None:
-                yield from loading(leases, clock, ())  # the first head
+                yield from exchanges.load_head()
             else:
-                poll = leases.polling(leases.applied, clock())
-                changes = yield Call("changes", (poll.after,), {"wait": wait})
-                leases.polled(poll, changes, clock())
+                yield from exchanges.poll(leases.applied, wait)
                 for head in leases.unproven()[:MAX_PROOFS]:
-                    yield from proving(leases, clock, head)
+                    yield from exchanges.prove(head, is_head=True)
         except Exception as error:  # noqa: BLE001 - whatever failed, nothing is renewed by it and it is tried again
             wait = 0.0
             on_poll(error)

@@ -41,6 +41,7 @@ class Fetch:
     applied: int
     seen: Cursor | None
     changed: dict[str, int] = attrs.field(factory=dict, repr=False)
+    lies_behind: Cursor | None = None  # the head that the answer lies behind, to be asked for
 
     def note(self, user_id: str, position: int) -> None:
         """Of this user nothing older than *position* will do."""
@@ -48,7 +49,7 @@ class Fetch:
             self.changed[user_id] = max(position, self.changed.get(user_id, 0))
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Poll:
     """A poll of the change feed under way, and the newest head that was seen when it was sent."""
 
@@ -56,6 +57,7 @@ class Poll:
     sent_at: float
     generation: Generation
     seen: Cursor | None
+    lies_behind: Cursor | None = None  # the head that the answer lies behind, to be asked for
 
 
 @attrs.frozen(eq=False)
@@ -99,7 +101,8 @@ class Leases:
         self._hand: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
         self._fetches: set[Fetch] = set()
         self._seen: Cursor | None = None  # the newest head in any answer of this history
-        self._floors = Floors()
+        self._max_staleness = max_staleness
+        self._floors = Floors(max_staleness)
         self._writes: Counter[str] = Counter()
         self._proven: set[Cursor] = set()
         self._ahead: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
@@ -121,11 +124,14 @@ class Leases:
             self._cover_asked()
             if loaded is None or self.closed or fetch.generation is not self._generation:
                 return {}
-            if not self._agrees(loaded.cursor, fetch.seen):
-                self._restart(loaded.cursor)
+            if not self._agrees(loaded.cursor):
+                self._restart(loaded.cursor, now)
+                return {}
+            if _is_behind(loaded.cursor, fetch.seen):
+                fetch.lies_behind = fetch.seen
                 return {}
             if self._follow and self.applied is None:  # the first head: the feed covers what is loaded from here on
-                self._restart(loaded.cursor, same_history=True)
+                self._restart(loaded.cursor, now, same_history=True)
             if now >= fetch.own_until or len(loaded.records) != len(fetch.user_ids):
                 return {}
             asked = zip(fetch.user_ids, loaded.records, strict=True)
@@ -151,20 +157,24 @@ class Leases:
         with self._lock:
             if self.closed or poll.generation is not self._generation:
                 return
-            if changes.after != poll.after:
-                raise StoreUnavailable("the answer of the change feed is to another question")
-            first, last = changes.after.position, changes.cursor.position
-            if changes.complete not in (True, False) or not all(first < p <= last for p in changes.user_ids.values()):
-                raise StoreUnavailable("the answer of the change feed contradicts itself")
+            _check_answer(poll, changes)
+            if poll.after != self.applied:  # another poll from there was answered first
+                return
             seen_before = poll.seen if changes.complete else poll.after
-            if not self._agrees(changes.cursor, seen_before) or not changes.is_continuation():
-                self._restart(changes.cursor)
+            if not self._agrees(changes.cursor):
+                self._restart(changes.cursor, now)
+                return
+            if _is_behind(changes.cursor, seen_before):
+                poll.lies_behind = seen_before
+                return
+            if not changes.is_continuation():
+                self._restart(changes.cursor, now)
                 return
             for user_id, position in changes.user_ids.items():
                 self._change(user_id, position)
             self.applied = changes.cursor
             self._note_proven(changes.cursor)
-            self._floors.pass_by(changes.cursor.position)
+            self._floors.pass_by(changes.cursor.position, now)
             if changes.complete:
                 waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # NaN stays, and renews nothing
                 fresh_until = max(self._generation.fresh_until, poll.sent_at + waited + self.length)
@@ -190,7 +200,7 @@ class Leases:
         if count >= MAX_WRITES:
             raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
 
-    def written(self, write: Write, cursor: Cursor | None) -> None:
+    def written(self, write: Write, cursor: Cursor | None, now: float) -> None:
         """The write is over, acknowledged at *cursor* or (None) refused. Nothing is installed: the user is fetched."""
         with self._lock:
             self._writes[write.user_id] -= 1
@@ -198,10 +208,11 @@ class Leases:
                 del self._writes[write.user_id]
             if cursor is None:
                 return
-            if self._agrees(cursor, None):
-                self._floors.lift(write.user_id, cursor.position)
-            elif write.generation is self._generation:  # else it was written to the history before
-                self._restart(cursor)
+            if not self._agrees(cursor):
+                if write.generation is not self._generation:  # it was written to the history before
+                    return
+                self._restart(cursor, now)
+            self._floors.lift(write.user_id, cursor.position)
 
     def note_asked(self, user: UserConsent) -> None:
         """
@@ -235,15 +246,23 @@ class Leases:
         with self._lock:
             return [head for head in self._ahead if self.applied and head.position <= self.applied.position]
 
-    def prove(self, poll: Poll, changes: Changes) -> bool:
-        """Whether the cursor that was polled from is of the store's history. If the head of a load is not: rule 6."""
+    def prove(self, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:
+        """
+        Whether the cursor that was polled from is of the store's history. If a head seen in this history (*is_head*:
+        else it may be any token) is not, the store has another one: rule 6.
+
+        Raises:
+            StoreUnavailable: the answer is to another question, or contradicts itself: it says nothing.
+        """
         with self._lock:
-            is_proven = changes.after == poll.after and changes.is_continuation()
-            if not self.closed and poll.generation is self._generation and self.applied is not None:
-                if is_proven and poll.after.position <= self.applied.position:  # else the feed may yet go another way
-                    self._note_proven(poll.after)
-                elif changes.after == poll.after and poll.after in self._ahead and not is_proven:
-                    self._restart(changes.cursor)
+            _check_answer(poll, changes)
+            is_proven = changes.is_continuation()
+            if self.closed or poll.generation is not self._generation:
+                return is_proven
+            if not is_proven and (is_head or not self._agrees(changes.cursor)):
+                self._restart(changes.cursor, now)
+            elif is_proven and self.applied is not None and poll.after.position <= self.applied.position:
+                self._note_proven(poll.after)  # ahead of the feed, that may yet go another way
             return is_proven
 
     def close(self) -> None:
@@ -258,25 +277,27 @@ class Leases:
         self.closed = True
         self._drop_all(ALL_STALE)
 
-    def _agrees(self, head: Cursor, seen_before: Cursor | None) -> bool:
-        """Whether a head continues this history: rule 6. It may not lie behind what was seen before it was asked."""
+    def _agrees(self, head: Cursor) -> bool:
+        """Whether a head may be of this history, as far as it shows by itself: rule 6. One that is newer is noted."""
         seen = self._seen
         if seen is None or (head.epoch == seen.epoch and head.position > seen.position):
             self._seen = head
             return True
-        if head.epoch != seen.epoch or (head.position == seen.position and head.hash != seen.hash):
-            return False
-        return seen_before is None or head.position >= seen_before.position
+        return head.epoch == seen.epoch and (head.position != seen.position or head.hash == seen.hash)
 
-    def _restart(self, head: Cursor, *, same_history: bool = False) -> None:
+    def _restart(self, head: Cursor, now: float, *, same_history: bool = False) -> None:
         """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
+        is_same_epoch = self._seen is not None and self._seen.epoch == head.epoch
         self._drop_all(ALL_STALE)
         self._generation = Generation(self._clock, self.counts)
         self.applied = head if self._follow else None
         self._proven.add(head)
         if not same_history:
             self._seen = head
-            self._floors.clear()
+            if is_same_epoch:  # if it only lagged after all, it shows what was written here within B
+                self._floors.keep_until(now + self._max_staleness)
+            else:
+                self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:
         self.covered.clear()
@@ -344,7 +365,7 @@ class Leases:
         known = self._entries.get(user_id)
         return user_id not in self._writes and position >= max(
             fetch.applied,
-            self._floors.under(user_id),
+            self._floors.under(user_id, fetch.sent_at),
             fetch.changed.get(user_id, 0),
             known.position if known is not None else 0,
         )
@@ -385,3 +406,16 @@ class Leases:
                     break
             else:
                 self._hand = iter(list(self._entries.values()))
+
+
+def _is_behind(head: Cursor, seen_before: Cursor | None) -> bool:
+    """Whether a head lies behind one that was seen before it was asked for: the store lags, or has another history."""
+    return seen_before is not None and head.epoch == seen_before.epoch and head.position < seen_before.position
+
+
+def _check_answer(poll: Poll, changes: Changes) -> None:
+    if changes.after != poll.after:
+        raise StoreUnavailable("the answer of the change feed is to another question")
+    first, last = changes.after.position, changes.cursor.position
+    if changes.complete not in (True, False) or not all(first < p <= last for p in changes.user_ids.values()):
+        raise StoreUnavailable("the answer of the change feed contradicts itself")

@@ -20,8 +20,9 @@ from .decisions import Ask, Explanation, check_ask, explain
 from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
-from .flights import Flight, Flights, loading
-from .follower import follow, proving
+from .exchanges import LAGS, Exchanges
+from .flights import Flight, Flights
+from .follower import follow
 from .leases import Leases
 from .limiter import Limiter
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
@@ -83,7 +84,8 @@ class ClientSteps:
         self._too_late = f"the store did not answer within {deadline} s: try again"
         self._must_follow = is_following
         self._spawn = spawn
-        self._flights = Flights(self.leases, clock, spawn, self._landed)
+        self._exchanges = Exchanges(self.leases, clock, deadline)
+        self._flights = Flights(self._exchanges, spawn, self._landed)
         self._limiter = Limiter(MAX_CALLS)
         self._lock = threading.Lock()
         self._writes: set[Future[Appended]] = set()
@@ -140,7 +142,14 @@ class ClientSteps:
         """One record, fresh from the store; what it shows of the history is not lost on the leases."""
         user_id = identifier(user_id)
         self._check_open()
-        loaded: Loaded = (yield from self._ask(loading(self.leases, self._clock, [user_id]), self._until()))[0]
+        loaded: Loaded | None = None
+        until = self._until()
+        for _ in range(ROUNDS):  # what lies behind is no more for whoever asks for a record than for a guard
+            loaded, _users = yield from self._ask(self._exchanges.load([user_id]), until)
+            if loaded is not None:
+                break
+        else:
+            raise StoreUnavailable(LAGS)
         if [record.user_id for record in loaded.records] != [user_id]:
             raise StoreUnusable("the store answered with the record of another user")
         return loaded
@@ -239,10 +248,10 @@ class ClientSteps:
             return self.leases.unavailable(user_id)
         try:
             for _ in range(ROUNDS):
-                user = (yield from self._ask(loading(self.leases, self._clock, [user_id]), until))[1].get(user_id)
+                user = (yield from self._ask(self._exchanges.load([user_id]), until))[1].get(user_id)
                 if user is not None:
                     break
-            is_proven = yield from self._ask(proving(self.leases, self._clock, token), until)
+            is_proven = yield from self._ask(self._exchanges.prove(token), until)
         except Exception as error:  # noqa: BLE001 - a guard never raises for what the world does
             self._landed(error)
             is_proven = False
@@ -263,11 +272,11 @@ class ClientSteps:
             try:
                 appended: Appended = yield call
             except (ValueError, TypeError, VersionConflict):
-                self.leases.written(write, None)
+                self.leases.written(write, None, self._clock())
                 raise
             except (StoreUnavailable, StoreUnusable):
                 if not is_unknown:
-                    self.leases.written(write, None)
+                    self.leases.written(write, None, self._clock())
                     raise
             except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
                 if not is_unknown:
@@ -275,7 +284,7 @@ class ClientSteps:
                 is_unknown = True
             else:
                 if appended.record.user_id == write.user_id:
-                    self.leases.written(write, appended.cursor)
+                    self.leases.written(write, appended.cursor, self._clock())
                     return appended
                 log.error("write.answer_of_another_user")
                 is_unknown = True
@@ -347,7 +356,7 @@ class ClientSteps:
             log.info("store.reachable")
 
     def _begin_following(self) -> None:
-        steps = follow(self.leases, clock=self._clock, max_staleness=self._max_staleness, on_poll=self._polled)
+        steps = follow(self._exchanges, max_staleness=self._max_staleness, on_poll=self._polled)
         try:
             followed = self._spawn(steps)
         except RuntimeError:  # no thread to be had: the next exchange tries again

@@ -10,6 +10,7 @@ import pytest
 
 from diijam_consent_sdk.bulk import BATCH
 from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.exchanges import Exchanges
 from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.operations import Steps
@@ -20,7 +21,7 @@ def flights(spawn: Any) -> Flights:
     """Flights over new leases."""
     clock = LeaseClock()
     leases = Leases(max_staleness=60, capacity=10, clock=clock, follow=False)
-    return Flights(leases, clock, spawn, lambda _: None)
+    return Flights(Exchanges(leases, clock, 1.0), spawn, lambda _: None)
 
 
 def test_what_waits_is_bounded() -> None:
@@ -66,7 +67,7 @@ def test_a_flight_that_failed_leaves_nothing_behind() -> None:
     with suppress(StopIteration):
         launched[0].throw(StoreUnavailable("out of reach"))
     assert first.failed
-    assert all_flights._leases._fetches == set()
+    assert all_flights._exchanges.leases._fetches == set()
     (second,) = all_flights.book(["u"])
     assert second is not first
 

@@ -101,7 +101,7 @@ ENDING = consenting(expires_at=AT + timedelta(seconds=1000))
 
 def written(world: World) -> None:
     """A write, refused by the store."""
-    world.leases.written(world.leases.writing("u"), None)
+    world.leases.written(world.leases.writing("u"), None, world.clock.now)
 
 
 def covered_again(world: World) -> None:

@@ -215,32 +215,174 @@ def test_rule_6_a_load_of_nobody_gives_the_first_head_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [head(11, epoch="two"), head(9), attrs.evolve(head(10), hash="forked")],
-    ids=["another epoch", "a head behind", "same position, another chain"],
+    [head(11, epoch="two"), head(5, epoch="two"), attrs.evolve(head(10), hash="forked")],
+    ids=["another epoch", "another epoch, behind", "same position, another chain"],
 )
-def test_rule_6_another_history_in_a_load_drops_everything(other: Cursor) -> None:
+@pytest.mark.parametrize("follow", [True, False], ids=["following", "not following"])
+def test_rule_6_another_history_in_a_load_drops_everything(other: Cursor, *, follow: bool) -> None:
     """A load that shows another history begins a new generation from its head, and installs nothing."""
-    world = World()
+    world = World(follow=follow)
     user = world.load(consenting("u"), at=head(10))["u"]
     assert world.load(consenting("v"), at=other) == {}
     assert reason(user) is Reason.STALE
-    assert world.leases.applied == other
+    assert world.leases.applied == (other if follow else None)
     assert world.load(consenting("v"), at=other)["v"].can_market("email")
 
 
-@pytest.mark.parametrize("follow", [True, False], ids=["following", "not following"])
-def test_rule_6_holds_without_a_feed_too(*, follow: bool) -> None:
-    """A store whose head went back is another history also for a client that follows no feed."""
+def load_behind(world: World, *records: ConsentRecord, at: Cursor) -> Cursor | None:
+    """A load whose answer lies behind: nothing is installed, and the head to be asked for is told."""
+    fetch = world.leases.fetching([record.user_id for record in records], world.clock.now)
+    assert world.leases.fetched(fetch, Loaded(at, AT, records), world.clock.now) == {}
+    return fetch.lies_behind
+
+
+FOLLOWS = pytest.mark.parametrize("follow", [True, False], ids=["following", "not following"])
+
+
+@FOLLOWS
+def test_rule_6_a_load_that_lies_behind_is_discarded_and_nothing_else_happens(*, follow: bool) -> None:
+    """However often, a head of the same epoch behind one that was seen may be a store that lags: it has to be asked."""
     world = World(follow=follow)
     user = world.load(consenting("u"), at=head(10))["u"]
-    world.load(consenting("v"), at=head(5))
+    for _ in range(3):
+        assert load_behind(world, consenting("v"), at=head(9)) == head(10)
+    assert reason(user) is Reason.CONSENTED
+    assert world.leases.get("v") is None
+
+
+@FOLLOWS
+def test_rule_6_a_head_behind_is_another_history_once_the_store_says_so(*, follow: bool) -> None:
+    """The head that was seen is not in the store's history: everything is dropped, and what it has now is loaded."""
+    world = World(follow=follow)
+    user = world.load(consenting("u"), at=head(10))["u"]
+    seen = load_behind(world, consenting("v"), at=head(5))
+    assert seen is not None
+    poll = world.leases.polling(seen, world.clock.now)
+    answer = Changes(seen, head(5), {}, complete=True, waited=0.0)
+    assert not world.leases.prove(poll, answer, world.clock.now, is_head=True)
     assert reason(user) is Reason.STALE
+    assert world.load(consenting("v"), at=head(5))["v"].can_market("email")
+
+
+def test_rule_6_the_store_may_know_the_head_that_an_answer_lies_behind() -> None:
+    """It only lagged: nobody is dropped."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    seen = load_behind(world, consenting("v"), at=head(5))
+    assert seen is not None
+    assert prove(world, seen, is_head=True)
+    assert reason(user) is Reason.CONSENTED
+
+
+def test_rule_6_a_load_from_before_what_was_seen_since_is_no_head_behind() -> None:
+    """It was sent before: it may have been evaluated before too, and its users are kept."""
+    world = World(follow=False)
+    fetch = world.leases.fetching(["u"], world.clock.now)
+    world.load(consenting("v"), at=head(12))
+    assert "u" in world.leases.fetched(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now)
+    assert fetch.lies_behind is None
+
+
+@FOLLOWS
+def test_rule_6_an_acknowledged_write_counts_as_seen(*, follow: bool) -> None:
+    """Loads that lag behind it, twice in a row and in the same epoch, are no other history: 476 yeses came of that."""
+    world = World(follow=follow)
+    world.load(consenting("u"), at=head(10))
+    world.leases.written(world.leases.writing("u"), head(11), world.clock.now)
+    for _ in range(2):
+        assert load_behind(world, consenting("u"), at=head(10)) == head(11)
+    assert reason(world.load(withdrawn("u"), at=head(11))["u"]) is Reason.WITHDRAWN
+
+
+def test_rule_6_an_append_that_lies_behind_tells_nothing() -> None:
+    """It may be a repeat, whose cursor is that of long ago: nobody is dropped, and what was seen stays seen."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    world.leases.written(world.leases.writing("v"), head(7), world.clock.now)
+    assert reason(user) is Reason.CONSENTED
+    assert load_behind(world, consenting("v"), at=head(9)) == head(10)
+
+
+def begin_again_at(world: World, other: Cursor) -> None:
+    """The newest head that was seen is not in the store's history."""
+    seen = world.leases._seen
+    assert seen is not None
+    poll = world.leases.polling(seen, world.clock.now)
+    answer = Changes(seen, other, {}, complete=True, waited=0.0)
+    assert not world.leases.prove(poll, answer, world.clock.now, is_head=True)
+    assert world.leases._seen == other
+
+
+@FOLLOWS
+def test_rule_6_floors_are_kept_for_another_b_where_the_epoch_is_the_same(*, follow: bool) -> None:
+    """
+    If it lagged after all, `changes` too, it does not show this process's write for some time: no load counts that
+    was sent within B, whenever it is answered.
+    """
+    world = World(follow=follow)
+    world.load(consenting("v"), at=head(10))
+    world.leases.written(world.leases.writing("u"), head(11), world.clock.now)
+    begin_again_at(world, head(10))
+    assert world.load(consenting("u"), at=head(10)) == {}
+    world.clock.tick(B - 0.1)
+    late = world.leases.fetching(["u"], world.clock.now)
+    world.clock.tick(0.2)
+    assert world.leases.fetched(late, Loaded(head(10), AT, (consenting("u"),)), world.clock.now) == {}
+    assert world.load(consenting("u"), at=head(10))["u"].can_market("email")
+
+
+def test_rule_6_floors_that_the_feed_passed_count_again() -> None:
+    """The feed had shown the write; then loads and `changes` lag: the floor holds as if it had not."""
+    world = World()
+    world.load(consenting("v"), at=head(10))
+    world.leases.written(world.leases.writing("u"), head(11), world.clock.now)
+    world.poll(head(11), {"u": 11})
+    world.clock.tick(B / 2)
+    begin_again_at(world, head(10))
+    assert world.load(consenting("u"), at=head(10)) == {}
+    assert world.load(consenting("w"), at=head(10))["w"].can_market("email")
+    world.clock.tick(B / 2)
+    assert world.load(consenting("u"), at=head(10))["u"].can_market("email")
+
+
+def test_rule_6_floors_go_with_their_epoch() -> None:
+    """Positions of one epoch tell nothing of another's: the user is loaded at once."""
+    world = World(follow=False)
+    world.load(consenting("v"), at=head(10))
+    world.leases.written(world.leases.writing("u"), head(11), world.clock.now)
+    assert world.load(consenting("u"), at=head(5, epoch="two")) == {}
+    assert world.load(consenting("u"), at=head(5, epoch="two"))["u"].can_market("email")
+
+
+def test_rule_6_floors_that_are_kept_are_bounded() -> None:
+    """I7: however often the history seems to change, no kind of floor has more than the cap; the rest share one."""
+    world = World()
+    world.load(consenting("v"), at=head(1))
+    position = 1
+    for _ in range(3):
+        for number in range(MAX_FLOORS // 2 + 10):
+            position += 1
+            world.leases.written(world.leases.writing(f"w{position}-{number}"), head(position), world.clock.now)
+        world.poll(head(position), {"other": position})
+        begin_again_at(world, head(1))
+        position += 1
+        assert max(world.leases._floors.sizes()) <= MAX_FLOORS
+    assert world.leases._floors.under("anybody", world.clock.now) > 1
+
+
+def test_rule_6_writes_of_unknown_outcome_outlive_their_history() -> None:
+    """They are sent again, and deny until then."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    world.leases.writing("u")
+    world.load(consenting("v"), at=head(3, epoch="two"))
+    assert world.load(consenting("u"), at=head(3, epoch="two")) == {}
 
 
 @pytest.mark.parametrize(
     ("cursor", "users"),
-    [(head(11, epoch="two"), {}), (head(7), {}), (head(15), {}), (head(11, epoch="two"), {"u": 11})],
-    ids=["another epoch", "behind", "overtaken: a head that was not reached from here", "another epoch with users"],
+    [(head(11, epoch="two"), {}), (head(15), {}), (head(11, epoch="two"), {"u": 11})],
+    ids=["another epoch", "overtaken: a head that was not reached from here", "another epoch with users"],
 )
 def test_rule_6_another_history_in_a_poll_drops_everything(cursor: Cursor, users: dict[str, int]) -> None:
     """A poll whose answer does not continue from where it asked renews nothing and starts over."""
@@ -251,11 +393,67 @@ def test_rule_6_another_history_in_a_poll_drops_everything(cursor: Cursor, users
     assert world.leases.applied == cursor
 
 
+def test_rule_6_a_poll_that_lies_behind_renews_and_drops_nothing() -> None:
+    """The store lags or has another history: it has to be asked for the newest head that was seen, here of a write."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    world.leases.written(world.leases.writing("v"), head(13), world.clock.now)
+    world.clock.tick(50)
+    for cursor, users in ((head(7), {}), (head(10), {}), (head(12), {"u": 12})):
+        poll = world.leases.polling(head(10), world.clock.now)
+        world.leases.polled(poll, Changes(head(10), cursor, users, complete=True, waited=0.0), world.clock.now)
+        assert poll.lies_behind == head(13)
+    assert reason(user) is Reason.CONSENTED
+    assert world.leases.applied == head(10)
+    world.clock.tick(10)
+    assert reason(user) is Reason.STALE
+
+
+def test_rule_6_a_part_of_the_changes_lies_behind_nothing() -> None:
+    """An answer that does not reach the head is one step on the way."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    world.leases.written(world.leases.writing("v"), head(13), world.clock.now)
+    world.poll(head(11), {"u": 11}, complete=False)
+    assert world.leases.applied == head(11)
+
+
+def test_rule_2_of_two_polls_from_one_place_the_second_answer_moves_nothing() -> None:
+    """The feed does not go back to where the later answer would have it."""
+    world = World()
+    world.load(consenting("u"), at=head(10))
+    late = world.leases.polling(head(10), world.clock.now)
+    world.poll(head(15), {"v": 15})
+    world.leases.polled(late, Changes(head(10), head(12), {"v": 12}, complete=True, waited=0.0), world.clock.now)
+    assert world.leases.applied == head(15)
+
+
+def test_rule_6_another_history_in_a_proof_drops_everything() -> None:
+    """Whatever token was asked for, the store's head is of another epoch."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    poll = world.leases.polling(head(3, epoch="zero"), world.clock.now)
+    answer = Changes(poll.after, head(3, epoch="two"), {}, complete=True, waited=0.0)
+    assert not world.leases.prove(poll, answer, world.clock.now)
+    assert reason(user) is Reason.STALE
+
+
+@pytest.mark.parametrize("after", [head(9), head(11)])
+def test_rule_6_a_proof_with_the_answer_to_another_question_says_nothing(after: Cursor) -> None:
+    """Replayed or cached, it neither proves nor drops anything."""
+    world = World()
+    user = world.load(consenting("u"), at=head(10))["u"]
+    poll = world.leases.polling(head(10), world.clock.now)
+    with pytest.raises(StoreUnavailable):
+        world.leases.prove(poll, Changes(after, head(5), {}, complete=True, waited=0.0), world.clock.now, is_head=True)
+    assert reason(user) is Reason.CONSENTED
+
+
 def test_rule_6_another_epoch_in_an_append_drops_everything() -> None:
     """The store's answer to a write shows its history too."""
     world = World()
     user = world.load(consenting("u"), at=head(10))["u"]
-    world.leases.written(world.leases.writing("v"), head(3, epoch="two"))
+    world.leases.written(world.leases.writing("v"), head(3, epoch="two"), world.clock.now)
     assert reason(user) is Reason.STALE
     assert world.leases.applied == head(3, epoch="two")
 
@@ -271,7 +469,7 @@ def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> No
     user = world.load(withdrawn("u"), at=head(4, epoch="two"))["u"]
     assert world.leases.fetched(fetch, Loaded(head(20), AT, (consenting(),)), world.clock.now) == {}
     world.leases.polled(poll, Changes(head(10), head(20), {"u": 20}, complete=True, waited=0.0), world.clock.now)
-    world.leases.written(write, head(21))
+    world.leases.written(write, head(21), world.clock.now)
     assert reason(user) is Reason.WITHDRAWN
     assert world.leases.applied == head(4, epoch="two")
 
@@ -348,7 +546,7 @@ def test_rule_8_after_a_write_only_a_record_past_it_is_installed() -> None:
     world = World()
     world.load(consenting("v"), at=head(10))
     fetch = world.leases.fetching(["u"], world.clock.now)
-    world.leases.written(world.leases.writing("u"), head(12))
+    world.leases.written(world.leases.writing("u"), head(12), world.clock.now)
     assert world.leases.fetched(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
     assert reason(world.load(withdrawn(), at=head(12))["u"]) is Reason.WITHDRAWN
 
@@ -356,7 +554,7 @@ def test_rule_8_after_a_write_only_a_record_past_it_is_installed() -> None:
 def test_rule_8_a_floor_outlives_the_first_head() -> None:
     """A write acknowledged before the feed began holds off older records after it began."""
     world = World()
-    world.leases.written(world.leases.writing("u"), head(12))
+    world.leases.written(world.leases.writing("u"), head(12), world.clock.now)
     assert world.load(consenting("u"), at=head(11)) == {}
 
 
@@ -364,7 +562,7 @@ def test_rule_8_a_floor_is_gone_once_the_feed_passed_it() -> None:
     """Memory is bounded: the feed covers what the floor did."""
     world = World()
     world.load(consenting("v"), at=head(10))
-    world.leases.written(world.leases.writing("u"), head(11))
+    world.leases.written(world.leases.writing("u"), head(11), world.clock.now)
     world.poll(head(11), {"u": 11})
     assert len(world.leases._floors) == 0
 
@@ -374,17 +572,16 @@ def test_rule_8_floors_past_their_number_are_shared() -> None:
     world = World(follow=False)
     world.load(consenting("v"), at=head(1))
     for number in range(MAX_FLOORS + 5):
-        world.leases.written(world.leases.writing(f"w{number}"), head(number + 2))
+        world.leases.written(world.leases.writing(f"w{number}"), head(number + 2), world.clock.now)
     assert len(world.leases._floors) == MAX_FLOORS
-    assert world.load(consenting("w0"), at=head(5)) == {}
-    assert world.load(consenting("w0"), at=head(6))["w0"].can_market("email")
+    assert [world.leases._floors.under(user_id, world.clock.now) for user_id in ("w0", "w4", "w5", "x")] == [6, 6, 7, 6]
 
 
 def test_rule_8_a_refused_write_ends_the_denial() -> None:
     """Nothing was written: the user is fetched again."""
     world = World()
     world.load(consenting("u"))
-    world.leases.written(world.leases.writing("u"), None)
+    world.leases.written(world.leases.writing("u"), None, world.clock.now)
     assert world.load(consenting("u"))["u"].can_market("email")
 
 
@@ -392,9 +589,9 @@ def test_rule_8_of_two_writes_the_last_to_end_ends_the_denial() -> None:
     """A user with another write under way stays denied."""
     world = World()
     first, second = world.leases.writing("u"), world.leases.writing("u")
-    world.leases.written(first, head(11))
+    world.leases.written(first, head(11), world.clock.now)
     assert world.load(consenting("u"), at=head(12)) == {}
-    world.leases.written(second, None)
+    world.leases.written(second, None, world.clock.now)
     assert world.load(consenting("u"), at=head(12))["u"].can_market("email")
 
 
@@ -409,11 +606,12 @@ def test_rule_8_at_the_cap_new_writes_are_refused() -> None:
         world.leases.writing("w0")
 
 
-def prove(world: World, cursor: Cursor, *, known: bool = True) -> bool:
-    """A proof that is answered at once, by a store whose head is 20 and that knows the cursor or not."""
+def prove(world: World, cursor: Cursor, *, known: bool = True, is_head: bool = False) -> bool:
+    """A proof that is answered at once, by a store with entries past the cursor, which it knows or not."""
     poll = world.leases.polling(cursor, world.clock.now)
-    changes = Changes(cursor, head(20), {"other": 20} if known else {}, complete=True, waited=0.0)
-    return world.leases.prove(poll, changes)
+    last = max(20, cursor.position + 1)
+    changes = Changes(cursor, head(last), {"other": last} if known else {}, complete=True, waited=0.0)
+    return world.leases.prove(poll, changes, world.clock.now, is_head=is_head)
 
 
 def test_rule_8_a_token_is_proven_by_the_store_alone() -> None:
@@ -454,7 +652,7 @@ def test_rule_2_the_feed_covers_only_heads_it_has_shown() -> None:
     assert world.leases.unproven() == [head(12), head(13)]
     assert prove(world, head(12))
     assert reason(passed) is Reason.CONSENTED
-    assert not prove(world, head(13), known=False)
+    assert not prove(world, head(13), known=False, is_head=True)
     assert [reason(user) for user in (shown, passed)] == [Reason.STALE, Reason.STALE]
 
 

@@ -128,7 +128,7 @@ class Checks:
         who += f" of {user.user_id}"
         if user.source.of_user != user.user_id:
             self.fail("I5", f"{who} from the record of {user.source.of_user}")
-        if not world.ledger.committed.allows_within(user.user_id, ask, at - world.bound, at):
+        if not world.ledger.committed.allows_within(user.user_id, ask, at - world.bound - world.ledger.longest_lag, at):
             self.fail("I1", f"{who} at {at}, position {user.position}")
         if marks.is_closed and marks.is_anew:
             self.fail("R9", f"{who} although it is closed")
@@ -201,7 +201,8 @@ class Checks:
             "entries": (len(leases._entries), leases.capacity),
             "covered": (len(leases.covered), len(leases._entries)),
             "turns": (len(leases.covered._turns), len(leases.covered)),
-            "floors": (len(leases._floors), floors.MAX_FLOORS),
+            "floors": (max(leases._floors.sizes()), floors.MAX_FLOORS),
+            "confirming": (len(steps._exchanges._confirming), flights.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
             "writes": (leases._writes.total(), leases_module.MAX_WRITES),
             "proven": (len(leases._proven), leases_module.MAX_PROVEN),
             "ahead": (len(leases._ahead), leases_module.MAX_AHEAD),

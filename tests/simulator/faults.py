@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tests.simulator.ledger import Lag
 from tests.simulator.network import CALM
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def begin(world: World, kind: str) -> None:
         _restore(world, same_epoch=kind == "restore_same_epoch")
     elif kind == "wall":
         ledger.wall.set(random.uniform(-3, 3) * bound)
+    elif kind.startswith("lag"):
+        _lag(world, kind, lasts)
     elif kind == "freeze_feed":
         network.broken["changes"] = world.loop.now + lasts
     elif kind == "break_loads":
@@ -47,6 +50,14 @@ def _restore(world: World, *, same_epoch: bool) -> None:
     if random.random() < 0.5:
         for _ in range(random.randint(0, lost + 2)):
             world.write(random.choice(world.users), world.an_event())
+
+
+def _lag(world: World, kind: str, lasts: float) -> None:
+    """The store answers from some time ago, by less than B."""
+    random = world.random
+    seconds = random.uniform(0.01, 0.8) * world.bound
+    loads, changes = seconds * (kind != "lag_changes"), seconds * (kind != "lag_loads")
+    world.ledger.begin_lag(Lag(loads, changes, world.loop.now + lasts, random.choice([0.7, 1.0])))
 
 
 def _of_client(world: World, client: SimClient, kind: str, lasts: float) -> None:

@@ -23,10 +23,13 @@ def heal(world: World) -> None:
     world.is_quiet = True
     world.network.weather = CALM
     world.network.broken.clear()
+    world.ledger.end_lag()
     world.longest_pause = 0.0
     for client in world.clients:
         client.starved_until = 0.0
     world.run_for(4 * world.bound)  # what was under way arrives, whoever was suspended wakes up
+    for client in _open(world):  # without a feed, only who asks learns that an older copy was put in place
+        client.load(world.users[0])
     world.run_for(world.bound + 2 * (world.bound / 4 + world.deadline))
     for client in world.clients:
         if client.pending and not client.steps._stopped:

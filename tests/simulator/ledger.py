@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable
 from random import Random
 
@@ -27,11 +28,21 @@ class Branch:
     epoch: str
     hashes: list[str] = attrs.field(factory=lambda: ["genesis"])
     changed: list[ConsentRecord] = attrs.field(factory=list)  # the record each entry made
+    times: list[float] = attrs.field(factory=list)  # when each was committed
+    began_with: int = 0  # entries
     keys: dict[tuple[str, str], tuple[tuple[Event, ...], Appended]] = attrs.field(factory=dict)
 
     def head(self) -> Cursor:
         """The cursor of its last entry."""
         return Cursor(self.epoch, len(self.changed), self.hashes[-1])
+
+    def cursor(self, position: int) -> Cursor:
+        """The cursor of an entry."""
+        return Cursor(self.epoch, position, self.hashes[position])
+
+    def position_at(self, time: float) -> int:
+        """The last entry committed by then, in this history."""
+        return max(self.began_with, bisect_right(self.times, time))
 
     def holds(self, position: int, chain: str) -> bool:
         """Whether the entry with this chain hash is part of this history."""
@@ -61,7 +72,18 @@ class Poller:
     began: float
     until: float
     limit: int
+    lag: float
     answer: Answer
+
+
+@attrs.frozen
+class Lag:
+    """Answers from some seconds ago: from a copy that is behind. A share of them, as of several copies."""
+
+    loads: float = 0.0
+    changes: float = 0.0
+    until: float = 0.0
+    share: float = 1.0
 
 
 class Ledger:
@@ -71,6 +93,9 @@ class Ledger:
         self.wall = WallClock(loop)
         self.committed = Committed(self.wall, reach)
         self.page = page
+        self.lag = Lag()
+        self._lagged: list[Lag] = []
+        self._reach = reach
         self.clock_rate = random.uniform(0.9995, 1.0005)
         self.branches = 0
         self._loop = loop
@@ -85,8 +110,35 @@ class Ledger:
 
     def load(self, user_ids: list[str]) -> SimLoaded:
         """See `Store.load`."""
-        records = tuple(self.records.get(user_id) or unopened(user_id) for user_id in user_ids)
-        return SimLoaded(self.branch.head(), instant(self.wall.at()), records, self.branch)
+        return self.load_as_of(self.branch.position_at(self._loop.now - self._lag(self.lag.loads)), user_ids)
+
+    def load_as_of(self, position: int, user_ids: list[str]) -> SimLoaded:
+        """What a load gives whose state is that after the entry at *position*."""
+        then = {record.user_id: record for record in self.branch.changed[:position]}
+        records = tuple(then.get(user_id) or unopened(user_id) for user_id in user_ids)
+        return SimLoaded(self.branch.cursor(position), instant(self.wall.at()), records, self.branch)
+
+    def begin_lag(self, lag: Lag) -> None:
+        """From now on some answers are from some time ago, until `lag.until`."""
+        self.end_lag()
+        self.lag = lag
+
+    def end_lag(self) -> None:
+        """From now on every answer is of the state when it is given."""
+        self._lagged.append(attrs.evolve(self.lag, until=min(self.lag.until, self._loop.now)))
+        self._lagged = [lag for lag in self._lagged if self._loop.now < lag.until + 2 * self._reach]
+        self.lag = Lag()
+
+    @property
+    def longest_lag(self) -> float:
+        """How far behind what a lease rests on may have been: that much longer the promise lasts, and no more."""
+        felt = (lag for lag in (self.lag, *self._lagged) if self._loop.now < lag.until + 2 * self._reach)
+        return max((max(lag.loads, lag.changes) for lag in felt), default=0.0)
+
+    def _lag(self, seconds: float) -> float:
+        if not seconds or self._loop.now >= self.lag.until:
+            return 0.0
+        return seconds if self._random.random() < self.lag.share else 0.0
 
     def append(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str
@@ -113,17 +165,20 @@ class Ledger:
             salt = f"{self.branch.hashes[-1]}{self.branch.number}{self._random.random()}"
             self.branch.hashes.append(hashlib.blake2b(salt.encode(), digest_size=8).hexdigest())
             self.branch.changed.append(each)
+            self.branch.times.append(self._loop.now)
         self.records[user_id] = record
         self.committed.commit(record, self._loop.now)
         appended = Appended(self.branch.head(), record)
         self.branch.keys[user_id, key] = (events, appended)
         self._loop.after(self._random.uniform(0, 0.01), self._tell)
+        if self.lag.changes and self._loop.now < self.lag.until:
+            self._loop.after(self.lag.changes, self._tell)
         return appended
 
     def changes(self, after: Cursor, wait: float, limit: int, answer: Answer) -> None:
         """See `Store.changes`; the answer is given when there is one."""
         now = self._loop.now
-        poller = Poller(after, now, now + wait / self.clock_rate, limit, answer)
+        poller = Poller(after, now, now + wait / self.clock_rate, limit, self._lag(self.lag.changes), answer)
         if not self._look(poller):
             self._pollers.append(poller)
             self._loop.after(poller.until - now, self._tell)
@@ -132,15 +187,16 @@ class Ledger:
         self._pollers = [poller for poller in self._pollers if not self._look(poller)]
 
     def _look(self, poller: Poller) -> bool:
-        after, head = poller.after, self.branch.head()
+        after, head = poller.after, self.branch.cursor(self.branch.position_at(self._loop.now - poller.lag))
         waited = (self._loop.now - poller.began) * self.clock_rate
-        if after.epoch != head.epoch or not self.branch.holds(after.position, after.hash):
+        is_known = after.position <= head.position and self.branch.holds(after.position, after.hash)
+        if after.epoch != head.epoch or not is_known:
             poller.answer(SimChanges(after, head, {}, complete=True, waited=0.0))
         elif head.position > after.position:
             end = min(head.position, after.position + min(poller.limit, self.page))
             last = {self.branch.changed[p - 1].user_id: p for p in range(after.position + 1, end + 1)}
             users = dict(sorted(last.items(), key=lambda item: item[1]))
-            cursor = Cursor(head.epoch, end, self.branch.hashes[end])
+            cursor = self.branch.cursor(end)
             poller.answer(SimChanges(after, cursor, users, complete=cursor == head, waited=waited))
         elif self._loop.now >= poller.until:
             poller.answer(SimChanges(after, head, {}, complete=True, waited=waited))
@@ -165,7 +221,8 @@ class Ledger:
     def _go_back(self, position: int, epoch: str | None) -> None:
         old, self.branch = self.branch, self._new_branch(epoch)
         self.branch.hashes = old.hashes[: position + 1]
-        self.branch.changed = old.changed[:position]
+        self.branch.changed, self.branch.times = old.changed[:position], old.times[:position]
+        self.branch.began_with = position
         self.branch.keys = {k: kept for k, kept in old.keys.items() if kept[1].cursor.position <= position}
         self.branch.keys = {
             k: (events, attrs.evolve(done, cursor=attrs.evolve(done.cursor, epoch=self.branch.epoch)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -11,15 +10,17 @@ import attrs
 from diijam_consent_sdk.answers import ALL_STALE, ALL_UNAVAILABLE, Answers
 from diijam_consent_sdk.covered import Covered
 from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.exchanges import Exchanges
 from diijam_consent_sdk.flights import Flight, Flights
+from diijam_consent_sdk.floors import Floors
 from diijam_consent_sdk.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
-from diijam_consent_sdk.operations import Call, Steps
+from diijam_consent_sdk.operations import Steps
 from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 from diijam_consent_sdk.user import UserConsent
 
 _fetched, _polled, _may_install, _written = Leases.fetched, Leases.polled, Leases._may_install, Leases.written
-_restart, _agrees, _until = Leases._restart, Leases._agrees, ClientSteps._until
+_restart, _until = Leases._restart, ClientSteps._until
 
 
 def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
@@ -66,8 +67,8 @@ def install_anything(self: Leases, user_id: str, fetch: Fetch, position: int) ->
     return user_id not in self._writes
 
 
-def no_floor(self: Leases, write: Write, cursor: Cursor | None) -> None:
-    _written(self, write, None)
+def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
+    _written(self, write, None, now)
 
 
 def install_during_writes(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
@@ -90,7 +91,7 @@ def any_name(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> d
     return _fetched(self, fetch, loaded, now)
 
 
-def agree_always(self: Leases, head: Cursor, seen_before: Cursor | None) -> bool:
+def agree_always(self: Leases, head: Cursor) -> bool:
     self._seen = head
     return True
 
@@ -99,14 +100,31 @@ def continue_always(self: Changes) -> bool:
     return True
 
 
-def agree_backwards(self: Leases, head: Cursor, seen_before: Cursor | None) -> bool:
-    return _agrees(self, head, None)
+def never_behind(head: Cursor, seen_before: Cursor | None) -> bool:
+    return False
 
 
-def keep_on_restart(self: Leases, head: Cursor, *, same_history: bool = False) -> None:
+def believe_at_once(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+    users = _fetched(self, fetch, loaded, now)
+    if fetch.lies_behind is not None and loaded is not None:
+        fetch.lies_behind = None
+        self._restart(loaded.cursor, now)
+        self._floors.clear()
+    return users
+
+
+def keep_no_floor(self: Floors, until: float) -> None:
+    self.clear()
+
+
+def forget_passed_floors(self: Floors, position: int, now: float) -> None:
+    self._lifted.of = {u: kept for u, kept in self._lifted.of.items() if kept[0] > position}
+
+
+def keep_on_restart(self: Leases, head: Cursor, now: float, *, same_history: bool = False) -> None:
     entries, fresh_until = dict(self._entries), self._generation.fresh_until
     self._entries.clear()
-    _restart(self, head, same_history=same_history)
+    _restart(self, head, now, same_history=same_history)
     self._entries.update(entries)
     for entry in entries.values():
         entry._generation = self._generation
@@ -190,9 +208,9 @@ def no_denial_while_writing(self: Leases, user_id: str) -> Write:
         return Write(user_id, self._generation)
 
 
-def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None) -> None:
+def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
     stale = self._entries.get(write.user_id)
-    _written(self, write, None)
+    _written(self, write, None, now)
     if cursor is not None and stale is not None:
         stale.position = cursor.position
 
@@ -202,9 +220,9 @@ def unknown_is_refused(self: ClientSteps, user_id: str, call: Any, key: str) -> 
     try:
         appended: Appended = yield call
     except BaseException:
-        self.leases.written(write, None)
+        self.leases.written(write, None, self._clock())
         raise
-    self.leases.written(write, appended.cursor)
+    self.leases.written(write, appended.cursor, self._clock())
     return appended
 
 
@@ -235,7 +253,7 @@ def wait_forever(self: ClientSteps) -> float:
     return until + 40 * self._deadline
 
 
-def prove_anything(self: Leases, poll: Poll, changes: Changes) -> bool:
+def prove_anything(self: Leases, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:
     return True
 
 
@@ -244,11 +262,9 @@ def follow_nothing(*_: Any, **__: Any) -> Steps[None]:
     yield
 
 
-def one_poll_only(leases: Leases, *, clock: Callable[[], float], max_staleness: float, on_poll: Any) -> Steps[None]:
-    if leases.applied is not None:
-        poll = leases.polling(leases.applied, clock())
+def one_poll_only(exchanges: Exchanges, *, max_staleness: float, on_poll: Any) -> Steps[None]:
+    if exchanges.leases.applied is not None:
         try:
-            changes = yield Call("changes", (poll.after,), {"wait": max_staleness / 4})
-            leases.polled(poll, changes, clock())
+            yield from exchanges.poll(exchanges.leases.applied, max_staleness / 4)
         except (StoreUnavailable, OSError):
             on_poll(None)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk import bulk, flights, floors, follower, leases, steps
+from diijam_consent_sdk import bulk, exchanges, flights, floors, follower, leases, steps
 from tests.simulator.hooked import SimCovered, SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def enter(stack: ExitStack, world: World) -> None:
             stack.enter_context(mock.patch.object(module, name, value))
 
     put(steps, Leases=SimLeases, time=_Time(world), random=world.random, log=_Silence())
+    put(exchanges, time=_Time(world))
     put(leases, Covered=SimCovered, Generation=SimGeneration, UserConsent=SimUser)
     put(follower, random=world.random)
     if world.has_small_caps:

@@ -8,6 +8,7 @@ from diijam_consent_sdk import leases as leases_module
 from diijam_consent_sdk import steps as steps_module
 from diijam_consent_sdk.covered import Covered
 from diijam_consent_sdk.flights import Flights
+from diijam_consent_sdk.floors import Floors
 from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.stores.protocol import Changes
@@ -34,7 +35,10 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
         (Leases, "_agrees", mutants.agree_always),
         (Changes, "is_continuation", mutants.continue_always),
     ),
-    "6 backwards will do": (Leases, "_agrees", mutants.agree_backwards),
+    "6 backwards will do": (leases_module, "_is_behind", mutants.never_behind),
+    "6 what lags is another history": (Leases, "fetched", mutants.believe_at_once),
+    "6 floors go at once": (Floors, "keep_until", mutants.keep_no_floor),
+    "6 floors are gone once passed": (Floors, "pass_by", mutants.forget_passed_floors),
     "6 entries outlive their history": (Leases, "_restart", mutants.keep_on_restart),
     "7 the clock first": (UserConsent, "answers", mutants.clock_first),
     "7 the entry first": (UserConsent, "answers", mutants.entry_first),

@@ -12,7 +12,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.user import UserConsent
 from tests.simulator.client import ASKS, SimClient
-from tests.simulator.ledger import SimChanges, SimLoaded
+from tests.simulator.ledger import Lag, SimChanges, SimLoaded
 from tests.simulator.profile import Profile
 from tests.simulator.world import World
 
@@ -151,6 +151,45 @@ def a_ledger_that_went_back(world: World) -> None:
         world.checks.fail("I6", "denied for good")
 
 
+def loads_that_lag_behind_an_own_write(world: World) -> None:
+    """Rule 6: twice in a row a load lags behind this process's acknowledged withdrawal, in the same epoch."""
+    client = process(world)
+    client.ask("user0", MAIL)
+    world.run_for(7)
+    world.ledger.begin_lag(Lag(loads=6.0, until=world.loop.now + 30))
+    client.record("user0", e.Withdrawn("marketing"))
+    for _ in range(30):
+        world.run_for(0.2)
+        client.ask("user0", MAIL)
+
+
+def everything_lags_behind_an_own_write(world: World) -> None:
+    """Rule 6: `changes` lags too, and says that the withdrawal's head is not in the store's history."""
+    client = process(world, follow=False)
+    client.ask("user0", MAIL)
+    world.run_for(7)
+    world.ledger.begin_lag(Lag(loads=6.0, changes=6.0, until=world.loop.now + 30))
+    client.record("user0", e.Withdrawn("marketing"))
+    for _ in range(30):
+        world.run_for(0.2)
+        client.ask("user0", MAIL)
+
+
+def everything_lags_behind_what_the_feed_passed(world: World) -> None:
+    """Rule 6: the feed shows this process's withdrawal, and then everything lags behind it."""
+    client = process(world)
+    client.ask("user0", MAIL)
+    world.run_for(7)
+    client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(1)
+    assert not len(client.leases._floors)
+    world.ledger.begin_lag(Lag(loads=6.0, changes=6.0, until=world.loop.now + 4))
+    for _ in range(20):
+        world.run_for(0.2)
+        client.ask("user1", MAIL)
+        client.ask("user0", MAIL)
+
+
 def a_guard_interrupted_by_a_change(world: World) -> None:
     """Rule 7: between any two reads of a guard, a withdrawal of long ago is applied and the feed renews the rest."""
     for preempted, in_one_step in product(range(1, 5), (False, True)):
@@ -261,6 +300,9 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "4 any record will do": the_record_of_another_user,
     "4 no second fetch": a_fetch_overtaken_by_a_restart,
     "6 backwards will do": a_ledger_that_went_back,
+    "6 what lags is another history": loads_that_lag_behind_an_own_write,
+    "6 floors go at once": everything_lags_behind_an_own_write,
+    "6 floors are gone once passed": everything_lags_behind_what_the_feed_passed,
     "7 the clock first": a_guard_interrupted_for_long,
     "7 the entry first": a_guard_interrupted_by_a_change,
     "7 in one step, the clock first": a_guard_interrupted_for_long,

@@ -71,6 +71,8 @@ def a_lost_write_keeps_its_floor(world: World) -> None:
     world.run_for(1)
     world.ledger.restore(1, same_epoch=True)
     world.run_for(4 * world.bound)
+    client.ask("user0", MAIL)
+    world.run_for(world.bound + 1)  # for so long it may have been a store that lags
     done = client.ask("user0", MAIL)
     world.run_for(3)
     if not done.result().can_market("email"):
@@ -91,7 +93,7 @@ def a_position_that_went_back(world: World) -> None:
     slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
     world.write("user0", e.Withdrawn("marketing"))
     sent_load(world, client, "user0")(None)
-    client.leases.written(client.leases.writing("user0"), None)
+    client.leases.written(client.leases.writing("user0"), None, client.clock.show())
     slow(old)
 
 
@@ -133,11 +135,30 @@ def a_lost_write_before_the_first_head(world: World) -> None:
         world.checks.fail("I6", "denied for good")
 
 
+def loads_that_lag_twice_in_a_row(world: World) -> None:
+    """
+    I4: a store whose loads lag behind an acknowledged withdrawal, twice in a row and in one epoch, is taken for a
+    restore, which takes the floor away: 476 yeses to the user who had withdrawn.
+    """
+    for follow in (True, False):
+        client = process(world, follow=follow)
+        client.ask("user0", MAIL)
+        world.run_for(1)
+        old = len(world.ledger.branch.changed)
+        client.record("user0", e.Withdrawn("marketing"))
+        world.run_for(1)
+        for _ in range(500):
+            sent_load(world, client, "user0")(world.ledger.load_as_of(old, ["user0"]))
+            look(world, client)
+        world.write("user0", e.Granted("marketing", "n", ["email"]))
+        world.run_for(1)
+
+
 FINDINGS: list[Callable[[World], None]] = [
     no_thread_for_the_first_question, no_thread_for_the_follower, a_proven_token_outlives_its_history,
     a_floor_outlives_its_history, a_lost_write_keeps_its_floor, what_was_loaded_ahead_of_the_feed_and_lost,
     a_position_that_went_back, writes_of_one_user_without_end, loads_without_end,
-    a_lost_write_before_the_first_head,
+    a_lost_write_before_the_first_head, loads_that_lag_twice_in_a_row,
 ]  # fmt: skip
 
 
