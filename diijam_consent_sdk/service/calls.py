@@ -59,7 +59,7 @@ class Calls:
         return entries
 
     async def open_requests(self, after: str | None, limit: int) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         page: OpenRequests = await self._call(self._readers, partial(self._store.open_requests, after, limit=limit))
         return page
 

@@ -112,7 +112,7 @@ def changes(after: Cursor, wait: float, limit: int) -> Question:
 
 
 def open_requests(after: str | None, limit: int) -> Question:
-    """The question of `ListingStore.open_requests`, for no more users than may be asked of a service."""
+    """The question of `Store.open_requests`, for no more users than may be asked of a service."""
     limit = min(limit, messages.MAX_USERS)
 
     def read(answer: messages.RequestsAnswer) -> Any:

@@ -187,7 +187,7 @@ class Ledger:
         return history(identifier(user_id))
 
     def open_requests(self, after: str | None, limit: int) -> Sql[OpenRequests]:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         if limit < 1:
             raise ValueError(f"limit is at least 1, not {limit}")
         return self._open_requests("" if after is None else identifier(after), min(limit, MAX_POSITION))

@@ -173,7 +173,7 @@ class HttpStore:
         return history
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         found: OpenRequests = self._ask(rules.open_requests(after, limit))
         return found
 
@@ -248,7 +248,7 @@ class AsyncHttpStore:
         return history
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         found: OpenRequests = await self._ask(rules.open_requests(after, limit))
         return found
 

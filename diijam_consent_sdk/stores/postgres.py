@@ -176,7 +176,7 @@ class PostgresStore(_Settings):
             return entries_of(links)
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         return self.read(partial(self.ledger.open_requests, after, limit))
 
     def verify(self) -> Cursor:
@@ -384,7 +384,7 @@ class AsyncPostgresStore(_Settings):
             return await asyncio.to_thread(entries_of, links)
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         return await self.read(partial(self.ledger.open_requests, after, limit))
 
     async def close(self) -> None:

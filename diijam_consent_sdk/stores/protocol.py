@@ -147,15 +147,11 @@ class Store(Protocol):
     def history(self, user_id: str) -> list[LedgerEntry]:
         """The user's entries, oldest first; of an erased user the `Erased` alone."""
 
-    def close(self) -> None:
-        """Let go of what the store holds; any further call raises `StoreUnavailable`."""
-
-
-class ListingStore(Store, Protocol):
-    """A store that lists what is owed as well, as each store of this package does; a client asks it only for `due`."""
-
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """The users after *after* with open requests, at most *limit* of them in one page."""
+
+    def close(self) -> None:
+        """Let go of what the store holds; any further call raises `StoreUnavailable`."""
 
 
 class AsyncStore(Protocol):
@@ -179,6 +175,9 @@ class AsyncStore(Protocol):
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `Store.open_requests`."""
 
     async def close(self) -> None:
         """See `Store.close`."""

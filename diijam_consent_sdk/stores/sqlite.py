@@ -136,7 +136,7 @@ class SqliteStore:
             return entries_of(links)
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         return self.read(partial(self.ledger.open_requests, after, limit))
 
     def verify(self) -> Cursor:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from ..client import AsyncConsentClient, ConsentClient, Options
+from ..errors import InvalidEvent, StoreError, VersionConflict
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
 from ..loud import guard
 from ..stores.memory import MemoryStore
@@ -64,6 +65,23 @@ class ConsentForTests(ConsentClient):
         `UNAVAILABLE`; `record` raises `StoreUnavailable`.
         """
         return self.store.offline()
+
+    def failing(
+        self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False
+    ) -> AbstractContextManager[None]:
+        """
+        A context in which the store raises *error*: `OutcomeUnknown`, `VersionConflict` and `InvalidEvent` from
+        `record`, any other from whatever asks the store. Guards raise none of them: they say `UNAVAILABLE`.
+
+        Args:
+            error: What it raises.
+
+            written: Whether what is recorded gets into the ledger all the same: an answer that was lost.
+
+        Raises:
+            TypeError: no store raises such an error: `ConsentDenied` and `ClientClosed` come of a no and of `close`.
+        """
+        return self.store.failing(error, written=written)
 
     # What a customer did, in one line. Each gives the user, read anew; errors as for `record`.
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import attrs
 
-from ..errors import StoreUnavailable
+from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry
-from ..stores.protocol import Appended, Changes, Cursor, Loaded, Store
+from ..stores.protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Store
+
+METHODS = ("load", "append", "changes", "history", "open_requests")
+OF_A_WRITE = (InvalidEvent, OutcomeUnknown, VersionConflict)  # what no store says of anything that is read
 
 
 class FaultyStore:
@@ -22,7 +25,7 @@ class FaultyStore:
 
         loaded: The ids of each load.
 
-        broken: Raised instead of calling the inner store: nothing was written.
+        broken: Raised instead of calling the inner store: nothing was written. `failing` sets it for a block.
 
         broken_after: Raised after the inner store was called: an append was written, but nobody says so.
 
@@ -39,23 +42,46 @@ class FaultyStore:
         self.loaded: list[tuple[str, ...]] = []
         self.broken: Exception | None = None
         self.broken_after: Exception | None = None
+        self._refusals: dict[str, Exception] = {}  # as `broken`, by method
+        self._losses: dict[str, Exception] = {}  # as `broken_after`
         self.hold: dict[str, threading.Event] = {}
         self.before_answer: dict[str, threading.Event] = {}
         self.alter: dict[str, object] = {}
 
-    @contextmanager
-    def offline(self) -> Iterator[None]:
+    def offline(self) -> AbstractContextManager[None]:
         """Within this block the store is out of reach."""
-        before, self.broken = self.broken, unreachable()
+        return self.failing(unreachable())
+
+    @contextmanager
+    def failing(self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False) -> Iterator[None]:
+        """
+        Within this block the store raises *error* in place of an answer; `OF_A_WRITE` only when something is appended.
+
+        Args:
+            error: What it raises.
+
+            written: Whether what is appended gets into the ledger all the same; then it raises for appends alone.
+
+        Raises:
+            TypeError: no store raises such an error.
+        """
+        if not isinstance(error, (StoreError, InvalidEvent, VersionConflict)):
+            raise TypeError(f"no store raises {type(error).__name__}: a guard's no and a closed client make theirs")
+        failures = self._losses if written else self._refusals
+        before = dict(failures)
+        failures.update(dict.fromkeys(("append",) if written or isinstance(error, OF_A_WRITE) else METHODS, error))
         try:
             yield
         finally:
-            self.broken = before
+            failures.clear()
+            failures.update(before)
 
     def _enter(self, method: str) -> None:
         self.calls.append(method)
         if self.broken is not None:
             raise self.broken
+        if method in self._refusals:
+            raise self._refusals[method]
 
     def _leave(self, method: str) -> None:
         if method in self.before_answer:
@@ -64,6 +90,8 @@ class FaultyStore:
             raise AssertionError("held up for too long")
         if self.broken_after is not None:
             raise self.broken_after
+        if method in self._losses:
+            raise self._losses[method]
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
@@ -103,6 +131,13 @@ class FaultyStore:
         entries = self.inner.history(user_id)
         self._leave("history")
         return entries
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `Store.open_requests`."""
+        self._enter("open_requests")
+        page = self.inner.open_requests(after, limit=limit)
+        self._leave("open_requests")
+        return page
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -7,8 +7,12 @@ import inspect
 import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, UserConsent
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from diijam_consent_sdk.stores.http import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.postgres import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores.protocol import AsyncStore, Store
+from diijam_consent_sdk.testing import AsyncConsentForTests, ConsentForTests, FaultyStore
+from diijam_consent_sdk.testing.faulty import METHODS
 
 NO_GUARD = "a forgotten await must never read as yes"
 ONLY_SYNC = {
@@ -49,6 +53,34 @@ def test_both_faces_have_the_same_operations(sync_face: type, async_face: type) 
         assert sync[name].parameters == asynchronous[name].parameters, name
         answer = str(asynchronous[name].return_annotation).removeprefix("Async")
         assert answer == str(sync[name].return_annotation), name
+
+
+@pytest.mark.parametrize("store", [MemoryStore, SqliteStore, PostgresStore, HttpStore, FaultyStore])
+def test_every_store_has_every_method(store: type) -> None:
+    """Each store, the test kit's too, has the protocol's methods with their names, parameters and defaults."""
+    for name, signature in public(Store).items():
+        assert public(store)[name].parameters == signature.parameters, name
+
+
+@pytest.mark.parametrize("store", [AsyncPostgresStore, AsyncHttpStore])
+def test_every_asynchronous_store_has_every_method(store: type) -> None:
+    """The same of the asynchronous ones."""
+    for name, signature in public(AsyncStore).items():
+        assert public(store)[name].parameters == signature.parameters, name
+
+
+@pytest.mark.parametrize(
+    ("kit", "client"), [(ConsentForTests, ConsentClient), (AsyncConsentForTests, AsyncConsentClient)]
+)
+def test_the_kits_clients_are_the_clients(kit: type, client: type) -> None:
+    """What a service calls on a client has the same parameters in its tests."""
+    for name, signature in public(client).items():
+        assert public(kit)[name].parameters == signature.parameters, name
+
+
+def test_the_kit_breaks_every_method() -> None:
+    """No method of a store is left out of what can fail on demand."""
+    assert {*METHODS, "close"} == public(Store).keys()
 
 
 def test_both_stores_are_made_alike() -> None:

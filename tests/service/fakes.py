@@ -10,6 +10,7 @@ import attrs
 
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.stores.protocol import OpenRequests
 
 
 class FaultyStore:
@@ -49,6 +50,11 @@ class FaultyStore:
         """See `Store.history`."""
         self._enter("history")
         return self.inner.history(user_id)
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `Store.open_requests`."""
+        self._enter("open_requests")
+        return self.inner.open_requests(after, limit=limit)
 
     def close(self) -> None:
         """See `Store.close`."""

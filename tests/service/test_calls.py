@@ -26,7 +26,7 @@ class AsyncMemoryStore:
         return self.inner.load(user_ids)
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         return self.inner.open_requests(after, limit=limit)
 
     async def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:

@@ -45,7 +45,7 @@ class Blocking:
         return self._wait(self._store.history(user_id))
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `ListingStore.open_requests`."""
+        """See `Store.open_requests`."""
         return self._wait(self._store.open_requests(after, limit=limit))
 
     def close(self) -> None:

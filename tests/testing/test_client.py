@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from diijam_consent_sdk import Channel, Field, Purpose, Reason, UserConsent
-from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
-from diijam_consent_sdk.events import AccountClosed, AccountOpened, Granted, Withdrawn
+from diijam_consent_sdk import Channel, Field, Purpose, Reason, UserConsent, errors
+from diijam_consent_sdk.decisions import UNAVAILABLE
+from diijam_consent_sdk.due import Due
+from diijam_consent_sdk.errors import (
+    ClientClosed,
+    ConsentDenied,
+    ConsentError,
+    InvalidEvent,
+    LedgerBroken,
+    OutcomeUnknown,
+    StoreError,
+    StoreUnavailable,
+    StoreUnusable,
+    TooLarge,
+    VersionConflict,
+)
+from diijam_consent_sdk.events import AccountClosed, AccountOpened, Granted, RequestFiled, Withdrawn
 from diijam_consent_sdk.testing import ConsentForTests
 
 
@@ -88,6 +103,70 @@ def test_without_the_store(consent: ConsentForTests) -> None:
         assert consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE
     assert consent.can_market("u-1", "email")
     assert consent.can_market("u-2", "email").reason is Reason.UNKNOWN_USER
+
+
+ERRORS: list[StoreError | InvalidEvent | VersionConflict] = [
+    StoreError("failed"),
+    StoreUnavailable("away"),
+    TooLarge("ask for fewer"),
+    OutcomeUnknown("lost", "key"),
+    StoreUnusable("of a newer version"),
+    LedgerBroken(1, "another hash"),
+    InvalidEvent("refused"),
+    VersionConflict(1, 2),
+]
+OTHERWISE = {ConsentError, ConsentDenied, ClientClosed}  # the base, a guard's no, and what a closed client says
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_every_error_can_be_had(error: StoreError | InvalidEvent | VersionConflict, consent: ConsentForTests) -> None:
+    """A service can be tried with each error that `record` raises, and all is well after the block."""
+    with consent.failing(error), pytest.raises(type(error)):
+        consent.record("u-1", AccountOpened())
+    assert consent.opted_in("u-2", "email").can_market("email")
+
+
+def test_no_error_is_left_out(consent: ConsentForTests) -> None:
+    """Each class of errors is raised on demand, or comes of a no or a closed client; a mistake here is told."""
+    known = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ConsentError)}
+    assert {type(error) for error in ERRORS} | OTHERWISE == known
+    with pytest.raises(TypeError, match="no store raises ConsentDenied"), consent.failing(ConsentDenied(UNAVAILABLE)):  # type: ignore[arg-type]
+        pass
+    with pytest.raises(ConsentDenied):
+        consent.can_market("u-1", "email").or_raise()
+    consent.close()
+    with pytest.raises(ClientClosed):
+        consent.record("u-1", AccountOpened())
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_an_outcome_that_becomes_known(written: bool, consent: ConsentForTests) -> None:
+    """Within the block the user is denied; after it the client finds out, and the no stands in any case."""
+    consent.opted_in("u-1", "email")
+    with consent.failing(OutcomeUnknown("lost", "key"), written=written):
+        with pytest.raises(OutcomeUnknown):
+            consent.record("u-1", Withdrawn("marketing"))
+        assert consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE
+    until = time.monotonic() + 20
+    while consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert consent.can_market("u-1", "email").reason is Reason.WITHDRAWN
+
+
+def test_the_work_list(consent: ConsentForTests) -> None:
+    """Both faces tell what is due."""
+    consent.given("u-1", AccountOpened(), RequestFiled("r-1", "access"))
+
+    async def ask() -> Due:
+        """What a service would do."""
+        async with consent.asynchronous() as client:
+            return await client.due()
+
+    assert [owed.user_id for owed in consent.due().requests] == ["u-1"]
+    assert [owed.user_id for owed in asyncio.run(ask()).requests] == ["u-1"]
+    with consent.offline(), pytest.raises(StoreUnavailable):
+        consent.due()
 
 
 def test_nothing_runs_beside_the_test(consent: ConsentForTests) -> None:

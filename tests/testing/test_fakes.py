@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.errors import InvalidEvent, LedgerBroken, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import Clock, FaultyStore, unreachable
+from diijam_consent_sdk.testing.faulty import METHODS
 
 
 def test_the_clocks_stand_still_until_they_tick_together() -> None:
@@ -48,8 +49,9 @@ def test_what_is_called_is_counted(store: FaultyStore) -> None:
     head = store.load(["u-1", "u-2"]).cursor
     store.history("u-1")
     store.changes(head, wait=0)
+    store.open_requests()
     store.close()
-    assert store.calls == ["load", "history", "changes", "close"]
+    assert store.calls == ["load", "history", "changes", "open_requests", "close"]
     assert store.loaded == [("u-1", "u-2")]
 
 
@@ -92,3 +94,29 @@ def test_a_load_can_lie(store: FaultyStore) -> None:
     """`alter` replaces fields of what was loaded."""
     store.alter = {"records": ()}
     assert store.load(["u-1"]).records == ()
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_write_can_fail(store: FaultyStore, written: bool) -> None:
+    """`failing` raises for an append, which was written or not, and for nothing else; after its block all is well."""
+    with store.failing(OutcomeUnknown("lost", "key"), written=written):
+        with pytest.raises(OutcomeUnknown):
+            store.append("u-2", [AccountOpened()])
+        assert store.load(["u-2"]).records[0].version == int(written)
+        with store.failing(InvalidEvent("no")), pytest.raises(InvalidEvent):
+            store.append("u-3", [AccountOpened()])
+        with pytest.raises(OutcomeUnknown):
+            store.append("u-3", [AccountOpened()])
+    assert store.append("u-4", [AccountOpened()]).record.version == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_call_can_fail(store: FaultyStore, method: str) -> None:
+    """An error that is not one of a write is raised by each method."""
+    head = store.load([]).cursor
+    arguments: dict[str, tuple[object, ...]] = {
+        "load": (["u-1"],), "append": ("u-2", [AccountOpened()]), "changes": (head,), "history": ("u-1",),
+    }  # fmt: skip
+    options = {"wait": 0} if method == "changes" else {}
+    with store.failing(LedgerBroken(1, "another hash")), pytest.raises(LedgerBroken):
+        getattr(store, method)(*arguments.get(method, ()), **options)

@@ -18,8 +18,11 @@ from diijam_consent_sdk import (
 )
 from diijam_consent_sdk.events import AccountOpened, LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.stores import Appended
-from diijam_consent_sdk.testing import AsyncConsentForTests, ConsentForTests
+from diijam_consent_sdk.stores import Appended, MemoryStore, SqliteStore
+from diijam_consent_sdk.stores.http import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.postgres import AsyncPostgresStore, PostgresStore
+from diijam_consent_sdk.stores.protocol import AsyncStore, Store
+from diijam_consent_sdk.testing import AsyncConsentForTests, ConsentForTests, FaultyStore
 
 
 def guards(user: UserConsent) -> None:
@@ -60,3 +63,22 @@ async def kit(consent: ConsentForTests) -> None:
     assert_type(consent.opted_in("u-1", "email"), UserConsent)
     assert_type(consent.asynchronous(), AsyncConsentForTests)
     assert_type(await consent.asynchronous().user("u-1"), UserConsent)
+
+
+def stores() -> list[Store]:
+    """Every store is one by its types, the test kit's too."""
+    return [
+        MemoryStore(),
+        SqliteStore("consents.db"),
+        PostgresStore("postgresql:///consents"),
+        HttpStore("https://consent.example.vn", token="t"),
+        FaultyStore(MemoryStore()),
+    ]
+
+
+def asynchronous_stores() -> list[AsyncStore]:
+    """The same of the asynchronous ones."""
+    return [
+        AsyncPostgresStore("postgresql:///consents"),
+        AsyncHttpStore("https://consent.example.vn", token="t"),
+    ]
