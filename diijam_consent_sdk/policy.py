@@ -99,6 +99,14 @@ TIME_LIMIT: Final[Mapping[RequestKind, timedelta]] = MappingProxyType({
 })  # fmt: skip
 
 
+# How much one user may have, so that no record grows without end, and how much one append may bring. Who says no is
+# never refused for it.
+MAX_OPEN_REQUESTS: Final = 50
+MAX_REQUESTS: Final = 1_000  # open and resolved
+MAX_NOTICES: Final = 1_000
+MAX_HOLDS: Final = 1_000  # live, released and run out
+MAX_EVENTS: Final = 1_000  # in one append
+
 _yes, _no = partial(Wording, allowed=True), partial(Wording, allowed=False)
 
 # Every answer there is, by reason and clause, in Vietnamese and in English.

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, ClassVar, TypeVar, assert_never
 
 import attrs
 
 from . import events as e
-from .policy import BASIS, PUBLISHABLE, TIME_LIMIT, Basis
+from .policy import (
+    BASIS,
+    MAX_HOLDS,
+    MAX_NOTICES,
+    MAX_OPEN_REQUESTS,
+    MAX_REQUESTS,
+    PUBLISHABLE,
+    TIME_LIMIT,
+    Basis,
+)
 from .vocabulary import Account, Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNSAID: dict[str, Any] = {"given_at": None, "expires_at": None, "withdrawn_at": None}
+ACCEPTED_WHEN_UNKNOWN = (  # no no is refused for want of an account
+    e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden, e.RequestFiled, e.RequestResolved, e.Erased,
+)  # fmt: skip
 ACCEPTED_WHEN_CLOSED = (
     e.AccountOpened, e.Withdrawn, e.AgreementWithdrawn, e.Objected, e.Restricted, e.Hidden,
     e.RequestFiled, e.RequestResolved, e.HoldPlaced, e.HoldReleased, e.Erased,
@@ -102,7 +115,7 @@ class Request:
 @attrs.frozen(kw_only=True)
 class ConsentRecord:
     """
-    All that stands for one user. Version 0 was never opened; an erased record is a tombstone, its details gone.
+    All that stands for one user. Of version 0 nothing is known; an erased record is a tombstone, its details gone.
 
     `consents` is keyed by purpose, for marketing by `marketing:<channel>`; `notices`, `holds`, `requests` by id.
     """
@@ -157,14 +170,16 @@ def unopened(user_id: str) -> ConsentRecord:
 
 def refusal(record: ConsentRecord, event: e.Event, at: datetime) -> str | None:
     """Why the policy refuses *event* on this record at this instant; None if it is accepted."""
-    return next((reason for refused, reason in _refusals(record, event, at) if refused), None)
+    tests = chain(_refusals(record, event, at), _too_many(record, event))
+    return next((reason for refused, reason in tests if refused), None)
 
 
 def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[tuple[bool, str]]:
     """The policy's column "refused when": each test with the reason it gives."""
     account, opening = record.account, isinstance(event, e.AccountOpened)
     yield account is Account.ERASED, "the user was erased, and a user id is never used again"
-    yield account is Account.UNKNOWN and not opening, "the account was never opened: append AccountOpened first"
+    unknown = account is Account.UNKNOWN and not isinstance(event, ACCEPTED_WHEN_UNKNOWN)
+    yield unknown, "the account was never opened: only opening, saying no and requests are accepted"
     yield account is Account.OPEN and opening, "the account is open already"
     closed = account is Account.CLOSED and not isinstance(event, ACCEPTED_WHEN_CLOSED)
     yield closed, "the account is closed: only opening, saying no, requests, holds and erasure are accepted"
@@ -202,9 +217,25 @@ def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[t
         case e.HoldReleased(hold):
             yield hold not in record.holds or not record.holds[hold].is_live(at), "there is no such live hold"
         case e.Erased():
-            yield account is Account.OPEN and not record.is_erasing(), "no erasure is pending and the account is open"
+            unasked = account is not Account.CLOSED and not record.is_erasing()
+            yield unasked, "no erasure is pending and the account is not closed"
             holds = ", ".join(hold.hold for hold in record.live_holds(at))
             yield bool(holds), f"live holds keep the data, release them first: {holds}"
+
+
+def _too_many(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]:
+    """How much one user may have: of each test whether it refuses the event, with the reason it gives."""
+    match event:
+        case e.Notified(notice):
+            full = notice not in record.notices and len(record.notices) >= MAX_NOTICES
+            yield full, f"the record has {MAX_NOTICES:,} notices: it takes no more"
+        case e.HoldPlaced():
+            yield len(record.holds) >= MAX_HOLDS, f"the record has {MAX_HOLDS:,} holds: it takes no more"
+        case e.RequestFiled(kind=kind) if kind is not RequestKind.ERASURE or record.is_erasing():
+            full = len(record.requests) >= MAX_REQUESTS
+            yield full, f"the record has {MAX_REQUESTS:,} requests: it takes no more"
+            full = len(record.open_requests()) >= MAX_OPEN_REQUESTS
+            yield full, f"{MAX_OPEN_REQUESTS} requests are open: resolve some first"
 
 
 def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NoReturn
 import attrs
 
 from ..events import Event
+from ..policy import MAX_EVENTS
 from ..stores import wire
 from ..vocabulary import identifier
 from .failures import Listed
@@ -28,6 +29,16 @@ class Batch:
     user_id: str = attrs.field(repr=False)
     lines: list[int] = attrs.field(factory=list)
     events: list[Event] = attrs.field(factory=list)
+
+    def add(self, line: int, event: Event) -> None:
+        """One more event; `ValueError` if there are as many as an append may have."""
+        if len(self.events) == MAX_EVENTS:
+            raise ValueError(
+                f"one append has at most {MAX_EVENTS:,} events, and the lines of one user are one:"
+                " put the rest into a file of its own"
+            )
+        self.lines.append(line)
+        self.events.append(event)
 
     def key(self, label: str) -> str:
         """The idempotency key of this batch: the same for the same user, events and label, however it is spelled."""
@@ -58,14 +69,13 @@ def read(stream: BinaryIO) -> list[Batch]:
             continue
         try:
             user_id, event = parse(line)
+            batch = batches.setdefault(user_id, Batch(user_id))
+            batch.add(number, event)
         except (ValueError, TypeError) as error:
             bad_count += 1
             if len(bad) < SHOWN_LINES:
                 bad.append(f"  line {number}: {error}")
             continue
-        batch = batches.setdefault(user_id, Batch(user_id))
-        batch.lines.append(number)
-        batch.events.append(event)
     if bad_count:
         _refuse(bad, bad_count)
     return list(batches.values())

@@ -59,7 +59,7 @@ DETAILS = {
     "forbidden": "this needs a token with the scope write",
     "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
     "too-large": "ask for fewer users or append fewer events",
-    "invalid-event": "event 1 of 1, Granted, is refused: the account was never opened: append AccountOpened first",
+    "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
     "store-unusable": "the database is damaged: restore it from a backup",
     "store-unavailable": "another process holds the database locked: try again",
     "outcome-unknown": "repeat the call with the same idempotency_key",

@@ -14,13 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from ..events import LedgerEntry
+from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
 from ..vocabulary import MAX_ID_CHARACTERS, instant
 from . import wire
 from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 
 MAX_USERS = 1_000  # in one load
-MAX_EVENTS = 1_000  # in one append
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
 MAX_BODY_BYTES = 4 * 2**20  # of one question
@@ -46,7 +46,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class LoadQuestion(Question, frozen=True, kw_only=True):
-    """The records of these users, in order; of none: just the head."""
+    """The records of these users, in order, of an id given twice at its first place; of none: just the head."""
 
     user_ids: Annotated[list[UserId], Meta(max_length=MAX_USERS)]
 
@@ -91,7 +91,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadAnswer(Answer, frozen=True, kw_only=True):
-    """Records, one per id asked, as of `cursor`; `at` is the store's wall clock then."""
+    """Records, one for each different id asked, in that order, as of `cursor`; `at` is the store's wall clock then."""
 
     cursor: Cursor
     at: datetime

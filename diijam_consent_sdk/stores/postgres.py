@@ -42,7 +42,7 @@ from ._postgres_news import AsyncNews, News
 from ._postgres_schema import prepare
 from ._tries import Failure, Tries
 from ._whole import verify
-from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 
 __all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
 
@@ -146,7 +146,7 @@ class PostgresStore(_Settings):
         idempotency_key: str | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        batch = tuple(events)
+        batch = checked_batch(events)
         steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
         done = self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
         return self._repeated(done) if isinstance(done, Repeat) else done
@@ -353,7 +353,7 @@ class AsyncPostgresStore(_Settings):
         idempotency_key: str | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        batch = tuple(events)
+        batch = checked_batch(events)
         steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
         done = await self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
         return await self._repeated(done) if isinstance(done, Repeat) else done

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Protocol, get_args
 
 import attrs
 
 from ..events import Event, LedgerEntry
+from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
 from ..vocabulary import identifier
 
@@ -54,7 +56,11 @@ class Cursor:
 
 @attrs.frozen
 class Loaded:
-    """Records, one per id asked, in order, as of `cursor`: the store's head when its wall clock showed `at` (UTC)."""
+    """
+    Records of the ids asked, in order, as of `cursor`: the store's head when its wall clock showed `at` (UTC).
+
+    An id that was given twice has one record, at its first place.
+    """
 
     cursor: Cursor
     at: datetime
@@ -128,7 +134,8 @@ class Store(Protocol):
 
             VersionConflict: the record is not at *expected_version*.
 
-            ValueError: there are no events, the key was used with others, or an argument is malformed.
+            ValueError: there are no events or more than 1,000, the key was used with others, or an argument is
+                malformed.
 
             TypeError: an argument has another type.
 
@@ -184,17 +191,19 @@ class AsyncStore(Protocol):
 
 
 def checked_ids(user_ids: Iterable[str]) -> list[str]:
-    """The ids as a list; `TypeError` for one id in place of many, and what `identifier` raises for a bad one."""
+    """Each id once, in order; `TypeError` for one id in place of many, and what `identifier` raises for a bad one."""
     if isinstance(user_ids, (str, bytes)):
         raise TypeError("user_ids is a list of ids, not one id")
-    return [identifier(user_id) for user_id in user_ids]
+    return list(dict.fromkeys(map(identifier, user_ids)))
 
 
 def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
-    """The events as a tuple; `ValueError` if there are none, `TypeError` for what is no event."""
-    batch = tuple(events)
+    """The events as a tuple; `ValueError` if there are none or more than 1,000, `TypeError` for what is no event."""
+    batch = tuple(islice(events, MAX_EVENTS + 1))
     if not batch:
         raise ValueError("there are no events to append")
+    if len(batch) > MAX_EVENTS:
+        raise ValueError(f"one append has at most {MAX_EVENTS:,} events: make several of it")
     for event in batch:
         if not isinstance(event, get_args(Event)):
             raise TypeError(f"an event is needed, not {type(event).__name__}")

@@ -31,7 +31,7 @@ from ._ledger import (
 )
 from ._sqlite_file import FILLER_BYTES, REQUESTING, SqliteFile, check_schema, translated
 from ._whole import verify
-from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
@@ -107,7 +107,7 @@ class SqliteStore:
         idempotency_key: str | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        batch = tuple(events)
+        batch = checked_batch(events)
         steps = self.ledger.append(user_id, batch, expected_version, idempotency_key)
         done = self.write(lambda: steps, has_erased=isinstance(batch[-1], Erased), key=idempotency_key)
         return self._repeated(done) if isinstance(done, Repeat) else done

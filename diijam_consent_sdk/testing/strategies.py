@@ -114,9 +114,14 @@ def events() -> st.SearchStrategy[e.Event]:
 
 
 def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
-    """What somebody tries on one user: seconds to wait, then an event. Most open an account and say yes to much."""
+    """
+    What somebody tries on one user: seconds to wait, then an event. Most open an account and say yes to much; some say
+    no before there is an account.
+    """
     waits = st.integers(0, 2)
-    opening = st.sampled_from([[(0, e.AccountOpened())]] * 9 + [[]])
+    opened = [(0, e.AccountOpened())]
+    early = st.lists(st.tuples(waits, saying_no() | keeping()), max_size=4).map(lambda said: [*said, *opened])
+    opening = st.one_of(*[st.just(opened)] * 7, early, early, st.just([]))
     yeses = st.lists(st.tuples(waits, saying_yes()), min_size=3, max_size=8)
     rest = st.lists(st.tuples(waits, events()), min_size=6, max_size=16)
     return st.tuples(opening, yeses, rest).map(lambda parts: [*parts[0], *parts[1], *parts[2]])

@@ -17,6 +17,7 @@ from tests.cli.fakes import FailingStore, Feed, Terminal, then
 
 OPENED = {"type": "AccountOpened"}
 WITHDRAWN = {"type": "Withdrawn", "purpose": "marketing"}
+PUBLISHED = {"type": "Published", "field": "avatar"}
 
 
 def line(user_id: object, event: object) -> bytes:
@@ -162,8 +163,19 @@ def test_refused_while_others_write(cli: Cli, failing: FailingStore, monkeypatch
             failing.inner.append(user_id, [e.AccountOpened()])
 
     monkeypatch.setattr(failing, "append", append_late)
-    result = cli("record", "--url", "a:", "--file", "-", stdin=b"\n" + line("u-1", WITHDRAWN))
-    assert result.err.startswith("line 2: event 1 of 1, Withdrawn, is refused: the account was never opened")
+    result = cli("record", "--url", "a:", "--file", "-", stdin=b"\n" + line("u-1", PUBLISHED))
+    assert result.err.startswith("line 2: event 1 of 1, Published, is refused: the account was never opened")
+
+
+def test_too_many_events_of_one_user(ledger: Ledger, cli: Cli) -> None:
+    """The event after a user's thousandth is named by its line before anything is written."""
+    lines = [line("u-1", OPENED), *[line("u-2", WITHDRAWN)] * 1_002]
+    result = cli("record", "--file", "-", stdin=b"".join(lines))
+    assert result.status == 2
+    rest = "one append has at most 1,000 events, and the lines of one user are one: put the rest into a file of its own"
+    assert result.err.splitlines()[1:] == [f"  line 1002: {rest}", f"  line 1003: {rest}"]
+    assert not ledger.path.exists()
+    assert cli("record", "--file", "-", stdin=b"".join(lines[:-2])).status == 0
 
 
 def test_a_user_is_all_or_nothing(ledger: Ledger, cli: Cli) -> None:

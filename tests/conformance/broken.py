@@ -9,6 +9,7 @@ import attrs
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent
+from diijam_consent_sdk.policy import MAX_EVENTS, MAX_OPEN_REQUESTS
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
 from diijam_consent_sdk.testing import WallClock
@@ -269,8 +270,64 @@ class RemembersConsents(_Misread):
         return record
 
 
+class OpensFirst(Sound):
+    """A no needs an account."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        (record,) = self.load([user_id]).records
+        if record.account is Account.UNKNOWN and not isinstance(batch[0], e.AccountOpened):
+            raise InvalidEvent("open the account first")
+        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+
+
+class KeepsClosed(Sound):
+    """Who said no before there was an account cannot open one."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = list(events)
+        (record,) = self.load([user_id]).records
+        if record.account is Account.UNKNOWN and record.version and isinstance(batch[0], e.AccountOpened):
+            raise InvalidEvent("there is something of this user already")
+        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+
+
+class TakesAnyBatch(Sound):
+    """An append takes any number of events."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = list(events)
+        while len(batch) > MAX_EVENTS:
+            super().append(user_id, batch[:MAX_EVENTS], expected_version=expected_version)
+            del batch[:MAX_EVENTS]
+        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+
+
+class CountsErasures(Sound):
+    """An erasure request is refused for the number of other requests."""
+
+    def append(
+        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        (record,) = self.load([user_id]).records
+        if isinstance(batch[0], e.RequestFiled) and len(record.open_requests()) >= MAX_OPEN_REQUESTS:
+            raise InvalidEvent("there are too many requests")
+        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+
+
 BROKEN: list[type[Sound]] = [
     ForgetsEnds, ForgetsWithdrawals, AgreesUntold, DueADayLate, KeepsOneRestriction, CountsAppends, WritesHalf,
     MindsNoVersion, MindsNoKey, AnswersKeysAnew, SharesKeys, HoardsErased, TellsNoChanges, LagsBehind, RefusesNoes,
-    ErasesHeld, RemembersConsents,
+    ErasesHeld, RemembersConsents, OpensFirst, KeepsClosed, TakesAnyBatch, CountsErasures,
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""
+r"""
 How the conformance cases are written by hand, and the JSON that they become. A block of a `clause_*.txt`:
 
     == A title, with a $WORD in it          a case, or one for each line of values below
@@ -6,6 +6,7 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     + Granted surveys n-1 expires=60         accepted; several events in a batch are separated by ` ; `
     - Granted payment n-1                    refused by the policy; `-malformed`, `-version-conflict`: for that reason
     + [key=k-1 version=0] AccountOpened      with an idempotency key, at an expected version
+    + [times=50] RequestFiled q-# access     fifty times over, each # the number of the time
     = [key=k-1] AccountOpened                repeated: the same answer, and nothing is written
     wait 60                                  seconds pass
     ? Market email => yes consented 4        an ask and its answer, or `malformed`
@@ -15,6 +16,7 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     @other + AccountOpened                   of another user
 
 Events and asks give their fields in the order of policy.md, or by name; sets with commas, `none` for the empty one.
+A character that is not to be seen is written by its number: `\u200b`.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ SHORT = {"expires": "expires_at"}
 PLAIN: dict[str, Any] = {"true": True, "false": False, "null": None, "empty": {}, "none": []}
 SETS = {"published", "restricted", "objected"}
 STEP = re.compile(r"(?:@(?P<user>\w+) )?(?P<sign>[-+=?]|wait|record|due|history)(?P<why>[a-z-]*)(?: (?P<rest>.*))?$")
+NUMBERED = re.compile(r"\\u([0-9a-f]{4})")
 OPTIONS = re.compile(r"\[(.*?)\] ?")
 
 
@@ -121,8 +124,9 @@ def _append(rest: str) -> dict[str, Any]:
     step: dict[str, Any] = {"events": _events(rest[options.end() :] if options else rest)}
     if "key" in given:
         step["key"] = given["key"]
-    if "version" in given:
-        step["expected_version"] = int(given["version"])
+    for option, name in (("version", "expected_version"), ("times", "times")):
+        if option in given:
+            step[name] = int(given[option])
     return step
 
 
@@ -144,6 +148,7 @@ def fields(text: str) -> dict[str, Any]:
 
 
 def _value(field: str, word: str) -> Any:
+    word = NUMBERED.sub(lambda found: chr(int(found[1], 16)), word)
     if field.endswith("*"):
         return [] if word == "none" else word.split(",")
     if field.endswith("!"):

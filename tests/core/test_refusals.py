@@ -15,7 +15,7 @@ from .history import History, opened, seconds
 from .samples import EACH_EVENT, NEEDED
 
 ERASED_USER = "the user was erased, and a user id is never used again"
-NEVER_OPENED = "the account was never opened: append AccountOpened first"
+NEVER_OPENED = "the account was never opened: only opening, saying no and requests are accepted"
 OPEN_ALREADY = "the account is open already"
 CLOSED = "the account is closed: only opening, saying no, requests, holds and erasure are accepted"
 NO_FIELDS = "the set of fields is empty"
@@ -30,7 +30,11 @@ NO_REQUEST = "there is no such open request"
 USE_ERASED = "an erasure is fulfilled by appending Erased"
 HOLD_KNOWN = "this hold id is known already"
 NO_HOLD = "there is no such live hold"
-NOT_ERASING = "no erasure is pending and the account is open"
+NOT_ERASING = "no erasure is pending and the account is not closed"
+TOO_MANY_OPEN = "50 requests are open: resolve some first"
+TOO_MANY_REQUESTS = "the record has 1,000 requests: it takes no more"
+TOO_MANY_NOTICES = "the record has 1,000 notices: it takes no more"
+TOO_MANY_HOLDS = "the record has 1,000 holds: it takes no more"
 HELD = "live holds keep the data, release them first: "
 
 each_event = pytest.mark.parametrize("event", EACH_EVENT, ids=lambda event: type(event).__name__)
@@ -255,10 +259,117 @@ def test_erased_user_refuses_every_event(event: e.Event) -> None:
 
 
 @each_event
-def test_unknown_user_refuses_every_event_but_opening(event: e.Event) -> None:
-    """A user who was never opened can only be opened."""
-    expected = None if isinstance(event, e.AccountOpened) else NEVER_OPENED
-    assert refusal(History().record, event, seconds(0)) == expected
+def test_unknown_user_refuses_every_event_but_opening_noes_and_requests(event: e.Event) -> None:
+    """Who was never opened can be opened, say no, and ask something of Diijam; nothing else."""
+    history = History().append(e.RequestFiled("q-1", "erasure"))
+    accepted = (
+        e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden, e.RequestFiled, e.RequestResolved, e.Erased
+    )  # fmt: skip
+    expected = None if isinstance(event, accepted) else NEVER_OPENED
+    assert refusal(history.record, event, seconds(0)) == expected
+
+
+def test_unknown_user_is_erased_only_on_request() -> None:
+    """Of who was never opened there is nothing to erase, unless an erasure was asked for."""
+    for steps in ((), (e.RequestFiled("q-1", "access"),), (ERASURE, e.RequestResolved("q-1", "cancelled"))):
+        history = History().play(*steps)
+        assert refusal(history.record, e.Erased(), history.at) == NOT_ERASING
+    assert History().append(ERASURE, e.Erased()).record.account is Account.ERASED
+
+
+@pytest.mark.parametrize("purpose", [purpose for purpose in Purpose if BASIS[purpose] is not Basis.DUTY])
+def test_no_of_an_unknown_user_is_checked_as_any(purpose: Purpose) -> None:
+    """A no without an account is refused only for what it says."""
+    record = History().record
+    assert refusal(record, e.Objected(purpose), seconds(0)) is None
+    expected = None if BASIS[purpose] is Basis.OPT_IN else f"{purpose} does not stand on consent"
+    assert refusal(record, e.Withdrawn(purpose), seconds(0)) == expected
+    assert refusal(record, e.Restricted(()), seconds(0)) == NO_FIELDS
+
+
+def many(count: int, *events: e.Event) -> History:
+    """An open account to which each of the events happened so often, each time under another id."""
+    numbered = {"RequestFiled": "request", "RequestResolved": "request", "Notified": "notice", "HoldPlaced": "hold"}
+    history = opened()
+    for number in range(count):
+        for event in events:
+            history.append(attrs.evolve(event, **{numbered[type(event).__name__]: f"m-{number}"}))  # type: ignore[arg-type]
+    return history
+
+
+ASKED = e.RequestFiled("q-1", "access")
+RESOLVED = e.RequestResolved("q-1", "cancelled")
+
+
+@pytest.mark.parametrize("kind", ["access", "rectification", "complaint"])
+def test_fifty_requests_are_open_at_once(kind: str) -> None:
+    """The fifty-first open request is refused, until one of the fifty is resolved."""
+    history = many(49, ASKED)
+    filed = e.RequestFiled("q-1", kind)
+    assert refusal(history.record, filed, history.at) is None
+    history.append(filed)
+    filed = e.RequestFiled("q-2", kind)
+    assert refusal(history.record, filed, history.at) == TOO_MANY_OPEN
+    assert refusal(history.append(RESOLVED).record, filed, history.at) is None
+
+
+def test_a_thousand_requests_are_all() -> None:
+    """The request after a thousand is refused, though all are resolved; a known id is said first."""
+    history = many(999, ASKED, RESOLVED)
+    assert refusal(history.record, ASKED, history.at) is None
+    history.append(ASKED, RESOLVED)
+    assert refusal(history.record, e.RequestFiled("q-2", "complaint"), history.at) == TOO_MANY_REQUESTS
+    assert refusal(history.record, ASKED, history.at) == REQUEST_KNOWN
+
+
+@pytest.mark.parametrize(
+    ("count", "events", "reason"),
+    [(50, (ASKED,), TOO_MANY_OPEN), (1_000, (ASKED, RESOLVED), TOO_MANY_REQUESTS)],
+    ids=["open", "all"],
+)
+def test_erasure_goes_past_the_limits_once(count: int, events: tuple[e.Event, ...], reason: str) -> None:
+    """An erasure request is refused for the number of requests only while another one is open."""
+    history = many(count, *events)
+    record = history.append(ERASURE).record
+    assert record.is_erasing()
+    assert refusal(record, e.RequestFiled("q-2", "erasure"), history.at) == reason
+    assert refusal(record, e.RequestResolved("q-1", "cancelled"), history.at) is None
+
+
+def test_two_erasures_may_be_open() -> None:
+    """Below the limits a second erasure request is one more."""
+    assert opened(ERASURE, e.RequestFiled("q-2", "erasure")).record.is_erasing()
+
+
+def test_a_thousand_notices_are_told() -> None:
+    """The notice after a thousand is refused; one that was told may be told and agreed to again."""
+    history = many(999, TOLD)
+    assert refusal(history.record, TOLD, history.at) is None
+    history.append(TOLD)
+    assert refusal(history.record, attrs.evolve(TOLD, notice="n-2"), history.at) == TOO_MANY_NOTICES
+    for event in (TOLD, e.Agreed("n-1"), e.AgreementWithdrawn("n-1")):
+        assert refusal(history.record, event, history.at) is None
+    assert refusal(history.record, attrs.evolve(TOLD, data=["email"]), history.at) == OTHER_CONTENT
+
+
+def test_a_thousand_holds_are_placed() -> None:
+    """The hold after a thousand is refused, though all are released."""
+    history = many(999, DEBT).append(*[e.HoldReleased(f"m-{number}") for number in range(999)])
+    assert refusal(history.record, DEBT, history.at) is None
+    history.append(DEBT)
+    assert refusal(history.record, attrs.evolve(DEBT, hold="h-2"), history.at) == TOO_MANY_HOLDS
+    assert refusal(history.record, DEBT, history.at) == HOLD_KNOWN
+    assert refusal(history.record, e.HoldReleased("h-1"), history.at) is None
+
+
+def test_a_no_is_never_refused_for_its_number() -> None:
+    """Who has as much of everything as a record takes may still say no to anything, again and again."""
+    history = many(1_000, TOLD, DEBT, ASKED, RESOLVED)
+    noes = (
+        e.Withdrawn("surveys"), e.AgreementWithdrawn("m-7"), e.Objected("payment"), e.Restricted(), e.Hidden("avatar")
+    )  # fmt: skip
+    for _ in range(3):
+        assert history.attempt(*noes)
 
 
 @each_event

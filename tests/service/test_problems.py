@@ -118,7 +118,7 @@ def test_a_key_used_with_other_events(anybody: Asker) -> None:
 def test_an_event_that_the_policy_refuses(asker: Asker) -> None:
     """An event that makes no sense on the record is refused with its reason, and nothing is written."""
     question = {"nonce": NONCE, "user_id": SECRET, "events": [GRANTED]}
-    assert "AccountOpened first" in is_problem(asker.post(APPEND, question), "invalid-event")["detail"]
+    assert "never opened" in is_problem(asker.post(APPEND, question), "invalid-event")["detail"]
     assert asker.head()["position"] == 0
 
 

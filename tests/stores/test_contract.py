@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Store
+from diijam_consent_sdk.vocabulary import Account
 from tests.core.samples import EACH_EVENT, NEEDED
 from tests.strategies import START
 
@@ -40,12 +42,12 @@ def test_no_ids_give_just_the_head(store: Store) -> None:
 
 
 def test_one_record_per_id_in_order(store: Store) -> None:
-    """Each id asked for, twice as well, has its record at its place."""
+    """Each id asked for has its record at its first place, and only there."""
     sign_up(store, "u-1", "u-2", "u-3")
     asked = ["u-3", "nobody", "u-1", "u-3", "u-2", "nobody", "u-3"]
     records = store.load(asked).records
-    assert [record.user_id for record in records] == asked
-    assert [record.version for record in records] == [1, 0, 1, 1, 1, 0, 1]
+    assert [record.user_id for record in records] == ["u-3", "nobody", "u-1", "u-2"]
+    assert [record.version for record in records] == [1, 0, 1, 1]
 
 
 def test_many_ids_at_once(store: Store) -> None:
@@ -361,9 +363,57 @@ def test_a_record_is_the_fold_of_its_history(store: Store) -> None:
 
 
 def test_an_unknown_user_has_no_history(store: Store) -> None:
-    """Nothing happened to who was never opened."""
+    """Nothing happened to whom nobody ever named."""
     sign_up(store, "u-1")
     assert store.history("u-2") == []
+
+
+NOES = (e.Withdrawn("marketing", ["email"]), e.Objected("payment"), e.Restricted(["phone"]), e.Hidden("avatar"))
+
+
+def test_a_no_needs_no_account(store: Store) -> None:
+    """What who was never opened says is kept, told of in changes, and stays when an account is opened."""
+    start = head(store)
+    appended = [store.append("u-1", [no]) for no in (*NOES, e.RequestFiled("q-1", "access"))]
+    assert store.changes(start, wait=0).user_ids == {"u-1": start.position + 5}
+    assert [entry.event for entry in store.history("u-1")][:4] == list(NOES)
+    assert store.load(["u-1"]).records == (appended[-1].record,)
+    assert appended[-1].record.account is Account.UNKNOWN
+    opened = store.append("u-1", [OPENED]).record
+    assert opened.account is Account.OPEN
+    before = appended[-1].record
+    for kept in ("consents", "objected", "restricted", "requests"):
+        assert getattr(opened, kept) == getattr(before, kept) != getattr(unopened("u-1"), kept)
+
+
+def test_an_erasure_needs_no_account(store: Store) -> None:
+    """Who was never opened can ask for erasure and be erased: a tombstone stays, and nothing is opened after it."""
+    store.append("u-1", [*NOES, e.RequestFiled("q-1", "erasure")])
+    appended = store.append("u-1", [e.Erased()])
+    assert [entry.event for entry in store.history("u-1")] == [e.Erased()]
+    assert (appended.record.account, appended.record.version) == (Account.ERASED, 6)
+    with pytest.raises(InvalidEvent):
+        store.append("u-1", [OPENED])
+
+
+def test_an_append_has_at_most_a_thousand_events(store: Store) -> None:
+    """A thousand events are taken; one more is a mistake of the caller, whatever they are, and nothing is written."""
+    no = e.Withdrawn("surveys")
+    with pytest.raises(ValueError, match=r"^one append has at most 1,000 events: make several of it$") as caught:
+        store.append("u-1", [no] * 1_001)
+    assert not isinstance(caught.value, InvalidEvent)
+    with pytest.raises(ValueError, match="at most 1,000 events"):
+        store.append("u-1", itertools.repeat(no))
+    assert head(store).position == 0
+    assert store.append("u-1", [no] * 1_000).record.version == 1_000
+
+
+def test_what_one_user_may_have_is_bounded(store: Store) -> None:
+    """The fifty-first open request is refused with its reason; an erasure request and a no are not."""
+    store.append("u-1", [OPENED, *(e.RequestFiled(f"q-{number}", "access") for number in range(50))])
+    with pytest.raises(InvalidEvent, match="50 requests are open: resolve some first"):
+        store.append("u-1", [e.RequestFiled("q-50", "access")])
+    assert store.append("u-1", [e.RequestFiled("q-51", "erasure"), *NOES]).record.version == 56
 
 
 CALLS: dict[str, Callable[[Store], object]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, get_args
@@ -110,7 +110,7 @@ class Player:
         before = self._load(user).records[0]
         self._forget_loads()
         try:
-            events = [self._event(event) for event in step["events"]]
+            events = [self._event(event) for event in _each(step)]
             appended = self._store.append(
                 user.user_id, events,
                 expected_version=step.get("expected_version"), idempotency_key=step.get("key"),
@@ -201,6 +201,19 @@ class Player:
                 return changed
             after = changes.cursor
         raise Mismatch(f"changes is not complete after {MAX_PAGES} answers")
+
+
+def _each(step: Step) -> Iterator[Mapping[str, Any]]:
+    """The events of a step, as many times over as it says: then a # in a text is the number of the time."""
+    if "times" not in step:
+        yield from step["events"]
+        return
+    for number in range(1, step["times"] + 1):
+        for event in step["events"]:
+            yield {
+                name: text.replace("#", str(number)) if name != "type" and isinstance(text, str) else text
+                for name, text in event.items()
+            }
 
 
 def _ask_from(described: Mapping[str, Any]) -> Ask:
