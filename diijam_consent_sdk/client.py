@@ -22,7 +22,7 @@ from .record import ConsentRecord
 from .status import Status
 from .steps import Batch, ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
-from .stores.url import open_async_store, open_store, url_from_env
+from .stores.url import insecure_hosts_from_env, open_async_store, open_store, url_from_env
 from .telemetry import observe
 from .user import UserConsent
 
@@ -84,7 +84,14 @@ class _Client:
         observe(self)
 
     @classmethod
-    def from_url(cls, url: str, *, token: str | Callable[[], str] | None = None, **options: Unpack[Options]) -> Self:
+    def from_url(
+        cls,
+        url: str,
+        *,
+        token: str | Callable[[], str] | None = None,
+        insecure_hosts: Iterable[str] = (),
+        **options: Unpack[Options],
+    ) -> Self:
         """
         A client over the store that *url* names, which it closes with itself.
 
@@ -92,6 +99,8 @@ class _Client:
             url: `memory:`, `sqlite:///` and a path, `postgresql://…`, or the `https://` URL of a consent service.
 
             token: For a consent service: the bearer token, or what gives it anew for each call.
+
+            insecure_hosts: Exact names of hosts to which plain http is allowed: where something below HTTP encrypts.
 
             options: As for the client itself.
 
@@ -102,20 +111,23 @@ class _Client:
 
             StoreUnusable: it is damaged, another program's, or of a newer version of this library.
         """
-        client = cls(cls._open_store(url, token=token, deadline=options.get("deadline", 1.0)), **options)
+        deadline = options.get("deadline", 1.0)
+        client = cls(cls._open_store(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts), **options)
         client._owns_store = True
         return client
 
     @classmethod
-    def from_env(cls, **options: Unpack[Options]) -> Self:
+    def from_env(cls, *, insecure_hosts: Iterable[str] | None = None, **options: Unpack[Options]) -> Self:
         """
-        `from_url` with `DIIJAM_CONSENT_URL` and, where the store asks for one, `DIIJAM_CONSENT_TOKEN`.
+        `from_url` with `DIIJAM_CONSENT_URL` and, where the store asks for one, `DIIJAM_CONSENT_TOKEN`. Unless given,
+        *insecure_hosts* are those of `DIIJAM_CONSENT_INSECURE_HOSTS`, with commas between.
 
         Raises:
             ValueError: `DIIJAM_CONSENT_URL` is not set; and all that `from_url` raises.
         """
         url, token = url_from_env()
-        return cls.from_url(url, token=token, **options)
+        hosts = insecure_hosts_from_env() if insecure_hosts is None else insecure_hosts
+        return cls.from_url(url, token=token, insecure_hosts=hosts, **options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._all_steps.leases.closed else 'open'}>"

@@ -14,7 +14,7 @@ from ..client import ConsentClient
 from ..errors import StoreUnavailable
 from ..stores._addresses import checked_address
 from ..stores.protocol import Store
-from ..stores.url import TOKEN_VARIABLE, URL_VARIABLE, open_store
+from ..stores.url import INSECURE_HOSTS_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, insecure_hosts_from_env, open_store
 
 BUSY_SECONDS = 5.0  # how long to wait for another process's lock: people would rather wait than start over
 DEADLINE_SECONDS = 10.0
@@ -29,7 +29,8 @@ Url = Annotated[
         env_var=URL_VARIABLE,
         help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path),"
         " postgresql://user@host/database, or the https:// URL of a"
-        f" consent service, whose token {TOKEN_VARIABLE} holds.",
+        f" consent service, whose token {TOKEN_VARIABLE} holds. Plain http:// is for this machine, and for the hosts"
+        f" that {INSECURE_HOSTS_VARIABLE} names.",
     ),
 ]
 
@@ -74,6 +75,7 @@ def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
         deadline=DEADLINE_SECONDS,
         busy_seconds=BUSY_SECONDS,
         create=create,
+        insecure_hosts=insecure_hosts_from_env(),
     )
     try:
         yield store

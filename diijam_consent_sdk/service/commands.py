@@ -13,14 +13,23 @@ from pathlib import Path
 
 import structlog
 
+from .._tls import serving
 from ..stores.protocol import AsyncStore, Store
-from ..stores.url import TOKEN_VARIABLE, is_postgres, open_async_store, open_store
+from ..stores.url import TOKEN_VARIABLE, insecure_hosts_from_env, is_postgres, open_async_store, open_store
 from .tokens import Scope, TokenFile, new_token
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
 
 
-def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) -> int:
+def serve(
+    url: str,
+    *,
+    tokens: Path,
+    host: str = "127.0.0.1",
+    port: int = 8700,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+) -> int:
     """
     Answer for a ledger over HTTP until the process is told to stop (Ctrl-C, SIGTERM).
 
@@ -33,9 +42,13 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
 
         tokens: The file of tokens that may ask, made by `diijam-consent token new`.
 
-        host: The address to listen on. Plain HTTP: other machines should come through a proxy that does TLS.
+        host: The address to listen on. Without *tls_cert*, other machines should come through a proxy that does TLS.
 
         port: The port to listen on; 0 for any that is free.
+
+        tls_cert: A PEM file of the service's certificate and those up to its CA: it then speaks TLS 1.2 and 1.3 alone.
+
+        tls_key: The PEM file of its key, not encrypted. Both are given, or neither.
 
     Returns:
         The exit status: 0 after an end in good order.
@@ -43,19 +56,26 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
     Raises:
         ModuleNotFoundError: the extra `service` is not installed.
 
-        OSError: the tokens file cannot be read, or the port is taken.
+        OSError: the tokens file, the certificate or the key cannot be read, or the port is taken.
 
-        ValueError: the URL names no store, or the file holds no tokens.
+        ValueError: the URL names no store, the file holds no tokens, or certificate and key are none that fit.
 
         StoreError: the ledger cannot be used.
     """
+    if (tls_cert is None) != (tls_key is None):
+        raise ValueError("TLS needs both --tls-cert and --tls-key: give the certificate's file and its key's")
     try:
         from . import app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
     except ModuleNotFoundError as error:
+        if error.name in {"fcntl", "resource"}:
+            raise ModuleNotFoundError(
+                "the service runs on Linux and macOS; clients and the other commands run on Windows too"
+            ) from None
         if str(error.name).partition(".")[0] not in EXTRA:
             raise
         raise ModuleNotFoundError("serving needs its extra: pip install 'diijam-consent-sdk[service]'") from None
     allowed = TokenFile(tokens)  # before anything is opened: is it one?
+    tls = None if tls_cert is None or tls_key is None else serving(tls_cert, tls_key)
     _log_lines()
     with server.listening(host, port) as at:
         store = _opened(url)
@@ -65,7 +85,8 @@ def serve(url: str, *, tokens: Path, host: str = "127.0.0.1", port: int = 8700) 
                 built = app.build(store, allowed)
                 if is_async:
                     built.on_shutdown.append(store.close)  # in the loop that its connections belong to
-                server.run(built, at, on_listening=_announcing(host, at.getsockname()[1]))
+                announce = _announcing(host, at.getsockname()[1], is_tls=tls is not None)
+                server.run(built, at, on_listening=announce, tls=tls)
         finally:
             if not is_async:
                 store.close()
@@ -78,7 +99,8 @@ def _opened(url: str) -> Store | AsyncStore:
     if is_postgres(url):
         open_store(url).close()  # says now what is wrong with the database, if it can be reached
         return open_async_store(url)
-    store: Store = open_store(url, token=os.environ.get(TOKEN_VARIABLE))
+    token, hosts = os.environ.get(TOKEN_VARIABLE), insecure_hosts_from_env()
+    store: Store = open_store(url, token=token, insecure_hosts=hosts)
     return store
 
 
@@ -107,14 +129,16 @@ def token_new(*, tokens: Path, scope: Sequence[Scope]) -> int:
     return 0
 
 
-def _announcing(host: str, port: int) -> Callable[[], None]:
+def _announcing(host: str, port: int, *, is_tls: bool) -> Callable[[], None]:
     """Say where the service listens, and that the network can read along if it can."""
 
     def announce() -> None:
-        _tell(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
-        if not _is_loopback(host):
+        scheme = "https" if is_tls else "http"
+        _tell(f"listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        if not is_tls and not _is_loopback(host):
             _tell(
-                "warning: this is plain HTTP on a network: let a proxy on this machine do TLS, and listen on 127.0.0.1"
+                "warning: this is plain HTTP on a network: give --tls-cert and --tls-key, or let a proxy on this"
+                " machine do TLS and listen on 127.0.0.1"
             )
 
     return announce

@@ -8,6 +8,7 @@ import logging
 import resource
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -35,9 +36,13 @@ class Server(uvicorn.Server):
         app: The application.
 
         on_listening: Called once connections are accepted.
+
+        tls: What encrypts the connections; none unless given.
     """
 
-    def __init__(self, app: Litestar, on_listening: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, app: Litestar, on_listening: Callable[[], None] = lambda: None, tls: ssl.SSLContext | None = None
+    ) -> None:
         config = uvicorn.Config(
             app,
             http=Connection,
@@ -56,9 +61,11 @@ class Server(uvicorn.Server):
         self._polls: Polls = app.state.polls
         self._on_listening = on_listening
         self._sweeper = Sweeper(min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+        self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
+        self.config.ssl = self._tls  # uvicorn would make its own, of files
         await super().startup(sockets)
         self._on_listening()
 
@@ -122,7 +129,13 @@ def listening(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = lambda: None) -> None:
+def run(
+    app: Litestar,
+    at: socket.socket,
+    *,
+    on_listening: Callable[[], None] = lambda: None,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """
     Serve until SIGINT, SIGTERM or SIGHUP; long polls are answered then, and other answers get a few seconds.
 
@@ -132,10 +145,12 @@ def run(app: Litestar, at: socket.socket, *, on_listening: Callable[[], None] = 
         at: Where to listen; closed at the end.
 
         on_listening: Called once connections are accepted.
+
+        tls: What encrypts the connections; none unless given.
     """
     _raise_file_limit()
     with _collecting_less():
-        Server(app, on_listening).run(sockets=[at])
+        Server(app, on_listening, tls).run(sockets=[at])
 
 
 @contextlib.contextmanager

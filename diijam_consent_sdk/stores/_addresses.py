@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable
+
+HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|[0-9A-Fa-f:.]{2,45}")  # a name, or an address
 
 
 def checked_address(url: str) -> str:
@@ -31,3 +35,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def checked_hosts(hosts: Iterable[str]) -> frozenset[str]:
+    """
+    The exact names of hosts to which plain http is allowed, in lower case as URLs have them.
+
+    Raises:
+        ValueError: one is no host name: it has a port, a scheme or a wildcard.
+
+        TypeError: it is one string, or holds something else than strings.
+    """
+    if isinstance(hosts, (str, bytes)):
+        raise TypeError("insecure_hosts is a set of host names, not one string")
+    names = frozenset(hosts)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a host name is a string, not {type(name).__name__}")
+        if not HOST.fullmatch(name):
+            raise ValueError("insecure_hosts holds exact host names such as consent.internal, without scheme or port")
+    return frozenset(name.lower() for name in names)

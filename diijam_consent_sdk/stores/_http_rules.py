@@ -16,16 +16,26 @@ from ..events import Event
 from ..vocabulary import identifier
 from . import messages, wire
 from ._addresses import checked_address, is_loopback
+from ._http_causes import NO_SERVICE
 from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, checked_version
 
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_SAID = 500  # characters of a problem's text that are raised here
+NO_JSON = "it is no JSON"
 TOO_LARGE = 413  # also from a proxy, whose answer is no problem document
 NOT_REACHED = frozenset({401, 403, 404, 405, 415, 421, 431})  # no service that answers so has appended anything
+PROXY = "a proxy before the service does not reach it: see that the service runs, and where the proxy sends this"
+NO_PATH = "there is no consent service at this path: see that the URL (host, port, path) is right"
 ADVICE = {
     401: "no token was sent, or one it does not know: set DIIJAM_CONSENT_TOKEN, or pass token=",
     403: "the token lacks the scope for this (read or write): use one made with it",
+    404: NO_PATH,
+    405: NO_PATH,
+    421: NO_PATH,
+    **dict.fromkeys((301, 302, 303, 307, 308), "it redirects, which is not followed: set the URL to where it leads"),
+    **dict.fromkeys((502, 503, 504), PROXY),
+    429: "something before the service limits how much is asked: look at its limits",
 }
 
 # What a problem's text is raised as.
@@ -158,7 +168,9 @@ def believe(question: Question, nonce: str, status: int, headers: Mapping[str, s
             why = "it is about something else than was asked"
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             why = "it is malformed"
-    raise Failure(f"an answer of the consent service cannot be believed: {why}", maybe_written=question.is_write)
+    advice = NO_SERVICE if why == NO_JSON else "try again"
+    why = f"an answer of the consent service cannot be believed: {why}"
+    raise Failure(why, maybe_written=question.is_write, advice=advice)
 
 
 def _doubt(headers: Mapping[str, str]) -> str:
@@ -168,7 +180,7 @@ def _doubt(headers: Mapping[str, str]) -> str:
     if headers.get("content-encoding", "identity") != "identity":
         return "it is compressed"
     if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return "it is no JSON"
+        return NO_JSON
     return ""
 
 
@@ -190,7 +202,10 @@ def _problem(question: Question, status: int, headers: Mapping[str, str], body: 
         return StoreUnavailable(f"the consent service refused the call with status {status}: {advice}")
     why = f"the consent service answered with status {status}"
     maybe_written = question.is_write and said != "store-unavailable"
-    return Failure(why, maybe_written=maybe_written, retry_after=_seconds(headers.get("retry-after", "")))
+    # Of the service itself the problem says more than its status; anything else may not be one.
+    advice = (detail or "try again") if said in messages.PROBLEMS else ADVICE.get(status, NO_SERVICE)
+    pause = _seconds(headers.get("retry-after", ""))
+    return Failure(why, maybe_written=maybe_written, retry_after=pause, advice=advice)
 
 
 def printed(text: str) -> str:
@@ -231,9 +246,9 @@ def joined(loads: list[Loaded]) -> Loaded:
     return Loaded(first.cursor, first.at, tuple(record for load in loads for record in load.records))
 
 
-def checked_url(url: str) -> str:
+def checked_url(url: str, insecure_hosts: frozenset[str] = frozenset()) -> str:
     """
-    The service's base URL without a trailing slash: https, or http to this machine.
+    The service's base URL without a trailing slash: https, or http to this machine or to one of *insecure_hosts*.
 
     Raises:
         ValueError: it is something else. It is not repeated: it may hold a password.
@@ -245,8 +260,11 @@ def checked_url(url: str) -> str:
         raise ValueError("the URL of a consent service is https://host[:port][/path]")
     if parts.query or parts.fragment or not _has_port(parts):
         raise ValueError("the URL of a consent service holds no query or fragment, and its port is a number")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("plain http is only for this machine: use https, or 127.0.0.1")
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and parts.hostname not in insecure_hosts:
+        raise ValueError(
+            "plain http is only for this machine: use https, or 127.0.0.1; where something below HTTP encrypts, name"
+            " the host in insecure_hosts= or DIIJAM_CONSENT_INSECURE_HOSTS"
+        )
     return url.rstrip("/")
 
 

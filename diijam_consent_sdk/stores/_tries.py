@@ -11,11 +11,24 @@ MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever the other side asks for
 
 
 class Failure(Exception):
-    """One try that brought no answer to believe; another may. Tells whether its append may have been written."""
+    """
+    One try that brought no answer to believe; another may. Tells whether its append may have been written, whether the
+    deadline cut it off, and what to do about it if that does not pass by itself.
+    """
 
-    def __init__(self, why: str, *, maybe_written: bool, retry_after: float = 0.0) -> None:
+    def __init__(
+        self,
+        why: str,
+        *,
+        maybe_written: bool,
+        retry_after: float = 0.0,
+        advice: str = "try again",
+        is_late: bool = False,
+    ) -> None:
         super().__init__(why)
         self.why = why
+        self.advice = advice
+        self.is_late = is_late
         self.maybe_written = maybe_written
         self.retry_after = retry_after
 
@@ -38,6 +51,7 @@ class Tries:
         self._key = idempotency_key
         self._tries = 0
         self._maybe_written = False
+        self._failure: Failure | None = None
 
     def left(self) -> float:
         """Seconds until the deadline."""
@@ -53,6 +67,8 @@ class Tries:
             StoreUnavailable: there may be none, and nothing was written.
         """
         self._maybe_written |= failure.maybe_written
+        if not failure.is_late or self._failure is None:  # a last try that was cut off says less than those before it
+            self._failure = failure
         longest = min(MAX_PAUSE_SECONDS, max(0.05 * 2 ** min(self._tries, 10), failure.retry_after))
         seconds = random.uniform(min(longest, failure.retry_after), longest)  # noqa: S311 - jitter
         self._tries += 1
@@ -60,8 +76,8 @@ class Tries:
         if may_repeat and seconds < self.left():
             return seconds
         if self._maybe_written:
-            raise self._unknown(failure.why)
-        raise StoreUnavailable(f"{failure.why}: try again")
+            raise self._unknown(self._failure.why)
+        raise StoreUnavailable(f"{self._failure.why}: {self._failure.advice}")
 
     def end(self, error: Exception) -> None:
         """

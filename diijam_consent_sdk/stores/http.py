@@ -19,30 +19,37 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("a consent service needs httpx: pip install 'diijam-consent-sdk[http]'") from error
 
+from .._tls import load_pair, trusting
 from ..errors import StoreUnavailable
 from ..events import Event, LedgerEntry
 from ..vocabulary import identifier
 from . import _http_rules as rules
+from ._addresses import checked_hosts
+from ._http_causes import CLOSED, TOO_LATE, cause, place_of
 from ._tries import Failure, Tries
 from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 Token = str | Callable[[], str]
+Verify = ssl.SSLContext | str | os.PathLike[str] | bool
+Cert = str | tuple[str, str] | None
 
 # What httpx raises before anything of the request can have reached the service.
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30)
 CHUNK_BYTES = 2**16
+CA_VARIABLE = "SSL_CERT_FILE"  # as OpenSSL calls it: a CA of the company's, for all programs
 
 
 class HttpOptions(TypedDict, total=False):
     """What both faces take beside the URL; see `HttpStore`."""
 
     token: Token | None
-    verify: ssl.SSLContext | str | bool
-    cert: str | tuple[str, str] | None
+    verify: Verify
+    cert: Cert
     deadline: float
     trust_env: bool
+    insecure_hosts: Iterable[str]
 
 
 class _Service(Generic[C]):
@@ -54,12 +61,14 @@ class _Service(Generic[C]):
         url: str,
         *,
         token: Token | None = None,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: str | tuple[str, str] | None = None,
+        verify: Verify = True,
+        cert: Cert = None,
         deadline: float = 1.0,
         trust_env: bool = False,
+        insecure_hosts: Iterable[str] = (),
     ) -> None:
-        self.url = rules.checked_url(url)
+        self.url = rules.checked_url(url, checked_hosts(insecure_hosts))
+        self.where = place_of(self.url) + (" (or the proxy of the environment)" if trust_env else "")
         self.deadline = deadline
         self.is_closed = False
         self._token = token if token is None or callable(token) else rules.checked_token(token)
@@ -83,7 +92,11 @@ class _Service(Generic[C]):
             self._client, self._pid, self._lock = None, os.getpid(), threading.Lock()
         with self._lock:
             if self._client is None:
-                self._client = self._make()
+                try:
+                    self._client = self._make()
+                except Exception as error:  # noqa: BLE001 - it quotes the proxy's URL, which may hold a password
+                    why = "no HTTP client can be made: look at the proxy variables of the environment (HTTPS_PROXY, …)"
+                    raise StoreUnavailable(f"{why} ({type(error).__name__})") from None
             return self._client
 
     def close(self) -> C | None:
@@ -97,7 +110,12 @@ class _Service(Generic[C]):
         try:
             return rules.checked_token(token())
         except Exception as error:
-            why = f"token= gave no token to send ({type(error).__name__}), so nothing was sent: see what it calls"
+            # Of a file that is not there, the name. What is no path may be the token itself.
+            named = getattr(error, "filename", None)
+            named = f": {named}" if isinstance(named, str) and os.path.isabs(named) else ""  # noqa: PTH117 - a string
+            why = (
+                f"token= gave no token to send ({type(error).__name__}{named}), so nothing was sent: see what it calls"
+            )
             raise StoreUnavailable(why) from error
 
     def request(self, question: rules.Question, body: bytes, left: float) -> httpx.Request:
@@ -122,11 +140,12 @@ class HttpStore:
     or about another user is refused.
 
     Args:
-        url: `https://host[:port][/path]`; plain http only to this machine.
+        url: `https://host[:port][/path]`; plain http only to this machine, and to *insecure_hosts*.
 
         token: The bearer token, or what gives it anew for each try.
 
         verify: How to check the service's certificate: by a CA file of your own, by an `ssl.SSLContext`, or not at all.
+            Unless given, by the file that `SSL_CERT_FILE` names, or else by the public CAs.
 
         cert: A client certificate's file, or it and its key's.
 
@@ -134,8 +153,12 @@ class HttpStore:
 
         trust_env: Whether to heed the proxy variables of the environment.
 
+        insecure_hosts: Exact names of hosts to which plain http is allowed: where something below HTTP encrypts.
+
     Raises:
-        ValueError: the URL or the token is malformed.
+        ValueError: the URL or the token is malformed, or a file holds no certificate or key.
+
+        OSError: a file with certificates or a key cannot be read.
     """
 
     def __init__(self, url: str, **options: Unpack[HttpOptions]) -> None:
@@ -197,7 +220,7 @@ class HttpStore:
     def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
         client = self._service.client()
-        with translated(question):
+        with translated(question, self._service.where):
             _current.until = tries.until
             response = client.send(self._service.request(question, body, tries.left()), stream=True)
             try:
@@ -272,7 +295,7 @@ class AsyncHttpStore:
     async def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
         client = self._service.client()
-        with translated(question):
+        with translated(question, self._service.where):
             async with asyncio.timeout(tries.left()):
                 response = await client.send(self._service.request(question, body, tries.left()), stream=True)
                 try:
@@ -284,32 +307,44 @@ class AsyncHttpStore:
         return rules.believe(question, nonce, response.status_code, response.headers, bytes(answer))
 
 
-def _tls(verify: ssl.SSLContext | str | bool, cert: str | tuple[str, str] | None) -> ssl.SSLContext:  # noqa: FBT001
+def _tls(verify: Verify, cert: Cert) -> ssl.SSLContext:
+    if verify is True:
+        verify = os.environ.get(CA_VARIABLE) or True
     if isinstance(verify, ssl.SSLContext):
         context = verify
-    elif isinstance(verify, str):
-        context = ssl.create_default_context(cafile=verify)
+    elif isinstance(verify, (str, os.PathLike)):
+        context = trusting(verify)
     else:
         context = httpx.create_ssl_context(verify=verify, trust_env=False)
     if cert is not None:
-        context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+        load_pair(context, *((cert,) if isinstance(cert, str) else cert))
     return context
 
 
 @contextmanager
-def translated(question: rules.Question) -> Iterator[None]:
+def translated(question: rules.Question, where: str) -> Iterator[None]:
     """Raise what the network does as a failure of this try: the one table of httpx's errors."""
     try:
         yield
-    except NOTHING_SENT as error:
-        why = f"the consent service cannot be reached ({type(error).__name__})"
+    except httpx.PoolTimeout:
+        why = f"all {LIMITS.max_connections} connections to {where} are in use"
         raise Failure(why, maybe_written=False) from None
-    except (httpx.TimeoutException, TimeoutError):
-        why = "the consent service did not answer in time"
-        raise Failure(why, maybe_written=question.is_write) from None
+    except (httpx.TimeoutException, TimeoutError) as error:
+        maybe_written = question.is_write and not isinstance(error, NOTHING_SENT)
+        why = f"the consent service at {where} did not answer in time"
+        raise Failure(why, maybe_written=maybe_written, advice=TOO_LATE, is_late=True) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        why = f"the exchange with the consent service broke ({type(error).__name__})"
-        raise Failure(why, maybe_written=question.is_write) from None
+        maybe_written = question.is_write and not isinstance(error, NOTHING_SENT)
+        said, _, advice = _said(error, where).partition(": ")
+        raise Failure(said, maybe_written=maybe_written, advice=advice or "try again") from None
+
+
+def _said(error: Exception, where: str) -> str:
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy of the environment does not let this through to {where}: look at HTTPS_PROXY, or trust_env="
+    if isinstance(error, httpx.RemoteProtocolError):
+        return CLOSED.format(where=where)
+    return cause(error, where)
 
 
 # httpx limits each read, so that a byte now and then goes on for ever. In the sync face the limit of the whole call is

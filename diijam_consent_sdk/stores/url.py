@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .postgres import AsyncPostgresStore, PostgresStore
 
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
+INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
 BUSY_SHARE = 0.9  # of the deadline: what a file store may wait for a lock, so that it can still say why
 KNOWN_URLS = (
     "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), postgresql://user@host/database,"
@@ -30,6 +31,7 @@ def open_store(
     deadline: float = 1.0,
     busy_seconds: float | None = None,
     create: bool = True,
+    insecure_hosts: Iterable[str] = (),
 ) -> SqliteStore | PostgresStore | HttpStore:
     """
     The store that *url* names.
@@ -45,6 +47,8 @@ def open_store(
 
         create: Whether to make a missing file.
 
+        insecure_hosts: For a consent service: exact names of hosts to which plain http is allowed.
+
     Raises:
         ValueError: the URL names no store, holds what cannot be seen, or leads to another host without TLS. It is not
             repeated: it may hold a password.
@@ -58,7 +62,7 @@ def open_store(
     if is_http(url):
         from .http import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
 
-        return HttpStore(url, token=token, deadline=deadline)
+        return HttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
         with _extra_of_postgres():
             from .postgres import PostgresStore  # noqa: PLC0415 - psycopg is an extra
@@ -97,13 +101,17 @@ def prepare_postgres(url: str) -> None:
 
 
 def open_async_store(
-    url: str, *, token: str | Callable[[], str] | None = None, deadline: float = 1.0
+    url: str,
+    *,
+    token: str | Callable[[], str] | None = None,
+    deadline: float = 1.0,
+    insecure_hosts: Iterable[str] = (),
 ) -> SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """`open_store` for asyncio: an async store where there is one."""
     if is_http(checked_address(url)):
         from .http import AsyncHttpStore  # noqa: PLC0415 - as above
 
-        return AsyncHttpStore(url, token=token, deadline=deadline)
+        return AsyncHttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
         with _extra_of_postgres():
             from .postgres import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
@@ -122,3 +130,9 @@ def url_from_env() -> tuple[str, str | None]:
     if not url:
         raise ValueError(f"{URL_VARIABLE} is not set: set it to {KNOWN_URLS}")
     return url, os.environ.get(TOKEN_VARIABLE)
+
+
+def insecure_hosts_from_env() -> frozenset[str]:
+    """The hosts to which the environment allows plain http: names with commas between."""
+    names = os.environ.get(INSECURE_HOSTS_VARIABLE, "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())

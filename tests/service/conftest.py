@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,13 +87,13 @@ def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     return path, {name: new_token(path, allowed)[1] for name, allowed in scopes.items()}
 
 
-def running(store: Store | AsyncStore, tokens: Path) -> Running:
+def running(store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None = None) -> Running:
     """A service that accepts connections."""
     app = create_app(store, tokens=tokens)
     ready = threading.Event()
-    server = Server(app, ready.set)
+    server = Server(app, ready.set, tls)
     at = listening("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{at.getsockname()[1]}"
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{at.getsockname()[1]}"
     thread = threading.Thread(target=server.run, args=([at],), daemon=True)
     thread.start()
     assert ready.wait(20)

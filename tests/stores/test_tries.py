@@ -11,7 +11,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
-from diijam_consent_sdk.stores._tries import Failure
+from diijam_consent_sdk.stores._tries import Failure, Tries
 from diijam_consent_sdk.stores.http import AsyncHttpStore, HttpStore
 
 
@@ -81,3 +81,14 @@ def test_a_token_that_is_not_to_be_had_is_no_mistake_of_the_call(kind: type[Any]
 
     with pytest.raises(StoreUnavailable, match="token="):
         asyncio.run(append())
+
+
+def test_a_last_try_that_was_cut_off_hides_no_cause() -> None:
+    """What is told is why the tries before it failed, not that there was no time left for another."""
+    tries = Tries(60)
+    tries.pause(Failure("nothing listens there", maybe_written=False, advice="see that it runs"))
+    tries.until = 0.0
+    with pytest.raises(StoreUnavailable, match="nothing listens there: see that it runs"):
+        tries.pause(Failure("no answer in time", maybe_written=False, is_late=True))
+    with pytest.raises(StoreUnavailable, match="no answer in time: try again"):
+        Tries(0).pause(Failure("no answer in time", maybe_written=False, is_late=True))
