@@ -26,6 +26,10 @@ Services connect with it, and so does this command:
   export DIIJAM_CONSENT_TOKEN=dcs_...
   diijam-consent check u-1 market email
 
+For other machines, with a certificate:
+  diijam-consent serve --url sqlite:///consents.db --tokens tokens.json \
+      --host 0.0.0.0 --tls-cert consent.pem --tls-key consent.key
+
 A relay on another machine, with tokens of its own:
   export DIIJAM_CONSENT_TOKEN=dcs_...
   diijam-consent serve --url https://consent.example --tokens relay.json
@@ -44,12 +48,20 @@ def serve(
     tokens: Annotated[Path, Parameter(help="The file of tokens that may ask; read again when it changes.")],
     host: Annotated[str, Parameter(help="The address to listen on; 127.0.0.1 unless given.")] = "127.0.0.1",
     port: Annotated[Port, Parameter(help="The port to listen on; 8700 unless given, 0 for any that is free.")] = 8700,
+    tls_cert: Annotated[
+        Path | None,
+        Parameter(help="Speak TLS (1.2 and 1.3) with the certificate in this PEM file, its CA's after it."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, Parameter(help="The PEM file of the certificate's key, not encrypted. It goes with --tls-cert.")
+    ] = None,
 ) -> int:
     """
     Answer for a ledger over HTTP: the consent service. It runs until it is stopped (Ctrl-C, SIGTERM).
 
-    Says on standard error where it listens, then one line of JSON for each request, without ids. It speaks plain HTTP:
-    for other machines, put a proxy that does TLS before it. /openapi.json describes it, /healthz and /metrics watch it.
+    Says on standard error where it listens, then one line of JSON for each request, without ids. Without --tls-cert and
+    --tls-key it speaks plain HTTP: for other machines, put a proxy that does TLS before it. /openapi.json describes it,
+    /healthz and /metrics watch it.
 
     Over the https:// URL of another consent service it is a relay. A missing database is made.
 
@@ -61,14 +73,14 @@ def serve(
     Raises:
         ImportError: the extra `service` is not installed.
 
-        OSError: the tokens file cannot be read, or the port is taken.
+        OSError: the tokens file, the certificate or the key cannot be read, or the port is taken.
 
-        ValueError: there is no URL, it names no store, or the file holds no tokens.
+        ValueError: there is no URL, it names no store, the file holds no tokens, or certificate and key do not fit.
 
         StoreError: the ledger cannot be used.
     """
     try:
-        return commands.serve(named(url), tokens=tokens, host=host, port=port)
+        return commands.serve(named(url), tokens=tokens, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     except FileNotFoundError as error:
         if error.filename == str(tokens.absolute()):
             error.add_note(HELP)
