@@ -251,9 +251,22 @@ class ConsentClient(_Client):
         return LoudIterator(user.user_id for user in self._users(user_ids) if self._decide(user, ask))
 
     def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
-        """`permitted` for frames and arrays: for each id in order 1 if it may, else 0. Errors as for `permitted`."""
+        """
+        `permitted` for frames and arrays: for each id in order 1 if it may, else 0, all true as it is handed out.
+
+        A user whom this process writes meanwhile has 0.
+
+        Raises:
+            StoreUnavailable: of some users nothing could be known, or not in time.
+
+            StoreUnusable: the store's answer cannot be trusted.
+
+            ClientClosed: the client is closed.
+
+            ValueError, TypeError: as for `permitted`.
+        """
         check_ask(ask)
-        return bytearray(1 if self._decide(user, ask) else 0 for user in self._users(user_ids))
+        return self._driver.run(self._steps.mask(user_ids, ask))
 
     # Each guard in one step: what is in memory, and without it what the user's own guard does.
 
@@ -444,8 +457,7 @@ class AsyncConsentClient(_Client):
     async def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
         """See `ConsentClient.permitted_mask`."""
         check_ask(ask)
-        users = self._users(self._steps.batches(user_ids))
-        return bytearray([1 if await self._decide(user, ask) else 0 async for user in users])
+        return await self._driver.run(self._steps.mask(user_ids, ask))
 
     async def record(
         self,

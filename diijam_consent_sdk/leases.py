@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import inf
 
 import attrs
@@ -104,6 +105,7 @@ class Leases:
         self._max_staleness = max_staleness
         self._floors = Floors(max_staleness)
         self._writes: Counter[str] = Counter()
+        self._watched: list[set[str]] = []  # by each mask under way: the users written since it began
         self._proven: set[Cursor] = set()
         self._ahead: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
         self.get = self._entries.get
@@ -193,6 +195,8 @@ class Leases:
             self.check_writes(self._writes.total())
             self._drop(user_id)
             self._writes[user_id] += 1
+            for written in self._watched:
+                written.add(user_id)
             return Write(user_id, self._generation)
 
     def check_writes(self, count: int) -> None:
@@ -221,6 +225,24 @@ class Leases:
         """
         if self._follow and user.user_id not in self.covered:
             self._asked[user.user_id] = user
+
+    @contextmanager
+    def watching_writes(self) -> Iterator[set[str]]:
+        """The users with a write under way, of unknown outcome, or begun while the context lasts."""
+        written: set[str] = set()
+        try:
+            with self._lock:
+                written |= self._writes.keys()
+                self._watched.append(written)
+            yield written
+        finally:
+            with self._lock:
+                self._watched = [other for other in self._watched if other is not written]
+
+    def feed(self) -> tuple[Generation, Cursor | None]:
+        """The present generation, and how far its feed was applied; None: there is no feed."""
+        with self._lock:
+            return self._generation, self.applied
 
     def age(self, now: float) -> float | None:
         """How old what the feed said is at most, in seconds; None before its first word."""
@@ -379,7 +401,7 @@ class Leases:
             user_id=record.user_id,
             version=record.version,
             as_of=loaded.at,
-            position=loaded.cursor.position,
+            _head=loaded.cursor,
             _answers=self._shared.compile(record, loaded.at),
             _generation=ahead or self._generation,
             _until=fetch.own_until,  # rule 1

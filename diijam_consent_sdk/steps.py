@@ -15,8 +15,9 @@ from typing import Any
 import attrs
 
 from ._logging import log
+from .answers import ALL_UNAVAILABLE
 from .bulk import batches
-from .decisions import Ask, Explanation, check_ask, explain
+from .decisions import Ask, Decision, Explanation, check_ask, explain
 from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, LedgerEntry
@@ -25,6 +26,7 @@ from .flights import Flight, Flights
 from .follower import follow
 from .leases import Leases
 from .limiter import Limiter
+from .masks import AWAY, Confirming, Mask
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
 from .record import ConsentRecord
 from .status import Feed, Status, cause_of
@@ -115,6 +117,27 @@ class ClientSteps:
             raise batch.failure
         flights = [flight for flight in batch.flights if not flight.failed]  # since then the store may be there again
         return (yield from self._users(batch.user_ids, batch.found, flights))
+
+    def mask(self, user_ids: Iterable[str], ask: Ask, *, partly: bool = False) -> Steps[bytearray]:
+        """For each id in order 1 if it may, 0 if not, and, only if *partly*, `masks.UNKNOWN` if nothing is known."""
+        with self.leases.watching_writes() as written:
+            mask = Mask(ask, self._count_no)
+            for batch in self.batches(user_ids):
+                users = yield from self.users(batch)
+                is_whole = mask.add(users, *self.leases.feed())
+                if not (is_whole or partly) and any(_is_unavailable(user, written) for user in users):
+                    self._check_open()
+                    raise StoreUnavailable(AWAY)
+            confirming = Confirming(mask, written, self.leases, self._clock, self._within_deadline)
+            try:
+                yield from confirming.confirmed(partly=partly)
+            except StoreUnavailable:
+                self._check_open()
+                if not partly:
+                    raise
+                mask.forget()
+            self._check_open()
+            return mask.answers
 
     def record(
         self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
@@ -293,6 +316,12 @@ class ClientSteps:
             yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
         raise AssertionError
 
+    def _count_no(self, decision: Decision) -> None:
+        self.leases.counts.by_decision[decision].denied += 1
+
+    def _within_deadline(self, steps: Steps[Any]) -> Steps[Any]:
+        return self._ask(steps, self._until())
+
     def _call(self, call: Call) -> Steps[Any]:
         return (yield call)
 
@@ -376,3 +405,8 @@ class ClientSteps:
         if feed is not self._feed[0]:
             self._feed = (feed, datetime.now(UTC))
         self._landed(failure)
+
+
+def _is_unavailable(user: UserConsent, written: set[str]) -> bool:
+    """Whether nothing could be known of a user, for another reason than a write of this process."""
+    return user.answers() is ALL_UNAVAILABLE and user.user_id not in written

@@ -14,8 +14,11 @@ from .counts import Counts
 from .decisions import NO_DATA, Ask, Decision, Market, Process, Share
 from .loud import guard
 from .policy import PUBLISHABLE
+from .stores.protocol import Cursor
 
 V = TypeVar("V")
+
+NOWHERE = Cursor("", 0, "")  # the head of whoever was not loaded
 
 
 class Generation:
@@ -60,7 +63,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     user_id: str
     version: int
     as_of: datetime | None
-    position: int
+    _head: Cursor
     # What a guard reads lies together, in the order of the names.
     _answers: Answers
     _generation: Generation
@@ -72,9 +75,14 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     def unavailable(cls, user_id: str, counts: Counts) -> UserConsent:
         """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
         return cls(
-            user_id=user_id, version=0, as_of=None, position=0, _answers=ALL_UNAVAILABLE,
+            user_id=user_id, version=0, as_of=None, _head=NOWHERE, _answers=ALL_UNAVAILABLE,
             _generation=Generation(clock=float, counts=counts), _until=inf, _turns_at=inf,
         )  # fmt: skip
+
+    @property
+    def position(self) -> int:
+        """The ledger's, as of which the answers hold."""
+        return self._head.position
 
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
         __rich_repr__ = None  # a Struct's own tells every field, and with them whom it is about
@@ -165,6 +173,10 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
+    def head(self) -> Cursor:
+        """The store's, at which it was loaded."""
+        return self._head
+
     def compiled(self) -> tuple[Answers, float]:
         """What it answers under any lease, and when that ends by itself (infinity: never)."""
         return self._answers, self._turns_at
@@ -181,7 +193,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Live on, if the same version was fetched again and answers the same."""
         if self.version != fetched.version or self._answers is not fetched._answers:
             return False
-        self.as_of, self.position, self._turns_at = fetched.as_of, fetched.position, fetched._turns_at
+        self.as_of, self._head, self._turns_at = fetched.as_of, fetched._head, fetched._turns_at
         self._until = max(self._until, fetched._until)
         self._generation.waiting.discard(self.user_id)
         self._generation = fetched._generation

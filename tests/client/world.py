@@ -50,7 +50,7 @@ def made(
 ) -> UserConsent:
     """A user who may be mailed, as from a load, but in no client's memory."""
     return UserConsent(
-        user_id=user_id, version=1, as_of=AT, position=position, _answers=CHOICES,
+        user_id=user_id, version=1, as_of=AT, _head=head(position), _answers=CHOICES,
         _generation=generation, _until=until, _turns_at=turns_at,
     )  # fmt: skip
 

@@ -231,7 +231,7 @@ def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, Si
     """A fork's copy of one user."""
     assert isinstance(user, SimUser)
     copy = SimUser(
-        user_id=user.user_id, version=user.version, as_of=user.as_of, position=user.position, _answers=user.kept,
+        user_id=user.user_id, version=user.version, as_of=user.as_of, _head=user._head, _answers=user.kept,
         _generation=inherit_generation(user._generation, clock, generations),
         _until=user._until, _turns_at=user._turns_at,
     )  # fmt: skip

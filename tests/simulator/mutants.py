@@ -212,7 +212,7 @@ def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, 
     stale = self._entries.get(write.user_id)
     _written(self, write, None, now)
     if cursor is not None and stale is not None:
-        stale.position = cursor.position
+        stale._head = cursor
 
 
 def unknown_is_refused(self: ClientSteps, user_id: str, call: Any, key: str) -> Steps[Appended]:
