@@ -19,8 +19,7 @@ from .answers import NONE_KEPT
 from .bulk import BATCH
 from .decisions import Ask, Decision
 from .errors import StoreUnavailable
-from .flights import loading
-from .leases import Leases
+from .exchanges import Exchanges
 from .operations import Call, Steps
 from .stores.protocol import Changes, Cursor
 from .user import Generation, UserConsent
@@ -178,7 +177,7 @@ class Confirming:
 
     mask: Mask
     written: set[str] = attrs.field(repr=False)
-    leases: Leases
+    exchanges: Exchanges
     clock: Callable[[], float]
     run: Callable[[Steps[Any]], Steps[Any]]
 
@@ -193,7 +192,7 @@ class Confirming:
             sent_at = yield from self._confirm()
             self.mask.deny(self.written)
             is_whole = partly or UNKNOWN not in self.mask.answers
-            until = min(sent_at + self.leases.length, self.mask.first_end())
+            until = min(sent_at + self.exchanges.leases.length, self.mask.first_end())
             if is_whole and self.clock() < until:  # the clock is read last
                 return self.mask.answers
         raise StoreUnavailable(TOO_LATE if is_whole else AWAY)
@@ -230,7 +229,7 @@ class Confirming:
             shown.add(changes.cursor)
             if changes.complete:
                 return Walk(changes.cursor, sent_at, named, shown)
-            if self.clock() > begun + ROUNDS * self.leases.length:
+            if self.clock() > begun + ROUNDS * self.exchanges.leases.length:
                 raise StoreUnavailable(TOO_LATE)
             after = changes.cursor
 
@@ -250,12 +249,12 @@ class Confirming:
 
     def _load_again(self, places: dict[str, list[int]], cursor: Cursor | None) -> Steps[None]:
         """Load these users at *cursor* or past it."""
-        size = max(1, min(BATCH, self.leases.capacity))
+        size = max(1, min(BATCH, self.exchanges.leases.capacity))
         user_ids = [user_id for user_id in places if user_id not in self.written]
         for start in range(0, len(user_ids), size):
             missing = user_ids[start : start + size]
             for _ in range(ROUNDS):  # rule 4: what could not be installed is fetched once more
-                _, users = yield from self.run(loading(self.leases, self.clock, missing))
+                _, users = yield from self.run(self.exchanges.load(missing))
                 for user_id, user in users.items():
                     if cursor is None or _is_at_or_past(user.head(), cursor):
                         for place in places[user_id]:

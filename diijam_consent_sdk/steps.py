@@ -128,7 +128,7 @@ class ClientSteps:
                 if not (is_whole or partly) and any(_is_unavailable(user, written) for user in users):
                     self._check_open()
                     raise StoreUnavailable(AWAY)
-            confirming = Confirming(mask, written, self.leases, self._clock, self._within_deadline)
+            confirming = Confirming(mask, written, self._exchanges, self._clock, self._within_deadline)
             try:
                 yield from confirming.confirmed(partly=partly)
             except StoreUnavailable:
