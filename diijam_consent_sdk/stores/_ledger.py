@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import attrs
@@ -250,7 +251,7 @@ class Ledger:
         statements += [self.record_statement(record), *self.advance_statements(last)]
         if key is not None:
             salt = secrets.token_bytes(SALT_BYTES)
-            row = (user_id, _digest(key), salt, fingerprint(salt, batch), last.position)
+            row = (user_id, _digest(key), salt, fingerprint(salt, (link.event or b"" for link in links)), last.position)
             statements.append(("INSERT INTO appends VALUES (?, ?, ?, ?, ?)", row))
         if self.clock is not None and self.dialect.tested is not None:
             statements.append((self.dialect.tested, ()))
@@ -265,10 +266,13 @@ def _cursor(epoch: str, position: int, chain: object) -> Cursor:
     return Cursor(epoch, position, chain.hex())
 
 
+_columns: Callable[[Link], tuple[Any, ...]] = attrgetter(*LINK.split(", "))
+
+
 def inserting(link: Link) -> Statement:
     """What writes an entry."""
     insert = f"INSERT INTO entries ({LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
-    return insert, attrs.astuple(link, recurse=False)
+    return insert, _columns(link)
 
 
 def hash_at(position: int) -> Statement:
@@ -324,7 +328,7 @@ def _repeat(user_id: str, row: Row, batch: tuple[Event, ...]) -> Repeat:
     salt, known, position = row
     if not (isinstance(salt, bytes) and isinstance(position, int)):
         raise wire.Malformed("what is kept of an append is none")
-    if fingerprint(salt, batch) != known:
+    if fingerprint(salt, map(wire.encode_event, batch)) != known:
         raise ValueError("this idempotency_key was used with other events: use a key of its own for each write")
     return Repeat(user_id, position)
 

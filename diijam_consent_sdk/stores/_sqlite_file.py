@@ -157,7 +157,6 @@ class SqliteFile:
         """A connection on one unchanging state of the database."""
         with gate, translated(self.path), self._connection() as db:
             db.execute("BEGIN")
-            self._see_schema(db)
             yield db
             db.execute("COMMIT")
 

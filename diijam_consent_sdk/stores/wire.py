@@ -21,6 +21,7 @@ from ..record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
 from ..vocabulary import Channel, Purpose
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -38,7 +39,8 @@ def encode(value: object) -> bytes:
 
 def event_fields(event: Event) -> dict[str, Any]:
     """The event as plain values, its class name under `type`."""
-    return {"type": type(event).__name__, **attrs.asdict(event, recurse=False)}
+    kind = type(event)
+    return {"type": kind.__name__, **{name: getattr(event, name) for name in _FIELDS[kind]}}
 
 
 def event_from(fields: object) -> Event:

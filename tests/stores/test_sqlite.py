@@ -232,12 +232,12 @@ def test_another_schema_is_refused_on_opening(statement: str, name: str, path: P
         SqliteStore(path)
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", ["append", "verify"])
 @pytest.mark.parametrize(("statement", "name"), PLANTED.items(), ids=PLANTED.values())
 def test_a_schema_changed_under_a_store_is_refused(
     statement: str, name: str, call: str, path: Path, store: SqliteStore
 ) -> None:
-    """A store that is open when the schema is changed answers nothing more, and verifies nothing."""
+    """A store that is open when the schema is changed writes nothing more, and verifies nothing."""
     store.load(["u-1"])
     plant(path, statement)
     with pytest.raises(StoreUnusable, match=name):
@@ -249,7 +249,7 @@ def test_a_schema_that_is_right_again_is_used(path: Path, store: SqliteStore) ->
     statement, name = next(iter(PLANTED.items()))
     plant(path, statement)
     with pytest.raises(StoreUnusable):
-        store.load(["u-1"])
+        sign_up(store, "u-2")
     plant(path, f"DROP TRIGGER {name}")
     sign_up(store, "u-2")
     assert version(store, "u-2") == 1
