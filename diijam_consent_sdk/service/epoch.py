@@ -10,6 +10,8 @@ takes the mark away, and keeps the epoch only if the mark is of exactly the head
   prove the older copy. In memory it is lost at a reboot, in a new container or on another machine: then a new epoch.
 - Taken away at the start: a crash leaves none. Locked while in use: of several services of one file only the last to
   stop leaves a mark.
+- A service that starts while another one answers for the file joins its epoch: the other one kept the history
+  unbroken. Until it has decided which epoch it is the first one holds the lock alone, and then says it in the mark.
 - The exact head: whoever wrote to the file between two services (an embedded client, the command line) costs a new
   epoch. That is no more than every client loading its users again.
 """
@@ -20,6 +22,8 @@ import fcntl
 import hashlib
 import os
 import stat
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +34,8 @@ from ..stores import SqliteStore
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs; names there are checked for their owner
 MAX_MARK_BYTES = 1_000
+AT_WORK = b"at work on "  # in the mark, before the epoch of the services that use it
+RETRY_SECONDS = 0.02
 
 
 @contextmanager
@@ -50,17 +56,31 @@ def continued(store: object, memory: Path = MEMORY) -> Iterator[None]:
     if not isinstance(store, SqliteStore) or store.path is None:
         yield
         return
-    mark = _open(memory / _name(store.path))
+    mark, proves = _mark(store.path, memory)
     try:
-        if mark is None or _take(mark) != _head(store):
-            store.begin_epoch()
-            log.info("service.new_epoch")
+        if mark is None:
+            _begin(store)
+        else:
+            _enter(mark, store, proves=proves)
         yield
         if mark is not None:
             _leave(mark, store)
     finally:
         if mark is not None:
             os.close(mark)
+
+
+def _mark(path: Path, memory: Path) -> tuple[int | None, bool]:
+    """The mark of a file, open, and whether a head in it proves anything: not if it may have outlived a reboot."""
+    mark = _open(memory / _name(path))
+    if mark is not None:
+        return mark, True
+    return _open(Path(tempfile.gettempdir()) / _name(path)), False
+
+
+def _begin(store: SqliteStore) -> None:
+    store.begin_epoch()
+    log.info("service.new_epoch")
 
 
 def _name(path: Path) -> str:
@@ -78,27 +98,44 @@ def _open(path: Path) -> int | None:
     except OSError:
         return None
     found = os.fstat(mark)
-    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o600 and stat.S_ISREG(found.st_mode):
+    if found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077:
+        os.fchmod(mark, 0o600)  # a umask may have taken even the owner's rights
         return mark
     os.close(mark)
     return None
 
 
-def _take(mark: int) -> bytes:
-    """What the last service left, now gone; nothing if another one is at work."""
-    left = b""
-    if _is_alone(mark):
-        left = os.pread(mark, MAX_MARK_BYTES, 0)
-        os.ftruncate(mark, 0)
-    fcntl.flock(mark, fcntl.LOCK_SH)  # waits for a service that is leaving its mark; that one is of no use now
-    os.ftruncate(mark, 0)
-    return left
+def _enter(mark: int, store: SqliteStore, *, proves: bool) -> None:
+    """Begin a new epoch unless the mark proves the history or another service is at work on it; share the lock."""
+    while True:
+        if _is_alone(mark):
+            left = os.pread(mark, MAX_MARK_BYTES, 0)
+            os.ftruncate(mark, 0)  # first: a crash from here on leaves no proof
+            if not proves or left != _head(store):
+                _begin(store)
+            os.pwrite(mark, _at_work(store), 0)
+            fcntl.flock(mark, fcntl.LOCK_SH)
+            return
+        fcntl.flock(mark, fcntl.LOCK_SH)  # waits for one that is starting, or leaving
+        said = os.pread(mark, MAX_MARK_BYTES, 0)
+        if said.startswith(AT_WORK):
+            if said != _at_work(store):  # the file is another one than that service opened
+                _begin(store)
+                os.pwrite(mark, _at_work(store), 0)
+            return
+        fcntl.flock(mark, fcntl.LOCK_UN)  # it left, or died; of two that wait neither may keep the other from going on
+        time.sleep(RETRY_SECONDS)
+
+
+def _at_work(store: SqliteStore) -> bytes:
+    return AT_WORK + store.load(()).cursor.epoch.encode()
 
 
 def _leave(mark: int, store: SqliteStore) -> None:
     """Note the head, if no other service is at work on this ledger."""
     with suppress(OSError, StoreError):  # no mark is left, so the next one begins a new epoch
         if _is_alone(mark):
+            os.ftruncate(mark, 0)
             os.pwrite(mark, _head(store), 0)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,8 +47,10 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
-    """A ledger to serve."""
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A ledger to serve, on a machine whose folder for temporary files is a test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path.parent))
+    monkeypatch.setenv("TMPDIR", str(tmp_path.parent))
     return Service(tmp_path)
 
 
@@ -106,20 +111,77 @@ def test_a_write_between_two_services_is_another_epoch(service: Service) -> None
     assert service.serve() != first
 
 
-def test_two_services_of_one_file_prove_nothing_to_each_other(service: Service) -> None:
-    """Beside another service a new one begins an epoch, and what the first one leaves proves nothing."""
+def test_a_second_service_joins_the_epoch_of_the_first(service: Service) -> None:
+    """Beside a service that is at work on the file another one changes no epoch, whichever of them ends first."""
     one, other = SqliteStore(service.path), SqliteStore(service.path)
-    with continued(one, service.memory):
-        first = one.load(()).cursor.epoch
-        beside = continued(other, service.memory)
-        beside.__enter__()
-        both = one.load(()).cursor.epoch
-        assert both != first
-    other.append("u-1", [AccountOpened()])  # acknowledged, then lost: the second service dies
-    beside.gen.close()
-    assert service.serve() != both
+    first, second = continued(one, service.memory), continued(other, service.memory)
+    first.__enter__()
+    epoch = one.load(()).cursor.epoch
+    second.__enter__()
+    assert other.load(()).cursor.epoch == epoch
+    first.__exit__(None, None, None)
+    other.append("u-1", [AccountOpened()])
+    assert service.serve() == epoch
+    second.__exit__(None, None, None)
     one.close()
     other.close()
+    assert service.serve() == epoch
+
+
+def test_the_first_to_leave_leaves_no_proof(service: Service) -> None:
+    """After the last of two services died, what the first one left proves nothing."""
+    one, other = SqliteStore(service.path), SqliteStore(service.path)
+    with continued(one, service.memory):
+        epoch = one.load(()).cursor.epoch
+        beside = continued(other, service.memory)
+        beside.__enter__()
+    other.append("u-1", [AccountOpened()])  # acknowledged, then lost: the second service dies
+    beside.gen.close()
+    assert service.serve() != epoch
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("has_memory", [True, False])
+def test_services_that_start_at_once_share_an_epoch(has_memory: bool, service: Service) -> None:
+    """Of services that start in one moment one decides on the epoch, and the others join it, also without a tmpfs."""
+    if not has_memory:
+        service.memory.rmdir()
+    program = """
+import sys, time
+from pathlib import Path
+from diijam_consent_sdk.service.epoch import continued
+from diijam_consent_sdk.stores import SqliteStore
+store = SqliteStore(sys.argv[1], busy_seconds=5)
+with continued(store, Path(sys.argv[2])):
+    print(store.load(()).cursor.epoch, flush=True)
+    sys.stdin.read()
+    print(store.load(()).cursor.epoch, flush=True)
+"""
+    SqliteStore(service.path).close()
+    command = [sys.executable, "-c", program, str(service.path), str(service.memory)]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    first = [process.stdout.readline() for process in running if process.stdout]
+    rest = [process.communicate(timeout=30)[0] for process in running]
+    assert len(set(first + rest)) == 1
+
+
+def test_a_file_replaced_under_a_service_is_not_joined(service: Service) -> None:
+    """A service that finds another file than the one at work opened begins an epoch of its own."""
+    one = SqliteStore(service.path)
+    with continued(one, service.memory):
+        epoch = one.load(()).cursor.epoch
+        copy = service.path.with_suffix(".copy")
+        SqliteStore(copy).close()
+        copied = SqliteStore(copy)
+        other = copied.load(()).cursor.epoch
+        copied.close()
+        one.close()
+        service.path.unlink()
+        copy.rename(service.path)
+        one = SqliteStore(service.path)
+        assert service.serve() not in {epoch, other}
+    one.close()
 
 
 @pytest.mark.parametrize("spoiled", ["link", "readable by others", "no folder"])
