@@ -20,7 +20,7 @@ from litestar.types import Message, Scope
 from diijam_consent_sdk import AsyncConsentClient
 
 from .customers import CHOSEN, Customer
-from .pages import HANDLERS
+from .pages import HANDLERS, Identify, only_here
 from .problems import answer
 from .services import ASKS, Service
 
@@ -38,7 +38,11 @@ HEADERS = {
 
 
 def create_app(
-    connect: Callable[[], AsyncConsentClient], customers: Sequence[Customer], *, hosts: Collection[str] = ("*",)
+    connect: Callable[[], AsyncConsentClient],
+    customers: Sequence[Customer] = (),
+    *,
+    hosts: Collection[str] = ("*",),
+    identify: Identify | None = None,
 ) -> Litestar:
     """
     The privacy centre.
@@ -46,9 +50,13 @@ def create_app(
     Args:
         connect: Makes a client of the ledger. Called once for the centre and once for each service, in the event loop.
 
-        customers: Whom a visitor can sign in as, without a password: never serve this beyond your own machine.
+        customers: Whom a visitor can sign in as, without a password. So a centre without `identify` answers only where
+            it was reached at this machine's loopback address.
 
         hosts: The hosts, with ports, that browsers may call the centre by; `*` is any.
+
+        identify: The id of the user that a request comes from, None if from nobody: of whom your sign-in proved it,
+            never one that the request merely names.
 
     Returns:
         The application, to be run by one server process.
@@ -65,9 +73,11 @@ def create_app(
     templates = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    templates.globals["made_up"] = all(customer.about in CHOSEN.values() for customer in customers)
+    templates.globals["made_up"] = identify is None and all(one.about in CHOSEN.values() for one in customers)
+    templates.globals["picks"] = identify is None
     return Litestar(
         [*HANDLERS, create_static_files_router(path="/static", directories=[HERE / "static"])],
+        guards=[only_here],
         lifespan=[connected],
         exception_handlers={Exception: answer},
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates)),
@@ -80,7 +90,7 @@ def create_app(
         ),
         allowed_hosts=AllowedHostsConfig(allowed_hosts=list(hosts)),
         before_send=[_protect],
-        state=State({"customers": customers}),
+        state=State({"customers": customers, "identify": identify}),
         openapi_config=None,
         logging_config=None,
         debug=False,

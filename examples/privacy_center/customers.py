@@ -62,6 +62,8 @@ class Customer:
 
     def called(self, words: Words) -> str:
         """What to call this customer."""
+        if self.about == "yourself":
+            return words("welcome.yourself")
         nameless = words("welcome.erased") if self.about == "erased" else words("welcome.somebody", number=self.number)
         return self.name or nameless
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, get, post
+from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
-from litestar.exceptions import ClientException, NotAuthorizedException, NotFoundException
+from litestar.exceptions import (
+    ClientException,
+    NotAuthorizedException,
+    NotFoundException,
+    PermissionDeniedException,
+)
 from litestar.response import Redirect, Template
 
+from diijam_consent_sdk import is_user_id
 from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
+from diijam_consent_sdk.events import Event, RequestFiled
+from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.vocabulary import Account
 
 from .customers import Customer
 from .saying import event_said, version_seen
@@ -21,9 +31,12 @@ from .views import View
 from .words import LANGUAGES, Language, Words
 
 Asking = Request[Any, Any, State]
+Identify = Callable[[Asking], str | None]
 
 PAGES = ("choices", "sharing", "profile", "limits", "requests", "timeline")
-NOTES = {"heard", "unheard", "conflict", "refused"}
+NOTES = {"heard", "unheard", "conflict", "refused", "many"}
+ELSEWHERE = "a demo answers on its own machine alone"
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def language_of(request: Asking) -> Language:
@@ -33,29 +46,55 @@ def language_of(request: Asking) -> Language:
 
 def signed_in(request: Asking) -> Customer:
     """
-    Whom the visitor signed in as.
+    Who the visitor is: whom the application's `identify` found, or in a demo whom they picked.
 
     Raises:
         NotAuthorizedException: nobody.
     """
-    customers, who = request.app.state.customers, request.cookies.get("who", "")
-    if not (who.isascii() and who.isdigit() and int(who) < len(customers)):
+    state = request.app.state
+    if state.identify is None:
+        customer = _picked(state.customers, request.cookies.get("who", ""))
+    else:
+        user_id = state.identify(request)
+        customer = Customer(user_id, None, "yourself") if is_user_id(user_id) else None
+    if customer is None:
         raise NotAuthorizedException
-    customer: Customer = customers[int(who)]
     return customer
 
 
+def _picked(customers: Sequence[Customer], who: str) -> Customer | None:
+    """The customer with that number, which anybody can write into a form or a cookie: it is compared as text."""
+    return next((customer for number, customer in enumerate(customers) if str(number) == who), None)
+
+
+def only_here(connection: ASGIConnection[Any, Any, Any, Any], _: object) -> None:
+    """
+    Let a demo, where everybody can be anybody, answer on this machine's loopback address alone.
+
+    Raises:
+        PermissionDeniedException: the connection came in at another address.
+    """
+    host, _ = connection.scope.get("server") or ("", None)
+    if connection.app.state.identify is None and host not in LOOPBACK:
+        raise PermissionDeniedException(ELSEWHERE)
+
+
 @get("/")
-async def welcome(request: Asking, state: State) -> Template:
-    """Whom would you like to be?"""
+async def welcome(request: Asking, state: State) -> Template | Redirect:
+    """Whom would you like to be? With an `identify` that is known, and the first page comes at once."""
+    if state.identify is not None:
+        signed_in(request)
+        return Redirect("/choices", status_code=303)
     return _template(request, "welcome.html", page="", customer=None, people=state.customers)
 
 
 @post("/sign-in")
 async def sign_in(request: Asking, state: State) -> Redirect:
     """Be that customer: a demo asks for no password."""
+    if state.identify is not None:
+        raise NotFoundException
     who = (await _form(request)).get("who", "")
-    if who not in map(str, range(len(state.customers))):
+    if _picked(state.customers, who) is None:
         raise ClientException
     return Redirect("/choices", status_code=303, cookies=[_cookie("who", who)])
 
@@ -108,10 +147,17 @@ async def say(request: Asking, state: State) -> Redirect:
     except VersionConflict:
         return Redirect(f"/{page}?note=conflict", status_code=303)
     except InvalidEvent:
-        return Redirect(f"/{page}?note=refused", status_code=303)
+        note = _refusal(event, await state.consent.load(user_id))
+        return Redirect(f"/{page}?note={note}", status_code=303)
     ms = await heard_after(state.services, user_id, appended.record.version)
     note = "unheard" if ms is None else f"heard&ms={ms}"
     return Redirect(f"/{page}?note={note}", status_code=303)
+
+
+def _refusal(event: Event, record: ConsentRecord) -> str:
+    """Why the policy refused: a new request is refused only for the number of those there are, or after an erasure."""
+    is_new = isinstance(event, RequestFiled) and event.request not in record.requests
+    return "many" if is_new and record.account is not Account.ERASED else "refused"
 
 
 HANDLERS = [welcome, sign_in, speak, show, services, say]

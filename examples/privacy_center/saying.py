@@ -11,6 +11,7 @@ from .words import Language
 
 # A no goes through whatever happened meanwhile. A yes counts only on the record that its page showed: one that was
 # changed elsewhere since then, perhaps by a no, has to be looked at first.
+MAX_VERSION_DIGITS = 15
 NOES = {"withdraw", "object", "restrict", "refuse", "hide", "file"}
 
 
@@ -67,7 +68,12 @@ def version_seen(form: Mapping[str, str]) -> int | None:
     Raises:
         ValueError: a yes comes without one.
     """
-    return None if form.get("say") in NOES else int(form.get("version", ""))
+    if form.get("say") in NOES:
+        return None
+    version = form.get("version", "")
+    if not (version.isascii() and version.isdigit() and len(version) <= MAX_VERSION_DIGITS):
+        raise ValueError("the form's version is none")
+    return int(version)
 
 
 def _channels(form: Mapping[str, str]) -> list[str]:

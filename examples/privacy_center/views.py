@@ -110,8 +110,13 @@ class View:
 
     @property
     def is_gone(self) -> bool:
-        """Whether there is nothing to show: erased, or never there."""
-        return self.record.account in {Account.ERASED, Account.UNKNOWN}
+        """Whether there is nothing to show and nothing to be said any more."""
+        return self.record.account is Account.ERASED
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no account was ever opened: a no is taken all the same."""
+        return self.record.account is Account.UNKNOWN
 
     @property
     def is_closed(self) -> bool:

@@ -24,7 +24,7 @@ from diijam_consent_sdk.events import (
 )
 from diijam_consent_sdk.stores import MemoryStore
 
-from .conftest import LAN, Visitor, said
+from .conftest import LAN, NAM, Visitor, said
 
 NOTICE = "privacy-center-1-en"
 
@@ -192,9 +192,32 @@ def test_erased_account(lan: Visitor, store: MemoryStore) -> None:
     assert set(lan.answers().values()) == {"erased"}
 
 
-def test_unknown_account(visitor: Visitor) -> None:
-    """Of somebody the ledger does not know the page says just that."""
+def test_unknown_account(visitor: Visitor, store: MemoryStore) -> None:
+    """Somebody the ledger does not know can say no and ask for something, and allow nothing."""
     visitor.sign_in(1)
     assert visitor.status == 200
     assert "There is no account here" in visitor.html
     assert set(visitor.answers().values()) == {"unknown_user"}
+    assert {"marketing-email", "surveys"} <= visitor.page().locked
+    visitor.open("/limits")
+    visitor.press("object-fraud_detection")
+    visitor.open("/requests")
+    visitor.press("file-access")
+    assert "All three services knew" in visitor.note()
+    assert said(store, NAM)[0] == Objected("fraud_detection")
+    assert isinstance(said(store, NAM)[1], RequestFiled)
+
+
+def test_too_many_requests(lan: Visitor, store: MemoryStore) -> None:
+    """A customer who files without end is told, in words, and can still say no."""
+    lan.open("/requests")
+    for number in range(60):
+        lan.press("file-access", request=f"r-{number}")
+    assert "You have too many requests already" in lan.note()
+    assert (lan.status, lan.path) == (200, "/requests")
+    assert sum(isinstance(event, RequestFiled) for event in said(store)) == 50
+    lan.press("file-access", request="r-1")
+    assert "perhaps because it was done already" in lan.note()
+    lan.open("/limits")
+    lan.press("object-payment")
+    assert said(store)[-1] == Objected("payment")

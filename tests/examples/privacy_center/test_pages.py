@@ -28,7 +28,7 @@ def test_nobody_signed_in(visitor: Visitor) -> None:
     assert visitor.path == "/"
 
 
-@pytest.mark.parametrize("who", ["7", "-1", "x", "", "1e0"])
+@pytest.mark.parametrize("who", ["7", "-1", "x", "", "1e0", "1" * 5000, "00", "0_0"])
 def test_signed_in_as_nobody_there_is(visitor: Visitor, who: str) -> None:
     """A cookie or a form that names no customer is refused."""
     visitor.http.cookies.set("who", who)
@@ -221,3 +221,137 @@ def test_services_fragment(lan: Visitor, store: MemoryStore) -> None:
     assert lan.answers()["username"] == "not_published"
     store.append("u-other", [AccountOpened()])
     assert LAN not in lan.html
+
+
+ODD = [
+    "1" * 5000,
+    "-1",
+    "1e3",
+    "x" * 100_000,
+    "",
+    "\0",
+    "\u0661",
+    "\ud7ff\U0001f600",
+    "a\u0301",
+    "\ufeff",
+    "../..",
+    "{{7*7}}",
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=ascii)
+def test_odd_values_of_a_form(lan: Visitor, store: MemoryStore, value: str) -> None:
+    """Whatever a field of a form holds, the answer is a page that is no failure of ours."""
+    lan.open("/requests")
+    for key in ("say", "page", "version", "purpose", "channel", "data", "field", "notice", "request", "kind"):
+        whole = {"say": "grant", "purpose": "surveys", "version": "2", "field": "avatar", "kind": "access"}
+        for say in ("grant", "withdraw", "object", "restrict", "agree", "refuse", "publish", "file", "cancel"):
+            form = {
+                **lan.open("/requests").forms[0],
+                **whole,
+                "request": "r",
+                "data": "email",
+                "notice": "n",
+                "say": say,
+            }
+            lan.send("/say", {**form, key: value})
+            assert lan.status < 500, (key, say)
+    for path in ("/language", "/sign-in"):
+        for key in ("language", "who", "page"):
+            lan.send(path, {**lan.open("/requests").forms[0], key: value})
+            assert lan.status < 500, (path, key)
+
+
+@pytest.mark.parametrize("value", [value.encode() for value in ODD] + [b"\xff\xfe", b'"', b"a;b=c"], ids=ascii)
+@pytest.mark.parametrize("name", ["who", "language"])
+def test_odd_cookies(visitor: Visitor, name: str, value: bytes) -> None:
+    """Whatever a cookie holds, the answer is a page that is no failure of ours."""
+    for path in ("/", "/choices", "/services"):
+        answer = visitor.http.get(path, headers={b"cookie": name.encode() + b"=" + value.replace(b"\0", b"")})
+        assert answer.status_code < 500, path
+
+
+@pytest.mark.parametrize("token", ["\u00e9", "", "0", "x" * 10_000, "0" * 128])
+def test_odd_tokens(lan: Visitor, token: str) -> None:
+    """A token that is none is refused in words, in the form and in the cookie."""
+    form = {**lan.open("/choices").forms[0], "language": "vi"}
+    assert lan.http.post("/language", data={**form, "_csrf_token": token}).status_code == 403
+    (name,) = [name for name in lan.http.cookies if name.startswith("csrf-")]
+    lan.http.cookies.clear()
+    cookie = f"{name}={token}".encode()
+    answer = lan.http.post("/language", data={**form, "_csrf_token": token}, headers={b"cookie": cookie})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data; boundary=x", b"--y\r\nnothing"),
+        ("multipart/form-data", b"--x"),
+        ("application/x-www-form-urlencoded; charset=nonsense", b"say=file"),
+        ("application/x-www-form-urlencoded", b"say=%ff%fe&say=%"),
+        ("application/x-www-form-urlencoded", b"&=" * 100_000),
+        ("application/json", b"{"),
+        ("\x01", b"say=file"),
+    ],
+    ids=str,
+)
+def test_odd_bodies(lan: Visitor, kind: str, body: bytes) -> None:
+    """Whatever is sent in place of a form is refused, and not as a failure of ours."""
+    token = lan.open("/choices").forms[0]["_csrf_token"]
+    for path in ("/say", "/language", "/sign-in"):
+        headers = {"content-type": kind, "x-csrftoken": token}
+        assert 400 <= lan.http.post(path, content=body, headers=headers).status_code < 500, path
+
+
+@pytest.mark.parametrize(
+    "query", ["?note=" + "x" * 50_000, "?note=heard&ms=" + "1" * 5000, "?note=%ff&ms=%00", "?&&=&=="]
+)
+def test_odd_queries(lan: Visitor, query: str) -> None:
+    """Whatever a query holds, it is a page without a note."""
+    lan.open("/choices" + query)
+    assert (lan.status, lan.note()) == (200, "")
+
+
+@pytest.mark.parametrize(
+    "path", ["/%ff", "/choices%00", "/" + "x" * 60_000, "/choices/..", "//", "/static/%2e%2e/app.py"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "PUT", "OPTIONS"])
+def test_odd_paths(lan: Visitor, path: str, method: str) -> None:
+    """No path is a failure of ours."""
+    assert lan.http.request(method, path).status_code < 500
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", "0.0.0.0", "consent.example.vn"])
+def test_a_demo_answers_nobody_from_outside(store: MemoryStore, address: str) -> None:
+    """Where anybody can be anybody, the centre says only that it answers on its own machine alone."""
+    app = create_app(lambda: AsyncConsentClient(store), [Customer(LAN, "Nguyễn Thị Lan", "other")])
+    with TestClient(app, base_url=f"http://{address}") as http:
+        http.cookies.set("who", "0")
+        for path in ("/", "/choices"):
+            answer = http.get(path)
+            assert answer.status_code == 403
+            assert "chỉ mở được trên máy đang chạy nó" in answer.text
+            assert "Lan" not in answer.text
+        assert http.post("/say").status_code == 403
+
+
+def test_with_a_sign_in(store: MemoryStore) -> None:
+    """With `identify` the visitor is whom that found, from anywhere; nobody can pick, and nobody is let in unknown."""
+    app = create_app(lambda: AsyncConsentClient(store), identify=lambda request: request.headers.get("x-signed-in"))
+    with TestClient(app, base_url="https://consent.example.vn") as http:
+        http.cookies.set("who", "0")
+        for path in ("/", "/choices", "/services"):
+            assert http.get(path).status_code == 401
+        assert http.get("/choices", headers={"x-signed-in": "x" * 300}).status_code == 401
+        http.headers["x-signed-in"] = LAN
+        visitor = Visitor(http)
+        visitor.open("/")
+        assert (visitor.status, visitor.path) == (200, "/choices")
+        visitor.press("language-en")
+        assert "You" in visitor.html
+        assert "Sign out" not in visitor.html
+        visitor.press("marketing-email")
+        assert len(said(store)) == 3
+        visitor.send("/sign-in", {**visitor.page().forms[0], "who": "0"})
+        assert visitor.status == 404

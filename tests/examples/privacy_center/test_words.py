@@ -44,7 +44,10 @@ def keys_asked_for() -> set[str]:
     keys |= {f"purpose.{purpose}.phrase" for purpose in Purpose}
     keys |= {f"purpose.{purpose}.name" for purpose in MAY_BE_OBJECTED_TO}
     keys |= {f"purpose.{purpose}.hint" for purpose in OPT_IN}
-    problems = ("not_written", "outcome", "unavailable", "not_found", "forbidden", "bad_form", "broken")
+    problems = (
+        "not_written", "outcome", "unavailable", "not_found", "forbidden",
+        "bad_form", "broken", "signed_out", "elsewhere",
+    )  # fmt: skip
     return keys | {f"problem.{problem}{more}" for problem in problems for more in ("", "_text")}
 
 
