@@ -105,5 +105,7 @@ def verify(*, url: Url = None) -> int:
         except LedgerBroken as error:
             tell(f"error: {error}; trust nothing from there on: keep the file, and restore from a backup that verifies")
             return BROKEN
+        for remark in getattr(store, "remarks", list)():
+            tell(f"note: {remark}")
     say(f"head     {head}", f"entries  {head.position}")
     return 0

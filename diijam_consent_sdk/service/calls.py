@@ -76,6 +76,11 @@ class Calls:
             return await call()  # type: ignore[no-any-return]
         return await asyncio.wrap_future(in_thread(call))
 
+    def clock_trouble(self) -> str | None:
+        """What is wrong with the clock that the store stamps with, as of its last call; None: nothing."""
+        trouble = getattr(self._store, "clock_trouble", None)
+        return None if trouble is None else trouble()
+
     def close(self) -> None:
         """Begin no further call. The store itself stays open."""
         for pool in (self._readers, self._writers):

@@ -169,7 +169,8 @@ async def health(request: AnyRequest) -> dict[str, str]:
     """
     Tell whether the store answers within a second and the tokens can be read: for load balancers, without a token.
 
-    A HEAD is answered in the same way.
+    A HEAD is answered in the same way. While the store's clock is wrong the status is `clock-ahead`, and still 200:
+    withdrawals are accepted, and a service that was restarted for it would take the wrong time for right.
     """
     tokens: TokenFile = request.app.state.tokens
     tokens.check()
@@ -178,7 +179,8 @@ async def health(request: AnyRequest) -> dict[str, str]:
         await asyncio.wait_for(calls.load(()), HEALTH_SECONDS)
     except TimeoutError:
         raise StoreUnavailable("the store did not answer within a second: look at the store") from None
-    return {"status": "ok"}
+    trouble = calls.clock_trouble()
+    return {"status": "ok"} if trouble is None else {"status": "clock-ahead", "detail": trouble}
 
 
 @get("/metrics", media_type=METRICS_TYPE, **documented("metrics"))

@@ -60,7 +60,8 @@ class Dialect:
     requesting: str  # the same of those after a user id, in order, with an open request; so many at most
     time: Callable[[Row], datetime]  # what the wall clock shows, from the row of `head`
     advance: str | None = None  # where the head is kept by itself: its position, hash and time
-    tested: str | None = None  # what marks a ledger whose entries a caller's clock stamps
+    mark_tested: str | None = None  # what marks a ledger that a caller's clock stamps
+    tested: str | None = None  # gives a row if it is marked so
     check: Callable[[Row], None] | None = None  # whether this version knows the ledger's format, from that row
 
 
@@ -253,8 +254,8 @@ class Ledger:
             salt = secrets.token_bytes(SALT_BYTES)
             row = (user_id, _digest(key), salt, fingerprint(salt, (link.event or b"" for link in links)), last.position)
             statements.append(("INSERT INTO appends VALUES (?, ?, ?, ?, ?)", row))
-        if self.clock is not None and self.dialect.tested is not None:
-            statements.append((self.dialect.tested, ()))
+        if self.clock is not None and self.dialect.mark_tested is not None:
+            statements.append((self.dialect.mark_tested, ()))
         if isinstance(batch[-1], Erased):
             statements += erasing(user_id, key, last.position)
         return statements

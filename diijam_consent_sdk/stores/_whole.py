@@ -108,6 +108,7 @@ def copy(source: Home, target: Home, on_page: Callable[[int, int], None] = lambd
     here = target.read(target.ledger.head).cursor
     if here.position and source.read(partial(_hash_at, here.position)) != here.hash:
         raise StoreUnusable("the ledger to copy to holds another history: copy to an empty one")
+    _copy_mark(source, target)
     users = 0
     while here.position < source.read(source.ledger.head).cursor.position:
         links = _page(source, here.position)
@@ -139,6 +140,22 @@ def _checked(links: Iterable[Link], head: Cursor) -> list[LedgerEntry | None]:
         entries.append(check_link(link, position, last))
         last = link.hash
     return entries
+
+
+def _copy_mark(source: Home, target: Home) -> None:
+    """A ledger whose times are a caller's stays marked, where the target has a place for it."""
+    tested, mark = source.ledger.dialect.tested, target.ledger.dialect.mark_tested
+    if tested is not None and mark is not None and source.read(partial(_rows, tested)):
+        target.write(partial(_marked, mark), has_erased=False)
+
+
+def _rows(sql: str) -> Sql[list[Row]]:
+    (rows,) = yield [(sql, ())]
+    return rows
+
+
+def _marked(mark: str) -> Sql[None]:
+    yield Final([(mark, ())])
 
 
 def _copy_kept(source: Home, target: Home, up_to: int) -> None:

@@ -12,8 +12,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .._logging import log
 from ..events import Erased, Event, LedgerEntry
 from . import wire
+from ._file_systems import is_open_to_others
 from ._ledger import (
     LINK,
     Clock,
@@ -52,8 +54,11 @@ DIALECT = Dialect(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
     ),
     time=lambda _: datetime.now(UTC),
-    tested="INSERT OR IGNORE INTO meta VALUES ('clock', 'of a caller')",
+    mark_tested="INSERT OR IGNORE INTO meta VALUES ('clock', 'of a caller')",
+    tested="SELECT value FROM meta WHERE name = 'clock'",
 )
+CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
+OPEN_TO_OTHERS = "others than its owner may read or write the file: chmod 600 takes that from them"
 
 
 class SqliteStore:
@@ -141,10 +146,10 @@ class SqliteStore:
 
     def verify(self) -> Cursor:
         """
-        Re-compute the whole chain, and every record from its entries.
+        Re-compute the whole chain, and every record from its entries; see that the tables are as they were made.
 
         Returns:
-            The head that all of it leads to.
+            The head that all of it leads to. What else there is to say of the ledger is logged, and in `remarks`.
 
         Raises:
             LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
@@ -152,13 +157,23 @@ class SqliteStore:
         """
         with self._file.reading() as db:
             check_schema(db)
-            return verify(
+            head = verify(
                 db.execute(f"SELECT {LINK} FROM entries ORDER BY position"),
                 lambda: db.execute("SELECT user_id, record FROM records"),
                 lambda user_id: run(folded(user_id), _in(db)),
                 lambda: run(self.ledger.head(), _in(db)).cursor,
                 sqlite3.OperationalError,
             )
+        for remark in self.remarks():
+            log.warning("ledger.remark", remark=remark)
+        return head
+
+    def remarks(self) -> list[str]:
+        """What there is to say of a ledger that verifies: that its times are a caller's, that others may read it."""
+        with self._file.reading() as db:
+            is_tested = bool(_in(db)((str(DIALECT.tested), ())))
+        is_open = self.path is not None and is_open_to_others(self.path)
+        return [CALLERS_CLOCK] * is_tested + [OPEN_TO_OTHERS] * is_open
 
     def clock_trouble(self) -> str | None:
         """What is wrong with the machine's clock, as of the last call, so that no yes is written; None: nothing."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +87,26 @@ def test_verify_broken(mailable: Ledger, cli: Cli, statement: str, why: str) -> 
     result = cli("verify")
     assert (result.status, result.out, result.err.count("\n")) == (1, "", 1)
     assert result.err.startswith(f"error: the ledger is broken at position {why}; trust nothing from there on")
+
+
+def test_verify_says_whose_clock_it_was(tmp_path: Path, cli: Cli) -> None:
+    """A ledger that a caller's clock stamped once, copied or not, is told apart from one of the machine's."""
+    path, copied = tmp_path / "tested.db", tmp_path / "copied.db"
+    with closing(SqliteStore(path, clock=lambda: datetime(2020, 1, 1, tzinfo=UTC))) as store:
+        store.append("u-1", MAILABLE)
+    with closing(SqliteStore(path)) as store:
+        store.append("u-2", MAILABLE)
+    assert cli("copy", "--from", f"sqlite:///{path}", "--to", f"sqlite:///{copied}").status == 0
+    for ledger in (path, copied):
+        result = cli("verify", "--url", f"sqlite:///{ledger}")
+        assert (result.status, result.err.count("\n")) == (0, 1)
+        assert result.err.startswith("note: entries were stamped by a clock that a caller gave")
+
+
+def test_verify_says_who_may_read_it(mailable: Ledger, cli: Cli) -> None:
+    """A ledger that others than its owner may read is whole, and that is said."""
+    mailable.path.chmod(0o644)
+    assert "others than its owner may read" in cli("verify").err
 
 
 @pytest.mark.usefixtures("failing")

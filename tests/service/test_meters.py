@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import attrs
 import httpx
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +15,8 @@ from structlog.testing import capture_logs
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.service.meters import Meters
 from diijam_consent_sdk.service.tokens import Scope, new_token
-from tests.service.conftest import NONCE, OPENED, Ask, Asker, Running, Start
+from diijam_consent_sdk.stores import MemoryStore
+from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
 from tests.service.test_problems import is_problem
 
@@ -22,6 +25,26 @@ def test_a_service_over_a_store_that_answers_is_well(service: Running, http: htt
     """`/healthz` answers 200 without a token when the store does."""
     answer = http.get(f"{service.url}/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_a_clock_that_ran_ahead_is_told(start: Start, ask_as: Ask, http: httpx.Client) -> None:
+    """While the store's clock is years ahead `/healthz` says so, a yes is refused and a no is written."""
+    store, ahead = MemoryStore(), timedelta(0)
+    dialect = attrs.evolve(store.ledger.dialect, time=lambda _: datetime.now(UTC) + ahead)
+    store.ledger = attrs.evolve(store.ledger, dialect=dialect)
+    service = start(store)
+    asker = ask_as(service)
+    asker.append("u-1", OPENED)
+    ahead = timedelta(days=9_000)
+    answer = http.get(f"{service.url}/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "clock-ahead")
+    refused = asker.post("/v1/events/append", {"nonce": NONCE, "user_id": "u-1", "events": [GRANTED]})
+    assert refused.status_code == 503
+    assert "clock" in refused.text
+    record = asker.append("u-1", WITHDRAWN)["record"]
+    assert record["consents"]["marketing:email"]["withdrawn_at"] < "2030"
+    ahead = timedelta(0)
+    assert http.get(f"{service.url}/healthz").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/openapi.json"])
