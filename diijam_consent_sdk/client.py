@@ -13,6 +13,7 @@ from weakref import WeakSet, finalize
 
 from ._logging import log
 from .answers import NONE_KEPT, Answers
+from .bulk import Malformed
 from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .due import Due
@@ -230,31 +231,37 @@ class ConsentClient(_Client):
                 return user
         return self._driver.run(self._steps.user(user_id, at_least))
 
-    def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+    def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> Iterator[UserConsent]:
         """
         The users, in order, loaded in batches as the iteration goes on: a few thousand ids are read ahead.
 
-        Raises:
-            ValueError: an id is malformed.
+        Args:
+            user_ids: The ids. `is_user_id` tells one that is malformed.
 
-            TypeError: *user_ids* is a bare string, or holds something else than strings.
+            malformed: What happens at a malformed id: `"raise"`, once the users before it were handed out; `"skip"`, it
+                is left out; or a callable, it is left out and the callable gets its place among *user_ids*, from 0.
+
+        Raises:
+            ValueError: an id is malformed; its place is in the message. Or *malformed* is something else.
+
+            TypeError: *user_ids* is a bare string, or holds something else than strings; its place is in the message.
         """
-        users = self._users(user_ids)
+        users = self._users(user_ids, malformed)
         return LoudIterator(user if user.is_live() else self.user(user.user_id) for user in users)
 
-    def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
+    def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> Iterator[str]:
         """
         The ids that may, in order, each decided at the moment it is handed out. Ids of whom nothing could be known are
         left out too: `users` tells them apart. Errors as for `users`; and `TypeError` if *ask* is no ask.
         """
         check_ask(ask)
-        return LoudIterator(user.user_id for user in self._users(user_ids) if self._decide(user, ask))
+        return LoudIterator(user.user_id for user in self._users(user_ids, malformed) if self._decide(user, ask))
 
-    def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+    def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
         """
         `permitted` for frames and arrays: for each id in order 1 if it may, else 0, all true as it is handed out.
 
-        A user whom this process writes meanwhile has 0.
+        A user whom this process writes meanwhile has 0, and so has a malformed id that is left out.
 
         Raises:
             StoreUnavailable: of some users nothing could be known, or not in time.
@@ -266,7 +273,11 @@ class ConsentClient(_Client):
             ValueError, TypeError: as for `permitted`.
         """
         check_ask(ask)
-        return self._driver.run(self._steps.mask(user_ids, ask))
+        return self._driver.run(self._steps.mask(user_ids, ask, malformed))
+
+    def _partial_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed) -> bytearray:
+        """`permitted_mask`, with `masks.UNKNOWN` where nothing could be known; `StoreUnavailable` is not raised."""
+        return self._driver.run(self._steps.mask(user_ids, ask, malformed, partly=True))
 
     # Each guard in one step: what is in memory, and without it what the user's own guard does.
 
@@ -418,8 +429,8 @@ class ConsentClient(_Client):
             self._counts.by_decision[decision].denied += 1
         return decision
 
-    def _users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
-        batches = self._steps.batches(user_ids)
+    def _users(self, user_ids: Iterable[str], malformed: Malformed) -> Iterator[UserConsent]:
+        batches = self._steps.batches(user_ids, malformed)
         return (user for batch in batches for user in self._driver.run(self._steps.users(batch)))
 
 
@@ -445,19 +456,19 @@ class AsyncConsentClient(_Client):
                 return user
         return await self._driver.run(self._steps.user(user_id, at_least))
 
-    def users(self, user_ids: Iterable[str]) -> AsyncIterator[UserConsent]:
+    def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> AsyncIterator[UserConsent]:
         """See `ConsentClient.users`."""
-        return LoudAsyncIterator(self._live(self._steps.batches(user_ids)))
+        return LoudAsyncIterator(self._live(self._steps.batches(user_ids, malformed)))
 
-    def permitted(self, user_ids: Iterable[str], ask: Ask) -> AsyncIterator[str]:
+    def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> AsyncIterator[str]:
         """See `ConsentClient.permitted`."""
         check_ask(ask)
-        return LoudAsyncIterator(self._permitted(self._steps.batches(user_ids), ask))
+        return LoudAsyncIterator(self._permitted(self._steps.batches(user_ids, malformed), ask))
 
-    async def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+    async def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
         """See `ConsentClient.permitted_mask`."""
         check_ask(ask)
-        return await self._driver.run(self._steps.mask(user_ids, ask))
+        return await self._driver.run(self._steps.mask(user_ids, ask, malformed))
 
     async def record(
         self,

@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import attrs
 
 from ._logging import log
 from .answers import ALL_UNAVAILABLE
-from .bulk import batches
+from .bulk import Malformed, OnMalformed, batches, on_malformed
 from .decisions import Ask, Decision, Explanation, check_ask, explain
 from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
@@ -26,7 +27,7 @@ from .flights import Flight, Flights
 from .follower import follow
 from .leases import Leases
 from .limiter import Limiter
-from .masks import AWAY, Confirming, Mask
+from .masks import AWAY, NO, Confirming, Mask
 from .operations import Call, Late, Sleep, Spawn, Steps, Wait
 from .record import ConsentRecord
 from .status import Feed, Status, cause_of
@@ -43,12 +44,11 @@ UNKNOWN = "the store has not said whether it wrote this: the user is denied unti
 
 @attrs.frozen(eq=False)
 class Batch:
-    """Some users in order: those found in memory, and the flights that bring the others. Or why an id is none."""
+    """Some users in order: those found in memory, and the flights that bring the others."""
 
     user_ids: list[str] = attrs.field(factory=list, repr=False)
     found: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)
     flights: list[Flight] = attrs.field(factory=list, repr=False)
-    failure: Exception | None = None
 
 
 class ClientSteps:
@@ -101,28 +101,38 @@ class ClientSteps:
         user_id = identifier(user_id)
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), self._until()))
-        batch = self._read([user_id])
+        batch, _ = self._read(on_malformed("raise"), 0, [user_id])
         (user,) = yield from self._users(batch.user_ids, batch.found, batch.flights)
         return user
 
-    def batches(self, user_ids: Iterable[str]) -> Iterator[Batch]:
+    def batches(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> Iterator[Batch]:
         """The ids in batches for `users`, whose loads begin ahead of them."""
+        return self._batches(user_ids, on_malformed(malformed))
+
+    def _batches(self, user_ids: Iterable[str], on_malformed: OnMalformed) -> Iterator[Batch]:
         if isinstance(user_ids, (str, bytes)):
             raise TypeError("user_ids is an iterable of ids, not one id")
-        return batches(iter(user_ids), self.leases.capacity, self._read)
+        return batches(iter(user_ids), self.leases.capacity, partial(self._read, on_malformed))
 
     def users(self, batch: Batch) -> Steps[list[UserConsent]]:
         """Users in order: a batch of `batches`."""
-        if batch.failure is not None:
-            raise batch.failure
         flights = [flight for flight in batch.flights if not flight.failed]  # since then the store may be there again
         return (yield from self._users(batch.user_ids, batch.found, flights))
 
-    def mask(self, user_ids: Iterable[str], ask: Ask, *, partly: bool = False) -> Steps[bytearray]:
+    def mask(
+        self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise", *, partly: bool = False
+    ) -> Steps[bytearray]:
         """For each id in order 1 if it may, 0 if not, and, only if *partly*, `masks.UNKNOWN` if nothing is known."""
+        left_out: list[int] = []
+        then = on_malformed(malformed)
+
+        def leave_out(place: int, error: TypeError | ValueError) -> None:
+            then(place, error)
+            left_out.append(place)
+
         with self.leases.watching_writes() as written:
             mask = Mask(ask, self._count_no)
-            for batch in self.batches(user_ids):
+            for batch in self._batches(user_ids, leave_out):
                 users = yield from self.users(batch)
                 is_whole = mask.add(users, *self.leases.feed())
                 if not (is_whole or partly) and any(_is_unavailable(user, written) for user in users):
@@ -137,6 +147,8 @@ class ClientSteps:
                     raise
                 mask.forget()
             self._check_open()
+            for place in left_out:
+                mask.answers.insert(place, NO)
             return mask.answers
 
     def record(
@@ -237,25 +249,31 @@ class ClientSteps:
         unavailable = {user_id: self.leases.unavailable(user_id) for user_id in missing}
         return [unavailable[user_id] if user_id in unavailable else found[user_id] for user_id in user_ids]
 
-    def _read(self, user_ids: list[str]) -> Batch:
+    def _read(self, on_malformed: OnMalformed, first: int, given: list[str]) -> tuple[Batch, Exception | None]:
         """A batch of these: who is not in memory is on the way. Each is counted as found or missed."""
         get = self.leases.get
-        found: dict[str, UserConsent] = {}
+        batch = Batch()
         missing: list[str] = []
-        try:
-            for number, user_id in enumerate(user_ids):
-                user = get(user_id) if type(user_id) is str else None
-                if user is not None and user.is_live():
-                    found[user_id] = user
-                else:
-                    user_ids[number] = identifier(user_id)
-                    missing.append(user_ids[number])
-        except (TypeError, ValueError) as error:
-            return Batch(failure=error)
+        failure: Exception | None = None
+        for place, user_id in enumerate(given, first):
+            user = get(user_id) if type(user_id) is str else None
+            if user is not None and user.is_live():
+                batch.found[user_id] = user
+                batch.user_ids.append(user_id)
+                continue
+            try:
+                missing.append(identifier(user_id))
+            except (TypeError, ValueError) as error:
+                failure = _failure(on_malformed, place, error)
+                if failure is not None:
+                    break
+            else:
+                batch.user_ids.append(missing[-1])
         self.leases.counts.misses += len(missing)
-        self.leases.counts.found += len(user_ids) - len(missing)
-        flights = self._flights.book(missing) if missing and not self.leases.closed else []
-        return Batch(user_ids, found, flights)
+        self.leases.counts.found += len(batch.user_ids) - len(missing)
+        if missing and not self.leases.closed:
+            batch.flights.extend(self._flights.book(missing))
+        return batch, failure
 
     def _user_with(self, user_id: str, token: Cursor, until: float) -> Steps[UserConsent]:
         """
@@ -405,6 +423,15 @@ class ClientSteps:
         if feed is not self._feed[0]:
             self._feed = (feed, datetime.now(UTC))
         self._landed(failure)
+
+
+def _failure(on_malformed: OnMalformed, place: int, error: TypeError | ValueError) -> Exception | None:
+    """Why a batch ends at a malformed id; None: the id is left out."""
+    try:
+        on_malformed(place, error)
+    except Exception as failure:  # noqa: BLE001 - raised once what stands before the place was handed out
+        return failure
+    return None
 
 
 def _is_unavailable(user: UserConsent, written: set[str]) -> bool:

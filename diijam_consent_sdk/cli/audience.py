@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import attrs
 
-from ..vocabulary import identifier
+from ..vocabulary import is_user_id
 from .inputs import Lines, is_cut
 from .seen_ids import SeenIds
 
@@ -94,7 +94,7 @@ class Audience:
         with SeenIds() as seen:
             for line, values in self._rows:
                 user_id = values[self._index]
-                if not _is_identifier(user_id):
+                if not is_user_id(user_id):
                     self.malformed += 1
                     if len(self.malformed_lines) < SHOWN_LINES:
                         self.malformed_lines.append(line)
@@ -102,14 +102,6 @@ class Audience:
                     yield Row(user_id, values)
                 else:
                     self.duplicates += 1
-
-
-def _is_identifier(text: str) -> bool:
-    try:
-        identifier(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _plain_rows(read: Lines) -> Iterator[tuple[int, list[str]]]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, UserConsent
+from diijam_consent_sdk.bulk import Malformed
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord
@@ -35,17 +36,17 @@ class AsyncFace:
         """See `AsyncConsentClient.user`."""
         return self._run(self.client.user(user_id, at_least))
 
-    def users(self, user_ids: Iterable[str]) -> Iterator[UserConsent]:
+    def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> Iterator[UserConsent]:
         """See `AsyncConsentClient.users`."""
-        return self._iterate(self.client.users(user_ids))
+        return self._iterate(self.client.users(user_ids, malformed))
 
-    def permitted(self, user_ids: Iterable[str], ask: Ask) -> Iterator[str]:
+    def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> Iterator[str]:
         """See `AsyncConsentClient.permitted`."""
-        return self._iterate(self.client.permitted(user_ids, ask))
+        return self._iterate(self.client.permitted(user_ids, ask, malformed))
 
-    def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
+    def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
         """See `AsyncConsentClient.permitted_mask`."""
-        return self._run(self.client.permitted_mask(user_ids, ask))
+        return self._run(self.client.permitted_mask(user_ids, ask, malformed))
 
     def record(self, user_id: str, *events: Event, **options: Any) -> Appended:
         """See `AsyncConsentClient.record`."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -415,6 +416,49 @@ def test_a_malformed_audience_is_a_mistake(client: Face) -> None:
         client.users("u-1")
     with pytest.raises(TypeError):
         list(client.permitted(["u"], "email"))  # type: ignore[arg-type]
+
+
+def test_a_malformed_id_is_named_by_its_place(client: Face, store: FaultyStore) -> None:
+    """`users`, `permitted` and masks raise with the place of a malformed id, leave it out, or tell its place."""
+    for user_id in ("u1", "u2"):
+        store.inner.append(user_id, SIGNED_UP)
+    ids: list[Any] = ["u1", "secret\n", "u2", None]
+    places: list[int] = []
+    with pytest.raises(ValueError, match=r"the id at place 1 \(the first is 0\)") as raised:
+        list(client.permitted(ids, MAILED))
+    assert "secret" not in str(raised.value)
+    with pytest.raises(TypeError, match=r"the id at place 0 .*: an id is a string, not NoneType"):
+        list(client.users(ids[3:]))
+    assert list(client.permitted(ids, MAILED, malformed="skip")) == ["u1", "u2"]
+    assert [user.user_id for user in client.users(ids, malformed=places.append)] == ["u1", "u2"]
+    assert client.permitted_mask(ids, MAILED, malformed=places.append) == bytearray([1, 0, 1, 0])
+    assert places == [1, 3, 1, 3]
+    with pytest.raises(ValueError, match="place 1 "):
+        client.permitted_mask(ids, MAILED)
+
+
+def test_places_go_on_over_batches(make_client: MakeClient) -> None:
+    """The place is that among all ids, and whoever stands before a malformed one is handed out before it raises."""
+    client = make_client(follow=False, capacity=3)
+    ids = [*(f"u{number}" for number in range(7)), "", "u8"]
+    users = client.users(ids)
+    assert [next(users).user_id for _ in range(7)] == ids[:7]
+    with pytest.raises(ValueError, match="place 7 "):
+        next(users)
+
+
+def test_what_malformed_may_be(client: Face) -> None:
+    """Another word is a mistake at once; what the callable raises is raised in its place."""
+
+    def stop(place: int) -> None:
+        raise KeyError(place)
+
+    with pytest.raises(ValueError, match='"raise", "skip" or a callable'):
+        client.users(["u"], malformed="ignore")  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="1"):
+        list(client.permitted(["u", ""], MAILED, malformed=stop))
+    with pytest.raises(KeyError, match="1"):
+        client.permitted_mask(["u", ""], MAILED, malformed=stop)
 
 
 def test_explain_load_and_history_are_fresh(client: Face, store: FaultyStore) -> None:

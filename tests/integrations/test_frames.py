@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,7 @@ import polars as pl
 import pytest
 
 from diijam_consent_sdk import Market
-from diijam_consent_sdk.decisions import Ask
+from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.integrations.frames import permitted_mask
 from diijam_consent_sdk.testing import ConsentForTests
 
@@ -59,19 +58,44 @@ def test_ids_that_are_none(masked: ConsentForTests, column: Any) -> None:
 @pytest.mark.parametrize("column", [["u-1"], "u-1", None], ids=repr)
 def test_what_is_no_column(masked: ConsentForTests, column: Any) -> None:
     """Anything but a column raises."""
-    with pytest.raises(TypeError, match="a column of polars or pandas"):
+    with pytest.raises(TypeError, match="of polars or pandas is needed"):
         permitted_mask(masked, column, MAILABLE)
 
 
-def test_answers_that_are_too_few() -> None:
-    """A mask of another length than the ids is never spread over them."""
+@pytest.mark.parametrize(
+    "column",
+    [pl.LazyFrame({"user_id": ["u-1"]}), pl.DataFrame({"user_id": ["u-1"]}), pd.Index(["u-1"]), pd.DataFrame()],
+    ids=lambda column: type(column).__name__,
+)
+def test_what_is_more_than_a_column(masked: ConsentForTests, column: Any) -> None:
+    """A frame, a lazy one or an index raises, and the error says how to come to a column."""
+    with pytest.raises(TypeError, match=f"not {type(column).__name__}: collect a LazyFrame"):
+        permitted_mask(masked, column, MAILABLE)
 
-    class Short:
-        """Answers for the first id alone."""
 
-        def permitted_mask(self, user_ids: Iterable[str], ask: Ask) -> bytearray:
-            """See `Masks`."""
-            return bytearray([1])
+@pytest.mark.parametrize("series", [pl.Series, pd.Series], ids=["polars", "pandas"])
+def test_the_store_is_away(masked: ConsentForTests, series: Any) -> None:
+    """With the store away a mask is an error, or null where nothing is known: never a customer's no."""
+    column = series(["u-1", "u-9", None])
+    with masked.offline():
+        with pytest.raises(StoreUnavailable):
+            permitted_mask(masked, column, MAILABLE)
+        mask = permitted_mask(masked, column, MAILABLE, unavailable="null")
+    answers = mask.to_list() if isinstance(mask, pl.Series) else [None if pd.isna(a) else a for a in mask]
+    assert answers == [None, None, False]
+    again = permitted_mask(masked, column, MAILABLE, unavailable="null")
+    assert again.to_list() == [True, False, False]
+    with pytest.raises(ValueError, match='"raise" or "null"'):
+        permitted_mask(masked, column, MAILABLE, unavailable="skip")  # type: ignore[call-overload]
 
-    with pytest.raises(ValueError, match="1 answers for 2 ids"):
-        permitted_mask(Short(), pl.Series(["u-1", "u-2"]), MAILABLE)
+
+@pytest.mark.parametrize("series", [pl.Series, pd.Series], ids=["polars", "pandas"])
+def test_malformed_ids(masked: ConsentForTests, series: Any) -> None:
+    """A malformed id is named by its row, nulls counted, or is a no."""
+    column = series([None, "u-1", "", None, "u-3"])
+    with pytest.raises(ValueError, match=r"the id at place 2 \(the first is 0\) is malformed: an id has 1 to 256"):
+        permitted_mask(masked, column, MAILABLE)
+    assert permitted_mask(masked, column, MAILABLE, malformed="skip").to_list() == [False, True, False, False, True]
+    rows: list[int] = []
+    permitted_mask(masked, column, MAILABLE, malformed=rows.append)
+    assert rows == [2]
