@@ -46,6 +46,7 @@ def admit(connection: Connection, scope: Scope) -> None:
         meters.refused("unknown")
         detail = f"the token is not known here, or not any more; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})
+    connection.state.caller = hash(token)
     if scope not in scopes:
         meters.refused("scope")
         detail = f"this needs a token with the scope {scope}; make one with: diijam-consent token new --scope {scope}"

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any, get_type_hints
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import MediaType, Request, Response, get, post
 from litestar.exceptions import InternalServerException
 from litestar.params import JSONBody
 
 from ..errors import StoreUnavailable
+from ..events import LedgerEntry
 from ..stores import messages, wire
 from ..stores.messages import (
     PATHS,
@@ -27,6 +28,8 @@ from ..stores.messages import (
     RequestsAnswer,
     RequestsQuestion,
 )
+from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
+from . import answers
 from .admission import admit, needs
 from .calls import Calls
 from .meters import METRICS_TYPE, Meters
@@ -45,6 +48,7 @@ def question_of(handler: Callable[..., Any]) -> type[msgspec.Struct]:
     return get_type_hints(handler)["data"]  # type: ignore[no-any-return]
 
 
+LISTED_AT_ONCE = 100  # users on a page of requests: so much of a list is done in one turn
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -81,53 +85,87 @@ class StrictRequest(AnyRequest):
 
 
 @post(PATHS[LoadQuestion], guards=[needs(Scope.READ)], **documented(LoadQuestion))
-async def load(request: AnyRequest, data: JSONBody[LoadQuestion]) -> LoadAnswer:
+async def load(request: AnyRequest, data: JSONBody[LoadQuestion]) -> Response[LoadAnswer]:
     """
     Load the records of users, one for each id, in order; of no ids, just the ledger's head.
 
     The state is read after the question arrived and holds every append that was acknowledged before. A user who is not
-    known has a record of version 0.
+    known has a record of version 0. More than 32 MiB of records are `too-large`: ask for fewer users.
     """
+
+    def made(loaded: Loaded) -> bytes:
+        answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
+        return answers.encoded(answer, "records", loaded.records)
+
     calls: Calls = request.app.state.calls
-    loaded = await calls.load(data.user_ids)
-    return LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=list(loaded.records))
+    return _answer(await calls.load(request.state.caller, data.user_ids, made))
 
 
 @post(PATHS[AppendQuestion], guards=[needs(Scope.WRITE)], **documented(AppendQuestion))
-async def append(request: AnyRequest, data: JSONBody[AppendQuestion]) -> AppendAnswer:
+async def append(request: AnyRequest, data: JSONBody[AppendQuestion]) -> Response[AppendAnswer]:
     """
     Append events of one user to the ledger, all of them or none.
 
     It is answered once the events are durable. The same question with the same `idempotency_key` again gets the same
     answer and writes nothing more. The types of events and their fields are those of the library's module `events`.
     """
+
+    def made(appended: Appended) -> tuple[Cursor, bytes]:
+        answer = AppendAnswer(nonce=data.nonce, cursor=appended.cursor, record=appended.record)
+        return appended.cursor, msgspec.json.encode(answer)
+
     calls: Calls = request.app.state.calls
     meters: Meters = request.app.state.meters
     polls: Polls = request.app.state.polls
     try:
         events = [wire.event_from(fields) for fields in data.events]
-        appended = await calls.append(data.user_id, events, data.expected_version, data.idempotency_key)
+        cursor, body = await calls.append(
+            request.state.caller, data.user_id, events,
+            expected_version=data.expected_version, idempotency_key=data.idempotency_key, then=made,
+        )  # fmt: skip
     except Exception as error:
         meters.appended(key_of(error))
         raise
     meters.appended("done")
-    polls.wake(appended.cursor)  # before the watcher sees it
-    return AppendAnswer(nonce=data.nonce, cursor=appended.cursor, record=appended.record)
+    polls.wake(cursor)  # before the watcher sees it
+    return _answer(body)
 
 
 @post(PATHS[HistoryQuestion], guards=[needs(Scope.READ)], **documented(HistoryQuestion))
-async def history(request: AnyRequest, data: JSONBody[HistoryQuestion]) -> HistoryAnswer:
-    """Load the ledger's entries of one user, oldest first; of an erased user the `Erased` alone."""
+async def history(request: AnyRequest, data: JSONBody[HistoryQuestion]) -> Response[HistoryAnswer]:
+    """
+    Load the ledger's entries of one user, oldest first; of an erased user the `Erased` alone.
+
+    A long history comes in pages: ask again with the version that the answer has as `after`.
+    """
+
+    def made(entries: list[LedgerEntry]) -> bytes:
+        left = [entry for entry in entries if entry.version > data.after]
+        parts = answers.page(messages.entries(left))
+        after = left[len(parts) - 1].version if len(parts) < len(left) else None
+        return answers.paged(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
+
     calls: Calls = request.app.state.calls
-    return HistoryAnswer(nonce=data.nonce, entries=messages.entries(await calls.history(data.user_id)))
+    return _answer(await calls.history(request.state.caller, data.user_id, made))
 
 
 @post(PATHS[RequestsQuestion], guards=[needs(Scope.READ)], **documented(RequestsQuestion))
-async def requests_due(request: AnyRequest, data: JSONBody[RequestsQuestion]) -> RequestsAnswer:
-    """Load the records of users who have open requests, page by page: the work list of a support team."""
+async def requests_due(request: AnyRequest, data: JSONBody[RequestsQuestion]) -> Response[RequestsAnswer]:
+    """
+    Load the records of users who have open requests, page by page: the work list of a support team.
+
+    A page may hold fewer users than `limit`; where to go on is its `after`.
+    """
+
+    def made(page: OpenRequests) -> bytes:
+        parts = answers.page(page.records)
+        after = page.records[len(parts) - 1].user_id if len(parts) < len(page.records) else page.after
+        answer = RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after)
+        return answers.paged(answer, "records", parts)
+
     calls: Calls = request.app.state.calls
-    page = await calls.open_requests(data.after, data.limit)
-    return RequestsAnswer(nonce=data.nonce, at=page.at, records=list(page.records), after=page.after)
+    limit = min(data.limit, LISTED_AT_ONCE)
+    return _answer(await calls.open_requests(request.state.caller, data.after, limit, made))
 
 
 @post(PATHS[ChangesQuestion], guards=[needs(Scope.READ)], **documented(ChangesQuestion))
@@ -158,6 +196,11 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion]) -> Chang
     )
 
 
+def _answer(body: bytes) -> Response[Any]:
+    """An answer that is JSON already."""
+    return Response(body, media_type=MediaType.JSON)
+
+
 async def _gone(request: AnyRequest) -> None:
     """Wait until the client is gone."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -176,7 +219,7 @@ async def health(request: AnyRequest) -> dict[str, str]:
     tokens.check()
     calls: Calls = request.app.state.calls
     try:
-        await asyncio.wait_for(calls.load(()), HEALTH_SECONDS)
+        await asyncio.wait_for(calls.head(), HEALTH_SECONDS)
     except TimeoutError:
         raise StoreUnavailable("the store did not answer within a second: look at the store") from None
     trouble = calls.clock_trouble()

@@ -32,7 +32,8 @@ DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
 
 Each question is a POST with a fresh `nonce`, which its answer echoes. Ids travel in bodies, never in a URL. No answer
 may be stored. What goes wrong is answered with a problem document (RFC 9457) whose `type` is for programs and whose
-`detail` says what to do next. A question has at most {MAX_BODY_BYTES} bytes."""
+`detail` says what to do next. A question has at most {MAX_BODY_BYTES} bytes. No
+answer is larger than 32 MiB: pages end earlier, what has to be whole is refused as `too-large`."""
 BEARER = "bearer"
 SECURITY = SecurityScheme(
     type="http",
@@ -109,7 +110,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"cursor": HEAD, "record": RECORD},
     ),
     PATHS[RequestsQuestion]: ({"limit": 100}, {"at": AT, "records": [RECORD], "after": None}),
-    PATHS[HistoryQuestion]: ({"user_id": "u-1"}, {"entries": [ENTRY]}),
+    PATHS[HistoryQuestion]: ({"user_id": "u-1", "after": 0}, {"entries": [ENTRY], "after": None}),
     PATHS[ChangesQuestion]: (
         {"after": {**HEAD, "position": 1}, "wait": 15.0, "limit": 1000},
         {

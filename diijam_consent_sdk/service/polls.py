@@ -136,7 +136,7 @@ class Polls:
             try:
                 known = head
                 if known is None:
-                    head = (await self._calls.load(())).cursor
+                    head = await self._calls.head()
                 else:
                     head = (await self._calls.watch(known, WATCH_SECONDS)).cursor
             except Exception as error:  # noqa: BLE001 - those who wait will hear of it when they look themselves

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from ..errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
-from ..events import Event
+from ..events import Erased, Event, LedgerEntry
 from ..vocabulary import identifier
 from . import messages, wire
 from ._addresses import checked_address, is_loopback
@@ -135,15 +135,30 @@ def open_requests(after: str | None, limit: int) -> Question:
     return Question(messages.RequestsQuestion, {"after": after, "limit": limit}, messages.RequestsAnswer, read)
 
 
-def history(user_id: str) -> Question:
-    """The question of `Store.history`."""
+@attrs.frozen
+class HistoryPage:
+    """Some of a user's entries, and the version to go on from; None: those were the last."""
 
-    def read(answer: messages.HistoryAnswer) -> Any:
-        if any(entry.user_id != user_id for entry in answer.entries):
+    entries: list[LedgerEntry]
+    after: int | None
+
+
+def history(user_id: str, after: int) -> Question:
+    """The question of `Store.history`, for the entries after a version."""
+
+    def read(answer: messages.HistoryAnswer) -> HistoryPage:
+        if any(entry.user_id != user_id or entry.version <= after for entry in answer.entries):
             raise OtherUser
-        return messages.history(answer)
+        if answer.after is not None and (not answer.entries or answer.after != answer.entries[-1].version):
+            raise OtherUser
+        return HistoryPage(messages.history(answer), answer.after)
 
-    return Question(messages.HistoryQuestion, {"user_id": user_id}, messages.HistoryAnswer, read)
+    return Question(messages.HistoryQuestion, {"user_id": user_id, "after": after}, messages.HistoryAnswer, read)
+
+
+def whole_history(entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    """The entries of all pages; of a user who was erased between two of them the `Erased` alone."""
+    return entries[-1:] if entries and isinstance(entries[-1].event, Erased) else entries
 
 
 def believe(question: Question, nonce: str, status: int, headers: Mapping[str, str], body: bytes) -> Any:

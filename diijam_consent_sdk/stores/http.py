@@ -192,8 +192,13 @@ class HttpStore:
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        history: list[LedgerEntry] = self._ask(rules.history(identifier(user_id)))
-        return history
+        user_id, entries, after = identifier(user_id), list[LedgerEntry](), 0
+        while True:
+            page: rules.HistoryPage = self._ask(rules.history(user_id, after))
+            entries += page.entries
+            if page.after is None:
+                return rules.whole_history(entries)
+            after = page.after
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
@@ -267,8 +272,13 @@ class AsyncHttpStore:
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        history: list[LedgerEntry] = await self._ask(rules.history(identifier(user_id)))
-        return history
+        user_id, entries, after = identifier(user_id), list[LedgerEntry](), 0
+        while True:
+            page: rules.HistoryPage = await self._ask(rules.history(user_id, after))
+            entries += page.entries
+            if page.after is None:
+                return rules.whole_history(entries)
+            after = page.after
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""

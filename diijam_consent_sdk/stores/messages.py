@@ -24,6 +24,8 @@ MAX_USERS = 1_000  # in one load
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
 MAX_BODY_BYTES = 4 * 2**20  # of one question
+MAX_ANSWER_BYTES = 32 * 2**20  # of the items of one answer
+PAGE_BYTES = 4 * 2**20  # past which a page ends, so that it can be read within a deadline
 
 Nonce = Annotated[str, Meta(min_length=16, max_length=64, description="Fresh for each question; the answer echoes it.")]
 UserId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="Whose record this is about.")]
@@ -61,9 +63,10 @@ class AppendQuestion(Question, frozen=True, kw_only=True):
 
 
 class HistoryQuestion(Question, frozen=True, kw_only=True):
-    """The entries of this user, oldest first."""
+    """The entries of this user after the version `after`, oldest first."""
 
     user_id: UserId
+    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class ChangesQuestion(Question, frozen=True, kw_only=True):
@@ -116,9 +119,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryAnswer(Answer, frozen=True, kw_only=True):
-    """The user's entries."""
+    """A page of the user's entries. `after` is the version to go on from; null: that was the last page."""
 
     entries: list[Entry]
+    after: int | None
 
 
 class ChangesAnswer(Answer, frozen=True, kw_only=True):
