@@ -87,7 +87,7 @@ class StrictRequest(AnyRequest):
 @post(PATHS[LoadQuestion], guards=[needs(Scope.READ)], **documented(LoadQuestion))
 async def load(request: AnyRequest, data: JSONBody[LoadQuestion]) -> Response[LoadAnswer]:
     """
-    Load the records of users, one for each id, in order; of no ids, just the ledger's head.
+    Load the records of users, one for each id, in order, each id once; of no ids, just the ledger's head.
 
     The state is read after the question arrived and holds every append that was acknowledged before. A user who is not
     known has a record of version 0. More than 32 MiB of records are `too-large`: ask for fewer users.

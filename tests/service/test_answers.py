@@ -40,7 +40,8 @@ def test_a_history_comes_in_pages(asker: Asker, monkeypatch: pytest.MonkeyPatch)
     assert (len(whole["entries"]), whole["after"]) == (10, None)
     monkeypatch.setattr(answers, "PAGE_BYTES", 400)
     read: list[Any] = []
-    after, pages = 0, 0
+    after: int | None = 0
+    pages = 0
     while after is not None:
         page = asker.ask("/v1/history/load", user_id="u-1", after=after)
         read, after, pages = [*read, *page["entries"]], page["after"], pages + 1
@@ -85,7 +86,8 @@ def test_a_work_list_comes_in_pages(asker: Asker, monkeypatch: pytest.MonkeyPatc
     for user in users:
         asker.append(user, *FILED)
     monkeypatch.setattr(answers, "PAGE_BYTES", 1)
-    found, after = [], None
+    found: list[str] = []
+    after: str | None = None
     for _ in range(10):
         page = asker.ask("/v1/requests/due", after=after)
         found += [record["user_id"] for record in page["records"]]
