@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import diijam_consent_sdk
@@ -34,3 +35,14 @@ def test_the_core_stays_small() -> None:
         for line in (ROOT / "diijam_consent_sdk" / f"{name}.py").read_text(encoding="utf-8").splitlines()
     ]
     assert sum(bool(line.strip()) for line in lines) < 900
+
+
+def test_what_the_pages_write_is_no_part_of_the_repository() -> None:
+    """The files that a shown command writes, with customers' ids in them or tokens, are ignored by git."""
+    pages = [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
+    shown = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    written = set(re.findall(r"^\$ .*(?:--output|--tokens|>) ([a-z-]+\.[a-z]+)\b", shown, re.MULTILINE))
+    patterns = (ROOT / ".gitignore").read_text(encoding="utf-8").split("\n")
+    assert {"mailable.csv", "tokens.json"} <= written
+    for name in written:
+        assert any(fnmatch(f"/{name}", pattern) or fnmatch(name, pattern) for pattern in patterns), name

@@ -15,7 +15,7 @@ from ..stores import wire
 from ..vocabulary import identifier
 from .asks import SYNTAX, AskName, Options, Subject, ask_from
 from .ledger import Url, asking, opened
-from .terminal import say
+from .terminal import local, say
 
 Language = Literal["vi", "en"]
 DENIED = 1
@@ -82,7 +82,7 @@ def _sheet(explanation: Explanation, lang: Language) -> list[str]:
         f"message   {decision.message(lang)}",
         f"evidence  {_evidence(explanation.evidence)}",
         f"version   {explanation.version}",
-        f"as_of     {explanation.as_of.isoformat()}",
+        f"as_of     {local(explanation.as_of)}",
     ]
 
 
@@ -99,7 +99,7 @@ def spelled(fields: dict[str, Any]) -> str:
 
 def _word(value: object) -> str:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return local(value)
     return ",".join(sorted(value)) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
 
 

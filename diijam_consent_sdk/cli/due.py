@@ -14,7 +14,7 @@ from ..due import Due, PendingErasure
 from ..record import Hold
 from ..stores import wire
 from .ledger import Url, asking, opened
-from .terminal import console_for, printable, say
+from .terminal import console_for, local, printable, say
 
 EXAMPLES = """\
 Examples:
@@ -64,10 +64,6 @@ def _show(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
         console_for(sys.stdout).print(table)
 
 
-def _time(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")
-
-
 def _lateness(due_at: datetime, at: datetime) -> str:
     return "overdue" if due_at <= at else ""
 
@@ -75,7 +71,7 @@ def _lateness(due_at: datetime, at: datetime) -> str:
 def _requests(owed: Due) -> list[tuple[str, ...]]:
     return [
         (
-            _time(it.request.due_at),
+            local(it.request.due_at),
             _lateness(it.request.due_at, owed.at),
             it.request.kind,
             it.request.request,
@@ -86,12 +82,12 @@ def _requests(owed: Due) -> list[tuple[str, ...]]:
 
 
 def _erasures(erasures: Iterable[PendingErasure], at: datetime) -> list[tuple[str, ...]]:
-    return [(_time(it.due_at), _lateness(it.due_at, at), it.user_id) for it in erasures]
+    return [(local(it.due_at), _lateness(it.due_at, at), it.user_id) for it in erasures]
 
 
 def _held(owed: Due) -> list[tuple[str, ...]]:
     return [
-        (*row, "released" if it.until is None else _time(it.until), ", ".join(map(_hold, it.holds)))
+        (*row, "released" if it.until is None else local(it.until), ", ".join(map(_hold, it.holds)))
         for row, it in zip(_erasures(owed.held, owed.at), owed.held, strict=True)
     ]
 

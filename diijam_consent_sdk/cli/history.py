@@ -14,15 +14,18 @@ from ..errors import LedgerBroken
 from ..events import LedgerEntry
 from ..stores import wire
 from ..vocabulary import identifier
-from .checking import spelled
+from .checking import Language, spelled
 from .ledger import Url, asking, opened
-from .terminal import console_for, printable, say, tell
+from .terminal import console_for, local, printable, say, tell
+from .words import COLUMNS, event_in, fields_in
 
 BROKEN = 1
+LANGUAGES: tuple[Language, ...] = ("vi", "en")  # as they stand in a pair of words
 
 HISTORY_EXAMPLES = """\
 Examples:
   diijam-consent history u-1
+  diijam-consent history u-1 --lang vi
   diijam-consent history u-1 --json | jq -r .event.type
   diijam-consent history --json -- --odd-id
 """
@@ -38,11 +41,16 @@ def history(
     user_id: Annotated[str, Parameter(help="The customer.")],
     /,
     *,
+    lang: Annotated[
+        Language | None, Parameter(help="Name what happened in words for customers, not as the ledger does.")
+    ] = None,
     as_json: Annotated[bool, Parameter(name="--json", help="One JSON object a line, for machines.")] = False,
     url: Url = None,
 ) -> int:
     """
     What happened to a customer, oldest first. Of an erased customer only the erasure is left.
+
+    Times are those of Vietnam, in JSON those of UTC.
 
     Exit status: 0, also for a customer nobody knows; 2 it could not be read.
 
@@ -62,21 +70,26 @@ def history(
     elif as_json:
         sys.stdout.writelines(wire.encode_entry(entry).decode() + "\n" for entry in entries)
     else:
-        console_for(sys.stdout).print(_table(entries))
+        console_for(sys.stdout).print(_table(entries, lang))
     return 0
 
 
-def _table(entries: Iterable[LedgerEntry]) -> Table:
+def _table(entries: Iterable[LedgerEntry], lang: Language | None) -> Table:
+    place = None if lang is None else LANGUAGES.index(lang)
+    names = {name: name if place is None else COLUMNS[name][place] for name in COLUMNS}
     table = Table(box=None, pad_edge=False)
-    table.add_column("position", justify="right")
-    table.add_column("version", justify="right")
+    table.add_column(names["position"], justify="right")
+    table.add_column(names["version"], justify="right")
     for name in ("at", "event"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("fields", overflow="fold")
+        table.add_column(names[name], no_wrap=True)
+    table.add_column(names["fields"], overflow="fold")
     for entry in entries:
-        fields = printable(spelled(attrs.asdict(entry.event, recurse=False)))
-        at = entry.at.isoformat(timespec="seconds")
-        table.add_row(str(entry.position), str(entry.version), at, type(entry.event).__name__, fields)
+        event = entry.event
+        if place is None:
+            said = type(event).__name__, spelled(attrs.asdict(event, recurse=False))
+        else:
+            said = event_in(event, place), fields_in(event, place)
+        table.add_row(str(entry.position), str(entry.version), local(entry.at), *map(printable, said))
     return table
 
 

@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+VIETNAM = timezone(timedelta(hours=7))
 UNLIMITED_COLUMNS = 100_000  # a table in a pipe is never folded
 
 
@@ -19,6 +21,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def local(at: datetime) -> str:
+    """An instant for people to read, in the time of Vietnam: no daylight saving there. JSON has all times in UTC."""
+    return at.astimezone(VIETNAM).isoformat(timespec="seconds")
 
 
 def say(*lines: str) -> None:

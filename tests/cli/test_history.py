@@ -7,10 +7,13 @@ import re
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
+import attrs
 import pytest
 
-from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Granted
+from diijam_consent_sdk.cli import words
+from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, Restricted, Withdrawn
 from diijam_consent_sdk.stores import SqliteStore
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 
@@ -21,11 +24,54 @@ def test_history(mailable: Ledger, cli: Cli) -> None:
     assert (result.status, result.err) == (0, "")
     head, *lines = (re.split(r" {2,}", line.strip()) for line in result.out.splitlines())
     assert head == ["position", "version", "at", "event", "fields"]
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", line.pop(2)) for line in lines)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+07:00", line.pop(2)) for line in lines)
     assert lines == [
         ["1", "1", "AccountOpened", "origin=direct"],
         ["2", "2", "Granted", "purpose=marketing notice=promo channels=email"],
     ]
+
+
+VIETNAMESE = [
+    "số thứ tự  phiên bản  lúc  việc  chi tiết",
+    "Mở tài khoản  mở qua: Diijam",
+    "Đồng ý  mục đích: khuyến mại, tiếp thị, quảng cáo; thông báo: promo; kênh: email",
+    "Từ chối hoặc rút lại đồng ý  mục đích: khuyến mại, tiếp thị, quảng cáo; kênh: tất cả",
+    "Hạn chế dữ liệu  dữ liệu: toàn bộ",
+    "Đóng tài khoản",
+]
+ENGLISH = [
+    "position  version  at  what happened  details",
+    "Account opened  by way of: Diijam",
+    "Consented  purpose: promotions, marketing, advertising; notice: promo; channels: email",
+    "Declined or withdrew consent  purpose: promotions, marketing, advertising; channels: all",
+    "Data restricted  data: all",
+    "Account closed",
+]
+
+
+@pytest.mark.parametrize(("lang", "said"), [("vi", VIETNAMESE), ("en", ENGLISH)])
+def test_history_in_words(mailable: Ledger, cli: Cli, lang: str, said: list[str]) -> None:
+    """With --lang the table is in words that customers read, at the times of Vietnam."""
+    mailable.record("u-1", Withdrawn("marketing"), Restricted(), AccountClosed())
+    result = cli("history", "u-1", "--lang", lang)
+    head, *lines = (re.split(r" {2,}", line.strip()) for line in result.out.splitlines())
+    assert (result.status, "  ".join(head)) == (0, said[0])
+    assert all(line[2].endswith("+07:00") for line in lines)
+    assert ["  ".join(line[3:]) for line in lines] == said[1:]
+
+
+def test_everything_has_words() -> None:
+    """Each event, each of its fields and each word of the vocabulary has a name in both languages."""
+    assert words.EVENTS.keys() == set(get_args(Event))
+    assert {field.name for kind in words.EVENTS for field in attrs.fields(kind)} <= words.FIELDS.keys()
+    for kind, named in words.WORDS.items():
+        assert list(named) == [word.value for word in kind]
+    pairs = [
+        *words.EVENTS.values(),
+        *words.FIELDS.values(),
+        *(both for named in words.WORDS.values() for both in named.values()),
+    ]
+    assert all(text.strip() == text != "" for both in pairs for text in both)
 
 
 def test_history_as_json(mailable: Ledger, cli: Cli) -> None:

@@ -1,0 +1,158 @@
+"""Events and their words as customers read them, in Vietnamese and in English: for `history --lang`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import attrs
+
+from .. import events as e
+from ..events import Event
+from ..vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind, Word
+from .terminal import local
+
+Both = tuple[str, str]  # Vietnamese, English
+
+COLUMNS: Mapping[str, Both] = {
+    "position": ("số thứ tự", "position"),
+    "version": ("phiên bản", "version"),
+    "at": ("lúc", "at"),
+    "event": ("việc", "what happened"),
+    "fields": ("chi tiết", "details"),
+}
+EVENTS: Mapping[type[Event], Both] = {
+    e.AccountOpened: ("Mở tài khoản", "Account opened"),
+    e.AccountClosed: ("Đóng tài khoản", "Account closed"),
+    e.Granted: ("Đồng ý", "Consented"),
+    e.Withdrawn: ("Từ chối hoặc rút lại đồng ý", "Declined or withdrew consent"),
+    e.Objected: ("Phản đối", "Objected"),
+    e.ObjectionLifted: ("Rút lại phản đối", "Objection lifted"),
+    e.Restricted: ("Hạn chế dữ liệu", "Data restricted"),
+    e.RestrictionLifted: ("Gỡ hạn chế dữ liệu", "Restriction lifted"),
+    e.Notified: ("Được báo trước việc chia sẻ", "Told of a sharing"),
+    e.Agreed: ("Đồng ý chia sẻ", "Agreed to a sharing"),
+    e.AgreementWithdrawn: ("Từ chối chia sẻ", "Declined a sharing"),
+    e.Published: ("Công khai", "Made public"),
+    e.Hidden: ("Ẩn", "Hidden"),
+    e.RequestFiled: ("Gửi yêu cầu", "Request filed"),
+    e.RequestResolved: ("Yêu cầu đã có kết quả", "Request resolved"),
+    e.HoldPlaced: ("Phải giữ dữ liệu", "Hold placed"),
+    e.HoldReleased: ("Không phải giữ dữ liệu nữa", "Hold released"),
+    e.Erased: ("Xóa dữ liệu", "Data erased"),
+}
+FIELDS: Mapping[str, Both] = {
+    "origin": ("mở qua", "by way of"),
+    "purpose": ("mục đích", "purpose"),
+    "notice": ("thông báo", "notice"),
+    "channels": ("kênh", "channels"),
+    "expires_at": ("hết hạn", "expires"),
+    "data": ("dữ liệu", "data"),
+    "recipient": ("bên nhận", "recipient"),
+    "field": ("dữ liệu", "data"),
+    "request": ("mã yêu cầu", "request"),
+    "kind": ("loại", "kind"),
+    "outcome": ("kết quả", "outcome"),
+    "hold": ("mã lý do giữ", "hold"),
+    "until": ("đến", "until"),
+    "anonymised": ("bằng cách ẩn danh", "by anonymising"),
+}
+WORDS: Mapping[type[Word], Mapping[str, Both]] = {
+    Origin: {
+        "direct": ("Diijam", "Diijam"),
+        "facebook": ("Facebook", "Facebook"),
+        "google": ("Google", "Google"),
+    },
+    Purpose: {
+        "service_improvement": ("cải thiện dịch vụ", "improving the service"),
+        "service_development": ("phát triển dịch vụ mới", "developing new services"),
+        "marketing": ("khuyến mại, tiếp thị, quảng cáo", "promotions, marketing, advertising"),
+        "troubleshooting": ("tìm và khắc phục sự cố", "finding and fixing problems"),
+        "technology_development": ("phát triển tính năng công nghệ mới", "developing new technology"),
+        "payment": ("xử lý thanh toán", "handling payments"),
+        "fraud_detection": ("phát hiện gian lận", "detecting fraud"),
+        "contests": ("cuộc thi, rút thăm trúng thưởng", "contests and lucky draws"),
+        "surveys": ("khảo sát nhu cầu, thị hiếu", "surveys"),
+        "service_operation": ("vận hành dịch vụ", "running the service"),
+        "legal_obligation": ("thực hiện nghĩa vụ pháp lý", "meeting legal duties"),
+        "dispute_resolution": ("giải quyết tranh chấp", "settling disputes"),
+        "debt_settlement": ("giải quyết công nợ", "settling debts"),
+        "rights_handling": ("giải quyết yêu cầu của khách hàng", "handling a customer's requests"),
+    },
+    Channel: {
+        "email": ("email", "email"),
+        "notification": ("thông báo trên thiết bị", "notification on a device"),
+        "message": ("tin nhắn", "text message"),
+        "call": ("điện thoại", "phone call"),
+    },
+    Field: {
+        "full_name": ("họ tên", "full name"),
+        "username": ("tên người dùng", "username"),
+        "avatar": ("ảnh đại diện", "profile picture"),
+        "follower_count": ("số người theo dõi", "number of followers"),
+        "followers": ("danh sách người theo dõi", "list of followers"),
+        "recently_followed_artists": ("nghệ sĩ theo dõi gần đây", "artists followed lately"),
+        "email": ("email", "email"),
+        "phone": ("số điện thoại", "phone number"),
+        "address": ("địa chỉ", "address"),
+        "birth_date": ("ngày sinh", "date of birth"),
+        "gender": ("giới tính", "gender"),
+        "location": ("vị trí", "location"),
+        "device": ("thiết bị", "device"),
+        "payment": ("thông tin thanh toán", "payment details"),
+        "listening_history": ("lịch sử nghe", "listening history"),
+        "linked_account": ("tài khoản liên kết", "linked account"),
+    },
+    HoldKind: {
+        "debt": ("khoản nợ chưa thanh toán", "an open debt"),
+        "dispute": ("tranh chấp", "a dispute"),
+        "legal": ("nghĩa vụ pháp lý", "a legal duty"),
+        "tax": ("nghĩa vụ thuế", "tax duties"),
+        "accounting": ("quy định kế toán", "accounting rules"),
+        "audit": ("kiểm toán", "an audit"),
+    },
+    RequestKind: {
+        "access": ("xem dữ liệu", "access"),
+        "rectification": ("sửa dữ liệu sai", "rectification"),
+        "erasure": ("xóa dữ liệu", "erasure"),
+        "complaint": ("khiếu nại", "complaint"),
+    },
+    Outcome: {
+        "fulfilled": ("đã giải quyết", "fulfilled"),
+        "refused": ("từ chối", "refused"),
+        "cancelled": ("đã hủy", "cancelled"),
+    },
+}
+TRUE: Both = ("có", "yes")
+ALL_DATA: Both = ("toàn bộ", "all")
+ALL_CHANNELS: Both = ("tất cả", "all")
+
+
+def event_in(event: Event, lang: int) -> str:
+    """What the event is called, in the language with this place in a pair."""
+    return EVENTS[type(event)][lang]
+
+
+def fields_in(event: Event, lang: int) -> str:
+    """What the event says, `name: value`, in that language."""
+    return "; ".join(f"{FIELDS[name][lang]}: {said}" for name, said in _said(event, lang))
+
+
+def _said(event: Event, lang: int) -> Iterable[tuple[str, str]]:
+    for name, value in attrs.asdict(event, recurse=False).items():
+        if name == "data" and value is None:
+            yield name, ALL_DATA[lang]
+        elif name == "channels" and not value and isinstance(event, e.Withdrawn) and event.purpose is Purpose.MARKETING:
+            yield name, ALL_CHANNELS[lang]
+        elif value is not None and value is not False and value != frozenset():
+            yield name, _value(value, lang)
+
+
+def _value(value: object, lang: int) -> str:
+    if isinstance(value, Word):
+        return WORDS[type(value)][value.value][lang]
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(_value(member, lang) for member in value))
+    if isinstance(value, datetime):
+        return local(value)
+    return TRUE[lang] if value is True else str(value)
