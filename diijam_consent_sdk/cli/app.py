@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, conforming, copying, due, history, init, permitting, recording, serving
+from . import checking, conforming, copying, due, history, init, permitting, pinging, recording, serving
 from .failures import FAILED, status_of, stop_on
 from .terminal import console_for, tell
 
@@ -39,6 +39,7 @@ Start here:
 For the services of several machines:
   diijam-consent token new --tokens tokens.json --scope read --scope write
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
+  diijam-consent ping --url http://127.0.0.1:8700
 """
 
 app = App(
@@ -68,6 +69,7 @@ _add(permitting.permitted, "permitted ASK SUBJECT [OPTIONS]", permitting.EXAMPLE
 _add(history.history, "history USER_ID [OPTIONS]", history.HISTORY_EXAMPLES)
 _add(due.due, "due [OPTIONS]", due.EXAMPLES)
 _add(init.init, "init [OPTIONS]", init.EXAMPLES)
+_add(pinging.ping, "ping [OPTIONS]", pinging.EXAMPLES)
 _add(history.verify, "verify [OPTIONS]", history.VERIFY_EXAMPLES)
 _add(conforming.conformance, "conformance [OPTIONS]", conforming.EXAMPLES)
 _add(copying.copy, "copy --from URL --to URL", copying.EXAMPLES)

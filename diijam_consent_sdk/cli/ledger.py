@@ -48,7 +48,7 @@ def named(url: str | None) -> str:
 
 
 @contextmanager
-def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
+def opened(url: str | None, *, create: bool = False, deadline: float = DEADLINE_SECONDS) -> Iterator[Store]:
     """
     The store that *url* names, closed after the block.
 
@@ -56,6 +56,8 @@ def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
         url: What `--url` or the environment gave.
 
         create: Whether to make a missing database.
+
+        deadline: Seconds that one call may take.
 
     Raises:
         ValueError: there is no URL, or it names no store that outlives the command.
@@ -72,8 +74,8 @@ def opened(url: str | None, *, create: bool = False) -> Iterator[Store]:
     store: Store = open_store(
         url,
         token=os.environ.get(TOKEN_VARIABLE),
-        deadline=DEADLINE_SECONDS,
-        busy_seconds=BUSY_SECONDS,
+        deadline=deadline,
+        busy_seconds=min(BUSY_SECONDS, deadline),
         create=create,
         insecure_hosts=insecure_hosts_from_env(),
     )

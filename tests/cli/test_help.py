@@ -18,6 +18,7 @@ from diijam_consent_sdk.cli import (
     history,
     init,
     permitting,
+    pinging,
     recording,
     serving,
 )
@@ -26,7 +27,7 @@ from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
 COMMANDS = [
-    "check", "conformance", "copy", "due", "history", "init", "permitted", "record", "serve", "token", "verify",
+    "check", "conformance", "copy", "due", "history", "init", "permitted", "ping", "record", "serve", "token", "verify",
 ]  # fmt: skip
 WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
@@ -39,6 +40,7 @@ PAGES = [
     copying.EXAMPLES,
     due.EXAMPLES,
     init.EXAMPLES,
+    pinging.EXAMPLES,
     serving.SERVE_EXAMPLES,
     serving.NEW_EXAMPLES,
 ]
