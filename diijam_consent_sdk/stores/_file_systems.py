@@ -11,6 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
+OF_NETWORKS = {"afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gfs2", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
+ONE_MACHINE = "only processes of one machine may use it, or they miss what others write; PostgreSQL is for several"
+OPEN_TO_OTHERS = "others than its owner may read or write the file: chmod 600 takes that from them"
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -55,9 +58,12 @@ def make_private(path: Path) -> None:
             os.close(descriptor)
 
 
-def is_open_to_others(path: Path) -> bool:
-    """Whether others than the owner may read or write the file."""
-    try:
-        return sys.platform != "win32" and bool(path.stat().st_mode & 0o077)
-    except OSError:
-        return False
+def remarks_on(path: Path) -> list[str]:
+    """What an operator should know of where a ledger lies."""
+    remarks = []
+    with suppress(OSError):
+        if sys.platform != "win32" and path.stat().st_mode & 0o077:
+            remarks.append(OPEN_TO_OTHERS)
+        if (kind := kind_of(path)) in OF_NETWORKS:
+            remarks.append(f"the file lies on a network file system ({kind}): {ONE_MACHINE}")
+    return remarks

@@ -18,7 +18,7 @@ from typing import Any
 from .._logging import log
 from ..errors import ConsentError, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnusable
 from . import wire
-from ._file_systems import has_locks, is_open_to_others, kind_of, make_private
+from ._file_systems import has_locks, kind_of, make_private, remarks_on
 from ._forks import gate
 from ._ledger import OPEN_REQUEST
 
@@ -141,8 +141,8 @@ class SqliteFile:
         except StoreUnavailable as error:
             if _code(error.__cause__) != sqlite3.SQLITE_BUSY:
                 raise
-        if is_open_to_others(self.path):
-            log.warning("store.readable_by_others")
+        for remark in remarks_on(self.path):
+            log.warning("store.remark", remark=remark)
         self.scrub()
 
     def _begin(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from .._logging import log
 from ..events import Erased, Event, LedgerEntry
 from . import wire
-from ._file_systems import is_open_to_others
+from ._file_systems import remarks_on
 from ._ledger import (
     LINK,
     Clock,
@@ -58,7 +58,6 @@ DIALECT = Dialect(
     tested="SELECT value FROM meta WHERE name = 'clock'",
 )
 CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
-OPEN_TO_OTHERS = "others than its owner may read or write the file: chmod 600 takes that from them"
 
 
 class SqliteStore:
@@ -165,15 +164,14 @@ class SqliteStore:
                 sqlite3.OperationalError,
             )
         for remark in self.remarks():
-            log.warning("ledger.remark", remark=remark)
+            log.warning("store.remark", remark=remark)
         return head
 
     def remarks(self) -> list[str]:
-        """What there is to say of a ledger that verifies: that its times are a caller's, that others may read it."""
+        """What there is to say of a ledger that verifies: whose its times are, who may read it, where it lies."""
         with self._file.reading() as db:
             is_tested = bool(_in(db)((str(DIALECT.tested), ())))
-        is_open = self.path is not None and is_open_to_others(self.path)
-        return [CALLERS_CLOCK] * is_tested + [OPEN_TO_OTHERS] * is_open
+        return [CALLERS_CLOCK] * is_tested + ([] if self.path is None else remarks_on(self.path))
 
     def clock_trouble(self) -> str | None:
         """What is wrong with the machine's clock, as of the last call, so that no yes is written; None: nothing."""

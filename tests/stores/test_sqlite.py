@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,12 +22,12 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.stores import SqliteStore, Store, _ledger
+from diijam_consent_sdk.stores import SqliteStore, Store, _file_systems, _ledger, _sqlite_file
 from diijam_consent_sdk.stores import sqlite as sqlite_store
-from diijam_consent_sdk.stores._sqlite_file import APPLICATION_ID, FORMAT
+from diijam_consent_sdk.stores._sqlite_file import APPLICATION_ID, FORMAT, translated
 
 from .contract import AGREED, OPENED, TOLD, erase, folded, head, sign_up
-from .programs import heard, locking, run, running
+from .programs import heard, locking, run, running, tell
 
 BUSY_SECONDS = 0.3
 CALLS: dict[str, Callable[[SqliteStore], object]] = {
@@ -439,6 +442,115 @@ def test_a_read_only_ledger_is_not_written(kind: str, path: Path) -> None:
         shutil.rmtree(folder)
 
 
+@pytest.fixture
+def sealed(path: Path) -> Iterator[Path]:
+    """A closed ledger in a folder where this user, or nobody for root, may write nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="sealed-"))
+    copied = Path(shutil.copy(path, folder))
+    copied.chmod(0o644)
+    folder.chmod(0o555)
+    yield copied
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+SEALED = """
+import encodings.idna, logging, traceback, urllib.parse
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+store = SqliteStore(path, busy_seconds=0.3)
+while True:
+    try:
+        say(store.load(["u-1"]).records[0].version, store.verify().position)
+    except StoreUnavailable as error:
+        say("unavailable:", error)
+    sys.stdin.readline()
+"""
+
+
+def test_a_sealed_ledger_is_read(sealed: Path) -> None:
+    """A closed ledger is read and verified where nothing can be written beside it, and nothing is left there."""
+    with running(sealed, SEALED) as program:
+        assert heard(program) == "3 3"
+        assert [path.name for path in sealed.parent.iterdir()] == [sealed.name]
+
+
+def test_a_sealed_ledger_that_is_written_elsewhere_is_read_anew(sealed: Path) -> None:
+    """What another place writes to the file is seen: it is never taken for unchanging while a log lies beside it."""
+    with running(sealed, SEALED) as program:
+        assert heard(program) == "3 3"
+        sealed.parent.chmod(0o755)
+        with closing(SqliteStore(sealed)) as writer:
+            writer.append("u-1", [e.Withdrawn("marketing")])
+            tell(program)
+            said = heard(program)
+            assert said == "4 4" or said.startswith("unavailable:")
+        sealed.parent.chmod(0o555)
+        tell(program)
+        assert heard(program) == "4 4"
+
+
+def test_a_log_in_a_sealed_place_is_told(sealed: Path) -> None:
+    """A ledger that was sealed while it was open cannot be read whole, and that is what is said."""
+    sealed.parent.chmod(0o755)
+    with closing(SqliteStore(sealed)) as writer:
+        writer.append("u-1", [e.Withdrawn("marketing")])
+        log = Path(f"{sealed}-wal").read_bytes()
+    Path(f"{sealed}-wal").write_bytes(log)
+    Path(f"{sealed}-wal").chmod(0o644)
+    sealed.parent.chmod(0o555)
+    code = SEALED.replace("store = SqliteStore", "try: SqliteStore").replace(
+        "0.3)\n", "0.3)\nexcept StoreUnavailable as error: say(error); sys.exit()\n", 1
+    )
+    (said,) = run(sealed, code)
+    assert "write-ahead log" in said
+
+
+# File systems
+
+
+def test_a_file_system_without_locks_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no file can be locked SQLite says that somebody holds the lock; the error names the file system instead."""
+
+    def lockf(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    _file_systems.has_locks.cache_clear()
+    with closing(SqliteStore(path, busy_seconds=0)) as store, closing(sqlite3.connect(path)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(
+            StoreUnavailable, match=r"the file system of the database \(\w+\) has no working file locks"
+        ):
+            store.append("u-2", [OPENED])
+    _file_systems.has_locks.cache_clear()
+
+
+@pytest.mark.parametrize("code", _sqlite_file.FILE_SYSTEM)
+def test_what_a_file_system_lacks_is_named(code: int, path: Path) -> None:
+    """Shared memory or locks that fail are no broken disk: the error says which file system it is, and where to go."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    with (
+        pytest.raises(StoreUnavailable, match=r"the file system of the database \(\w+\) .* local disk"),
+        translated(path),
+    ):
+        raise error
+
+
+def test_a_network_file_system_is_told(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger on NFS is whole, and `verify` says that one machine alone may use it."""
+    monkeypatch.setattr(_file_systems, "kind_of", lambda _: "nfs4")
+    assert ["one machine" in remark and "(nfs4)" in remark for remark in store.remarks()] == [True]
+
+
+def test_a_file_system_is_found_by_its_mount(path: Path, tmp_path: Path) -> None:
+    """The name is the mount's; where nothing tells it is unknown."""
+    assert re.fullmatch(r"[\w.]+", _file_systems.kind_of(path))
+    assert _file_systems.kind_of(Path("/proc/self")) == "proc"
+    assert _file_systems.kind_of(tmp_path / "missing") == "unknown"
+
+
 # Full
 
 
@@ -651,12 +763,12 @@ print({{name: oct(os.stat(name).st_mode & 0o777) for name in os.listdir()}})
 def test_the_owner_may_open_a_ledger_to_others(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The mode of a file that is there stays as it is; the log says that others may read it."""
     with closing(SqliteStore(path)):
-        assert "readable_by_others" not in caplog.text
+        assert "store.remark" not in caplog.text
     path.chmod(0o640)
     with closing(SqliteStore(path)) as store:
         sign_up(store, "u-2")
         assert path.stat().st_mode & 0o777 == 0o640
-    assert "store.readable_by_others" in caplog.text
+    assert "others than its owner may read" in caplog.text
 
 
 # A repeat
