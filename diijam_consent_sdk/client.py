@@ -23,7 +23,7 @@ from .record import ConsentRecord
 from .status import Status
 from .steps import Batch, ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
-from .stores.url import insecure_hosts_from_env, open_async_store, open_store, url_from_env
+from .stores.url import insecure_hosts_from_env, listen_url_from_env, open_async_store, open_store, url_from_env
 from .telemetry import observe
 from .user import UserConsent
 
@@ -91,6 +91,7 @@ class _Client:
         *,
         token: str | Callable[[], str] | None = None,
         insecure_hosts: Iterable[str] = (),
+        listen_url: str | None = None,
         **options: Unpack[Options],
     ) -> Self:
         """
@@ -103,6 +104,9 @@ class _Client:
 
             insecure_hosts: Exact names of hosts to which plain http is allowed: where something below HTTP encrypts.
 
+            listen_url: For PostgreSQL behind a pool that shares connections between transactions: a URL past it, to
+                listen for changes.
+
             options: As for the client itself.
 
         Raises:
@@ -113,7 +117,10 @@ class _Client:
             StoreUnusable: it is damaged, another program's, or of a newer version of this library.
         """
         deadline = options.get("deadline", 1.0)
-        client = cls(cls._open_store(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts), **options)
+        store = cls._open_store(
+            url, token=token, deadline=deadline, insecure_hosts=insecure_hosts, listen_url=listen_url
+        )
+        client = cls(store, **options)
         client._owns_store = True
         return client
 
@@ -121,14 +128,15 @@ class _Client:
     def from_env(cls, *, insecure_hosts: Iterable[str] | None = None, **options: Unpack[Options]) -> Self:
         """
         `from_url` with `DIIJAM_CONSENT_URL` and, where the store asks for one, `DIIJAM_CONSENT_TOKEN`. Unless given,
-        *insecure_hosts* are those of `DIIJAM_CONSENT_INSECURE_HOSTS`, with commas between.
+        *insecure_hosts* are those of `DIIJAM_CONSENT_INSECURE_HOSTS`, with commas between. `DIIJAM_CONSENT_LISTEN_URL`
+        is its *listen_url*.
 
         Raises:
             ValueError: `DIIJAM_CONSENT_URL` is not set; and all that `from_url` raises.
         """
         url, token = url_from_env()
         hosts = insecure_hosts_from_env() if insecure_hosts is None else insecure_hosts
-        return cls.from_url(url, token=token, insecure_hosts=hosts, **options)
+        return cls.from_url(url, token=token, insecure_hosts=hosts, listen_url=listen_url_from_env(), **options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._all_steps.leases.closed else 'open'}>"

@@ -15,7 +15,14 @@ import structlog
 
 from .._tls import serving
 from ..stores.protocol import AsyncStore, Store
-from ..stores.url import TOKEN_VARIABLE, insecure_hosts_from_env, is_postgres, open_async_store, open_store
+from ..stores.url import (
+    TOKEN_VARIABLE,
+    insecure_hosts_from_env,
+    is_postgres,
+    listen_url_from_env,
+    open_async_store,
+    open_store,
+)
 from .tokens import Scope, TokenFile, new_token
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
@@ -98,7 +105,7 @@ def _opened(url: str) -> Store | AsyncStore:
     """The store to serve: the async one where there is one, so that waiting for it takes no threads."""
     if is_postgres(url):
         open_store(url).close()  # says now what is wrong with the database, if it can be reached
-        return open_async_store(url)
+        return open_async_store(url, listen_url=listen_url_from_env())
     token, hosts = os.environ.get(TOKEN_VARIABLE), insecure_hosts_from_env()
     store: Store = open_store(url, token=token, insecure_hosts=hosts)
     return store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -18,7 +19,24 @@ LOST = "the connection to PostgreSQL was lost"
 NO_LEDGER = "the database holds no ledger: run diijam-consent init --url postgresql://…"
 DAMAGED = "the database is damaged: restore it from a backup"
 REPLICA = "this server is a replica: name the primary, or all servers with target_session_attrs=read-write"
-REFUSED = "PostgreSQL refuses this user or password: look at the URL and at pg_hba.conf"
+MAX_WORDS = 300
+
+# What to do about what libpq says when it cannot connect. It gives no SQLSTATE then, and its words hold no more than
+# the URL's host, user, database and files.
+CONNECTING = (
+    (r'role "[^"]*" does not exist', "create it (CREATE ROLE … LOGIN), or name another in the URL"),
+    (r'database "[^"]*" does not exist', "create it, then run diijam-consent init on it"),
+    (r"authentication failed|no password supplied|pg_hba\.conf", "look at the user and password, and at pg_hba.conf"),
+    (r"permission denied for database", "grant the role CONNECT on the database"),
+    (r"root certificate file", "name the CA's certificate with sslrootcert=FILE, or sslrootcert=system"),
+    (r"does not match host name", "name the host as its certificate does, or give the server one for this name"),
+    (r"certificate|SSL error|private key", "look at sslrootcert, sslcert and sslkey, and at the server's certificate"),
+    (r"does not support SSL", "turn ssl on at the server"),
+    (r"translate host name|resolve host", "no name server knows this host: look at the URL"),
+    (r"definition of service|service file", "look at service= and at pg_service.conf"),
+    (r"Connection refused|No such file", "look at the host and port, and whether PostgreSQL runs there"),
+    (r"unsupported startup parameter", "a pooler is in between: leave that setting out of the URL and the environment"),
+)
 
 # Where trying again may help: the whole code, or its class.
 PASSING = {
@@ -35,10 +53,10 @@ PASSING = {
 }
 LASTING: dict[str, tuple[type[StoreError], str]] = {
     "3D000": (StoreUnusable, "there is no such database: create it, then run diijam-consent init on it"),
-    "3F000": (StoreUnusable, NO_LEDGER),
-    "42P01": (StoreUnusable, NO_LEDGER),
+    "3F000": (StoreUnusable, NO_LEDGER),  # no such schema
+    "42P01": (StoreUnusable, NO_LEDGER),  # no such table
     "42501": (StoreUnavailable, "the role may not do this: grant it what docs/postgresql.md lists"),
-    "28": (StoreUnavailable, REFUSED),
+    "28": (StoreUnavailable, "PostgreSQL refuses this user or password: look at the URL and at pg_hba.conf"),
     "42": (StoreUnusable, "the database does not hold a ledger as this version knows it"),
     "23": (StoreUnusable, "the ledger contradicts itself: run diijam-consent verify, restore what it names"),
     "XX": (StoreUnusable, DAMAGED),
@@ -87,16 +105,17 @@ def translated() -> Iterator[None]:
     except psycopg.Error as error:
         found = meaning(error, is_lost=error.sqlstate is None, maybe_written=False)
         if isinstance(found, Failure):
-            raise StoreUnavailable(_why(error, found)) from None
+            raise StoreUnavailable(f"{unreached(error) or found.why}: try again") from None
         raise found from None
     except wire.Malformed as error:
         raise StoreUnusable(f"the database holds what is no ledger: {error}") from error
 
 
-def _why(error: psycopg.Error, failure: Failure) -> str:
-    """What to say where libpq gives no code because it could not connect."""
-    said = str(error)
-    for words, advice in (("authentication failed", REFUSED), ("does not exist", LASTING["3D000"][1])):
-        if error.sqlstate is None and words in said:
-            return advice
-    return f"{'PostgreSQL cannot be reached' if error.sqlstate is None else failure.why}: try again"
+def unreached(error: psycopg.Error) -> str | None:
+    """Why no connection could be made, and what to do; None if *error* is none of those."""
+    if error.sqlstate is not None or isinstance(error, Late) or not isinstance(error, psycopg.OperationalError):
+        return None
+    said = re.sub(r"^connection (failed|is bad): ", "", str(error).partition("\n")[0])
+    said = "".join(character for character in said[:MAX_WORDS] if character.isprintable())
+    advice = [f": {advice}" for words, advice in CONNECTING if re.search(words, said)]
+    return f"PostgreSQL cannot be reached ({said})" + "".join(advice[:1])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import re
+import socket
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -12,23 +15,28 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
-from ._ledger import Before, Dialect, Final, Sql, Statement
+from ._ledger import Before, Dialect, Final, Row, Sql, Statement
 from ._postgres_errors import Late
-from ._postgres_schema import CHANNEL, REQUESTING, SCHEMA, check
+from ._postgres_schema import CHANNEL, HEAD, REQUESTING, SCHEMA, check
 from ._postgres_schema import time as time_of
 from ._postgres_url import parameters
 
 T = TypeVar("T")
 TICK_SECONDS = 0.05  # how late a wait may see that the call's time is up
 SETUP_SECONDS = 5.0  # for the first words on a new connection
+PREPARE_AFTER = 5  # times that a statement was run
+PEER = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()"  # who answers, and whom it sees
 DEAD_SECONDS = 5  # of silence of the network, after which the system gives a connection up
 
+# Each name in a statement says its schema: a pool's connections may carry another program's search_path. (`position`
+# and `extract` are syntax, which means PostgreSQL's own.)
+TABLES = re.compile(r"\b(FROM|INTO|UPDATE) (entries|records|appends|ledger)\b")
 GATHERED = (
-    "SELECT user_ids, joined FROM (SELECT string_agg(user_id, chr(10)) AS user_ids,"
-    " string_agg(record, ',') AS joined FROM ({}) found) gathered WHERE user_ids IS NOT NULL"
+    "SELECT user_ids, joined FROM (SELECT pg_catalog.string_agg(user_id, pg_catalog.chr(10)) AS user_ids,"
+    " pg_catalog.string_agg(record, ','::bytea) AS joined FROM ({}) found) gathered WHERE user_ids IS NOT NULL"
 )
 DIALECT = Dialect(
-    head="SELECT epoch, position, hash, at, format, now FROM head",
+    head=HEAD,
     records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id = ANY(?)"),
     asked=list,
     put_record="INSERT INTO records VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET record = EXCLUDED.record",
@@ -41,7 +49,12 @@ DIALECT = Dialect(
 )
 
 # It reads committed rows: each statement after the lock must see what the writer before it committed.
-BEGIN: list[Statement] = [("BEGIN ISOLATION LEVEL READ COMMITTED", ()), ("SELECT FROM ledger FOR UPDATE", ())]
+BEGIN: Statement = ("BEGIN ISOLATION LEVEL READ COMMITTED", ())
+DURABLE = (
+    "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)"
+    " WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
+)
+LOCK: Statement = ("SELECT FROM ledger FOR UPDATE", ())
 COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
@@ -56,15 +69,15 @@ def reading(steps: Sql[T]) -> Sql[T]:
     raise AssertionError("an operation that only reads has one batch")
 
 
-def writing(steps: Sql[T]) -> Sql[T]:
-    """An operation under the lock of the one writer; its final batch takes the commit along."""
+def writing(begin: list[Statement], steps: Sql[T]) -> Sql[T]:
+    """An operation under the lock of the one writer, which *begin* takes; its final batch takes the commit along."""
     batch = next(steps)
     if isinstance(batch, Before):
         try:
             batch = steps.send((yield batch))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-    *_, rows = yield [*BEGIN, _fused(batch)]
+    *_, rows = yield [*begin, _fused(batch)]
     answers = _apart(batch, rows)
     while True:
         try:
@@ -115,8 +128,8 @@ def alone(sql: str) -> Sql[None]:
 
 @lru_cache(maxsize=64)
 def spelled(sql: str) -> bytes:
-    """The statement as psycopg takes it."""
-    return sql.replace("%", "%%").replace("?", "%s").encode()
+    """The statement as psycopg takes it, its tables by their full names."""
+    return TABLES.sub(rf"\1 {SCHEMA}.\2", sql).replace("%", "%%").replace("?", "%s").encode()
 
 
 def _in_a_row(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
@@ -127,20 +140,19 @@ def _in_a_row(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
     return b"; ".join(spelled(sql) for sql, _ in batch), [value for _, values in batch for value in values]
 
 
-def set_up(seconds: float) -> str:
+def beginning(seconds: float) -> list[Statement]:
     """
-    The first words on a connection. Texts and times come as psycopg reads them, whatever the role, the database or the
-    environment (PGCLIENTENCODING, PGDATESTYLE) says. Who waits for the lock, or holds it and says nothing, is not
-    waited for longer than a call takes; a commit is on the disk, and where the server says so on its replicas, before
-    it returns.
+    What begins a transaction that writes. Its settings end with it, as connections may be shared. Who waits for the
+    lock, or holds it and says nothing, is not waited for longer than a call takes; a commit is on the disk, and where
+    the server says so on its replicas, before it returns.
     """
     limit = max(1, math.ceil(seconds * 1000))
-    return (
-        f"SET search_path = {SCHEMA}; SET client_encoding = 'UTF8'; SET datestyle = 'ISO';"
-        f" SET lock_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};"
-        " SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    settings = (
+        f"SET LOCAL lock_timeout = {limit}",
+        f"SET LOCAL idle_in_transaction_session_timeout = {limit}",
+        DURABLE,
     )
+    return [BEGIN, *((setting, ()) for setting in settings), LOCK]
 
 
 def options(url: str) -> dict[str, Any]:
@@ -148,11 +160,12 @@ def options(url: str) -> dict[str, Any]:
     How to connect. Raises as `parameters` does.
     """
     given = parameters(url)
-    own = {
+    own: dict[str, Any] = {
         "application_name": "diijam-consent", "connect_timeout": 2, "tcp_user_timeout": DEAD_SECONDS * 1000,
         "keepalives_idle": DEAD_SECONDS, "keepalives_interval": 1, "keepalives_count": DEAD_SECONDS,
     }  # fmt: skip
-    return own | given | {"autocommit": True}
+    # Nothing is prepared before it is known to be safe: see `is_direct`. Ids are any text: see PGCLIENTENCODING.
+    return own | given | {"client_encoding": "UTF8", "autocommit": True, "prepare_threshold": None}
 
 
 def _within(gen: Generator[Any, Any, T], line: Line | AsyncLine) -> Generator[Any, Any, T]:
@@ -173,10 +186,23 @@ def _given(timeout: float | None) -> dict[str, float]:
     return {} if timeout is None else {"timeout": timeout}  # psycopg 3.2 knows none
 
 
+Note = Callable[[psycopg.Error], None]
+
+
 class Line(psycopg.Connection[TupleRow]):
     """A connection; `until` is the end of the call under way, on the monotonic clock."""
 
     until: float = math.inf
+
+    @classmethod
+    def connect(cls, conninfo: str = "", *, note: Note | None = None, **options: Any) -> Line:  # type: ignore[override]
+        """Connect, or say to *note* why that failed: a pool keeps it to itself."""
+        try:
+            return super().connect(conninfo, **options)
+        except psycopg.Error as error:
+            if note is not None:
+                note(error)
+            raise
 
     def wait(self, gen: PQGen[T], interval: float = TICK_SECONDS, timeout: float | None = None) -> T:
         """Wait, but not past the call's end."""
@@ -191,6 +217,26 @@ class Line(psycopg.Connection[TupleRow]):
         while cursor.nextset():
             answers.append(_rows(cursor))
         return answers
+
+
+def is_shared(line: Line | AsyncLine, peer: Row | None) -> bool:
+    """Whether a pooler is in between, by the row of `PEER`: who answers is not who said hello."""
+    return peer is None or peer[0] != line.info.backend_pid
+
+
+def is_direct(line: Line | AsyncLine, peer: Row) -> bool:
+    """
+    Whether statements may be prepared: on a connection that a pool shares, its name may mean another program's
+    statement, which would be run in place of ours. So the server must see this very connection's end, too.
+    """
+    if is_shared(line, peer):
+        return False
+    try:
+        with socket.socket(fileno=os.dup(line.fileno())) as own:
+            name = own.getsockname()
+    except OSError:
+        return False
+    return bool(peer[1] == (name[1] if isinstance(name, tuple) else None))
 
 
 def is_alive(line: Line | AsyncLine) -> bool:
@@ -215,6 +261,18 @@ class AsyncLine(psycopg.AsyncConnection[TupleRow]):
     """`Line` for asyncio."""
 
     until: float = math.inf
+
+    @classmethod
+    async def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, note: Note | None = None, **options: Any
+    ) -> AsyncLine:
+        """See `Line.connect`."""
+        try:
+            return await super().connect(conninfo, **options)
+        except psycopg.Error as error:
+            if note is not None:
+                note(error)
+            raise
 
     async def wait(  # the signature is psycopg's
         self,

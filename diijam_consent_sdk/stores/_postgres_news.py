@@ -15,13 +15,14 @@ from contextlib import suppress
 import psycopg
 
 from .._logging import log
-from ._postgres_lines import SETUP_SECONDS, AsyncLine, Line
+from ._postgres_lines import PEER, SETUP_SECONDS, AsyncLine, Line, is_shared
 from ._postgres_schema import CHANNEL
 
 POLL_SECONDS, DEAF_POLL_SECONDS = 1.0, 0.1  # between looks, while somebody listens and while nobody can
 SILENCE_SECONDS = 1.0  # after which a listener asks whether its connection still lives
 MAX_PAUSE_SECONDS = 1.0  # between two attempts to listen
 LISTEN = f"LISTEN {CHANNEL}"
+POOLED = "the URL leads through a connection pool, so changes are looked for ten times a second: set listen_url"
 
 
 class News:
@@ -30,10 +31,13 @@ class News:
 
     Args:
         connect: Makes a connection to listen on.
+
+        may_be_shared: Whether a pool may be in between, so that it has to be seen that none is.
     """
 
-    def __init__(self, connect: Callable[[], Line]) -> None:
+    def __init__(self, connect: Callable[[], Line], *, may_be_shared: bool = True) -> None:
         self._connect = connect
+        self._may_be_shared = may_be_shared
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._next = threading.Event()
@@ -67,6 +71,9 @@ class News:
             try:
                 with self._connect() as line:
                     line.until = time.monotonic() + SETUP_SECONDS
+                    if self._may_be_shared and is_shared(line, line.execute(PEER).fetchone()):
+                        log.warning("store.no_news", advice=POOLED)
+                        return
                     line.execute(LISTEN)
                     self._is_listening, pause = True, 0.05
                     self._hear(line)
@@ -94,10 +101,13 @@ class AsyncNews:
 
     Args:
         connect: Makes a connection to listen on.
+
+        may_be_shared: See `News`.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[AsyncLine]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[AsyncLine]], *, may_be_shared: bool = True) -> None:
         self._connect = connect
+        self._may_be_shared = may_be_shared
         self._task: asyncio.Task[None] | None = None
         self._next = asyncio.Event()
         self._is_closed = False
@@ -133,6 +143,9 @@ class AsyncNews:
             try:
                 async with await self._connect() as line:
                     line.until = time.monotonic() + SETUP_SECONDS
+                    if self._may_be_shared and is_shared(line, await (await line.execute(PEER)).fetchone()):
+                        log.warning("store.no_news", advice=POOLED)
+                        return
                     await line.execute(LISTEN)
                     self._is_listening, pause = True, 0.05
                     await self._hear(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
@@ -23,9 +23,6 @@ REQUESTING = f"position('\\x{OPEN_REQUEST}'::bytea in record) > 0"
 # A user's ids sort by their bytes: an index in the order of the system's locale breaks when the system is upgraded.
 # `ledger` holds the counter that positions come from, always in the transaction that uses them (a sequence would give
 # them out in another order than that of commits); room is kept in its page, so that counting moves no row.
-# `head` is what every operation reads first. The epoch is of one table in one run of one cluster on one timeline:
-# whatever brings an older state back (a backup, a snapshot, a replica that was promoted) cannot do without starting a
-# server, and a dump that is loaded into a running one makes another table, or fills another file.
 MIGRATIONS = (
     """
 CREATE TABLE ledger (
@@ -43,22 +40,32 @@ CREATE TABLE appends (
     user_id text COLLATE "C", key bytea, salt bytea NOT NULL, fingerprint bytea NOT NULL, position bigint NOT NULL,
     PRIMARY KEY (user_id, key)
 );
-CREATE VIEW head AS
-    SELECT left(encode(sha256(convert_to(concat_ws('/',
-            history, system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8),
-            extract(epoch from pg_postmaster_start_time()), d.oid, l.tableoid, pg_relation_filenode(l.tableoid)
-        ), 'UTF8')), 'hex'), 32) AS epoch,
-        position, hash, at, format, clock_timestamp() AS now
-    FROM ledger l, pg_control_system(), pg_database d WHERE d.datname = current_database();
 """.replace("REQUESTING", REQUESTING),
+    "DROP VIEW IF EXISTS head",  # a part of the statements now: a view can be another in its place
 )
+
+# What every operation reads first. The epoch is of one table in one run of one cluster on one timeline: whatever
+# brings an older state back (a backup, a snapshot, a replica that was promoted) cannot do without starting a server,
+# and a dump that is loaded into a running one makes another table, or fills another file. Microseconds are the time's.
+HEAD = (
+    "SELECT epoch, position, hash, at, format, now FROM (SELECT"
+    " pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws('/',"
+    " history, system_identifier, pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8),"
+    " extract(epoch from pg_catalog.pg_postmaster_start_time()), d.oid, l.tableoid,"
+    " pg_catalog.pg_relation_filenode(l.tableoid)"
+    "), 'UTF8')), 'hex'), 32) AS epoch, position, hash, at, format,"
+    " (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint AS now"
+    " FROM ledger l, pg_catalog.pg_control_system(), pg_catalog.pg_database d"
+    " WHERE d.datname = pg_catalog.current_database()) head"
+)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger
 
 
 def time(row: Row) -> datetime:
     """The database's clock, from a row of `head`."""
-    now: datetime = row[5]
-    return now
+    return EPOCH + timedelta(microseconds=row[5])
 
 
 def check(row: Row) -> None:

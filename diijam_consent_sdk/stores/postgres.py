@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTimeout
 
 from .._logging import log
-from ..errors import StoreError, StoreUnavailable
+from ..errors import StoreError, StoreUnavailable, StoreUnusable
 from ..events import Erased, Event, LedgerEntry
 from ._forks import gate
 from ._ledger import (
@@ -36,10 +36,26 @@ from ._ledger import (
     history,
     one_at_a_time,
 )
-from ._postgres_errors import meaning, translated
-from ._postgres_lines import DIALECT, SETUP_SECONDS, AsyncLine, Line, alone, is_alive, options, reading, set_up, writing
+from ._postgres_errors import NO_LEDGER, meaning, translated, unreached
+from ._postgres_lines import (
+    DIALECT,
+    PEER,
+    PREPARE_AFTER,
+    SETUP_SECONDS,
+    AsyncLine,
+    Line,
+    alone,
+    beginning,
+    is_alive,
+    is_direct,
+    options,
+    reading,
+    spelled,
+    writing,
+)
 from ._postgres_news import AsyncNews, News
-from ._postgres_schema import prepare
+from ._postgres_schema import SCHEMA, check, prepare
+from ._postgres_tables import TABLES, check_tables
 from ._tries import Failure, Tries
 from ._whole import verify
 from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
@@ -48,9 +64,10 @@ __all__ = ["AsyncPostgresStore", "PostgresStore", "prepare"]
 
 T = TypeVar("T")
 NO_CONNECTION = (PoolTimeout, PoolClosed)
-UNREACHED = "PostgreSQL cannot be reached, or refuses this user, or every connection is in use"
+UNREACHED = "PostgreSQL did not answer in time, or every connection is in use"
 CLOSED = "the store is closed: make a new one"
-VACUUM = "VACUUM entries, records, appends"
+VACUUM = f"VACUUM {SCHEMA}.entries, {SCHEMA}.records, {SCHEMA}.appends"
+SET_UP: list[Statement] = [(PEER, ()), ("SELECT NULL, NULL, NULL, NULL, format FROM ledger", ()), (TABLES, ())]
 SETTLE_SECONDS = 0.2  # to end a transaction that failed
 UNSETTLED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
@@ -58,16 +75,27 @@ UNSETTLED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 class _Settings:
     """What both stores have: where the ledger is, and how a call is tried."""
 
-    def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        deadline: float = 1.0,
+        connections: int = 10,
+        listen_url: str | None = None,
+    ) -> None:
         self._deadline = deadline
         self.ledger = Ledger(DIALECT, clock)
         self._options = options(url)
-        self._setup = set_up(deadline).encode()
+        self._listening = options(url if listen_url is None else listen_url)
+        self._may_be_shared = listen_url is None
+        self._beginning = beginning(deadline)
         # A new connection is tried for once: whoever waits for it tries again itself, as long as its call has time.
         self._pooled: dict[str, Any] = {
-            "kwargs": self._options, "min_size": 0, "max_size": connections, "open": False, "num_workers": 2,
-            "reconnect_timeout": 0.0, "name": "diijam-consent",
+            "kwargs": self._options | {"note": self._note}, "min_size": 0, "max_size": connections, "open": False,
+            "num_workers": 2, "reconnect_timeout": 0.0, "name": "diijam-consent",
         }  # fmt: skip
+        self._trouble: StoreError | Failure | None = None  # why the last try to connect failed
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -79,6 +107,29 @@ class _Settings:
 
     def _tries(self, key: str | None = None) -> Tries:
         return Tries(self._deadline, idempotency_key=key or "")
+
+    def _note(self, error: psycopg.Error) -> None:
+        self._trouble = Failure(unreached(error) or UNREACHED, maybe_written=False)
+
+    @contextmanager
+    def _setting_up(self, line: Line | AsyncLine) -> Iterator[None]:
+        """What goes wrong on a new connection ends it, and is kept for those who wait for one."""
+        line.until = time.monotonic() + SETUP_SECONDS
+        try:
+            with translated():
+                yield
+        except StoreError as error:
+            line.pgconn.finish()
+            self._trouble = error
+            raise
+        self._trouble = None
+
+    def _no_connection(self) -> Exception:
+        """What to raise where none came in time."""
+        trouble = self._trouble
+        if isinstance(trouble, StoreUnusable):
+            return type(trouble)(*trouble.args)
+        return Failure(UNREACHED if trouble is None else str(trouble), maybe_written=False)
 
     def _begin_call(self, tries: Tries) -> float:
         """How long one try may wait for a connection: a part of the time left, so that another try can follow."""
@@ -106,6 +157,9 @@ class PostgresStore(_Settings):
 
         connections: How many connections to keep at most, beside one that listens.
 
+        listen_url: Where to listen for news of appends, if *url* leads through a pool that shares connections between
+            transactions: a URL that leads past it.
+
     Raises:
         ValueError: the URL is malformed, or leads to another host and asks for no TLS.
 
@@ -113,13 +167,20 @@ class PostgresStore(_Settings):
             now raises when it is used.)
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
-        super().__init__(url, clock=clock, deadline=deadline, connections=connections)
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        deadline: float = 1.0,
+        connections: int = 10,
+        listen_url: str | None = None,
+    ) -> None:
+        super().__init__(url, clock=clock, deadline=deadline, connections=connections, listen_url=listen_url)
         self._begin()
         gate.register(self)
         with suppress(StoreUnavailable), _tried_once(), translated(), self._connect() as line:
             self._configure(line)
-            _run_on(line, reading(self.ledger.head()))
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -130,7 +191,7 @@ class PostgresStore(_Settings):
 
     def _listen(self) -> None:
         # Not a method of this store, which could never be let go if what listens for it knew it.
-        self._news = News(partial(Line.connect, **self._options))
+        self._news = News(partial(Line.connect, **self._listening), may_be_shared=self._may_be_shared)
         weakref.finalize(self, self._news.close)
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
@@ -184,12 +245,12 @@ class PostgresStore(_Settings):
         with translated(), _tried_once(), self._connect() as line:
             self._configure(line)
             line.until = math.inf
-            line.execute("SET idle_in_transaction_session_timeout = 0")
             line.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            line.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             with line.cursor("links") as links, line.cursor("records") as records:
                 return verify(
-                    links.execute(f"SELECT {LINK} FROM entries ORDER BY position".encode()),  # noqa: S608 - our own
-                    lambda: records.execute("SELECT user_id, record FROM records"),
+                    links.execute(spelled(f"SELECT {LINK} FROM entries ORDER BY position")),  # noqa: S608 - our own
+                    lambda: records.execute(spelled("SELECT user_id, record FROM records")),
                     lambda user_id: _run_on(line, folded(user_id)),
                     lambda: _run_on(line, self.ledger.head()).cursor,
                     psycopg.InternalError,
@@ -232,8 +293,8 @@ class PostgresStore(_Settings):
             return self._pool
 
     def _configure(self, line: Line) -> None:
-        line.until = time.monotonic() + SETUP_SECONDS
-        line.execute(self._setup)
+        with self._setting_up(line):
+            _see(line, line.rows_of(SET_UP))
 
     def read(self, steps: Callable[[], Sql[T]]) -> T:
         """Run an operation of this package that only reads."""
@@ -242,7 +303,7 @@ class PostgresStore(_Settings):
     def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
         """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
         tries = self._tries(key)
-        done = self._run(lambda: writing(steps()), tries)
+        done = self._run(lambda: writing(self._beginning, steps()), tries)
         if has_erased:
             self._scrub(tries)
         return done
@@ -265,7 +326,7 @@ class PostgresStore(_Settings):
             while not is_alive(line := pool.getconn(share)):  # after a restart all may be dead: no reason to pause
                 pool.putconn(line)
         except NO_CONNECTION:
-            raise Failure(UNREACHED, maybe_written=False) from None
+            raise self._no_connection() from None
         try:
             line.until = tries.until
             return _run_on(line, steps)
@@ -299,6 +360,16 @@ def _run_on(line: Line, steps: Sql[T]) -> T:
             return end.value  # type: ignore[no-any-return]
 
 
+def _see(line: Line | AsyncLine, rows: list[list[Any]]) -> None:
+    """Whether a new connection is to a ledger of ours, and may prepare statements."""
+    (peer,), formats, tables = rows
+    if not formats:
+        raise StoreUnusable(NO_LEDGER)
+    check(formats[0])
+    check_tables(tables)
+    line.prepare_threshold = PREPARE_AFTER if is_direct(line, peer) else None
+
+
 @contextmanager
 def _tried_once() -> Iterator[None]:
     try:
@@ -330,15 +401,23 @@ def _never_close(*inherited: object) -> None:
 class AsyncPostgresStore(_Settings):
     """`PostgresStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
 
-    def __init__(self, url: str, *, clock: Clock | None = None, deadline: float = 1.0, connections: int = 10) -> None:
-        super().__init__(url, clock=clock, deadline=deadline, connections=connections)
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        deadline: float = 1.0,
+        connections: int = 10,
+        listen_url: str | None = None,
+    ) -> None:
+        super().__init__(url, clock=clock, deadline=deadline, connections=connections, listen_url=listen_url)
         self._begin()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._long_fold = threading.Lock()
         self._pool: AsyncConnectionPool[AsyncLine] | None = None
-        self._news = AsyncNews(self._connect)
+        self._news = AsyncNews(partial(AsyncLine.connect, **self._listening), may_be_shared=self._may_be_shared)
 
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
@@ -395,9 +474,6 @@ class AsyncPostgresStore(_Settings):
             if self._pool is not None:
                 await self._pool.close(timeout=1)
 
-    async def _connect(self) -> AsyncLine:
-        return await AsyncLine.connect(**self._options)
-
     async def _opened(self) -> AsyncConnectionPool[AsyncLine]:
         if self._pid != os.getpid():
             _never_close(self._pool, self._news)
@@ -409,8 +485,8 @@ class AsyncPostgresStore(_Settings):
         return self._pool
 
     async def _configure(self, line: AsyncLine) -> None:
-        line.until = time.monotonic() + SETUP_SECONDS
-        await line.execute(self._setup)
+        with self._setting_up(line):
+            _see(line, await line.rows_of(SET_UP))
 
     async def read(self, steps: Callable[[], Sql[T]]) -> T:
         """See `PostgresStore.read`."""
@@ -419,7 +495,7 @@ class AsyncPostgresStore(_Settings):
     async def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
         """See `PostgresStore.write`."""
         tries = self._tries(key)
-        done = await self._run(lambda: writing(steps()), tries)
+        done = await self._run(lambda: writing(self._beginning, steps()), tries)
         if has_erased:
             await self._scrub(tries)
         return done
@@ -442,7 +518,7 @@ class AsyncPostgresStore(_Settings):
             while not is_alive(line := await pool.getconn(share)):
                 await pool.putconn(line)
         except NO_CONNECTION:
-            raise Failure(UNREACHED, maybe_written=False) from None
+            raise self._no_connection() from None
         try:
             line.until = tries.until
             return await _run_on_async(line, steps)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
+LISTEN_URL_VARIABLE = "DIIJAM_CONSENT_LISTEN_URL"
 BUSY_SHARE = 0.9  # of the deadline: what a file store may wait for a lock, so that it can still say why
 KNOWN_URLS = (
     "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), postgresql://user@host/database,"
@@ -32,6 +33,7 @@ def open_store(
     busy_seconds: float | None = None,
     create: bool = True,
     insecure_hosts: Iterable[str] = (),
+    listen_url: str | None = None,
 ) -> SqliteStore | PostgresStore | HttpStore:
     """
     The store that *url* names.
@@ -48,6 +50,8 @@ def open_store(
         create: Whether to make a missing file.
 
         insecure_hosts: For a consent service: exact names of hosts to which plain http is allowed.
+
+        listen_url: For PostgreSQL behind a pool: as `PostgresStore` takes it.
 
     Raises:
         ValueError: the URL names no store, holds what cannot be seen, or leads to another host without TLS. It is not
@@ -66,7 +70,7 @@ def open_store(
     if is_postgres(url):
         with _extra_of_postgres():
             from .postgres import PostgresStore  # noqa: PLC0415 - psycopg is an extra
-        return PostgresStore(url, deadline=BUSY_SHARE * deadline)
+        return PostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
         raise ValueError(f"this URL names no store; known: {KNOWN_URLS}")
@@ -106,6 +110,7 @@ def open_async_store(
     token: str | Callable[[], str] | None = None,
     deadline: float = 1.0,
     insecure_hosts: Iterable[str] = (),
+    listen_url: str | None = None,
 ) -> SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """`open_store` for asyncio: an async store where there is one."""
     if is_http(checked_address(url)):
@@ -115,7 +120,7 @@ def open_async_store(
     if is_postgres(url):
         with _extra_of_postgres():
             from .postgres import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
-        return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline)
+        return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     return cast("SqliteStore", open_store(url, deadline=deadline))
 
 
@@ -130,6 +135,11 @@ def url_from_env() -> tuple[str, str | None]:
     if not url:
         raise ValueError(f"{URL_VARIABLE} is not set: set it to {KNOWN_URLS}")
     return url, os.environ.get(TOKEN_VARIABLE)
+
+
+def listen_url_from_env() -> str | None:
+    """Where the environment says to listen for news, past a pool before PostgreSQL; None: nowhere else."""
+    return os.environ.get(LISTEN_URL_VARIABLE) or None
 
 
 def insecure_hosts_from_env() -> frozenset[str]:

@@ -36,7 +36,8 @@ SETTINGS = {
 }
 
 
-def _give_away(path: Path, *, recursively: bool = False) -> None:
+def give_away(path: Path, *, recursively: bool = False) -> None:
+    """Let the account that runs PostgreSQL have a file or folder."""
     if ACCOUNT:
         for place in [path, *(path.rglob("*") if recursively else ())]:
             shutil.chown(place, ACCOUNT["user"], ACCOUNT["group"])
@@ -65,7 +66,7 @@ def _programs() -> Path:
     for part in (package, package.with_name(f"{package.name}.libs")):
         if part.exists():
             shutil.copytree(part, copy / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    _give_away(copy, recursively=True)
+    give_away(copy, recursively=True)
     return copy / package.name / programs
 
 
@@ -81,14 +82,14 @@ class Cluster:
         # Not in pytest's folder: another user could not go there, and a socket's path is short.
         self.folder = Path(tempfile.mkdtemp(prefix="consent-pg-"))
         self.data = self.folder / "data"
-        _give_away(self.folder)
+        give_away(self.folder)
         self._bin = _programs()
         self._server: subprocess.Popen[bytes] | None = None
         self._free: list[str] = []
         self._made = 0
         if copy_of is not None:
             shutil.copytree(copy_of, self.data, copy_function=shutil.copy2)
-            _give_away(self.data, recursively=True)
+            give_away(self.data, recursively=True)
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         else:
             self.tool("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")

@@ -106,6 +106,8 @@ def test_no_part_of_a_password_is_repeated(
 class Refusing:
     """A server that offers no TLS, and keeps what it was sent."""
 
+    answer = b"N"
+
     def __init__(self) -> None:
         self.said: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -121,7 +123,9 @@ class Refusing:
                     while said := connection.recv(4096):
                         self.said.append(said)
                         (code,) = struct.unpack("!I", said[4:8])
-                        connection.sendall(b"N" if code in {SSL_REQUEST, GSS_REQUEST} else b"R\0\0\0\x08\0\0\0\x03")
+                        connection.sendall(
+                            self.answer if code in {SSL_REQUEST, GSS_REQUEST} else b"R\0\0\0\x08\0\0\0\x03"
+                        )
 
     def close(self) -> None:
         """Stop."""
@@ -242,3 +246,14 @@ def test_the_fake_server_would_see_a_password() -> None:
         prepare(f"postgresql://vinh:{SECRET}@127.0.0.1:{server.port}/d")
     server.close()
     assert SECRET.encode() in b"".join(server.said)
+
+
+def test_a_missing_root_certificate_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that TLS needs and that does not exist is no missing database: the file is named, and the option."""
+    monkeypatch.setattr(Refusing, "answer", b"S")
+    server = Refusing()
+    url = f"postgresql://vinh:{SECRET}@127.0.0.1:{server.port}/d?sslmode=verify-full&sslrootcert={tmp_path}/no.crt"
+    with pytest.raises(StoreUnavailable, match=f'"{tmp_path}/no.crt" does not exist.*sslrootcert=') as caught:
+        prepare(url)
+    server.close()
+    assert "create it" not in str(caught.value)

@@ -139,6 +139,134 @@ def test_a_missing_database_is_named_as_such() -> None:
         schema.prepare(shared().url("nowhere"))
 
 
+MISSING = {
+    "role": ("postgres@", "nobody_here@", 'role "nobody_here" does not exist.*CREATE ROLE'),
+    "database": ("/ledger", "/no_ledger", "database .* does not exist.*create it"),
+    "socket": ("host=", "host=/nowhere", "/nowhere.* failed: No such file.*whether PostgreSQL runs there"),
+    "service": ("host=", "sslmode=require&service=none&passfile=", 'service "none" not found.*pg_service'),
+}
+
+
+@pytest.mark.parametrize(("part", "other", "said"), MISSING.values(), ids=MISSING)
+def test_what_does_not_exist_is_named(part: str, other: str, said: str, url: str) -> None:
+    """The command that prepares, and each call of both stores, say what of the URL is missing, not another thing."""
+    wrong = url.replace(part, other)
+    with pytest.raises(StoreUnavailable, match=said):
+        schema.prepare(wrong)
+    with closing(PostgresStore(wrong, deadline=0.4)) as store, pytest.raises(StoreUnavailable, match=said):
+        store.load([])
+
+    async def ask() -> None:
+        """Ask the async store."""
+        store = AsyncPostgresStore(wrong, deadline=0.4)
+        try:
+            await store.load([])
+        finally:
+            await store.close()
+
+    with pytest.raises(StoreUnavailable, match=said):
+        asyncio.run(ask())
+
+
+def test_a_role_without_rights_is_no_missing_ledger(url: str, db: psycopg.Connection) -> None:
+    """Where the role may not look into the schema, that is said, not that there is no ledger."""
+    db.execute("DROP ROLE IF EXISTS stranger")
+    db.execute("CREATE ROLE stranger LOGIN")
+    try:
+        wrong = url.replace("postgres@", "stranger@")
+        with closing(PostgresStore(wrong, deadline=0.5)) as store, pytest.raises(StoreUnavailable, match="grant it"):
+            store.load([])
+    finally:
+        db.execute("DROP ROLE stranger")
+
+
+def test_a_ledger_that_goes_away_is_named_as_such(store: PostgresStore, db: psycopg.Connection) -> None:
+    """A schema that is dropped under an open store is a missing ledger."""
+    sign_up(store, "u-1")
+    db.execute(f"DROP SCHEMA {schema.SCHEMA} CASCADE")
+    with pytest.raises(StoreUnusable, match="diijam-consent init"):
+        store.load(["u-1"])
+
+
+EATING = "CREATE FUNCTION public.eat() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+CALLED = """
+CREATE FUNCTION public.so(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+DROP INDEX records_requesting;
+CREATE INDEX records_requesting ON records (user_id) WHERE public.so(user_id);
+"""
+FOREIGN = {
+    "trigger": (
+        f"{EATING}; CREATE TRIGGER eater BEFORE UPDATE ON records FOR EACH ROW EXECUTE FUNCTION public.eat()",
+        "trigger eater on records",
+    ),
+    "rule": ("CREATE RULE eater AS ON INSERT TO entries DO INSTEAD NOTHING", "rule eater on entries"),
+    "rule beside": ("CREATE RULE also AS ON INSERT TO appends DO ALSO NOTIFY told", "rule also on appends"),
+    "policy": ("CREATE POLICY few ON records USING (user_id <> 'u-1')", "policy few on records"),
+    "row security": ("ALTER TABLE records ENABLE ROW LEVEL SECURITY", "table records"),
+    "view": ("CREATE VIEW more AS SELECT * FROM entries", "more"),
+    "table": ("CREATE TABLE more (id int)", "more"),
+    "index": ("CREATE INDEX more ON entries (at)", "index more"),
+    "index in place of ours": (
+        "DROP INDEX entries_of_user; CREATE INDEX entries_of_user ON entries (user_id, version)", "entries_of_user"
+    ),
+    "index that calls": (
+        CALLED,
+        "what records_requesting calls",
+    ),
+    "child": ("CREATE TABLE public.child () INHERITS (records)", "inheritance of records"),
+    "default": ("ALTER TABLE entries ALTER at SET DEFAULT 'now'", "column entries.at"),
+    "column": ("ALTER TABLE records ADD more text", "column records.more"),
+    "nullable": ("ALTER TABLE records ALTER record DROP NOT NULL", "column records.record"),
+    "check": ("ALTER TABLE entries ADD CONSTRAINT few CHECK (position < 9)", "constraint few"),
+    "foreign key": (
+        'CREATE TABLE public.clerks (user_id text COLLATE "C" REFERENCES records ON DELETE CASCADE)',
+        "constraint clerks_user_id_fkey",
+    ),
+    "function": ("CREATE FUNCTION length(text) RETURNS int LANGUAGE sql AS 'SELECT 1'", "function length"),
+    "unlogged": ("ALTER TABLE appends SET UNLOGGED", "table appends"),
+    "lost index": ("DROP INDEX records_requesting", "index records_requesting"),
+    "lost table": ("DROP TABLE appends", "appends"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "named"), FOREIGN.values(), ids=FOREIGN)
+def test_what_acts_on_the_tables_is_found(
+    statement: str, named: str, url: str, store: PostgresStore, db: psycopg.Connection
+) -> None:
+    """A schema that is not exactly a ledger's is refused on opening and by `verify`, and what it is is named."""
+    sign_up(store, "u-1")
+    db.execute(statement)
+    try:
+        with pytest.raises(StoreUnusable, match=f"schema was changed: '[a-z ]*{named}"):
+            PostgresStore(url, deadline=5)
+        with pytest.raises(StoreUnusable, match=f"schema was changed: '[a-z ]*{named}"):
+            store.verify()
+
+        async def ask() -> None:
+            """Ask the async store."""
+            late = AsyncPostgresStore(url, deadline=1)
+            try:
+                await late.load([])
+            finally:
+                await late.close()
+
+        with pytest.raises(StoreUnusable, match=f"schema was changed: '[a-z ]*{named}"):
+            asyncio.run(ask())
+    finally:
+        db.execute(f"DROP SCHEMA public, {schema.SCHEMA} CASCADE; CREATE SCHEMA public")
+
+
+def test_a_new_connection_sees_what_was_planted(store: PostgresStore, db: psycopg.Connection) -> None:
+    """A store that is open already refuses the ledger on each connection it makes afterwards."""
+    sign_up(store, "u-1")
+    db.execute("CREATE RULE eater AS ON INSERT TO entries DO INSTEAD NOTHING")
+    end_all(db)
+    with pytest.raises(StoreUnusable, match="rule eater on entries"):
+        store.append("u-2", [OPENED])
+    db.execute("DROP RULE eater ON entries")
+    assert sign_up(store, "u-3").cursor.position == 2
+
+
 def test_an_unreachable_server_is_unavailable(tmp_path: Any) -> None:
     """A store may be made while the server is down; its calls say so, in time."""
     with closing(PostgresStore(f"postgresql://u:{SECRET}@/d?host={tmp_path}", deadline=0.3)) as store:
@@ -571,7 +699,7 @@ def test_writers_take_turns_whatever_the_isolation_by_default(store: PostgresSto
     with store._connect() as line:
         store._configure(line)
         line.execute("SET default_transaction_isolation = 'serializable'")
-        line.rows_of(lines.BEGIN)
+        line.rows_of([lines.BEGIN, lines.LOCK])
         assert line.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
         line.execute("ROLLBACK")
 
@@ -581,8 +709,10 @@ def test_a_commit_is_durable_whatever_the_servers_default(url: str) -> None:
     asked = "SELECT current_setting('synchronous_commit')"
     for default, used in (("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")):
         with Line.connect(f"{url}&options=-csynchronous_commit%3D{default}", autocommit=True) as line:
-            line.execute(lines.set_up(1).encode())
+            line.rows_of(lines.beginning(1))
             assert line.execute(asked).fetchone() == (used,)
+            line.execute("ROLLBACK")
+            assert line.execute(asked).fetchone() == (default,)
 
 
 def test_what_was_erased_is_in_no_row(store: PostgresStore, db: psycopg.Connection) -> None:
