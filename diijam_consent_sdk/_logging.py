@@ -1,7 +1,78 @@
-"""The library's logger: structlog over a standard-library logger, so that an unconfigured application stays quiet."""
+"""
+The library's log: structlog as the application configured it, over a standard-library logger. A line that fails changes
+nothing: what the application put in its way must not end a write or a close half done.
+"""
+
+from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from functools import partial
+from inspect import iscoroutine
+from typing import Any
 
 import structlog
 
-log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(logging.getLogger("diijam_consent_sdk"))
+METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
+
+_logger = logging.getLogger("diijam_consent_sdk")
+_fields = structlog.processors.LogfmtRenderer()
+
+
+class _TextLogger:
+    """The standard-library logger, to which an application may render bytes."""
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(_logger, name)
+        return partial(_write, attribute) if name in METHODS else attribute
+
+
+def _write(method: Any, message: Any = None, *args: Any, **options: Any) -> None:
+    _refuse_coroutine(message)
+    method(message.decode(errors="replace") if isinstance(message, bytes) else message, *args, **options)
+
+
+def _refuse_coroutine(value: object) -> None:
+    if iscoroutine(value):
+        value.close()
+        raise TypeError("an asynchronous part of the log's configuration cannot be waited for here")
+
+
+_configured = structlog.wrap_logger(_TextLogger())
+_synchronous = structlog.wrap_logger(_TextLogger(), wrapper_class=structlog.stdlib.BoundLogger)
+
+
+def _is_asynchronous() -> bool:
+    wrapper = structlog.get_config()["wrapper_class"]
+    return isinstance(wrapper, type) and issubclass(wrapper, structlog.stdlib.AsyncBoundLogger)
+
+
+class Log:
+    """Writes lines. Safe to use from several threads; raises nothing."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """What went right."""
+        self._line("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """What may need somebody."""
+        self._line("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """What does need somebody."""
+        self._line("error", event, fields)
+
+    def _line(self, level: str, event: str, fields: dict[str, object]) -> None:
+        if structlog.is_configured():
+            try:
+                way = _synchronous if _is_asynchronous() else _configured
+                _refuse_coroutine(getattr(way, level)(event, **fields))
+            except Exception as error:  # noqa: BLE001 - the application's; the plain line below names it
+                fields["log_failed"] = type(error).__name__
+            else:
+                return
+        with suppress(Exception):  # a handler of the application's logging; there is no other place to tell
+            getattr(_logger, level)(f"{event} {_fields(None, level, fields)}".rstrip())
+
+
+log = Log()
