@@ -15,7 +15,7 @@ from ..stores import wire
 from ..vocabulary import identifier
 from .asks import SYNTAX, AskName, Options, Subject, ask_from
 from .ledger import Url, asking, opened
-from .terminal import local, say
+from .terminal import local, say, say_json
 
 Language = Literal["vi", "en"]
 DENIED = 1
@@ -65,7 +65,10 @@ def check(
     identifier(user_id)
     with opened(url) as store, asking(store) as client:
         explanation = client.explain(user_id, question)
-    say(*([_json(explanation, lang)] if as_json else _sheet(explanation, lang)))
+    if as_json:
+        say_json(_json(explanation, lang))
+    else:
+        say(*_sheet(explanation, lang))
     return 0 if explanation.decision else DENIED
 
 
@@ -103,7 +106,7 @@ def _word(value: object) -> str:
     return ",".join(sorted(value)) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
 
 
-def _json(explanation: Explanation, lang: Language) -> str:
+def _json(explanation: Explanation, lang: Language) -> bytes:
     decision, evidence = explanation.decision, explanation.evidence
     found = None if evidence is None else {"type": type(evidence).__name__, **attrs.asdict(evidence, recurse=False)}
     return wire.encode({
@@ -115,4 +118,4 @@ def _json(explanation: Explanation, lang: Language) -> str:
         "evidence": found,
         "version": explanation.version,
         "as_of": explanation.as_of,
-    }).decode()  # fmt: skip
+    })  # fmt: skip

@@ -11,7 +11,7 @@ from ..policy import CLAUSES
 from ..stores import wire
 from ..testing.conformance import Outcome, Result, load_cases, run
 from .ledger import opened
-from .terminal import progress, say, tell
+from .terminal import progress, say, say_json, tell
 
 EXAMPLES = """\
 Examples:
@@ -61,7 +61,10 @@ def conformance(
         except KeyboardInterrupt as error:
             error.add_note(f"{len(results)} of {len(cases)} cases were played, and their test users were written")
             raise
-    say(*([_json(results)] if as_json else _table(results)))
+    if as_json:
+        say_json(_json(results))
+    else:
+        say(*_table(results))
     return 1 if any(result.outcome is Outcome.FAILED for result in results) else 0
 
 
@@ -85,10 +88,10 @@ def _row(words: list[str]) -> str:
     return "{:<8}{:>6}{:>8}{:>9}  {}".format(*words).rstrip()
 
 
-def _json(results: list[Result]) -> str:
+def _json(results: list[Result]) -> bytes:
     passed = sum(result.outcome is Outcome.PASSED for result in results)
     failed, skipped = (_told(results, outcome) for outcome in (Outcome.FAILED, Outcome.SKIPPED))
-    return wire.encode({"passed": passed, "failed": failed, "skipped": skipped}).decode()
+    return wire.encode({"passed": passed, "failed": failed, "skipped": skipped})
 
 
 def _told(results: list[Result], outcome: Outcome) -> list[dict[str, object]]:

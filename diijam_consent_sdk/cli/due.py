@@ -14,7 +14,7 @@ from ..due import Due, PendingErasure
 from ..record import Hold
 from ..stores import wire
 from .ledger import Url, asking, opened
-from .terminal import console_for, local, printable, say
+from .terminal import console_for, local, printable, say, say_json
 
 EXAMPLES = """\
 Examples:
@@ -43,7 +43,7 @@ def due(
     with opened(url) as store, asking(store) as client:
         owed = client.due()
     if as_json:
-        say(_json(owed))
+        say_json(_json(owed))
         return 0
     say(f"open requests      {len(owed.requests)}")
     _show(("due at", "", "kind", "request", "user"), _requests(owed))
@@ -96,7 +96,7 @@ def _hold(hold: Hold) -> str:
     return f"{hold.hold} ({hold.kind})"
 
 
-def _json(owed: Due) -> str:
+def _json(owed: Due) -> bytes:
     return wire.encode({
         "at": owed.at,
         "requests": [{"user_id": it.user_id, "request": it.request} for it in owed.requests],
@@ -104,4 +104,4 @@ def _json(owed: Due) -> str:
         "held": [
             {"user_id": it.user_id, "due_at": it.due_at, "until": it.until, "holds": it.holds} for it in owed.held
         ],
-    }).decode()  # fmt: skip
+    })  # fmt: skip

@@ -16,7 +16,7 @@ from ..stores import wire
 from ..vocabulary import identifier
 from .checking import Language, spelled
 from .ledger import Url, asking, opened
-from .terminal import console_for, local, printable, say, tell
+from .terminal import console_for, local, printable, say, say_json, tell
 from .words import COLUMNS, event_in, fields_in
 
 BROKEN = 1
@@ -68,7 +68,8 @@ def history(
     if not entries:
         tell("nothing happened: the ledger knows no such customer")
     elif as_json:
-        sys.stdout.writelines(wire.encode_entry(entry).decode() + "\n" for entry in entries)
+        for entry in entries:
+            say_json(wire.encode_entry(entry))
     else:
         console_for(sys.stdout).print(_table(entries, lang))
     return 0

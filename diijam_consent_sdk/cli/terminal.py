@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,14 @@ def say(*lines: str) -> None:
     """Print results on standard output."""
     for line in lines:
         sys.stdout.write(printable(line) + "\n")
+
+
+def say_json(line: bytes) -> None:
+    """Print a line of JSON on standard output, what a terminal would obey or hide spelled as JSON spells it."""
+    text = line.decode()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    sys.stdout.write(text + "\n")
 
 
 def tell(*lines: str) -> None:

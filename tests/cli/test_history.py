@@ -13,7 +13,17 @@ import attrs
 import pytest
 
 from diijam_consent_sdk.cli import words
-from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, Restricted, Withdrawn
+from diijam_consent_sdk.cli.terminal import say_json
+from diijam_consent_sdk.events import (
+    AccountClosed,
+    AccountOpened,
+    Erased,
+    Event,
+    Granted,
+    RequestFiled,
+    Restricted,
+    Withdrawn,
+)
 from diijam_consent_sdk.stores import SqliteStore
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 
@@ -82,6 +92,26 @@ def test_history_as_json(mailable: Ledger, cli: Cli) -> None:
         ("u-1", 2, 2),
     ]
     assert entries[0]["event"] == {"type": "AccountOpened", "origin": "direct"}
+
+
+def test_json_shows_what_would_hide(ledger: Ledger, cli: Cli) -> None:
+    """What a terminal would obey or hide is spelled in JSON as JSON spells it, and reads back as it was."""
+    user_id = "u\u00a01"
+    ledger.record(user_id, AccountOpened(), Granted("surveys", notice=user_id), RequestFiled("r-1", "access"))
+    for command in (("history", user_id), ("due",), ("check", user_id, "process", "surveys")):
+        out = cli(*command, "--json").out
+        assert out.replace("\n", "").isprintable()
+        assert r"u\u00a01" in out
+        assert user_id in json.dumps([json.loads(line) for line in out.splitlines()], ensure_ascii=False)
+
+
+def test_json_of_an_older_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    """What no new id holds (marks of direction, controls, tags beyond the basic plane) is spelled too."""
+    hidden = "a\u202eb\x7fc\U000e0041d"
+    say_json(json.dumps(hidden, ensure_ascii=False).encode())
+    out = capsys.readouterr().out
+    assert out == r'"a\u202eb\u007fc\udb40\udc41d"' + "\n"
+    assert json.loads(out) == hidden
 
 
 def test_history_shows_what_would_hide(ledger: Ledger, cli: Cli) -> None:
