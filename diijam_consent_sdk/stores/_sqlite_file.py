@@ -90,7 +90,9 @@ def translated(path: Path | None = None) -> Iterator[None]:
         if (lack := _lack(error, path)) is not None:
             kind, advice = StoreUnavailable, lack
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise kind(f"{advice} ({name})") from error
+        # Quoted, so that the service leaves it out of what it answers.
+        where = "" if path is None else f", file {str(path)!r}"
+        raise kind(f"{advice} ({name}){where}") from error
     except wire.Malformed as error:
         raise StoreUnusable(f"the database holds what is no ledger: {error}") from error
     except UnicodeDecodeError as error:  # of SQLite's own message about a damaged schema
