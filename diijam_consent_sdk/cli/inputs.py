@@ -65,6 +65,10 @@ class Lines:
         self._first = stream.readline(MAX_LINE_BYTES)
         self.has_mark = self._first.startswith(BOM)
         check_text(_unmarked(self._first))
+        if b"\r" in self._first.rstrip(b"\r\n") and not self._first.endswith(b"\n"):
+            raise ValueError(
+                "the lines of the input end with CR alone (the Macintosh form of old): save it as UTF-8 text"
+            )
 
     def __iter__(self) -> Iterator[bytes]:
         line = self._first

@@ -187,6 +187,15 @@ def test_a_list_that_is_no_text(
     assert "u-1" not in result.err
 
 
+@pytest.mark.parametrize("options", [(), ("--column", "user_id")], ids=["ids", "csv"])
+@pytest.mark.parametrize("data", [b"user_id\ru-1\ru-2\r", b"user_id\ru-1", b"u-1\r" * MAX_LINE_BYTES], ids=len)
+def test_lines_that_end_with_cr_alone(mailable: Ledger, cli: Cli, data: bytes, options: tuple[str, ...]) -> None:
+    """Excel's form for the Macintosh is no single malformed id: it is refused by name."""
+    result = cli(*MAIL, *options, stdin=data)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("error: the lines of the input end with CR alone")
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [
