@@ -48,7 +48,7 @@ def question_of(handler: Callable[..., Any]) -> type[msgspec.Struct]:
     return get_type_hints(handler)["data"]  # type: ignore[no-any-return]
 
 
-LISTED_AT_ONCE = 100  # users on a page of requests: so much of a list is done in one turn
+LISTED_AT_ONCE = 50  # users on a page of requests: so much of a list is done in one turn
 AnyRequest = Request[Any, Any, Any]
 
 

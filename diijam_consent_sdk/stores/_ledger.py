@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ..errors import StoreUnavailable, StoreUnusable, VersionConflict
+from ..errors import StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
 from ..events import Erased, Event, LedgerEntry, is_no
 from ..record import ConsentRecord, fold_all, unopened
 from ..vocabulary import identifier, instant
@@ -55,6 +55,7 @@ class Dialect:
 
     head: str  # epoch, position, hash and time of the last entry, and what else the clock needs
     records: str  # of each user in `asked`: see `records_from`
+    bounded: str  # the same, without the records if they have more than `MAX_LOAD_BYTES`
     asked: Callable[[list[str]], object]
     put_record: str
     requesting: str  # the same of those after a user id, in order, with an open request; so many at most
@@ -104,7 +105,8 @@ class Ledger:
 
     def load(self, wanted: list[str]) -> Sql[Loaded]:
         """See `Store.load`; the ids are checked, once for all tries."""
-        head_rows, rows = yield [self.head_statement(), self.records_statement(wanted)]
+        records = self.records_statement(wanted) if len(wanted) <= 1 else self._bounded_statement(wanted)
+        head_rows, rows = yield [self.head_statement(), records]
         head, found = self.read_head(head_rows), records_from(rows)
         return Loaded(head.cursor, head.now, tuple(found.get(u) or unopened(u) for u in wanted))
 
@@ -214,6 +216,11 @@ class Ledger:
         """What gives the rows of `records_from`."""
         return self.dialect.records, (self.dialect.asked(user_ids),)
 
+    def _bounded_statement(self, user_ids: list[str]) -> Statement:
+        """The same for records that together are not too large to be loaded."""
+        bounded = self.dialect.bounded
+        return bounded, (self.dialect.asked(user_ids),) * bounded.count("?")
+
     def read_head(self, rows: Sequence[Row]) -> Head:
         """The head; `wire.Malformed` if there is none."""
         if not rows or not isinstance(rows[0][0], str):
@@ -291,11 +298,14 @@ def _cursor_at(epoch: str, position: int, rows: Sequence[Row]) -> Cursor | None:
 def records_from(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
     """
     Records by their users, from a row of the users' ids, one a line, and their records, separated by commas: asked for
-    so, a database finds a thousand without Python in between. Refuses one that stands under another's id.
+    so, a database finds a thousand without Python in between. Refuses one that stands under another's id; `TooLarge` if
+    the records were left out.
     """
     if not rows:
         return {}
     ((user_ids, joined),) = rows
+    if joined is None:
+        raise TooLarge("the records are too large together: ask for fewer users")
     records = wire.decode_records(b"[%b]" % joined)
     if user_ids.split("\n") != [record.user_id for record in records]:
         raise StoreUnusable("the database is damaged: a record stands under another user's id")

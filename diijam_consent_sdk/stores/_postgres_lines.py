@@ -20,6 +20,7 @@ from ._postgres_errors import Late
 from ._postgres_schema import CHANNEL, HEAD, REQUESTING, SCHEMA, check
 from ._postgres_schema import time as time_of
 from ._postgres_url import parameters
+from .protocol import MAX_LOAD_BYTES
 
 T = TypeVar("T")
 TICK_SECONDS = 0.05  # how late a wait may see that the call's time is up
@@ -38,6 +39,10 @@ GATHERED = (
 DIALECT = Dialect(
     head=HEAD,
     records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id = ANY(?)"),
+    bounded=GATHERED.format(
+        f"SELECT user_id, CASE WHEN sum(octet_length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record"  # noqa: S608
+        " FROM records WHERE user_id = ANY(?)"
+    ),
     asked=list,
     put_record="INSERT INTO records VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET record = EXCLUDED.record",
     requesting=GATHERED.format(

@@ -18,13 +18,13 @@ from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
 from ..vocabulary import MAX_ID_CHARACTERS, instant
 from . import wire
-from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests
+from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests
 
 MAX_USERS = 1_000  # in one load
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
 MAX_BODY_BYTES = 4 * 2**20  # of one question
-MAX_ANSWER_BYTES = 32 * 2**20  # of the items of one answer
+MAX_ANSWER_BYTES = MAX_LOAD_BYTES  # of the items of one answer
 PAGE_BYTES = 4 * 2**20  # past which a page ends, so that it can be read within a deadline
 
 Nonce = Annotated[str, Meta(min_length=16, max_length=64, description="Fresh for each question; the answer echoes it.")]

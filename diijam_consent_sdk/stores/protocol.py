@@ -19,6 +19,8 @@ from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
 from ..vocabulary import identifier
 
+MAX_LOAD_BYTES = 32 * 2**20  # of the records of one load, as JSON
+
 
 @attrs.frozen
 class Cursor:
@@ -116,7 +118,12 @@ class Store(Protocol):
     """A ledger and its records. Safe to use from several threads."""
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
-        """The records of these users and the head, read after the call on a state with all acknowledged appends."""
+        """
+        The records of these users and the head, read after the call on a state with all acknowledged appends.
+
+        Raises:
+            TooLarge: several records have together more than `MAX_LOAD_BYTES`: ask for fewer users.
+        """
 
     def append(
         self,

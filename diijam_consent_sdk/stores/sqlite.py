@@ -33,7 +33,7 @@ from ._ledger import (
 )
 from ._sqlite_file import FILLER_BYTES, REQUESTING, SqliteFile, check_schema, translated
 from ._whole import verify
-from .protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
+from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
@@ -47,6 +47,11 @@ DIALECT = Dialect(
     head="SELECT value, position, hash, at FROM meta LEFT JOIN"
     " (SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1) WHERE name = 'epoch'",
     records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))"),
+    bounded=GATHERED.format(
+        "SELECT user_id, CASE WHEN (SELECT sum(length(record)) FROM records WHERE user_id IN (SELECT value FROM"
+        f" json_each(?))) <= {MAX_LOAD_BYTES} THEN record END AS record FROM records WHERE user_id IN (SELECT value"
+        " FROM json_each(?))"
+    ),
     asked=lambda user_ids: wire.encode(user_ids).decode(),
     put_record=f"INSERT INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)"
     " ON CONFLICT (user_id) DO UPDATE SET record = excluded.record",

@@ -8,7 +8,7 @@ type, a missing or unknown field, a word outside its vocabulary is an error, nev
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, get_args
@@ -25,6 +25,7 @@ _FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in g
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
+SLICE_BYTES = 2**18  # of records that are read in one step
 _records_decoder = msgspec.json.Decoder(list[ConsentRecord])
 
 
@@ -94,7 +95,34 @@ def decode(data: bytes) -> object:
 
 
 def decode_records(data: bytes) -> list[ConsentRecord]:
-    """The records in an array; `Malformed` if one is not whole, with every time in its zone and with nothing else."""
+    """
+    The records in an array; `Malformed` if one is not whole, with every time in its zone and with nothing else.
+
+    A large array is read in slices: each step keeps Python from all other threads.
+    """
+    if len(data) <= SLICE_BYTES:
+        return _decode_slice(data)
+    return [record for part in _slices(data) for record in _decode_slice(part)]
+
+
+def _slices(data: bytes) -> Iterator[bytes]:
+    """The array as several arrays, each of about `SLICE_BYTES` or of one item."""
+    try:
+        items = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not a record: {error}") from None
+    part: list[msgspec.Raw] = []
+    size = 0
+    for item in items:
+        if part and size + len(bytes(item)) > SLICE_BYTES:
+            yield b"[%b]" % b",".join(part)
+            part, size = [], 0
+        part.append(item)
+        size += len(bytes(item))
+    yield b"[%b]" % b",".join(part)
+
+
+def _decode_slice(data: bytes) -> list[ConsentRecord]:
     try:
         records = _records_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:

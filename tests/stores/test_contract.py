@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
+from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, TooLarge, VersionConflict
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.stores import Store
+from diijam_consent_sdk.stores import Store, _postgres_lines, sqlite, wire
+from diijam_consent_sdk.stores.protocol import MAX_LOAD_BYTES
 from diijam_consent_sdk.vocabulary import Account
 from tests.core.samples import EACH_EVENT, NEEDED
 from tests.strategies import START
@@ -558,3 +560,22 @@ def test_one_key_in_many_threads_writes_once(store: Store) -> None:
     answers = at_once(lambda _: insist(store.append, "u-1", [TOLD, AGREED], idempotency_key="k-1"))
     assert all(answer == answers[0] for answer in answers)
     assert len(store.history("u-1")) == 3
+
+
+def test_a_load_of_too_many_bytes_is_refused(store: Store) -> None:
+    """Records that have together more bytes than one load may have are not loaded; fewer are, and so is one alone."""
+    for user_id in "abc":
+        store.append(user_id, [e.AccountOpened(), *(e.HoldPlaced(f"h-{n}", "debt", {"email"}) for n in range(20))])
+    limit = 2 * len(wire.encode(store.load(["a"]).records[0])) + 10
+    with ExitStack() as until_later:
+        for dialect in (sqlite.DIALECT, _postgres_lines.DIALECT):
+            until_later.callback(object.__setattr__, dialect, "bounded", dialect.bounded)
+            smaller = dialect.bounded.replace(str(MAX_LOAD_BYTES), str(limit))
+            assert smaller != dialect.bounded
+            object.__setattr__(dialect, "bounded", smaller)
+        assert [record.version for record in store.load(["a", "b"]).records] == [21, 21]
+        with pytest.raises(TooLarge, match="ask for fewer users"):
+            store.load(["a", "b", "c"])
+        with pytest.raises(TooLarge, match="ask for fewer users"):
+            store.load(["a", "nobody", "b", "c"])
+    assert len(store.load(["a", "b", "c"]).records) == 3

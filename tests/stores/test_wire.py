@@ -423,3 +423,13 @@ def to_microseconds(time: str) -> str:
     return re.sub(
         r"\.\d{7,}", lambda digits: str(Decimal(digits[0]).quantize(Decimal("1e-6"), ROUND_HALF_UP))[1:], time
     )
+
+
+def test_large_arrays_are_read_in_slices() -> None:
+    """Records that are too many for one step are read as one by one: all of them, in order; a bad one is found."""
+    one = wire.encode(unopened("u-" + "x" * 200))
+    count = 3 * wire.SLICE_BYTES // len(one)
+    assert wire.decode_records(b"[%b]" % b",".join([one] * count)) == [unopened("u-" + "x" * 200)] * count
+    for bad in (b"1", b'{"user_id":"u"}', one[:-1] + b',"more":1}', b"{"):
+        with pytest.raises(wire.Malformed):
+            wire.decode_records(b"[%b]" % b",".join([one] * count + [bad]))

@@ -1,0 +1,59 @@
+"""Records, histories and lists as large as the policy allows, asked for again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.stores import SqliteStore
+from diijam_consent_sdk.stores.messages import MAX_ANSWER_BYTES
+from tests.attacks.conftest import Served
+
+LARGE = 12  # users whose records are as large as they may be
+ASKERS = 8
+FIELDS = {"email", "phone", "address", "birth_date", "gender", "location", "device", "payment", "listening_history"}
+
+
+def large_id(number: int) -> str:
+    """An id as long as an id may be."""
+    return f"{number:06}" + "𠮷" * 250
+
+
+@pytest.fixture
+def ledger(served: Served) -> Iterator[SqliteStore]:
+    """The ledger that is served, written beside the service."""
+    store = SqliteStore(served.ledger)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def large(ledger: SqliteStore) -> list[str]:
+    """Users with as many notices and holds as one may have, under ids as long as may be."""
+    users = [f"large-{number}" for number in range(LARGE)]
+    for user in users:
+        told = [e.Notified(large_id(n), large_id(n), FIELDS, "marketing") for n in range(1_000)]
+        ledger.append(user, [e.AccountOpened(), *told[:-1]])
+        ledger.append(user, [e.HoldPlaced(large_id(n), "debt", FIELDS) for n in range(1_000)])
+    return users
+
+
+def at_once(call: Callable[[], Any]) -> list[Any]:
+    """What the call gives to each of several askers."""
+    with ThreadPoolExecutor(ASKERS) as askers:
+        return [each.result() for each in [askers.submit(call) for _ in range(2 * ASKERS)]]
+
+
+def test_large_records_stop_nobody(served: Served, beside: Callable[[], Any], large: list[str]) -> None:
+    """S2, S4: loads past 32 MiB are refused, those below answered; nobody waits for them, and memory is bounded."""
+    before = served.memory()
+    with beside():
+        assert {served.ask("/v1/records/load", {"user_ids": large * 80})[0] for _ in range(3)} == {413}
+        assert {status for status, _ in at_once(lambda: served.ask("/v1/records/load", {"user_ids": large}))} == {413}
+        answers = at_once(lambda: len(served.ask("/v1/records/load", {"user_ids": large[:3] * 20})[1]))
+        assert max(answers) < MAX_ANSWER_BYTES
+    assert served.memory() - before < 1_000 * 2**20
