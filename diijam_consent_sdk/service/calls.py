@@ -12,13 +12,12 @@ from typing import Any, TypeVar
 
 from ..drivers import in_thread
 from ..errors import ConsentError, StoreUnavailable
-from ..events import AgreementWithdrawn, Event, Hidden, LedgerEntry, Objected, Restricted, Withdrawn
+from ..events import Event, LedgerEntry, is_no
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 from .turns import Turns
 
 T = TypeVar("T")
 MAX_CALLS = 4_000  # under way or queued; past that the service says at once that it is too busy
-NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden)  # what never waits behind other events
 
 
 class MisusedStore(Exception):
@@ -80,8 +79,7 @@ class Calls:
         call = partial(
             self._store.append, user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key
         )
-        is_no = all(isinstance(event, NOES) for event in batch)
-        return await self._call(self._writers, (caller, is_no), call, then)
+        return await self._call(self._writers, (caller, all(map(is_no, batch))), call, then)
 
     async def history(self, caller: Hashable, user_id: str, then: Callable[[list[LedgerEntry]], T]) -> T:
         """See `Store.history`."""

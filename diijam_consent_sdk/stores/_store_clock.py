@@ -11,7 +11,7 @@ from .._logging import log
 MAX_AHEAD = timedelta(hours=1)
 AHEAD = (
     "the clock of this ledger's machine jumped ahead by more than an hour, so only withdrawals and other refusals are"
-    " written: set the clock right, then start this process again (tests that move the clock pass their own: clock=)"
+    " written: set it right, then try again; if it is right, start this process again (a test passes clock=)"
 )
 
 
