@@ -100,7 +100,7 @@ def decode_records(data: bytes) -> list[ConsentRecord]:
 
     A large array is read in slices: each step keeps Python from all other threads.
     """
-    if len(data) <= SLICE_BYTES:
+    if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
         return _decode_slice(data)
     return [record for part in _slices(data) for record in _decode_slice(part)]
 

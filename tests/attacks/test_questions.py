@@ -1,0 +1,70 @@
+"""Questions that are made to be misread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.attacks.conftest import Served
+from tests.service.conftest import NONCE
+
+LOAD, APPEND, CHANGES, HISTORY, DUE = (
+    "/v1/records/load", "/v1/events/append", "/v1/changes", "/v1/history/load", "/v1/requests/due",
+)  # fmt: skip
+CURSOR = '"epoch":"e","position":0,"hash":"' + "00" * 32 + '"'
+OPENED = '{"type":"AccountOpened"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (LOAD, '"user_ids":["a"],"user_ids":["b"]'),
+        (APPEND, f'"user_id":"a","user_id":"b","events":[{OPENED}]'),
+        (APPEND, f'"user_id":"a","events":[{OPENED}],"events":[{OPENED},{OPENED}]'),
+        (APPEND, '"user_id":"a","events":[{"type":"AccountOpened","type":"AccountClosed"}]'),
+        (APPEND, '"user_id":"a","events":[{"type":"Withdrawn","purpose":"marketing","purpose":"surveys"}]'),
+        (APPEND, '"user_id":"a","events":[{"type":"AccountOpened","origin":"direct","\\u006frigin":"google"}]'),
+        (HISTORY, '"user_id":"a","user_id":"b"'),
+        (DUE, '"limit":1,"limit":2'),
+        (CHANGES, f'"after":{{{CURSOR},"position":1}}'),
+        (CHANGES, f'"after":{{{CURSOR},"more":1}}'),
+        (CHANGES, f'"after":{{{CURSOR}}},"after":{{{CURSOR}}}'),
+    ],
+)
+def test_a_question_has_one_reading(served: Served, path: str, fields: str) -> None:
+    """S15: a key given twice and an unknown field are refused wherever they stand: each reader would read another."""
+    status, answer = served.ask(path, f'{{"nonce":"{NONCE}",{fields}}}'.encode())
+    assert (status, b"urn:diijam-consent:malformed" in answer) == (400, True)
+
+
+def test_deep_and_large_values_stop_nobody(served: Served, beside: Callable[[], Any]) -> None:
+    """S1: values nested deep, numbers of a million digits and texts that are no UTF-8 are refused at once."""
+    values = [
+        b"[" * 900 + b"]" * 900,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b"9" * 1_000_000,
+        b"-1." + b"9" * 1_000_000,
+        b"1e999999999",
+        b'"\xff\xfe"',
+        b'"\\ud800"',
+        b"[" + b"1," * 1_000_000 + b"1]",
+        b"{" + b",".join(b'"%d":1' % n for n in range(200_000)) + b"}",
+    ]
+    with beside():
+        for value in values:
+            for path, fields in (
+                (LOAD, b'"user_ids":%b'),
+                (LOAD, b'"user_ids":[%b]'),
+                (APPEND, b'"user_id":"a","events":[%b]'),
+                (APPEND, b'"user_id":"a","events":[{"type":"Granted","purpose":%b}]'),
+                (APPEND, b'"user_id":"a","events":[{"type":"Granted","purpose":"surveys","notice":"n","channels":%b}]'),
+                (CHANGES, b'"after":%b'),
+            ):
+                body = b'{"nonce":"%b",%b}' % (NONCE.encode(), fields % value)
+                status, answer = served.ask(path, body)
+                assert status == 400, (path, body[:80], answer[:200])
+                assert len(json.loads(answer)["detail"]) < 2_000
