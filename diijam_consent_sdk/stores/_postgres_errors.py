@@ -47,6 +47,7 @@ PASSING = {
     "55000": REPLICA,
     "25P03": "the transaction took too long",
     "57014": "PostgreSQL cancelled the statement",
+    "08P01": "what is between here and PostgreSQL takes no transactions: set its pool_mode to transaction",
     "08": LOST,
     "53": "PostgreSQL has no resources left (connections, memory or disk)",
     "57": "PostgreSQL is starting or stopping",

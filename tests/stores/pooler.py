@@ -23,7 +23,7 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = 2
 max_client_conn = 200
 """
@@ -38,13 +38,13 @@ def found() -> str:
 
 
 @contextmanager
-def pooling(cluster: Cluster) -> Iterator[int]:
+def pooling(cluster: Cluster, mode: str = "transaction") -> Iterator[int]:
     """The port of a PgBouncer before *cluster*."""
     program = found()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = Path(cluster.folder, f"pgbouncer-{port}.ini")
-    settings.write_text(SETTINGS.format(folder=cluster.folder, port=port), encoding="utf-8")
+    settings.write_text(SETTINGS.format(folder=cluster.folder, port=port, mode=mode), encoding="utf-8")
     give_away(settings)
     with settings.with_suffix(".log").open("wb") as log:
         server = subprocess.Popen([program, str(settings)], stdout=log, stderr=log, cwd=cluster.folder, **ACCOUNT)

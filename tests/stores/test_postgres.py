@@ -11,8 +11,10 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import timedelta
 from typing import Any
 
+import attrs
 import psycopg
 import pytest
 
@@ -783,6 +785,39 @@ def test_the_databases_clock_stamps_entries(store: PostgresStore, db: psycopg.Co
     assert before is not None
     assert after is not None
     assert before[0] <= store.history("u-1")[0].at <= after[0]
+
+
+@pytest.fixture
+def jumping(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Has the store see the database's clock so far ahead from now on."""
+    ahead = timedelta(0)
+    shown = store.ledger.dialect.time
+    dialect = attrs.evolve(store.ledger.dialect, time=lambda row: shown(row) + ahead)
+    monkeypatch.setattr(store, "ledger", attrs.evolve(store.ledger, dialect=dialect))
+
+    def jump(by: timedelta) -> None:
+        nonlocal ahead
+        ahead = by
+
+    return jump
+
+
+def test_a_databases_clock_that_ran_ahead_spoils_no_entry(
+    store: PostgresStore, jumping: Callable[[timedelta], None]
+) -> None:
+    """Years ahead of what was measured here since, it stamps nothing: a yes is refused, a no gets the time measured."""
+    sign_up(store, "u-1")
+    jumping(timedelta(days=9_000))
+    with pytest.raises(StoreUnavailable, match="jumped ahead"):
+        store.append("u-1", [e.Granted("surveys", "n-1")])
+    assert store.clock_trouble() is not None
+    store.append("u-1", [e.Withdrawn("surveys")])
+    first, last = store.history("u-1")
+    assert timedelta(0) <= last.at - first.at < timedelta(minutes=1)
+    assert store.load([]).at - last.at < timedelta(minutes=1)
+    jumping(timedelta(0))
+    store.append("u-1", [e.Granted("surveys", "n-1")])
+    assert store.clock_trouble() is None
 
 
 def test_eight_writers_leave_no_gap_and_no_inversion(url: str) -> None:

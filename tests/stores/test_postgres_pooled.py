@@ -14,6 +14,7 @@ import pytest
 
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores import _postgres_schema as schema
 
@@ -211,6 +212,18 @@ def test_statements_are_prepared_on_a_direct_connection_alone(pooled: str, direc
                 row = line.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
             assert row is not None
             assert (row[0] > 0) == is_prepared
+
+
+def test_a_pool_that_takes_no_transactions_is_refused_by_name(direct: str) -> None:
+    """Where the pool shares connections between statements, whoever writes reads which setting to change."""
+    database = direct.partition("@/")[2].partition("?")[0]
+    with (
+        pooling(shared(), mode="statement") as port,
+        closing(PostgresStore(f"postgresql://u@127.0.0.1:{port}/{database}", deadline=1)) as store,
+    ):
+        assert store.load([]).cursor.position == 0
+        with pytest.raises(StoreUnavailable, match="pool_mode to transaction"):
+            store.append("u-1", [OPENED])
 
 
 def test_a_client_takes_both_urls(pooled: str, direct: str, monkeypatch: pytest.MonkeyPatch) -> None:
