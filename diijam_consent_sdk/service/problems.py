@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from .. import vocabulary
 from .._logging import log
 from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
+from ..status import cause_of
 from ..stores import messages, wire
 from ..stores.messages import PROBLEM_TYPE, Problem
 from .calls import MisusedStore
@@ -47,6 +48,8 @@ OF_CLASS: tuple[tuple[type[Exception], str], ...] = (
     (MisusedStore, "malformed"),
     (wire.Malformed, "malformed"),
 )
+STORE_FAILED = frozenset({"store-unavailable", "store-unusable"})  # whose cause is for those who run the service
+
 # A quoted value, also one that never ends: so each is read once, whatever a caller made of it. No apostrophe of a word.
 QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|\\?\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z))""", re.DOTALL)
 MAX_TEXT = (
@@ -119,6 +122,8 @@ def _document(error: Exception) -> Problem:
         return problem(key, "the service cannot read its tokens file, and lets nobody in until that is put right")
     if isinstance(error, VersionConflict):
         return problem(key, str(error), expected=error.expected, actual=error.actual)
+    if key in STORE_FAILED:
+        log.warning("service.store_failed", error=type(error).__name__, cause=cause_of(error))
     return problem(key, without_values(str(error)))
 
 

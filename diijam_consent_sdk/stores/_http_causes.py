@@ -48,10 +48,10 @@ OF_ERRNO = {
 
 
 def place_of(url: str) -> str:
-    """Host and port of a service's checked URL, as they are named in errors."""
+    """Host and port of a service's checked URL, as errors name them: quoted, so that a relay keeps them to itself."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    return f"'{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}'"
 
 
 def cause(error: BaseException, where: str) -> str:
@@ -61,7 +61,7 @@ def cause(error: BaseException, where: str) -> str:
     Args:
         error: What the HTTP client raised; its causes tell more.
 
-        where: Host and port.
+        where: Host and port, quoted.
 
     Returns:
         One line with what to do.

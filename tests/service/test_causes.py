@@ -20,7 +20,7 @@ from diijam_consent_sdk._tls import serving
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncHttpStore, HttpStore, MemoryStore
 from tests.certificates import Authority, needs_openssl
-from tests.service.conftest import Running, Start, running
+from tests.service.conftest import NONCE, Ask, Running, Start, running
 
 TOKEN = "dcs_a-token-that-nobody-may-read"
 HTML = b"<html><title>Welcome to nginx!</title></html>"
@@ -112,7 +112,7 @@ def test_a_wrong_path_and_a_wrong_port(told: Told, shared: Running) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert told(f"http://127.0.0.1:{port}") == (
-        f"nothing listens at 127.0.0.1:{port} (connection refused): see that the service runs, on that port"
+        f"nothing listens at '127.0.0.1:{port}' (connection refused): see that the service runs, on that port"
     )
 
 
@@ -124,7 +124,7 @@ def test_a_name_that_nobody_has(told: Told, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert told("https://consnet.example") == (
-        "the name of consnet.example:443 is not known (DNS): see that the URL's host is right"
+        "the name of 'consnet.example:443' is not known (DNS): see that the URL's host is right"
     )
 
 
@@ -132,7 +132,7 @@ def test_silence(told: Told) -> None:
     """A server that accepts and says nothing is told with where it is."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert f"at {url.removeprefix('http://')} did not answer in time: see that it runs" in told(url)
+        assert f"at '{url.removeprefix('http://')}' did not answer in time: see that it runs" in told(url)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,28 @@ def test_a_service_that_cannot_read_its_tokens_says_so(
     tokens.chmod(0o666)
     threading.Event().wait(0.6)  # the service looks at the file twice a second
     assert "status 503: the service cannot read its tokens file" in told(url)
+
+
+def test_a_relay_tells_why_it_is_cut_off_and_not_where_its_upstream_is(
+    start: Start, ask_as: Ask, tmp_path: Path
+) -> None:
+    """Its log has the cause with host and port; whoever asks it, and `/healthz`, get the cause alone."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with closing(HttpStore(f"http://127.0.0.1:{port}", token=TOKEN, deadline=0.3)) as upstream:
+        relay = ask_as(start(upstream))
+        with structlog.testing.capture_logs() as lines:
+            answers = [
+                relay.post("/v1/records/load", {"nonce": NONCE, "user_ids": ["nguyen-van-a"]}),
+                relay.http.get(relay.url + "/healthz"),
+            ]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert "nothing listens at … (connection refused)" in answer.json()["detail"]
+        assert str(port) not in answer.text
+    causes = [line["cause"] for line in lines if line["event"] == "service.store_failed"]
+    assert len(causes) == 2
+    assert all(f"nothing listens at '127.0.0.1:{port}'" in cause for cause in causes)
 
 
 @needs_openssl
