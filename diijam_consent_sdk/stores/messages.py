@@ -181,6 +181,10 @@ PATHS: dict[type[Question], str] = {
 }
 
 
+for kind in (*PATHS, *Answer.__subclasses__(), Problem):
+    wire.prepared(kind)
+
+
 def loaded(answer: LoadAnswer) -> Loaded:
     """What the answer says; `wire.Malformed` if a record is none."""
     wire.check_records(answer.records)

@@ -111,7 +111,7 @@ def read(data: bytes, kind: type[T]) -> T:
         Malformed: it is no JSON of this kind, gives a key twice, or has a field that is none.
     """
     try:
-        value: T = _decoder(kind).decode(data)  # type: ignore[arg-type]
+        value: T = prepared(kind).decode(data)  # type: ignore[arg-type]
         known = encode(value)
         if known != data:
             _check_names(_spelled(data), json.loads(known))
@@ -122,8 +122,15 @@ def read(data: bytes, kind: type[T]) -> T:
 
 
 @functools.cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+def prepared(kind: Any) -> msgspec.json.Decoder[Any]:
+    """
+    What decodes a *kind*. Kinds that hold times are prepared when their modules are imported: later a test's freezegun
+    may stand in for `datetime`, and no text is one of that.
+    """
     return msgspec.json.Decoder(kind)
+
+
+prepared(list[ConsentRecord])
 
 
 def decode_records(data: bytes) -> list[ConsentRecord]:
