@@ -457,7 +457,7 @@ class AsyncConsentClient(_Client):
 
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
         """See `ConsentClient.user`."""
-        if at_least is None:
+        if at_least is None and self._driver.is_home():
             user = self._cached(user_id)
             if user is not None and user.is_live():
                 self._counts.found += 1

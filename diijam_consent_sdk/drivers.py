@@ -3,35 +3,89 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import inspect
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
-from .operations import Call, Late, Sleep, Steps, Wait
+from .operations import Call, Late, Lost, Sleep, Steps, Wait
+from .promise import Promise
 
 T = TypeVar("T")
 
 
-def in_thread(work: Callable[[], T]) -> Future[T]:
-    """Do *work* in a daemon thread: one that hangs keeps neither its waiters nor the interpreter's exit."""
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # whoever stops waiting must not cancel it for the others
+def in_thread(work: Callable[[], T]) -> Promise[T]:
+    """
+    Do *work* in a daemon thread: one that hangs keeps neither its waiters nor the interpreter's exit.
+
+    Without a thread to be had the promise is `Lost`. A signal handler that raises meanwhile leaves a thread that does
+    the work, or none: `Thread.start` waits for an `Event`, so another thread calls it, where no handler runs.
+    """
+    promise: Promise[T] = Promise()
+    to_do = [work]
 
     def run() -> None:
+        if not to_do:
+            return
         try:
-            result = work()
+            result = to_do.pop()()
         except BaseException as error:  # noqa: BLE001 - it is the waiter's
-            future.set_exception(error)
+            promise.set_exception(error)
         else:
-            future.set_result(result)
+            promise.set_result(result)
 
-    threading.Thread(target=run, name="diijam-consent", daemon=True).start()
-    return future
+    def begin() -> None:
+        try:
+            threading.Thread(target=run, name="diijam-consent", daemon=True).start()
+        except RuntimeError as error:
+            if to_do:
+                promise.set_exception(_lost("there is no thread for it", error))
+
+    try:
+        start_new_thread(begin, ())
+    except RuntimeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # a signal handler did, once the thread had begun
+        promise.set_exception(_lost("there is no thread for it", error))
+    return promise
+
+
+def _lost(why: str, cause: Exception | None = None) -> Lost:
+    lost = Lost(why)
+    lost.__cause__ = cause
+    return lost
+
+
+async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
+    """
+    What *promise* comes to, from a task. Cancels nothing.
+
+    Raises:
+        Late: it did not within so many seconds.
+    """
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def wake(_: Promise[T]) -> None:
+        with suppress(RuntimeError):  # the loop ended
+            loop.call_soon_threadsafe(settle)
+
+    promise.add_done_callback(wake)
+    try:
+        await asyncio.wait([waiter], timeout=seconds)
+    finally:
+        promise.remove_done_callback(wake)
+    if not promise.done():
+        raise Late
+    return promise.result()
 
 
 class Threads:
@@ -39,7 +93,7 @@ class Threads:
 
     def __init__(self, store: Any) -> None:
         self._store = store
-        self._stopped = threading.Event()
+        self._stopped: Promise[None] = Promise()
 
     def run(self, steps: Steps[T]) -> T:
         """Run *steps* to their end, in this thread."""
@@ -55,37 +109,26 @@ class Threads:
             except BaseException as error:  # noqa: BLE001 - the steps decide what it means
                 outcome, resume = error, steps.throw
 
-    def spawn(self, steps: Steps[T]) -> Future[T]:
+    def spawn(self, steps: Steps[T]) -> Promise[T]:
         """Run *steps* beside everything else."""
         return in_thread(lambda: self.run(steps))
 
     def stop(self) -> None:
         """End every sleep, now and later."""
-        self._stopped.set()
+        self._stopped.set_result(None)
 
     def _perform(self, wanted: Call | Wait | Sleep) -> Any:
         match wanted:
             case Call(method, args, kwargs):
                 return getattr(self._store, method)(*args, **kwargs)
-            case Wait(future, until):
-                left = min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
-                concurrent.futures.wait([future], timeout=left)
-                if not future.done():
+            case Wait(promise, until):
+                if not promise.wait(until - time.monotonic()):
                     raise Late
-                return future.result()
+                return promise.result()
             case Sleep(seconds):
                 return self._stopped.wait(seconds)
             case _:
                 assert_never(wanted)
-
-
-class _Result(Generic[T]):
-    """What steps returned. Its repr tells nothing: in debug mode asyncio logs the results of tasks and futures."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: T) -> None:
-        self.value = value
 
 
 class Tasks:
@@ -94,10 +137,14 @@ class Tasks:
     def __init__(self, store: Any) -> None:
         self._store = store
         self._is_async = inspect.iscoroutinefunction(store.load)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._spawned: dict[asyncio.Task[None], tuple[Promise[Any], Steps[Any]]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, steps: Steps[T]) -> T:
         """Run *steps* to their end, in this task."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._move(loop)
         outcome: Any = None
         resume: Callable[[Any], Call | Wait | Sleep] = steps.send
         while True:
@@ -110,54 +157,69 @@ class Tasks:
             except BaseException as error:  # noqa: BLE001 - the steps decide what it means
                 outcome, resume = error, steps.throw
 
-    def spawn(self, steps: Steps[T]) -> Future[Any]:
-        """Run *steps* beside everything else; what they return, `Wait` gives."""
-        future: Future[_Result[T]] = Future()
-        future.set_running_or_notify_cancel()
+    def spawn(self, steps: Steps[T]) -> Promise[T]:
+        """Run *steps* beside everything else."""
+        promise: Promise[T] = Promise()
 
-        async def run() -> _Result[T]:
-            """Run them, with a result that tells nothing."""
-            return _Result(await self.run(steps))
-
-        def finish(task: asyncio.Task[_Result[T]]) -> None:
-            self._tasks.discard(task)
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            if error is None:
-                future.set_result(task.result())
+        async def run() -> None:
+            """Run them. The task itself has no result: in debug mode asyncio logs it."""
+            try:
+                result = await self.run(steps)
+            except Exception as error:  # noqa: BLE001 - it is the waiter's
+                promise.set_exception(error)
             else:
-                future.set_exception(error)
+                promise.set_result(result)
 
-        task = asyncio.get_running_loop().create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(finish)
-        return future
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            promise.set_exception(_lost("there is no event loop for it", error))
+            return promise
+        task = loop.create_task(run())
+        self._spawned[task] = promise, steps
+        task.add_done_callback(self._finish)
+        return promise
 
     def stop(self) -> None:
         """Cancel what was spawned."""
-        for task in self._tasks:
-            task.cancel()
+        for task in list(self._spawned):
+            _cancel(task)
+
+    def is_home(self) -> bool:
+        """Whether the event loop that runs is the one that was used last."""
+        return asyncio.get_running_loop() is self._loop
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """A task is over, or will never go on: its waiters hear of it."""
+        promise, steps = self._spawned.pop(task, (None, None))
+        if promise is None or steps is None:
+            return
+        steps.close()  # what they hold is free, at once
+        if task.done() and not task.cancelled():
+            task.exception()  # asyncio need not tell of it
+        promise.set_exception(_lost("its event loop or its client ended"))
+
+    def _move(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Another event loop is used now: what was spawned on one that does not run any more is lost."""
+        self._loop = loop
+        for task in list(self._spawned):
+            if not task.get_loop().is_running():
+                _cancel(task)
+                self._finish(task)
 
     async def _perform(self, wanted: Call | Wait | Sleep) -> Any:
         match wanted:
             case Call(method, args, kwargs):
                 call = partial(getattr(self._store, method), *args, **kwargs)
-                return await (call() if self._is_async else asyncio.wrap_future(in_thread(call)))
-            case Wait(future, until):
-                waiting = asyncio.wrap_future(future)
-                waiting.add_done_callback(_retrieve)
-                # asyncio.wait cancels nothing, neither when time is up nor when this task is cancelled.
-                await asyncio.wait([waiting], timeout=max(0.0, until - time.monotonic()))
-                if not waiting.done():
-                    raise Late
-                result = waiting.result()
-                return result.value if isinstance(result, _Result) else result
+                return await (call() if self._is_async else awaited(in_thread(call)))
+            case Wait(promise, until):
+                return await awaited(promise, max(0.0, until - time.monotonic()))
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case _:
                 assert_never(wanted)
 
 
-def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Have an error count as seen although its waiter may have gone."""
-    if not future.cancelled():
-        future.exception()
+def _cancel(task: asyncio.Task[None]) -> None:
+    with suppress(RuntimeError):  # its loop is closed
+        task.get_loop().call_soon_threadsafe(task.cancel)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 
 from .errors import StoreUnavailable
 from .leases import Leases
 from .operations import Call, Late, Steps, Wait
+from .promise import Promise
 from .stores.protocol import Changes, Cursor, Loaded
 from .user import UserConsent
 
@@ -35,7 +35,7 @@ class Exchanges:
         self.leases = leases
         self._clock = clock
         self._deadline = deadline
-        self._confirming: dict[Cursor, Future[bool]] = {}
+        self._confirming: dict[Cursor, Promise[bool]] = {}
 
     def load(self, user_ids: Iterable[str]) -> Steps[tuple[Loaded | None, dict[str, UserConsent]]]:
         """
@@ -84,7 +84,7 @@ class Exchanges:
 
     def _confirm(self, head: Cursor) -> Steps[bool]:
         """Whether a head that was seen is of the store's history still: asked once for all who wonder meanwhile."""
-        mine: Future[bool] = Future()
+        mine: Promise[bool] = Promise()
         asked = self._confirming.setdefault(head, mine)
         if asked is not mine:
             try:
@@ -103,6 +103,6 @@ class Exchanges:
             self._forget(head, mine)
         return is_confirmed
 
-    def _forget(self, head: Cursor, asked: Future[bool]) -> None:
+    def _forget(self, head: Cursor, asked: Promise[bool]) -> None:
         if self._confirming.get(head) is asked:
             self._confirming.pop(head, None)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future, InvalidStateError
-from contextlib import suppress
 from functools import partial
+from math import inf
 
 import attrs
 
 from .bulk import BATCH
 from .exchanges import Exchanges
 from .operations import Spawn, Steps
+from .promise import Promise
 from .user import UserConsent
 
 MAX_FLIGHTS = 8  # loads under way at once
+START_SECONDS = 0.05  # for a thread to begin; past that another one may, and the later of them does nothing
 MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UNAVAILABLE at once
 
 
@@ -25,9 +27,22 @@ class Flight:
     """One load, and what it brought."""
 
     user_ids: dict[str, None] = attrs.field(factory=dict, repr=False)  # ordered, each once
-    landed: Future[None] = attrs.field(factory=Future)
+    landed: Promise[None] = attrs.field(factory=Promise)
     users: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)
     failed: bool = False
+    started_at: float = -inf
+    _grounded: list[bool] = attrs.field(factory=lambda: [True])
+
+    def is_grounded(self) -> bool:
+        """Whether nothing flies it yet."""
+        return bool(self._grounded)
+
+    def lift_off(self) -> bool:
+        """Whether the caller is to fly it: only one is."""
+        try:
+            return self._grounded.pop()
+        except IndexError:
+            return False
 
 
 class Flights:
@@ -54,24 +69,22 @@ class Flights:
         self._lock = threading.Lock()
         self._of: dict[str, Flight] = {}
         self._queue: deque[Flight] = deque()
-        self._aloft: set[Flight] = set()
+        self._aloft: dict[Flight, None] = {}  # ordered
 
     def book(self, user_ids: Iterable[str]) -> list[Flight]:
-        """The flights that will bring these users, under way or new. Users there is no room for have none."""
+        """
+        The flights that will bring these users, under way or new. Users there is no room for have none.
+
+        A signal handler that raises may interrupt this anywhere: what is left half done, the next call does.
+        """
         booked: dict[Flight, None] = {}
-        leaving: list[Flight] = []
-        try:
-            with self._lock:
-                for user_id in user_ids:
-                    flight = self._of.get(user_id) or self._seat(user_id)
-                    if flight is not None:
-                        booked[flight] = None
-                self._next(leaving)
-            self._take_off(leaving)
-        except BaseException:  # a signal handler raised: these may never take off, and others wait for them
-            for flight in leaving:
-                self._give_way(flight)
-            raise
+        with self._lock:
+            for user_id in user_ids:
+                flight = self._of.get(user_id) or self._seat(user_id)
+                if flight is not None:
+                    booked[flight] = None
+            leaving = self._next()
+        self._take_off(leaving)
         return list(booked)
 
     def _seat(self, user_id: str) -> Flight | None:
@@ -84,27 +97,29 @@ class Flights:
         self._of[user_id] = flight
         return flight
 
-    def _next(self, leaving: list[Flight]) -> None:
+    def _next(self) -> list[Flight]:
+        """Which are to take off now: those with a place that nothing flies, also after an interrupted call."""
+        now = time.monotonic()
         while self._queue and len(self._aloft) < MAX_FLIGHTS:
-            leaving.append(self._queue[0])  # first: wherever this is interrupted, the caller knows of it
-            self._aloft.add(self._queue[0])
+            self._aloft[self._queue[0]] = None  # first: interrupted here, it goes again
             self._queue.popleft()
+        leaving = [flight for flight in self._aloft if flight.is_grounded() and now > flight.started_at + START_SECONDS]
+        for flight in leaving:
+            flight.started_at = now
+        return leaving
 
     def _take_off(self, leaving: list[Flight]) -> None:
-        while leaving:
-            flight = leaving[0]
-            try:
-                self._spawn(self._fly(flight)).add_done_callback(partial(self._ended, flight))
-            except RuntimeError as error:  # no thread to be had, or no event loop any more
-                self._land(flight, error)
-            del leaving[0]
+        for flight in leaving:
+            self._spawn(self._fly(flight)).add_done_callback(partial(self._ended, flight))
 
-    def _ended(self, flight: Flight, _: Future[None]) -> None:
-        """A task that is cancelled before it began runs none of its steps."""
-        if not flight.landed.done():
-            self._land(flight, CancelledError())
+    def _ended(self, flight: Flight, flown: Promise[None]) -> None:
+        """What was to fly it is over, perhaps before it ran any step."""
+        if not flight.landed.done() and flown.exception() is not None:
+            self._land(flight, flown.exception())
 
     def _fly(self, flight: Flight) -> Steps[None]:
+        if not flight.lift_off():
+            return
         failure: BaseException | None = None
         try:
             _, flight.users = yield from self._exchanges.load(flight.user_ids)
@@ -120,16 +135,12 @@ class Flights:
             self._give_way(flight)
 
     def _give_way(self, flight: Flight) -> None:
-        """The flight is over, or never began; a second time it changes nothing."""
-        leaving: list[Flight] = []
+        """The flight is over; a second time it changes nothing."""
         with self._lock:
             for user_id in flight.user_ids:
                 if self._of.get(user_id) is flight:
                     del self._of[user_id]
-            self._aloft.discard(flight)
-            if flight in self._queue:
-                self._queue.remove(flight)
-            self._next(leaving)
-        with suppress(InvalidStateError):
-            flight.landed.set_result(None)
+            self._aloft.pop(flight, None)
+            leaving = self._next()
+        flight.landed.set_result(None)
         self._take_off(leaving)

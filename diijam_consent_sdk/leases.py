@@ -26,6 +26,7 @@ from .user import Generation, UserConsent
 CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
 MARGIN_SECONDS = 0.01
 MAX_WRITES = 256  # under way or of unknown outcome; past that new writes are refused
+MAX_NOES = 256  # of writes that only take away: apart, so that no other write locks out a no
 MAX_PROVEN = 1_000  # cursors known to be of this history
 MAX_AHEAD = 100  # heads of loads that are not proven yet; of more, the users just have their own leases
 
@@ -67,6 +68,7 @@ class Write:
 
     user_id: str = attrs.field(repr=False)
     generation: Generation
+    takes_away: bool
 
 
 class Leases:
@@ -105,6 +107,7 @@ class Leases:
         self._max_staleness = max_staleness
         self._floors = Floors(max_staleness)
         self._writes: Counter[str] = Counter()
+        self._writes_by_kind: Counter[bool] = Counter()  # whether they only take away
         self._watched: list[set[str]] = []  # by each mask under way: the users written since it began
         self._proven: set[Cursor] = set()
         self._ahead: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
@@ -184,29 +187,31 @@ class Leases:
                 self.covered.renew(fresh_until)
             self._cover_asked()
 
-    def writing(self, user_id: str) -> Write:
+    def writing(self, user_id: str, *, takes_away: bool = False) -> Write:
         """
         A write of this user is about to be sent: from now on the user is denied (rule 8).
 
         Raises:
-            StoreUnavailable: too many writes are under way or of unknown outcome.
+            StoreUnavailable: too many writes of its kind are under way or of unknown outcome.
         """
         with self._lock:
-            self.check_writes(self._writes.total())
+            self.check_writes(takes_away=takes_away)
             self._drop(user_id)
             self._writes[user_id] += 1
+            self._writes_by_kind[takes_away] += 1
             for written in self._watched:
                 written.add(user_id)
-            return Write(user_id, self._generation)
+            return Write(user_id, self._generation, takes_away)
 
-    def check_writes(self, count: int) -> None:
-        """`StoreUnavailable` if that many are as many as may be under way or of unknown outcome."""
-        if count >= MAX_WRITES:
+    def check_writes(self, *, takes_away: bool) -> None:
+        """`StoreUnavailable` if as many writes of this kind as may be are under way or of unknown outcome."""
+        if self._writes_by_kind[takes_away] >= (MAX_NOES if takes_away else MAX_WRITES):
             raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
 
     def written(self, write: Write, cursor: Cursor | None, now: float) -> None:
         """The write is over, acknowledged at *cursor* or (None) refused. Nothing is installed: the user is fetched."""
         with self._lock:
+            self._writes_by_kind[write.takes_away] -= 1
             self._writes[write.user_id] -= 1
             if not self._writes[write.user_id]:
                 del self._writes[write.user_id]

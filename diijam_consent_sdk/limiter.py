@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future
+
+from .promise import Promise
+
+
+class Unwanted(Exception):
+    """Nobody waits for this permit any more."""
 
 
 class Limiter:
@@ -18,11 +23,11 @@ class Limiter:
     def __init__(self, permits: int) -> None:
         self._lock = threading.Lock()
         self._free = permits
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting: deque[Promise[None]] = deque()
 
-    def acquire(self) -> Future[None]:
+    def acquire(self) -> Promise[None]:
         """A permit: done once it is one's own, then or earlier to be released."""
-        permit: Future[None] = Future()
+        permit: Promise[None] = Promise()
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -32,16 +37,12 @@ class Limiter:
         permit.set_result(None)
         return permit
 
-    def release(self, permit: Future[None]) -> None:
+    def release(self, permit: Promise[None]) -> None:
         """The permit is free, or is not waited for any more."""
-        if permit.cancel():
+        if permit.set_exception(Unwanted()):
             return
         with self._lock:
             while self._waiting:
-                following = self._waiting.popleft()
-                if following.set_running_or_notify_cancel():
-                    break
-            else:
-                self._free += 1
-                return
-        following.set_result(None)
+                if self._waiting.popleft().set_result(None):
+                    return
+            self._free += 1

@@ -6,10 +6,11 @@ block: the two drivers run the same steps in threads or in asyncio tasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import attrs
+
+from .promise import Promise
 
 T = TypeVar("T")
 
@@ -25,9 +26,9 @@ class Call:
 
 @attrs.frozen
 class Wait:
-    """Wait for a future, but not past an instant of `time.monotonic()`: then `Late` is raised."""
+    """Wait for a promise, but not past an instant of `time.monotonic()`: then `Late` is raised."""
 
-    future: Future[Any]
+    promise: Promise[Any]
     until: float
 
 
@@ -42,5 +43,9 @@ class Late(Exception):
     """What was waited for did not come in time; it goes on."""
 
 
+class Lost(Exception):
+    """What was spawned did not begin, for want of a thread or an event loop, or its event loop ended before it did."""
+
+
 Steps = Generator[Call | Wait | Sleep, Any, T]
-Spawn = Callable[[Steps[Any]], Future[Any]]
+Spawn = Callable[[Steps[Any]], Promise[Any]]  # what the steps return or raise; raises nothing itself

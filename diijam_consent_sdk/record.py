@@ -160,11 +160,7 @@ class ConsentRecord:
 
 
 def unopened(user_id: str) -> ConsentRecord:
-    """
-    The record of a user of whom nothing is known: what a history is folded from.
-
-    `functools.reduce(fold, client.history(user_id), unopened(user_id))` is the record of that user.
-    """
+    """The record of a user of whom nothing is known."""
     return ConsentRecord(
         user_id=user_id, version=0, account=Account.UNKNOWN, account_changed_at=None, origin=None, anonymised=False,
         consents={}, objected=frozenset(), all_restricted=False, restricted=frozenset(), published=frozenset(),

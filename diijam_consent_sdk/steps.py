@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import random
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,7 +17,7 @@ from .answers import ALL_UNAVAILABLE
 from .bulk import Malformed, OnMalformed, batches, on_malformed
 from .decisions import Ask, Decision, Explanation, check_ask, explain
 from .due import Due, due
-from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from .events import Event, LedgerEntry
 from .exchanges import LAGS, Exchanges
 from .flights import Flight, Flights
@@ -28,18 +25,17 @@ from .follower import follow
 from .leases import Leases
 from .limiter import Limiter
 from .masks import AWAY, NO, Confirming, Mask
-from .operations import Call, Late, Sleep, Spawn, Steps, Wait
+from .operations import Call, Late, Lost, Spawn, Steps, Wait
+from .promise import Promise
 from .record import ConsentRecord
 from .status import Feed, Status, cause_of
 from .stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from .user import UserConsent
 from .vocabulary import identifier
+from .writes import NOT_BEGUN, UNKNOWN, Writes
 
 ROUNDS = 2  # rule 4: what could not be installed is fetched once more
-MAX_BACKOFF_SECONDS = 5.0
 MAX_CALLS = 8  # of `load`, `explain` and `history` at once, beside the flights
-NOT_BEGUN = "there is no thread or event loop for the call, it was not sent: try again"
-UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
 
 
 @attrs.frozen(eq=False)
@@ -84,21 +80,22 @@ class ClientSteps:
         self._max_staleness = max_staleness
         self._deadline = deadline
         self._too_late = f"the store did not answer within {deadline} s: try again"
-        self._must_follow = is_following
+        self._is_following = is_following
         self._spawn = spawn
         self._exchanges = Exchanges(self.leases, clock, deadline)
         self._flights = Flights(self._exchanges, spawn, self._landed)
         self._limiter = Limiter(MAX_CALLS)
         self._lock = threading.Lock()
-        self._writes: set[Future[Appended]] = set()
+        self._writes = Writes(self.leases, clock, spawn)
         self._is_reachable: bool | None = None  # not known before the first exchange
         self._last_error: str | None = None
         self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
-        self._stopped = False
+        self._follower: object = None  # whose steps follow the feed
 
     def user(self, user_id: str, at_least: str | None = None) -> Steps[UserConsent]:
         """One user, from memory or the store; `UNAVAILABLE` where neither will do."""
         user_id = identifier(user_id)
+        self._writes.take_up()
         if at_least is not None:
             return (yield from self._user_with(user_id, Cursor.parse(at_least), self._until()))
         batch, _ = self._read(on_malformed("raise"), 0, [user_id])
@@ -116,6 +113,7 @@ class ClientSteps:
 
     def users(self, batch: Batch) -> Steps[list[UserConsent]]:
         """Users in order: a batch of `batches`."""
+        self._writes.take_up()
         flights = [flight for flight in batch.flights if not flight.failed]  # since then the store may be there again
         return (yield from self._users(batch.user_ids, batch.found, flights))
 
@@ -158,17 +156,10 @@ class ClientSteps:
         user_id = identifier(user_id)
         self._check_open()
         key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
-        self.leases.check_writes(len(self._writes))  # before there is a thread for it
-        call = Call("append", (user_id, events), {"expected_version": expected_version, "idempotency_key": key})
         until = self._until()
+        pending = self._writes.begin(user_id, events, expected_version, key)
         try:
-            done = self._spawn(self._write(user_id, call, key))
-        except RuntimeError as error:
-            raise StoreUnavailable(NOT_BEGUN) from error
-        self._writes.add(done)
-        done.add_done_callback(self._writes.discard)
-        try:
-            appended: Appended = yield Wait(done, until)
+            appended: Appended = yield Wait(pending.outcome, until)
         except Late:
             raise OutcomeUnknown(UNKNOWN, key) from None
         return appended
@@ -218,15 +209,7 @@ class ClientSteps:
     def close(self) -> Steps[None]:
         """Deny from now on; give writes of unknown outcome one deadline to become definite."""
         self.leases.close()
-        until = self._until()
-        try:
-            for done in list(self._writes):
-                try:
-                    yield Wait(done, until)
-                except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
-                    log.warning("client.closed_with_unknown_write", error=type(error).__name__)
-        finally:
-            self._stopped = True
+        yield from self._writes.close(self._until())
 
     def _users(
         self, user_ids: list[str], found: dict[str, UserConsent], flights: list[Flight]
@@ -302,38 +285,6 @@ class ClientSteps:
             return self.leases.unavailable(user_id)
         return user
 
-    def _write(self, user_id: str, call: Call, key: str) -> Steps[Appended]:
-        """
-        Repeat the append with the same key until its outcome is definite; the user is denied as long. All of it in
-        spawned steps: what interrupts the caller cannot come between a denial and its end.
-        """
-        write = self.leases.writing(user_id)
-        is_unknown = False
-        for attempt in itertools.count():
-            try:
-                appended: Appended = yield call
-            except (ValueError, TypeError, VersionConflict):
-                self.leases.written(write, None, self._clock())
-                raise
-            except (StoreUnavailable, StoreUnusable):
-                if not is_unknown:
-                    self.leases.written(write, None, self._clock())
-                    raise
-            except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
-                if not is_unknown:
-                    log.warning("write.outcome_unknown", error=type(error).__name__)
-                is_unknown = True
-            else:
-                if appended.record.user_id == write.user_id:
-                    self.leases.written(write, appended.cursor, self._clock())
-                    return appended
-                log.error("write.answer_of_another_user")
-                is_unknown = True
-            if self._stopped:
-                raise OutcomeUnknown(UNKNOWN, key)
-            yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
-        raise AssertionError
-
     def _count_no(self, decision: Decision) -> None:
         self.leases.counts.by_decision[decision].denied += 1
 
@@ -346,13 +297,11 @@ class ClientSteps:
     def _ask(self, steps: Steps[Any], until: float) -> Steps[Any]:
         """Run *steps*, a few at once, and wait for them."""
         try:
-            done = self._spawn(self._limited(steps, until))
-        except RuntimeError as error:
-            raise StoreUnavailable(NOT_BEGUN) from error
-        try:
-            return (yield Wait(done, until))
+            return (yield Wait(self._spawn(self._limited(steps, until)), until))
         except Late:
             raise StoreUnavailable(self._too_late) from None
+        except Lost as error:
+            raise StoreUnavailable(NOT_BEGUN) from error
 
     def _limited(self, steps: Steps[Any], until: float) -> Steps[Any]:
         """*steps* once there is a permit: in spawned steps, so that what interrupts the caller loses none."""
@@ -384,6 +333,7 @@ class ClientSteps:
         return time.monotonic() + self._deadline
 
     def _check_open(self) -> None:
+        self._writes.take_up()
         if self.leases.closed:
             raise ClientClosed("the client is closed: make a new one")
 
@@ -395,27 +345,31 @@ class ClientSteps:
         with self._lock:
             was_reachable, self._is_reachable = self._is_reachable, failure is None
             self._last_error = cause
-            if self._must_follow:
-                self._begin_following()
+        if self._is_following and self._follower is None:
+            self._begin_following()
         if failure is not None and was_reachable is not False:
             log.warning("store.unreachable", error=type(failure).__name__, cause=cause)
         elif failure is None and was_reachable is False:
             log.info("store.reachable")
 
     def _begin_following(self) -> None:
-        steps = follow(self._exchanges, max_staleness=self._max_staleness, on_poll=self._polled)
-        try:
-            followed = self._spawn(steps)
-        except RuntimeError:  # no thread to be had: the next exchange tries again
-            return
-        self._must_follow = False  # not earlier: what interrupts this must not end it for good
-        followed.add_done_callback(self._unfollowed)
+        token = object()
+        self._spawn(self._follow(token)).add_done_callback(partial(self._unfollowed, token))
 
-    def _unfollowed(self, _: Future[None]) -> None:
+    def _follow(self, token: object) -> Steps[None]:
+        """Follow the feed, unless others do that were begun at the same time."""
+        with self._lock:
+            if self._follower is not None:
+                return
+            self._follower = token
+        yield from follow(self._exchanges, max_staleness=self._max_staleness, on_poll=self._polled)
+
+    def _unfollowed(self, token: object, _: Promise[None]) -> None:
         """The follower ended, by a close or by what no steps catch: then the next exchange starts another."""
-        if not self.leases.closed:
-            self._feed = (Feed.DOWN, datetime.now(UTC))
-            self._must_follow = True
+        if self._follower is token:
+            self._follower = None
+            if not self.leases.closed:
+                self._feed = (Feed.DOWN, datetime.now(UTC))
 
     def _polled(self, failure: BaseException | None) -> None:
         """After each poll: what `status` says of the feed."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from ..drivers import in_thread
+from ..drivers import awaited, in_thread
 from ..errors import ConsentError, StoreUnavailable
 from ..events import Event, LedgerEntry, is_no
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
@@ -102,7 +102,7 @@ class Calls:
         call = partial(self._store.changes, after, wait=wait)
         if self._is_async:
             return await call()  # type: ignore[no-any-return]
-        return await asyncio.wrap_future(in_thread(call))
+        return await awaited(in_thread(call))
 
     def clock_trouble(self) -> str | None:
         """What is wrong with the clock that the store stamps with, as of its last call; None: nothing."""

@@ -9,7 +9,6 @@ import msgspec
 
 from ..stores import wire
 from ..stores.messages import (
-    MAX_WORDS,
     AppendAnswer,
     AppendQuestion,
     ChangesAnswer,
@@ -60,10 +59,8 @@ def components() -> dict[str, Schema]:
     found["AppendQuestion"]["properties"]["events"]["items"] = {"$ref": REF.format(name="Event")}
     found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
-    for name, schema in found.items():
+    for schema in found.values():
         _complete(schema)
-        if "properties" in schema and name != Problem.__name__:
-            schema["additionalProperties"] = False  # a field that is none is refused, also of a cursor or record
     return found
 
 
@@ -73,8 +70,7 @@ def _event(name: str, schema: Schema) -> Schema:
         if field == {"type": "string"}:
             field.update(IDENTIFIER)
         for choice in (field, *field.get("anyOf", ())):
-            if choice.pop("uniqueItems", None):  # a word that is sent twice counts once
-                choice["maxItems"] = MAX_WORDS
+            choice.pop("uniqueItems", None)  # a word that is sent twice counts once
     properties = {"type": {"const": name}, **schema["properties"]}
     return {
         **schema,

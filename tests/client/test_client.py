@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -670,6 +670,7 @@ def test_an_outage_that_is_over_leaves_nobody_out(make_client: MakeClient, store
         store.inner.append(user_id, SIGNED_UP)
     found = make_client(follow=False, capacity=30).permitted(ids, Market("email"))  # in batches of 10
     first = [next(found) for _ in range(20)]
+    assert eventually(lambda: store.calls.count("load") == 3)
     with store.offline():
         first.append(next(found))  # of the third batch, which was read before; the next two are read now
         assert eventually(lambda: store.calls.count("load") == 5)
@@ -731,7 +732,7 @@ def test_a_follower_that_ended_is_started_again(make_client: MakeClient, store: 
     assert eventually(lambda: "changes" in store.calls)
     store.broken_after = Ended()  # type: ignore[assignment]
     store.hold.pop("changes").set()
-    assert eventually(lambda: steps._must_follow)
+    assert eventually(lambda: steps._follower is None)
     assert client.status().feed == "down"
     store.broken_after = None
     client.user("v")
@@ -748,8 +749,11 @@ def test_the_store_is_let_go_of_although_close_was_interrupted(store: FaultyStor
     client = ConsentClient(store, follow=False, deadline=5)
     client._owns_store = True
 
-    client._all_steps._writes.add(Future())
+    store.hold["append"] = threading.Event()
+    client._all_steps._writes.begin("u", SIGNED_UP, None, "k")
+    assert eventually(lambda: bool(client._all_steps._writes))
     client._driver._perform = interrupted  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         client.close()
+    store.hold["append"].set()
     assert "close" in store.calls

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +12,8 @@ from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.exchanges import Exchanges
 from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.leases import Leases
-from diijam_consent_sdk.operations import Steps
+from diijam_consent_sdk.operations import Lost, Steps
+from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.testing import LeaseClock
 
 
@@ -28,9 +28,10 @@ def test_what_waits_is_bounded() -> None:
     """I7: past the loads under way and those that may wait, a miss gets no flight, so it is a no at once."""
     launched: list[Steps[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Future[Any]:
+    def spawn(steps: Steps[Any]) -> Promise[Any]:
         launched.append(steps)
-        return Future()
+        next(steps)
+        return Promise()
 
     all_flights = flights(spawn)
     for number in range(MAX_FLIGHTS + MAX_QUEUED):
@@ -43,8 +44,10 @@ def test_what_waits_is_bounded() -> None:
 def test_a_flight_that_cannot_start_has_landed() -> None:
     """Where no thread can be had its waiters are answered at once, and the next flight may start."""
 
-    def spawn(steps: Steps[Any]) -> Future[Any]:
-        raise RuntimeError("can't start new thread")
+    def spawn(steps: Steps[Any]) -> Promise[Any]:
+        lost: Promise[Any] = Promise()
+        lost.set_exception(Lost("can't start new thread"))
+        return lost
 
     all_flights = flights(spawn)
     for _ in range(2):
@@ -57,9 +60,9 @@ def test_a_flight_that_failed_leaves_nothing_behind() -> None:
     """After a failed load the leases know of no fetch under way, and the user can be booked anew."""
     launched: list[Steps[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Future[Any]:
+    def spawn(steps: Steps[Any]) -> Promise[Any]:
         launched.append(steps)
-        return Future()
+        return Promise()
 
     all_flights = flights(spawn)
     (first,) = all_flights.book(["u"])
@@ -74,29 +77,30 @@ def test_a_flight_that_failed_leaves_nothing_behind() -> None:
 
 def test_a_flight_whose_steps_never_ran_has_landed() -> None:
     """A task that is cancelled before it began runs none of its steps: the flight still ends, and frees its place."""
-    spawned: list[Future[Any]] = []
+    spawned: list[Promise[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Future[Any]:
+    def spawn(steps: Steps[Any]) -> Promise[Any]:
         steps.close()
-        spawned.append(Future())
+        spawned.append(Promise())
         return spawned[-1]
 
     all_flights = flights(spawn)
     for number in range(2 * MAX_FLIGHTS):
         (flight,) = all_flights.book([f"u{number}"])
-        spawned[-1].set_exception(CancelledError())
+        spawned[-1].set_exception(Lost("its event loop ended"))
         assert flight.landed.done()
         assert flight.failed
-    assert (all_flights._aloft, all_flights._of) == (set(), {})
+    assert not all_flights._aloft
+    assert not all_flights._of
 
 
 def test_a_flight_lands_whatever_is_made_of_it() -> None:
     """An error of whoever is told of a landing, such as a logger's, holds up no waiter and no later flight."""
     launched: list[Steps[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Future[Any]:
+    def spawn(steps: Steps[Any]) -> Promise[Any]:
         launched.append(steps)
-        return Future()
+        return Promise()
 
     all_flights = flights(spawn)
 

@@ -13,7 +13,7 @@ from diijam_consent_sdk import Purpose, Reason
 from diijam_consent_sdk.counts import Counts
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.floors import MAX_FLOORS
-from diijam_consent_sdk.leases import MAX_AHEAD, MAX_PROVEN, MAX_WRITES
+from diijam_consent_sdk.leases import MAX_AHEAD, MAX_NOES, MAX_PROVEN, MAX_WRITES
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
 from diijam_consent_sdk.user import Generation, UserConsent
@@ -595,15 +595,17 @@ def test_rule_8_of_two_writes_the_last_to_end_ends_the_denial() -> None:
     assert world.load(consenting("u"), at=head(12))["u"].can_market("email")
 
 
-def test_rule_8_at_the_cap_new_writes_are_refused() -> None:
-    """I7: no write of unknown outcome is dropped to make room for another."""
+@pytest.mark.parametrize(("takes_away", "most"), [(False, MAX_WRITES), (True, MAX_NOES)])
+def test_rule_8_at_the_cap_new_writes_are_refused(*, takes_away: bool, most: int) -> None:
+    """I7: no write of unknown outcome is dropped to make room for another; each kind has room of its own."""
     world = World()
-    for number in range(MAX_WRITES):
-        world.leases.writing(f"w{number}")
-    with pytest.raises(StoreUnavailable):
-        world.leases.writing("one too many")
-    with pytest.raises(StoreUnavailable):
-        world.leases.writing("w0")
+    writes = [world.leases.writing(f"w{number}", takes_away=takes_away) for number in range(most)]
+    for user_id in ("one too many", "w0"):
+        with pytest.raises(StoreUnavailable):
+            world.leases.writing(user_id, takes_away=takes_away)
+    world.leases.writing("other", takes_away=not takes_away)
+    world.leases.written(writes[0], None, world.clock.now)
+    world.leases.writing("one more", takes_away=takes_away)
 
 
 def prove(world: World, cursor: Cursor, *, known: bool = True, is_head: bool = False) -> bool:

@@ -425,7 +425,8 @@ def test_only_who_may_have_changed_is_asked_again(unfed: Face, restorable: Resto
         restorable.write("other", e.AccountOpened())
 
     assert unfed.permitted_mask(stalling(["u0", "u1", "u2"], meanwhile), MAILED) == bytearray([0, 1, 1])
-    assert restorable.loaded == [["u0"], ["u1"], ["u2"], ["u0"]]
+    assert sorted(restorable.loaded[:3]) == [["u0"], ["u1"], ["u2"]]
+    assert restorable.loaded[3:] == [["u0"]]
 
 
 def test_a_walk_that_lags(unfed: Face, restorable: Restorable) -> None:

@@ -53,8 +53,8 @@ def left(consent: AsyncConsentClient, before: set[threading.Thread]) -> dict[str
         "flights": len(steps._flights._aloft) + len(steps._flights._queue) + len(steps._flights._of),
         "fetches": len(steps.leases._fetches),
         "writes": len(steps.leases._writes) + len(steps._writes),
-        "tasks": len(consent._driver._tasks) - 1,
-        "other tasks": len(asyncio.all_tasks() - consent._driver._tasks) - 1,
+        "tasks": len(consent._driver._spawned) - 1,
+        "other tasks": len(asyncio.all_tasks() - consent._driver._spawned.keys()) - 1,
         "threads": max(0, sum("diijam-consent" in thread.name for thread in set(threading.enumerate()) - before) - 1),
     }
 

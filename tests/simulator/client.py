@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from diijam_consent_sdk.decisions import STALE, Ask, Decision, Market, Process, Show
+from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.user import UserConsent
 from tests.simulator.driver import Driver
@@ -188,13 +188,13 @@ class SimClient:
             else:
                 self.memory().note_asked(user)
 
-    def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Future[Any]:
+    def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Promise[Any]:
         """As `ConsentClient.user`, then a guard."""
         self._begin_anew()
         began, slept, anchored = self.monotonic(), self.suspended_for, self.loop.now
         done = self.driver.run(self.steps.user(user_id, token))
 
-        def answered(future: Future[Any]) -> None:
+        def answered(future: Promise[Any]) -> None:
             self.checks.answered(self, future, [user_id], began, token, is_calm=self.suspended_for == slept)
             if future.exception() is None and anchored <= self.loop.now:
                 user = future.result()
@@ -220,12 +220,12 @@ class SimClient:
         self._begin_anew()
         self.loads += 1
 
-        def loaded(done: Future[Any]) -> None:
+        def loaded(done: Promise[Any]) -> None:
             self.checks.loaded(done)
 
         self.driver.run(self.steps.load(user_id)).add_done_callback(loaded)
 
-    def record(self, user_id: str, event: Event, expected_version: int | None = None) -> Future[Any]:
+    def record(self, user_id: str, event: Event, expected_version: int | None = None) -> Promise[Any]:
         """As `ConsentClient.record`."""
         self._begin_anew()
         key = f"key-{self.number}-{self.world.number()}"
@@ -238,6 +238,11 @@ class SimClient:
         self._begin_anew()
         self.closed = True
         self.driver.run(self.steps.close()).add_done_callback(lambda _: self.driver.stop())
+
+    def end_loop(self) -> None:
+        """As the end of an `asyncio.run`, and another one after it. A suspended process ends nothing."""
+        if self.suspended_until <= self.loop.now:
+            self.driver.end_loop()
 
     def fork(self, number: int, *, with_hooks: bool) -> SimClient:
         """A child with a copy of this process's memory, begun anew by the hooks, or not yet."""

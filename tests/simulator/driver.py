@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from diijam_consent_sdk.operations import Call, Late, Sleep, Steps, Wait
+from diijam_consent_sdk.operations import Call, Late, Lost, Sleep, Steps, Wait
+from diijam_consent_sdk.promise import Promise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulator.client import SimClient
-
-
-class _Future(Future[Any]):
-    """A future that tells of a callback that raises, where the real one logs."""
-
-    def __init__(self, fail: Callable[[str, str], None]) -> None:
-        super().__init__()
-        self._fail = fail
-
-    def _invoke_callbacks(self) -> None:
-        for callback in self._done_callbacks:  # type: ignore[attr-defined]
-            try:
-                callback(self)
-            except Exception as error:  # noqa: BLE001 - it would be lost
-                self._fail("raises", repr(error))
 
 
 class Driver:
@@ -35,21 +20,29 @@ class Driver:
     def __init__(self, client: SimClient) -> None:
         self._client = client
         self.stopped = False
-        self._alive: dict[Steps[Any], None] = {}
+        self._alive: dict[Steps[Any], Promise[Any]] = {}
 
-    def spawn(self, steps: Steps[Any]) -> Future[Any]:
+    def spawn(self, steps: Steps[Any]) -> Promise[Any]:
         """Run *steps* beside everything else."""
-        if self._client.is_starved():
-            raise RuntimeError("can't start new thread")
-        return self.run(steps)
+        if not self._client.is_starved():
+            return self.run(steps)
+        lost: Promise[Any] = Promise()
+        lost.set_exception(Lost("can't start new thread"))
+        return lost
 
-    def run(self, steps: Steps[Any]) -> Future[Any]:
+    def run(self, steps: Steps[Any]) -> Promise[Any]:
         """Run *steps* as a caller's thread does."""
-        future: Future[Any] = _Future(self._client.checks.fail)
-        future.set_running_or_notify_cancel()
-        self._alive[steps] = None
+        future: Promise[Any] = Promise()
+        self._alive[steps] = future
         self._later(0, steps.send, None, steps, future)
         return future
+
+    def end_loop(self) -> None:
+        """The event loop ends with all its tasks, and another one begins."""
+        for steps, future in list(self._alive.items()):
+            del self._alive[steps]
+            self._client.executing(lambda steps: steps.close(), steps)
+            future.set_exception(Lost("its event loop ended"))
 
     def stop(self) -> None:
         """End every sleep that begins from now on."""
@@ -66,12 +59,14 @@ class Driver:
                 self._alive.popitem()[0].close()
 
     def _later(
-        self, seconds: float, resume: Callable[[Any], Any], outcome: Any, steps: Steps[Any], future: Future[Any]
+        self, seconds: float, resume: Callable[[Any], Any], outcome: Any, steps: Steps[Any], future: Promise[Any]
     ) -> None:
         delay = seconds + self._client.pause()
         self._client.later(delay, lambda: self._resume(resume, outcome, steps, future))
 
-    def _resume(self, resume: Callable[[Any], Any], outcome: Any, steps: Steps[Any], future: Future[Any]) -> None:
+    def _resume(self, resume: Callable[[Any], Any], outcome: Any, steps: Steps[Any], future: Promise[Any]) -> None:
+        if steps not in self._alive:  # its event loop ended
+            return
         try:
             wanted = self._client.executing(resume, outcome)
         except StopIteration as end:
@@ -83,7 +78,7 @@ class Driver:
         else:
             self._perform(wanted, steps, future)
 
-    def _perform(self, wanted: Call | Wait | Sleep, steps: Steps[Any], future: Future[Any]) -> None:
+    def _perform(self, wanted: Call | Wait | Sleep, steps: Steps[Any], future: Promise[Any]) -> None:
         if isinstance(wanted, Call):
 
             def answered(answer: object) -> None:
@@ -96,15 +91,16 @@ class Driver:
         else:
             self._wait(wanted, steps, future)
 
-    def _wait(self, wanted: Wait, steps: Steps[Any], future: Future[Any]) -> None:
+    def _wait(self, wanted: Wait, steps: Steps[Any], future: Promise[Any]) -> None:
         over = False
 
-        def landed(done: Future[Any]) -> None:
+        def landed(done: Promise[Any]) -> None:
             nonlocal over
             if not over:
                 over = True
                 error = done.exception()
-                self._later(0, steps.send if error is None else steps.throw, error or done.result(), steps, future)
+                resume, outcome = (steps.send, done.result()) if error is None else (steps.throw, error)
+                self._later(0, resume, outcome, steps, future)
 
         def late() -> None:
             nonlocal over
@@ -117,8 +113,8 @@ class Driver:
                 over = True
                 self._later(0, steps.throw, Late(), steps, future)
 
-        if wanted.future.done():
-            landed(wanted.future)
+        if wanted.promise.done():
+            landed(wanted.promise)
         else:
-            wanted.future.add_done_callback(landed)
+            wanted.promise.add_done_callback(landed)
             self._client.later(max(0.0, wanted.until - self._client.monotonic()), late)

@@ -68,6 +68,8 @@ def _of_client(world: World, client: SimClient, kind: str, lasts: float) -> None
         client.suspend(lasts)
     elif kind == "starve":
         client.starved_until = world.loop.now + lasts / 4
+    elif kind == "end_loop":
+        client.end_loop()
     elif kind == "close":
         client.close()
         world.loop.after(world.bound, lambda: _replace(world, client))

@@ -10,8 +10,7 @@ from tests.simulator.client import ASKS, SimClient, guard_of
 from tests.simulator.network import CALM
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
+    from diijam_consent_sdk.promise import Promise
     from diijam_consent_sdk.user import UserConsent
     from tests.simulator.world import World
 
@@ -32,7 +31,7 @@ def heal(world: World) -> None:
         client.load(world.users[0])
     world.run_for(world.bound + 2 * (world.bound / 4 + world.deadline))
     for client in world.clients:
-        if client.pending and not client.steps._stopped:
+        if client.pending and not client.steps._writes._is_stopped:
             world.checks.fail("I6", f"writes are still of unknown outcome: {client.pending}")
     _ask_all(world, "once the faults are over")
     _withdraw_all(world)
@@ -50,7 +49,7 @@ def _ask_all(world: World, when: str) -> None:
         _is_right(world, client, user_id, done, when)
 
 
-def _is_right(world: World, client: SimClient, user_id: str, done: Future[UserConsent], when: str) -> None:
+def _is_right(world: World, client: SimClient, user_id: str, done: Promise[UserConsent], when: str) -> None:
     committed, now = world.ledger.committed, world.loop.now
     for ask in ASKS:
         if done.done() and done.exception() is None:

@@ -15,9 +15,11 @@ from diijam_consent_sdk.flights import Flight, Flights
 from diijam_consent_sdk.floors import Floors
 from diijam_consent_sdk.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
 from diijam_consent_sdk.operations import Steps
+from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 from diijam_consent_sdk.user import UserConsent
+from diijam_consent_sdk.writes import PendingWrite, Writes
 
 _fetched, _polled, _may_install, _written = Leases.fetched, Leases.polled, Leases._may_install, Leases.written
 _restart, _until = Leases._restart, ClientSteps._until
@@ -202,10 +204,11 @@ def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
     pass
 
 
-def no_denial_while_writing(self: Leases, user_id: str) -> Write:
+def no_denial_while_writing(self: Leases, user_id: str, *, takes_away: bool = False) -> Write:
     with self._lock:
-        self._writes[user_id] = self._writes.get(user_id, 0) + 1
-        return Write(user_id, self._generation)
+        self._writes[user_id] += 1
+        self._writes_by_kind[takes_away] += 1
+        return Write(user_id, self._generation, takes_away)
 
 
 def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
@@ -215,15 +218,23 @@ def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, 
         stale._head = cursor
 
 
-def unknown_is_refused(self: ClientSteps, user_id: str, call: Any, key: str) -> Steps[Appended]:
-    write = self.leases.writing(user_id)
+def unknown_is_refused(self: Writes, pending: PendingWrite) -> Steps[Appended | Exception]:
     try:
-        appended: Appended = yield call
-    except BaseException:
-        self.leases.written(write, None, self._clock())
-        raise
-    self.leases.written(write, appended.cursor, self._clock())
+        appended: Appended = yield pending.call
+    except Exception as error:  # noqa: BLE001 - that is the mistake
+        return error
     return appended
+
+
+def take_up_nothing(self: Writes) -> None:
+    pass
+
+
+def lost_is_refused(self: Writes, pending: PendingWrite, turn: object, worked: Promise[None]) -> None:
+    if not pending.outcome.done() and worked.exception() is not None and pending.write is not None:
+        self._leases.written(pending.write, None, self._clock())
+        self._pending.discard(pending)
+        pending.outcome.set_exception(StoreUnavailable("its event loop ended"))
 
 
 def keep_what_was_inherited(self: Leases) -> None:
@@ -234,10 +245,11 @@ def close_nothing(self: Leases) -> None:
     self.closed = True
 
 
-def no_cap(self: Flights, leaving: list[Flight]) -> None:
-    leaving += self._queue
-    self._aloft.update(self._queue)
+def no_cap(self: Flights) -> list[Flight]:
+    leaving = list(self._queue)
+    self._aloft.update(dict.fromkeys(self._queue))
     self._queue.clear()
+    return leaving
 
 
 def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk import bulk, exchanges, flights, floors, follower, leases, steps
+from diijam_consent_sdk import bulk, exchanges, flights, floors, follower, leases, steps, writes
 from tests.simulator.hooked import SimCovered, SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ class _Time:
     def monotonic(self) -> float:
         """CLOCK_MONOTONIC."""
         client = self._world.executing
-        assert client is not None
-        return client.monotonic()
+        return self._world.loop.now if client is None else client.monotonic()
 
 
 class _Silence:
@@ -40,12 +39,14 @@ def enter(stack: ExitStack, world: World) -> None:
         for name, value in names.items():
             stack.enter_context(mock.patch.object(module, name, value))
 
-    put(steps, Leases=SimLeases, time=_Time(world), random=world.random, log=_Silence())
+    put(steps, Leases=SimLeases, time=_Time(world), log=_Silence())
+    put(writes, random=world.random, log=_Silence())
+    put(flights, time=_Time(world))
     put(exchanges, time=_Time(world))
     put(leases, Covered=SimCovered, Generation=SimGeneration, UserConsent=SimUser)
     put(follower, random=world.random)
     if world.has_small_caps:
         put(floors, MAX_FLOORS=2)
-        put(leases, MAX_WRITES=2, MAX_PROVEN=2, MAX_AHEAD=2)
+        put(leases, MAX_WRITES=2, MAX_NOES=2, MAX_PROVEN=2, MAX_AHEAD=2)
         put(flights, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
         put(bulk, BATCH=2)

@@ -13,6 +13,7 @@ from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.stores.protocol import Changes
 from diijam_consent_sdk.user import UserConsent
+from diijam_consent_sdk.writes import Writes
 from tests.simulator import mutants
 
 Patch = tuple[Any, str, Any]
@@ -55,7 +56,9 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 allowed while writing": (Leases, "writing", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
     "8 no floor": (Leases, "written", mutants.no_floor),
-    "8 an unknown outcome is a refusal": (ClientSteps, "_write", mutants.unknown_is_refused),
+    "8 an unknown outcome is a refusal": (Writes, "_repeated", mutants.unknown_is_refused),
+    "8 nobody goes on with what a loop's end left": (Writes, "take_up", mutants.take_up_nothing),
+    "8 the end of a loop is a refusal": (Writes, "_left", mutants.lost_is_refused),
     "8 any token will do": (Leases, "prove", mutants.prove_anything),
     "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),

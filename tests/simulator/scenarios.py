@@ -13,6 +13,7 @@ from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.user import UserConsent
 from tests.simulator.client import ASKS, SimClient
 from tests.simulator.ledger import Lag, SimChanges, SimLoaded
+from tests.simulator.network import CALM
 from tests.simulator.profile import Profile
 from tests.simulator.world import World
 
@@ -293,6 +294,29 @@ def a_user_dropped_before_it_is_covered(world: World) -> None:
     world.checks.bounded(client)
 
 
+def a_loop_that_ends_before_a_write_is_acknowledged(world: World) -> None:
+    """Rule 8: a withdrawal is sent, the event loop ends, another one goes on: the user is asked, and answers again."""
+    for follow in (True, False):
+        client = process(world, follow=follow)
+        client.ask("user0", MAIL)
+        world.run_for(1)
+        world.network.weather = attrs.evolve(world.network.weather, lost_answer=1.0)
+        client.record("user0", e.Withdrawn("marketing"))
+        world.run_for(world.deadline / 2)
+        client.end_loop()
+        world.network.weather = CALM
+        old = world.ledger.load_as_of(len(world.ledger.branch.changed) - 1, ["user0"])
+        sent_load(world, client, "user0")(old)
+        look(world, client)
+        client.ask("user1", MAIL)
+        world.run_for(2)
+        world.write("user0", e.Granted("marketing", "n", ["email"]))
+        done = client.ask("user0", MAIL)
+        world.run_for(3)
+        if not world.violations and (client.pending or not done.result().can_market("email")):
+            world.checks.fail("I6", "denied for good")
+
+
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "2 any after will do": a_poll_answered_with_another,
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
@@ -310,5 +334,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "7 in one step, covered before a proof": what_was_loaded_ahead_and_overtaken,
     "7 in one step, covered although dropped": a_user_dropped_before_it_is_covered,
     "8 no floor": a_load_from_before_an_own_write,
+    "8 nobody goes on with what a loop's end left": a_loop_that_ends_before_a_write_is_acknowledged,
+    "8 the end of a loop is a refusal": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 any token will do": a_token_of_a_lost_history,
 }

@@ -31,7 +31,7 @@ def no_thread_for_the_follower(world: World) -> None:
     world.run_for(2 * world.bound)
     client.ask("user0", MAIL)
     world.run_for(2)
-    if not client.driver.runs("follow"):
+    if not client.driver.runs("_follow"):
         world.checks.fail("I8", "there is no follower")
 
 
@@ -101,11 +101,11 @@ def writes_of_one_user_without_end(world: World) -> None:
     """I7: the cap counts users, so one user's writes of unknown outcome, a thread each, are without bound."""
     client = process(world)
     world.network.weather = attrs.evolve(world.network.weather, lost_answer=1.0)
-    for _ in range(leases.MAX_WRITES + 50):
+    for _ in range(leases.MAX_NOES + 50):
         client.record("user0", e.Hidden("avatar"))
         world.run_for(0.01)
     world.run_for(world.deadline + 1)
-    if len(client.steps._writes) > leases.MAX_WRITES:
+    if len(client.steps._writes) > leases.MAX_NOES:
         world.checks.fail("I7", f"{len(client.steps._writes)} writes are under way")
 
 

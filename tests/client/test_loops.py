@@ -1,0 +1,222 @@
+"""Event loops that end while writes are of unknown outcome: rule 8 holds over loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from diijam_consent_sdk import AsyncConsentClient, Reason
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown
+from diijam_consent_sdk.testing import FaultyStore
+from tests.client.test_client import SIGNED_UP
+
+WITHDRAWN = e.Withdrawn("marketing")
+
+
+def by_run(work: Coroutine[Any, Any, Any]) -> None:
+    """An `asyncio.run`, which cancels what is left."""
+    asyncio.run(work)
+
+
+def by_hand(work: Coroutine[Any, Any, Any]) -> None:
+    """A loop that is closed with its tasks still pending."""
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(work)
+    loop.close()
+
+
+LEFT_IDLE: list[asyncio.AbstractEventLoop] = []
+
+
+def left_idle(work: Coroutine[Any, Any, Any]) -> None:
+    """A loop that does not run any more, and is never closed."""
+    LEFT_IDLE.append(asyncio.new_event_loop())
+    LEFT_IDLE[-1].run_until_complete(work)
+
+
+ENDS = pytest.mark.parametrize("run", [by_run, by_hand, left_idle])
+Run = Callable[[Coroutine[Any, Any, Any]], None]
+
+
+@pytest.fixture
+def client(store: FaultyStore) -> AsyncConsentClient:
+    """A client over a store with two users who may be mailed."""
+    store.inner.append("u", SIGNED_UP)
+    store.inner.append("v", SIGNED_UP)
+    return AsyncConsentClient(store, deadline=0.2)
+
+
+async def withdraw(client: AsyncConsentClient, store: FaultyStore) -> None:
+    """A withdrawal whose outcome stays unknown; the store is out of reach at the end."""
+    await client.user("v")
+    store.broken_after = ConnectionError("cut")
+    with pytest.raises(OutcomeUnknown):
+        await client.record("u", WITHDRAWN, idempotency_key="k")
+
+
+async def becomes(holds: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
+    """Whether it comes to hold in time."""
+    for _ in range(300):
+        if await holds():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def reason(client: AsyncConsentClient, user_id: str) -> Reason:
+    """Why this user may or may not be mailed."""
+    return (await client.user(user_id)).can_market("email").reason
+
+
+@ENDS
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_write_of_unknown_outcome_is_taken_up_by_the_next_loop(
+    run: Run, client: AsyncConsentClient, store: FaultyStore
+) -> None:
+    """The user is denied until it is definite, answers then, and can be granted again."""
+    run(withdraw(client, store))
+    store.broken_after = None
+
+    async def main() -> None:
+        """The next loop."""
+
+        async def withdrawn() -> bool:
+            return await reason(client, "u") is Reason.WITHDRAWN
+
+        assert await becomes(withdrawn)
+        await client.record("u", SIGNED_UP[1])
+        assert await reason(client, "u") is Reason.CONSENTED
+        await client.close()
+
+    asyncio.run(main())
+    assert [entry.version for entry in store.inner.history("u")] == [1, 2, 3, 4]
+
+
+@ENDS
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("question", ["user in memory", "users", "load", "record"])
+def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentClient, store: FaultyStore) -> None:
+    """Whoever is asked for, in memory or not: the withdrawal gets to the store, to which it never came."""
+
+    async def begin() -> None:
+        """A withdrawal that never arrives."""
+        await client.user("v")
+        store.append = never_arrives  # type: ignore[method-assign]
+        with pytest.raises(OutcomeUnknown):
+            await client.record("u", WITHDRAWN)
+        del store.append
+
+    def never_arrives(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("cut")
+
+    run(begin())
+    assert len(store.inner.history("u")) == 2
+
+    async def main() -> None:
+        """The next loop."""
+        match question:
+            case "user in memory":
+                await client.user("v")
+            case "users":
+                _ = [user async for user in client.users(["v"])]
+            case "load":
+                await client.load("v")
+            case "record":
+                await client.record("v", e.Objected("surveys"))
+
+        async def written() -> bool:
+            return len(store.inner.history("u")) == 3
+
+        assert await becomes(written)
+        await client.close()
+
+    asyncio.run(main())
+
+
+@ENDS
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_close_takes_it_up_and_waits_for_it(run: Run, client: AsyncConsentClient, store: FaultyStore) -> None:
+    """As for a write whose loop goes on."""
+    run(withdraw(client, store))
+    store.broken_after = None
+    asyncio.run(client.close())
+    assert len(store.inner.history("u")) == 3
+    assert not client._all_steps._writes
+
+    async def ask() -> None:
+        """After the close."""
+        assert await reason(client, "u") is Reason.UNAVAILABLE
+        with pytest.raises(ClientClosed):
+            await client.record("u", WITHDRAWN)
+
+    asyncio.run(ask())
+
+
+def test_loop_after_loop_leaves_it_pending_until_the_store_answers(
+    client: AsyncConsentClient, store: FaultyStore
+) -> None:
+    """However many loops end meanwhile, it is written once and the user is denied all the time."""
+    asyncio.run(withdraw(client, store))
+    for _ in range(5):
+        assert asyncio.run(reason(client, "u")) is Reason.UNAVAILABLE
+    assert len(client._all_steps._writes) == 1
+    store.broken_after = None
+
+    async def main() -> None:
+        """The last loop."""
+
+        async def withdrawn() -> bool:
+            return await reason(client, "u") is Reason.WITHDRAWN
+
+        assert await becomes(withdrawn)
+        await client.close()
+
+    asyncio.run(main())
+    assert len(store.inner.history("u")) == 3
+
+
+@ENDS
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_ends_leaves_no_load_and_no_permit(
+    run: Run, client: AsyncConsentClient, store: FaultyStore
+) -> None:
+    """Loads and reads that were under way hold nothing in the next loop, and the feed is followed again."""
+
+    async def begin() -> None:
+        """A guard, a load and the feed are under way."""
+        await client.user("v")
+        await asyncio.sleep(0.05)
+        store.inner.load = stuck  # type: ignore[method-assign, assignment]
+        under_way = [asyncio.create_task(ask) for ask in (client.user("u"), client.load("u"))]
+        await asyncio.sleep(0.05)
+        del store.inner.load
+        left.extend(under_way)
+
+    is_over = False
+
+    def stuck(*_: Any) -> Any:
+        while not is_over:
+            asyncio.run(asyncio.sleep(0.01))
+        raise ConnectionError("cut")
+
+    left: list[Any] = []
+    run(begin())
+
+    async def main() -> None:
+        """The next loop."""
+        assert await reason(client, "u") is Reason.CONSENTED
+        assert (await client.load("u")).version == 2
+        steps = client._all_steps
+
+        async def free() -> bool:
+            return not steps._flights._of and not steps._flights._aloft and client.status().feed == "up"
+
+        assert await becomes(free)
+        await client.close()
+
+    asyncio.run(main())
+    is_over = True
