@@ -103,10 +103,10 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
     """
     with translated(), psycopg.connect(**{"connect_timeout": connect_seconds} | parameters(url)) as db:
         _see_server(db)
+        db.execute(f"SET LOCAL search_path = {SCHEMA}")
         db.execute("SELECT pg_advisory_xact_lock(%s)", (INIT_LOCK,))
         if db.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):  # else the right to is needed
             db.execute(f"CREATE SCHEMA {SCHEMA}")
-        db.execute(f"SET LOCAL search_path = {SCHEMA}")
         found = _format(db)
         if found > FORMAT:
             check((None, None, None, None, found))
