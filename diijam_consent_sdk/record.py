@@ -160,7 +160,11 @@ class ConsentRecord:
 
 
 def unopened(user_id: str) -> ConsentRecord:
-    """The record of a user of whom nothing is known."""
+    """
+    The record of a user of whom nothing is known: what a history is folded from.
+
+    `functools.reduce(fold, client.history(user_id), unopened(user_id))` is the record of that user.
+    """
     return ConsentRecord(
         user_id=user_id, version=0, account=Account.UNKNOWN, account_changed_at=None, origin=None, anonymised=False,
         consents={}, objected=frozenset(), all_restricted=False, restricted=frozenset(), published=frozenset(),

@@ -13,6 +13,7 @@ from enum import StrEnum, auto
 from typing import TypeVar
 
 MAX_ID_CHARACTERS = 256
+_combine = datetime.combine  # of the real class: freezegun puts another in its place, which the codec does not know
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
 
 
@@ -219,4 +220,4 @@ def instant(value: datetime) -> datetime:
         utc = value.astimezone(UTC)
     except OverflowError:
         raise ValueError("an instant lies within the years 1 to 9999 in UTC") from None
-    return datetime.combine(utc.date(), utc.time(), UTC)  # of a subclass too (pandas.Timestamp), no more than JSON says
+    return _combine(utc.date(), utc.time(), UTC)  # of a subclass too (pandas.Timestamp), no more than JSON says

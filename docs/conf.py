@@ -1,5 +1,7 @@
 """How Sphinx makes a site of these pages: `make docs`."""
 
+import linecache
+
 from diijam_consent_sdk import UserConsent, __version__
 
 project = "diijam-consent-sdk"
@@ -26,3 +28,7 @@ python_maximum_signature_line_length = 100
 for name, guard in list(vars(UserConsent).items()):
     if isinstance(guard, property) and callable(guard):
         setattr(UserConsent, name, guard.__wrapped__)
+
+# The code that attrs generates names a default by where it keeps it; without that code its value is shown.
+for generated in [file for file in linecache.cache if file.startswith("<attrs generated")]:
+    del linecache.cache[generated]

@@ -28,7 +28,8 @@ class Authority:
     def made(cls, folder: Path) -> Authority:
         """A new one."""
         subject = ("-subj", "/CN=A CA for tests", "-days", 2, "-nodes")
-        openssl("req", "-x509", *EC, *subject, "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
+        may_sign = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 takes no CA without
+        openssl("req", "-x509", *EC, *subject, *may_sign, "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
         return cls(folder)
 
     @property
@@ -39,7 +40,8 @@ class Authority:
     def signed(self, name: str, *, of: str = "IP:127.0.0.1,DNS:localhost", days: int = 2) -> tuple[Path, Path]:
         """The files of a certificate and of its key; with a negative number of days it has expired."""
         cert, key, request, extensions = (self.folder / f"{name}.{ending}" for ending in ("pem", "key", "csr", "ext"))
-        extensions.write_text(f"subjectAltName={of}\n")
+        identifiers = "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+        extensions.write_text(f"subjectAltName={of}\n{identifiers}")
         openssl("req", *EC, "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         signing = ("-CA", self.file, "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-days", days)
         openssl("x509", "-req", "-in", request, *signing, "-extfile", extensions, "-out", cert)

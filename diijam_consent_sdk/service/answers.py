@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 
 from ..errors import TooLarge
-from ..stores import messages
+from ..stores import messages, wire
 from ..stores.messages import MAX_ANSWER_BYTES, PAGE_BYTES
-
-_encode = msgspec.json.Encoder().encode
 
 
 def encoded(answer: messages.Answer, name: str, items: Iterable[object]) -> bytes:
@@ -33,7 +31,7 @@ def encoded(answer: messages.Answer, name: str, items: Iterable[object]) -> byte
     """
     parts, size = [], 0
     for item in items:
-        parts.append(_encode(item))
+        parts.append(wire.encode(item))
         size += len(parts[-1])
         if size > MAX_ANSWER_BYTES:
             raise TooLarge("the answer is too large: ask for fewer users")
@@ -53,7 +51,7 @@ def page(items: Iterable[object]) -> list[bytes]:
     parts: list[bytes] = []
     size = 0
     for item in items:
-        part = _encode(item)
+        part = wire.encode(item)
         size += len(part)
         if parts and size > PAGE_BYTES:
             break
@@ -81,4 +79,4 @@ def paged(answer: messages.Answer, name: str, parts: list[bytes]) -> bytes:
 def _put_together(answer: messages.Answer, lists: dict[str, list[bytes]]) -> bytes:
     fields: dict[str, Any] = msgspec.structs.asdict(answer)
     fields.update({name: msgspec.Raw(b"[" + b",".join(parts) + b"]") for name, parts in lists.items()})
-    return _encode(fields)
+    return wire.encode(fields)

@@ -76,10 +76,10 @@ class StrictRequest(AnyRequest):
         """
         question = question_of(self.route_handler.fn)
         try:
-            return msgspec.json.decode(await self.body(), type=question)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return wire.read(await self.body(), question)
+        except wire.Malformed as error:
             text = without_values(str(error))
-            if text.startswith("Object contains unknown field"):  # its name is whatever was sent
+            if text == wire.UNKNOWN_FIELD:
                 text = f"it has a field that is none; known: {', '.join(question.__struct_fields__)}"
             raise Refused("malformed", f"correct the question: {text}") from None
 
@@ -112,7 +112,7 @@ async def append(request: AnyRequest, data: JSONBody[AppendQuestion]) -> Respons
 
     def made(appended: Appended) -> tuple[Cursor, bytes]:
         answer = AppendAnswer(nonce=data.nonce, cursor=appended.cursor, record=appended.record)
-        return appended.cursor, msgspec.json.encode(answer)
+        return appended.cursor, wire.encode(answer)
 
     calls: Calls = request.app.state.calls
     meters: Meters = request.app.state.meters

@@ -9,6 +9,7 @@ import msgspec
 
 from ..stores import wire
 from ..stores.messages import (
+    MAX_WORDS,
     AppendAnswer,
     AppendQuestion,
     ChangesAnswer,
@@ -59,8 +60,10 @@ def components() -> dict[str, Schema]:
     found["AppendQuestion"]["properties"]["events"]["items"] = {"$ref": REF.format(name="Event")}
     found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
-    for schema in found.values():
+    for name, schema in found.items():
         _complete(schema)
+        if "properties" in schema and name != Problem.__name__:
+            schema["additionalProperties"] = False  # a field that is none is refused, also of a cursor or record
     return found
 
 
@@ -70,7 +73,8 @@ def _event(name: str, schema: Schema) -> Schema:
         if field == {"type": "string"}:
             field.update(IDENTIFIER)
         for choice in (field, *field.get("anyOf", ())):
-            choice.pop("uniqueItems", None)  # a word that is sent twice counts once
+            if choice.pop("uniqueItems", None):  # a word that is sent twice counts once
+                choice["maxItems"] = MAX_WORDS
     properties = {"type": {"const": name}, **schema["properties"]}
     return {
         **schema,

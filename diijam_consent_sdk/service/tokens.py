@@ -22,6 +22,7 @@ from msgspec import Meta
 
 from .._files import PRIVATE, check_owned, check_way, is_root, lock, open_regular, replacing, sync_folder
 from .._logging import log
+from ..stores import wire
 
 LOOK_EVERY_SECONDS = 0.5  # how old the knowledge of the file may be
 LOCK_SECONDS = 5.0  # to wait for another `token new`
@@ -197,8 +198,8 @@ def _read(path: Path, owners: Collection[int] = ()) -> tuple[bytes, os.stat_resu
 
 def _decoded(path: Path, data: bytes) -> tuple[Entry, ...]:
     try:
-        return msgspec.json.decode(data, type=tuple[Entry, ...])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return wire.read(data, tuple[Entry, ...])
+    except wire.Malformed as error:
         raise ValueError(f"{path} is no tokens file ({error}): correct it, or {HELP}") from None
 
 

@@ -71,7 +71,7 @@ class Question:
     def body(self) -> tuple[bytes, str]:
         """What to send, and the nonce the answer must echo."""
         nonce = secrets.token_hex(16)
-        return msgspec.json.encode(self.kind(nonce=nonce, **self.fields)), nonce
+        return wire.encode(self.kind(nonce=nonce, **self.fields)), nonce
 
 
 def load(user_ids: list[str]) -> Question:
@@ -175,13 +175,13 @@ def believe(question: Question, nonce: str, status: int, headers: Mapping[str, s
     why = _doubt(headers)
     if not why:
         try:
-            answer = msgspec.json.decode(body, type=question.answer)
+            answer = wire.read(body, question.answer)
             if answer.nonce == nonce:
                 return question.read(answer)
             why = "it is to another question"
         except OtherUser:
             why = "it is about something else than was asked"
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        except ValueError:  # `wire.Malformed` among them
             why = "it is malformed"
     advice = NO_SERVICE if why == NO_JSON else "try again"
     why = f"an answer of the consent service cannot be believed: {why}"
@@ -202,8 +202,8 @@ def _doubt(headers: Mapping[str, str]) -> str:
 def _problem(question: Question, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
     """The error that an answer with another status than 200 stands for."""
     try:
-        problem = msgspec.json.decode(body, type=messages.Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        problem = msgspec.convert(wire.decode(body), messages.Problem)  # which may say more than is known
+    except (wire.Malformed, msgspec.ValidationError):
         problem = messages.Problem(type="", title="", status=status, detail="")
     said, detail = problem.type.removeprefix(messages.PROBLEM_TYPE), printed(problem.detail)
     if said in SAID:

@@ -21,6 +21,7 @@ from . import wire
 from ._file_systems import has_locks, kind_of, make_private, remarks_on
 from ._forks import gate
 from ._ledger import OPEN_REQUEST
+from ._turns import Turns
 
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
 FORMAT = 1  # raised whenever an older version of this library could misread the file
@@ -149,6 +150,7 @@ class SqliteFile:
 
     def _begin(self) -> None:
         self.long_fold = threading.Lock()
+        self.turns = Turns()
         self._idle: deque[tuple[sqlite3.Connection, tuple[int, ...]]] = deque()
         self._pid = os.getpid()
         self._drop = weakref.finalize(self, _drop, self._idle, self._pid)
@@ -165,7 +167,7 @@ class SqliteFile:
     @contextmanager
     def writing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
         """A connection, to take the write lock with `begin`; what is written is durable once the block has ended."""
-        with gate, translated(self.path), self._connection() as db:
+        with gate, translated(self.path), self.turns.turn(self._busy_seconds / 2), self._connection() as db:
             yield db
             if not db.in_transaction:
                 return

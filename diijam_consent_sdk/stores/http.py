@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from weakref import WeakKeyDictionary
 
 try:
     import httpcore
@@ -74,35 +77,35 @@ class _Service(Generic[C]):
         self._token = token if token is None or callable(token) else rules.checked_token(token)
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._client: C | None = None
+        self._clients: WeakKeyDictionary[object, C] = WeakKeyDictionary()
         self._make: Callable[[], C] = partial(
             make, verify=_tls(verify, cert), trust_env=trust_env, follow_redirects=False, limits=LIMITS
         )
 
-    def client(self) -> C:
+    def client(self, owner: object) -> C:
         """
-        The HTTP client of this process. A forked child makes its own, and never closes what it inherited:
-        that would end the parent's connections.
+        The HTTP client of *owner* in this process, which alone may use it. A forked child makes its own, and never
+        closes what it inherited: that would end the parent's connections.
         """
         if self.is_closed:
             raise StoreUnavailable("the store is closed: make a new one")
         if self._pid != os.getpid():
-            if self._client is not None:
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))  # one reference nobody drops
-            self._client, self._pid, self._lock = None, os.getpid(), threading.Lock()
+            for inherited in self._clients.values():
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # one reference nobody drops
+            self._clients, self._pid, self._lock = WeakKeyDictionary(), os.getpid(), threading.Lock()
         with self._lock:
-            if self._client is None:
+            if owner not in self._clients:
                 try:
-                    self._client = self._make()
+                    self._clients[owner] = self._make()
                 except Exception as error:  # noqa: BLE001 - it quotes the proxy's URL, which may hold a password
                     why = "no HTTP client can be made: look at the proxy variables of the environment (HTTPS_PROXY, …)"
                     raise StoreUnavailable(f"{why} ({type(error).__name__})") from None
-            return self._client
+            return self._clients[owner]
 
-    def close(self) -> C | None:
-        """Nothing is sent any more; the client to be closed, if this process made one."""
-        self.is_closed = True
-        return self._client if self._pid == os.getpid() else None
+    def let_go(self, owner: object) -> C | None:
+        """The client of *owner*, to be closed, if this process made one; the next call makes another."""
+        with self._lock:
+            return self._clients.pop(owner, None) if self._pid == os.getpid() else None
 
     def _fresh_token(self, token: Token) -> str:
         if not callable(token):
@@ -207,7 +210,8 @@ class HttpStore:
 
     def close(self) -> None:
         """See `Store.close`."""
-        client = self._service.close()
+        self._service.is_closed = True
+        client = self._service.let_go(self)
         if client is not None:
             client.close()
 
@@ -224,7 +228,7 @@ class HttpStore:
 
     def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
-        client = self._service.client()
+        client = self._service.client(self)
         with translated(question, self._service.where):
             _current.until = tries.until
             response = client.send(self._service.request(question, body, tries.left()), stream=True)
@@ -238,10 +242,14 @@ class HttpStore:
 
 
 class AsyncHttpStore:
-    """`HttpStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
+    """
+    `HttpStore` for asyncio: its methods are coroutines. Safe to use from several event loops, each with connections of
+    its own; they end with it (`asyncio.run` sees to that), those of the loop that calls `close` at once.
+    """
 
     def __init__(self, url: str, **options: Unpack[HttpOptions]) -> None:
         self._service = _Service(httpx.AsyncClient, url, **options)
+        self._endings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 
     def __repr__(self) -> str:
         return f"<AsyncHttpStore {self._service.url}>"
@@ -287,7 +295,30 @@ class AsyncHttpStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
-        client = self._service.close()
+        self._service.is_closed = True
+        await self._let_go(asyncio.get_running_loop())
+
+    async def _client(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        client = self._service.client(loop)
+        if loop not in self._endings:
+            for other in [other for other in list(self._endings) if other.is_closed()]:
+                self._endings.pop(other, None)
+                self._service.let_go(other)  # it knows its loop, and would keep it
+            ending = self._endings[loop] = self._ending(loop)
+            await anext(ending)
+        return client
+
+    async def _ending(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
+        """A generator that has begun is closed by `loop.shutdown_asyncgens`: there the loop's client can be closed."""
+        try:
+            yield
+        finally:
+            self._endings.pop(loop, None)
+            await self._let_go(loop)
+
+    async def _let_go(self, loop: asyncio.AbstractEventLoop) -> None:
+        client = self._service.let_go(loop)
         if client is not None:
             await client.aclose()
 
@@ -304,7 +335,7 @@ class AsyncHttpStore:
 
     async def _try(self, question: rules.Question, tries: Tries) -> Any:
         body, nonce = question.body()
-        client = self._service.client()
+        client = await self._client()
         with translated(question, self._service.where):
             async with asyncio.timeout(tries.left()):
                 response = await client.send(self._service.request(question, body, tries.left()), stream=True)
@@ -334,6 +365,7 @@ def _tls(verify: Verify, cert: Cert) -> ssl.SSLContext:
 @contextmanager
 def translated(question: rules.Question, where: str) -> Iterator[None]:
     """Raise what the network does as a failure of this try: the one table of httpx's errors."""
+    quiet = _is_ours.set(True)
     try:
         yield
     except httpx.PoolTimeout:
@@ -347,6 +379,13 @@ def translated(question: rules.Question, where: str) -> Iterator[None]:
         maybe_written = question.is_write and not isinstance(error, NOTHING_SENT)
         said, _, advice = _said(error, where).partition(": ")
         raise Failure(said, maybe_written=maybe_written, advice=advice or "try again") from None
+    finally:
+        _is_ours.reset(quiet)
+
+
+# httpx logs each exchange at INFO: in an application that logs so, a line for each poll. Only ours are left out.
+_is_ours: ContextVar[bool] = ContextVar("_is_ours", default=False)
+logging.getLogger("httpx").addFilter(lambda record: record.levelno > logging.INFO or not _is_ours.get())
 
 
 def _said(error: Exception, where: str) -> str:

@@ -13,7 +13,10 @@ from pathlib import Path
 from ..errors import StoreUnavailable
 from ._ledger import Clock, Ledger
 from ._sqlite_file import SqliteFile, prepare
+from ._turns import Turns
 from .sqlite import DIALECT, SqliteStore
+
+BUSY_SECONDS = 0.9
 
 
 class _MemoryDatabase(SqliteFile):
@@ -27,6 +30,8 @@ class _MemoryDatabase(SqliteFile):
         self._schema = None
         self.path = Path(":memory:")
         self.long_fold = threading.Lock()
+        self.turns = Turns()
+        self._busy_seconds = BUSY_SECONDS
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._db.close).atexit = False  # of a store that nobody closed
         prepare(self._db)

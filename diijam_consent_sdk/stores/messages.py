@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,7 @@ from . import wire
 from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests
 
 MAX_USERS = 1_000  # in one load
+MAX_WORDS = 64  # in one set of an event, each counted as often as it stands there
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
 MAX_BODY_BYTES = 4 * 2**20  # of one question
@@ -29,9 +30,11 @@ PAGE_BYTES = 4 * 2**20  # past which a page ends, so that it can be read within 
 
 Nonce = Annotated[str, Meta(min_length=16, max_length=64, description="Fresh for each question; the answer echoes it.")]
 UserId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="Whose record this is about.")]
+# What an event may hold at all is known before it is understood: nothing nested, few fields and small sets.
 EventFields = Annotated[
-    dict[str, Any],
+    dict[str, str | bool | Annotated[list[str], Meta(max_length=MAX_WORDS)] | None],
     Meta(
+        max_length=16,
         description="An event: its class name under `type`, its fields beside it.",
         examples=[{"type": "Granted", "purpose": "marketing", "notice": "promo-2026-11", "channels": ["email"]}],
     ),
@@ -176,6 +179,10 @@ PATHS: dict[type[Question], str] = {
     ChangesQuestion: "/v1/changes",
     RequestsQuestion: "/v1/requests/due",
 }
+
+
+for kind in (*PATHS, *Answer.__subclasses__(), Problem):
+    wire.prepared(kind)
 
 
 def loaded(answer: LoadAnswer) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -57,3 +58,42 @@ def test_large_records_stop_nobody(served: Served, beside: Callable[[], Any], la
         answers = at_once(lambda: len(served.ask("/v1/records/load", {"user_ids": large[:3] * 20})[1]))
         assert max(answers) < MAX_ANSWER_BYTES
     assert served.memory() - before < 1_000 * 2**20
+
+
+def test_a_long_history_holds_up_no_writer(served: Served, beside: Callable[[], Any], ledger: SqliteStore) -> None:
+    """S3: repeats of a keyed append of a user with tens of thousands of entries, and its history, hold up nobody."""
+    choices: list[e.Event] = [e.Objected("payment"), e.ObjectionLifted("payment")] * 500
+    ledger.append("long", [e.AccountOpened()])
+    for _ in range(20):
+        ledger.append("long", choices)
+    keyed = {"user_id": "long", "events": [{"type": "Objected", "purpose": "payment"}], "idempotency_key": "k"}
+    assert served.ask("/v1/events/append", keyed)[0] == 200
+    ledger.append("long", choices)
+    with beside():
+        statuses = {status for status, _ in at_once(lambda: served.ask("/v1/events/append", keyed))}
+        assert statuses <= {200, 503}  # one of them at a time
+        assert 200 in statuses
+        assert {served.ask("/v1/history/load", {"user_id": "long"})[0] for _ in range(3)} == {200}
+
+
+def test_work_lists_hold_up_no_load(served: Served, beside: Callable[[], Any], ledger: SqliteStore) -> None:
+    """S11: many who list requests, on a ledger of many users who made some once, hold up nobody."""
+    for number in range(200):
+        user = f"asked-{number:04}"
+        ledger.append(user, [e.AccountOpened(), *(e.RequestFiled(large_id(n), "access") for n in range(40))])
+        if number % 4:
+            ledger.append(user, [e.RequestResolved(large_id(n), "fulfilled") for n in range(40)])
+
+    def listed() -> int:
+        """Read the whole list."""
+        after, found = None, 0
+        while True:
+            status, body = served.ask("/v1/requests/due", {"after": after})
+            assert status == 200
+            page = json.loads(body)
+            found, after = found + len(page["records"]), page["after"]
+            if after is None:
+                return found
+
+    with beside():
+        assert set(at_once(listed)) == {50}

@@ -85,7 +85,7 @@ def test_spellings(ledger: Ledger, cli: Cli, tmp_path: Path, data: bytes) -> Non
         (line("a", {"type": "Objected", "purpose": "secret-id" * 9}), "Objected: unknown Purpose …; known: "),
         (line("a", WITHDRAWN | {"channels": ["secret-id"]}), "Withdrawn: unknown Channel …; known: "),
         (line("a", OPENED | {"secret-id" * 9: 1}), "AccountOpened has no field …; known: origin"),
-        (line("a", {"type": "Agreed", "notice": "n", "expires_at": "secret-id"}), "Agreed: Invalid isoformat"),
+        (line("a", {"type": "Agreed", "notice": "n", "expires_at": "secret-id"}), "Agreed: a time is written as "),
         (line("secret-id", WITHDRAWN | {"channels": "email"}), "Withdrawn: a set of Channel is needed, not str"),
         (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": "2126-01-01"}), "Agreed: an instant needs"),
         (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": 5}), "Agreed: "),

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import diijam_consent_sdk
 from diijam_consent_sdk import decisions as d
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk import vocabulary
 from diijam_consent_sdk.policy import Basis
+from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.vocabulary import (
     Account,
     Channel,
@@ -380,6 +382,27 @@ def test_time_of_a_subclass_is_kept_plain() -> None:
     assert type(instant(stamp)) is datetime
     assert instant(stamp) == stamp
     assert instant(stamp).isoformat() == "2026-03-01T00:30:01.999999+00:00"
+
+
+class AnyDatetime(type):
+    """What freezegun's class is made by: every datetime is one of its instances."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, datetime)
+
+
+class Frozen(datetime, metaclass=AnyDatetime):
+    """A datetime as freezegun puts it in the place of the real one."""
+
+
+def test_time_is_kept_plain_while_tests_freeze_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test's tool stands in for `datetime` in our modules, instants are still what the codec knows."""
+    monkeypatch.setattr(vocabulary, "datetime", Frozen)
+    monkeypatch.setattr(wire, "datetime", Frozen)
+    at = Frozen(2026, 3, 1, tzinfo=UTC)
+    event = e.Agreed("n-1", at)
+    assert type(instant(at)) is type(event.expires_at) is datetime
+    assert wire.decode_event(wire.encode_event(event)) == event
 
 
 class Nowhere(tzinfo):

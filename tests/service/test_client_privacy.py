@@ -221,8 +221,8 @@ def test_stores_tell_nothing(
     logs = said.getvalue()
     assert {InvalidEvent, VersionConflict, OutcomeUnknown, StoreUnavailable, ValueError, TypeError} <= told.kinds
     assert [name for name in LIBRARIES if f"{name} " not in logs and f"{name}." not in logs] in (
-        ["litestar", "opentelemetry", "uvicorn"],
-        ["litestar", "uvicorn"],
+        ["httpx", "litestar", "opentelemetry", "uvicorn"],
+        ["httpx", "litestar", "uvicorn"],
     )
     secrets = (USER, NOTICE, RECIPIENT, KEY, HOLD, PASSWORD, *tokens.values())
     assert told.secrets(logs, *secrets) == []

@@ -255,3 +255,42 @@ def test_a_path_is_itself(shared: Running, method: str, spelling: str) -> None:
 def test_texts_lose_their_values(text: str, left: str) -> None:
     """Of an error's text our own words stay, and nothing else that it quotes."""
     assert without_values(text) == left
+
+
+CURSOR = '{"epoch":"e","position":0,"hash":"00"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            APPEND,
+            '"user_id":"twice-u","events":[{"type":"Withdrawn","purpose":"surveys","notice":"n","type":"Granted"}]',
+        ),
+        (APPEND, '"user_id":"twice-u","events":[{"type":"AccountOpened"}],"user_id":"twice-v"'),
+        (APPEND, '"user_id":"twice-u","events":[{"type":"AccountOpened"}],"events":[{"type":"AccountOpened"}]'),
+        (APPEND, '"user_id":"twice-u","events":[{"type":"Erased","anonymised":false,"anonym\\u0069sed":true}]'),
+        (LOAD, '"user_ids":["u"],"user_ids":["v"]'),
+        (LOAD, f'"user_ids":[],"nonce":"{NONCE}"'),
+        (CHANGES, f'"after":{CURSOR},"after":{CURSOR}'),
+        (CHANGES, f'"after":{CURSOR[:-1]},"position":1}}'),
+    ],
+)
+def test_a_key_given_twice(anybody: Asker, path: str, body: str) -> None:
+    """A question that says two things is malformed, at any depth, and nothing is written."""
+    answer = anybody.post(path, content=f'{{"nonce":"{NONCE}",{body}}}'.encode())
+    assert "a key is given twice" in is_problem(answer, "malformed")["detail"]
+    assert [record["version"] for record in anybody.load("twice-u", "twice-v")["records"]] == [0, 0]
+
+
+def test_a_cursor_with_a_field_that_is_none(anybody: Asker) -> None:
+    """A cursor is its three fields."""
+    body = f'{{"nonce":"{NONCE}","after":{CURSOR[:-1]},"{SECRET}":1}}}}'.encode()
+    assert "unknown field within" in is_problem(anybody.post(CHANGES, content=body), "malformed")["detail"]
+
+
+@pytest.mark.parametrize("value", [{}, {"a": 1}, [[]], [{}], 1, 1.5], ids=str)
+def test_a_value_that_no_event_holds(anybody: Asker, value: Any) -> None:
+    """Something nested in an event is malformed before it is looked at further."""
+    question = {"nonce": NONCE, "user_id": "u", "events": [{**GRANTED, "channels": value}]}
+    assert "at `$.events[" in is_problem(anybody.post(APPEND, question), "malformed")["detail"]

@@ -137,6 +137,17 @@ def test_a_malformed_file_is_an_error_at_the_start(path: Path, content: str) -> 
     assert path.read_text() == content
 
 
+def test_a_token_that_is_given_two_ends_is_none(path: Path) -> None:
+    """A key that stands twice in the file is an error, not whichever comes last."""
+    new_token(path, [Scope.READ])
+    text = path.read_text()
+    path.write_text(text.replace('"scopes"', '"scopes": ["read", "write"], "scopes"'))
+    with pytest.raises(ValueError, match=r"is no tokens file \(a key is given twice\)"):
+        TokenFile(path)
+    path.write_text(text)
+    assert TokenFile(path)
+
+
 def test_a_missing_file_is_an_error_at_the_start(path: Path) -> None:
     """Without a tokens file the service does not start."""
     with pytest.raises(FileNotFoundError):
