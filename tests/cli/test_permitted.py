@@ -8,7 +8,7 @@ import io
 import lzma
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ import pytest
 from diijam_consent_sdk.cli.inputs import MAX_LINE_BYTES
 from diijam_consent_sdk.cli.tally import Tally
 from diijam_consent_sdk.decisions import STALE, UNAVAILABLE, Decision
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.stores import Loaded, SqliteStore
 from diijam_consent_sdk.user import UserConsent
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 from tests.cli.fakes import Feed, Terminal, then
@@ -373,7 +375,15 @@ def test_could_not_be_checked_just_then(
 
 def test_gives_up_when_many_cannot_be_checked(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing to come of it, the rest of a long list is not waited for."""
-    mailable.tamper("DROP TABLE records")
+
+    def load(store: SqliteStore, user_ids: Iterable[str]) -> Loaded:
+        """As a store that is out of reach for every question about somebody."""
+        if wanted := list(user_ids):
+            raise StoreUnavailable(f"out of reach for {len(wanted)} users")
+        return whole(store, wanted)
+
+    whole = SqliteStore.load
+    monkeypatch.setattr(SqliteStore, "load", load)
     ids = iter(range(10_000))
     result = cli(*MAIL, stdin=Feed(b"u-%d\n" % number for number in ids))
     assert result.status == 2
