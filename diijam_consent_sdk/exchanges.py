@@ -34,7 +34,7 @@ class Exchanges:
     def __init__(self, leases: Leases, clock: Callable[[], float], deadline: float) -> None:
         self.leases = leases
         self._clock = clock
-        self._deadline = deadline
+        self.deadline = deadline
         self._confirming: dict[Cursor, Promise[bool]] = {}
 
     def load(self, user_ids: Iterable[str]) -> Steps[tuple[Loaded | None, dict[str, UserConsent]]]:
@@ -88,7 +88,7 @@ class Exchanges:
         asked = self._confirming.setdefault(head, mine)
         if asked is not mine:
             try:
-                return (yield Wait(asked, time.monotonic() + self._deadline))  # type: ignore[no-any-return]
+                return (yield Wait(asked, time.monotonic() + self.deadline))  # type: ignore[no-any-return]
             except Late:
                 self._forget(head, asked)  # whoever asked may be gone
                 raise StoreUnavailable(NOT_CONFIRMED) from None

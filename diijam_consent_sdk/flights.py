@@ -12,10 +12,11 @@ from math import inf
 import attrs
 
 from .bulk import BATCH
+from .errors import TooLarge
 from .exchanges import Exchanges
 from .operations import Spawn, Steps
+from .parts import Parts, load_in_parts
 from .promise import Promise
-from .user import UserConsent
 
 MAX_FLIGHTS = 8  # loads under way at once
 START_SECONDS = 0.05  # for a thread to begin; past that another one may, and the later of them does nothing
@@ -23,12 +24,10 @@ MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UN
 
 
 @attrs.define(eq=False)
-class Flight:
+class Flight(Parts):
     """One load, and what it brought."""
 
-    user_ids: dict[str, None] = attrs.field(factory=dict, repr=False)  # ordered, each once
     landed: Promise[None] = attrs.field(factory=Promise)
-    users: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)
     failed: bool = False
     started_at: float = -inf
     _grounded: list[bool] = attrs.field(factory=lambda: [True])
@@ -122,7 +121,7 @@ class Flights:
             return
         failure: BaseException | None = None
         try:
-            _, flight.users = yield from self._exchanges.load(flight.user_ids)
+            yield from load_in_parts(self._exchanges, flight)
         except BaseException as error:  # noqa: BLE001 - a guard never raises for what the world does; `on_landing` tells
             failure = error
         self._land(flight, failure)
@@ -130,7 +129,9 @@ class Flights:
     def _land(self, flight: Flight, failure: BaseException | None) -> None:
         flight.failed = failure is not None
         try:
-            self._on_landing(failure)
+            self._on_landing(
+                None if isinstance(failure, TooLarge) else failure
+            )  # the store is there, the user too much
         finally:
             self._give_way(flight)
 

@@ -21,6 +21,7 @@ from .decisions import Ask, Decision
 from .errors import StoreUnavailable
 from .exchanges import Exchanges
 from .operations import Call, Steps
+from .parts import Parts, load_in_parts
 from .stores.protocol import Changes, Cursor
 from .user import Generation, UserConsent
 
@@ -254,8 +255,9 @@ class Confirming:
         for start in range(0, len(user_ids), size):
             missing = user_ids[start : start + size]
             for _ in range(ROUNDS):  # rule 4: what could not be installed is fetched once more
-                _, users = yield from self.run(self.exchanges.load(missing))
-                for user_id, user in users.items():
+                load = Parts(dict.fromkeys(missing))
+                yield from self.run(load_in_parts(self.exchanges, load))
+                for user_id, user in load.users.items():
                     if cursor is None or _is_at_or_past(user.head(), cursor):
                         for place in places[user_id]:
                             self.mask.answer(place, user)

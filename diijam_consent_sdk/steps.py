@@ -35,6 +35,7 @@ from .vocabulary import identifier
 from .writes import NOT_BEGUN, UNKNOWN, Writes
 
 ROUNDS = 2  # rule 4: what could not be installed is fetched once more
+PATIENCE = 0.25  # of a deadline: a load that is late is found out to be too much only after it
 MAX_CALLS = 8  # of `load`, `explain` and `history` at once, beside the flights
 
 
@@ -215,22 +216,38 @@ class ClientSteps:
         self, user_ids: list[str], found: dict[str, UserConsent], flights: list[Flight]
     ) -> Steps[list[UserConsent]]:
         until = self._until()
+        left_out: set[str] = set()
         for rounds_left in reversed(range(ROUNDS + (not flights))):  # with none, the first round only looks
             try:
                 for flight in flights:
-                    yield Wait(flight.landed, until)
+                    yield from self._landing(flight, until, is_patient=len(user_ids) > 1)
             except Late:
-                flights = [flight for flight in flights if flight.landed.done()]
                 until = 0.0
             for flight in flights:
-                found |= flight.users
+                found |= flight.users  # of one that goes on in parts, those it has
+                left_out |= flight.left_out
             missing = [user_id for user_id in user_ids if user_id not in found or not found[user_id].is_live()]
             has_failed = bool(flights) and all(flight.failed for flight in flights)
-            if not missing or has_failed or not rounds_left or self.leases.closed:
+            again = [user_id for user_id in missing if user_id not in left_out]
+            if not again or has_failed or not rounds_left or self.leases.closed:
                 break
-            flights = self._flights.book(missing)
+            flights = self._flights.book(again)
         unavailable = {user_id: self.leases.unavailable(user_id) for user_id in missing}
         return [unavailable[user_id] if user_id in unavailable else found[user_id] for user_id in user_ids]
+
+    def _landing(self, flight: Flight, until: float, *, is_patient: bool) -> Steps[None]:
+        """Wait for a flight; who asked for many waits on as long as one that goes on in parts gets further."""
+        patience = PATIENCE * self._deadline if is_patient and until else 0.0
+        while True:
+            parts = flight.parts
+            try:
+                yield Wait(flight.landed, until + patience)
+            except Late:
+                if not patience or flight.parts == parts:
+                    raise
+                until = self._until()
+            else:
+                return
 
     def _read(self, on_malformed: OnMalformed, first: int, given: list[str]) -> tuple[Batch, Exception | None]:
         """A batch of these: who is not in memory is on the way. Each is counted as found or missed."""
