@@ -145,7 +145,7 @@ class SqliteFile:
             if _code(error.__cause__) != sqlite3.SQLITE_BUSY:
                 raise
         for remark in remarks_on(self.path):
-            log.warning("store.remark", remark=remark)
+            log.info("store.remark", remark=remark)
         self.scrub()
 
     def _begin(self) -> None:
@@ -404,7 +404,7 @@ def check_schema(db: sqlite3.Connection) -> None:
     expected, found = _schema(), dict(db.execute(OBJECTS))
     if found == expected:
         return
-    for name in sorted(found.keys() | expected.keys()):
+    for name in sorted(found.keys() | expected.keys(), key=lambda name: (name.startswith("index"), name)):
         if found.get(name) != expected.get(name):
             state = "was altered" if name in found and name in expected else "is missing"
             state = state if name in expected else "is not the ledger's: see who put it there, then drop it"

@@ -169,7 +169,7 @@ class SqliteStore:
                 sqlite3.OperationalError,
             )
         for remark in self.remarks():
-            log.warning("store.remark", remark=remark)
+            log.info("store.remark", remark=remark)
         return head
 
     def remarks(self) -> list[str]:

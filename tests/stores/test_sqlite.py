@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import random
 import re
@@ -762,6 +763,7 @@ print({{name: oct(os.stat(name).st_mode & 0o777) for name in os.listdir()}})
 
 def test_the_owner_may_open_a_ledger_to_others(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The mode of a file that is there stays as it is; the log says that others may read it."""
+    caplog.set_level(logging.INFO)
     with closing(SqliteStore(path)):
         assert "store.remark" not in caplog.text
     path.chmod(0o640)
