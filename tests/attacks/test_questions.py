@@ -16,6 +16,28 @@ CURSOR = '"epoch":"e","position":0,"hash":"' + "00" * 32 + '"'
 OPENED = '{"type":"AccountOpened"}'
 
 
+TWO_READINGS = [
+    (LOAD, '"user_ids":["a"],"user_ids":["b"]'),
+    (APPEND, f'"user_id":"a","user_id":"b","events":[{OPENED}]'),
+    (APPEND, f'"user_id":"a","events":[{OPENED}],"events":[{OPENED},{OPENED}]'),
+    (APPEND, '"user_id":"a","events":[{"type":"AccountOpened","type":"AccountClosed"}]'),
+    (APPEND, '"user_id":"a","events":[{"type":"Withdrawn","purpose":"marketing","purpose":"surveys"}]'),
+    (APPEND, '"user_id":"a","events":[{"type":"AccountOpened","origin":"direct","\\u006frigin":"google"}]'),
+    (HISTORY, '"user_id":"a","user_id":"b"'),
+    (DUE, '"limit":1,"limit":2'),
+    (CHANGES, f'"after":{{{CURSOR},"position":1}}'),
+    (CHANGES, f'"after":{{{CURSOR},"more":1}}'),
+    (CHANGES, f'"after":{{{CURSOR}}},"after":{{{CURSOR}}}'),
+]
+
+
+def test_a_question_has_one_reading(served: Served) -> None:
+    """S15: a key given twice and an unknown field are refused wherever they stand: each reader would read another."""
+    for path, fields in TWO_READINGS:
+        status, answer = served.ask(path, f'{{"nonce":"{NONCE}",{fields}}}'.encode())
+        assert (fields, status, b"urn:diijam-consent:malformed" in answer) == (fields, 400, True)
+
+
 def test_deep_and_large_values_stop_nobody(served: Served, beside: Callable[[], Any]) -> None:
     """S1: values nested deep, numbers of a million digits and texts that are no UTF-8 are refused at once."""
     values = [

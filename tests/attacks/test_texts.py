@@ -11,7 +11,7 @@ from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import GRANTED, NONCE
 
-UNITS = ["\\'", "'", '"', "\\", "\u202e", "\x00", "release them first: "]
+UNITS = ["\\'", '"', "\u202e", "release them first: "]
 
 
 def long(unit: str, size: int = MAX_BODY_BYTES - 1_000) -> str:
