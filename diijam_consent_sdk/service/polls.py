@@ -14,7 +14,8 @@ clock does not count; rates of clocks are what the client's factor 0.999 is for.
 In a relay the store is another service: its `waited` counts from the arrival there of an attempt sent at C or later, so
 the sum holds by the same argument, hop by hop. It needs that the client of that service refuses cached and replayed
 answers, as `HttpStore` does, and it is why a look that began before a request arrived is never shared with it: here, no
-request joins a look after C was read.
+request joins a look after C was read. By the same look a relay has asked its upstream before it says that a head is not
+in the history (protocol.md, rule 6).
 """
 
 from __future__ import annotations

@@ -363,3 +363,24 @@ def test_a_relay_passes_changes_on_and_counts_its_wait_soundly(start: Start, ask
     assert 0.3 < found["waited"] <= took < 2
     running.stop()
     upstream.close()
+
+
+def test_whether_a_cursor_is_of_the_history_is_asked_of_the_store_each_time(store: FaultyStore) -> None:
+    """Rule 6: a relay asks its upstream, once the request arrived, before it says that a head is not in its history."""
+    store.append("u", OPEN)
+    head = store.load(()).cursor
+    ahead = Cursor(head.epoch, head.position + 1, "ff" * 32)
+
+    async def body(over: Polls) -> None:
+        """The same question again and again: unknown, until upstream has got there."""
+        for _ in range(3):
+            asked = store.calls.count("changes")
+            found = await poll(over, ahead, wait=0)
+            assert (found.cursor, found.user_ids, found.complete) == (head, {}, True)
+            assert store.calls.count("changes") == asked + 1
+        store.append("v", OPEN)
+        new = store.load(()).cursor
+        assert (await poll(over, new, wait=0)).is_continuation()
+        assert list((await poll(over, head, wait=0)).user_ids) == ["v"]
+
+    run(store, body)
