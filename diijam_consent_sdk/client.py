@@ -290,7 +290,7 @@ class ConsentClient(_Client):
     # Each guard in one step: what is in memory, and without it what the user's own guard does.
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
-        """`user(user_id).decide(ask)` in one step."""
+        """The answer to any *ask* for the user: `user(user_id).decide(ask)`."""
         answers = self._covered.answers(user_id)
         if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).decide(ask)
@@ -299,7 +299,7 @@ class ConsentClient(_Client):
         return decision
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
-        """`user(user_id).can_market(channel, data)` in one step."""
+        """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         if data is not NO_DATA:
             return self.decide(user_id, Market(channel, data))
         answers = self._covered.answers(user_id)
@@ -310,11 +310,11 @@ class ConsentClient(_Client):
         return count.decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
-        """`user(user_id).can_share(recipient, data, purpose)` in one step."""
+        """Whether *data* of the user may be shared with *recipient* for *purpose*: clause 5."""
         return self.decide(user_id, Share(recipient, data, purpose))
 
     def is_public(self, user_id: str, field: str) -> Decision:
-        """`user(user_id).is_public(field)` in one step."""
+        """Whether the user's *field* may be shown to everybody: clause 7."""
         answers = self._covered.answers(user_id)
         if answers is None and (answers := self._kept(user_id)) is None:
             return self.user(user_id).is_public(field)
@@ -323,7 +323,7 @@ class ConsentClient(_Client):
         return count.decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
-        """`user(user_id).can_process(purpose, data)` in one step."""
+        """Whether *data* of the user (None: any; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         if data is not None:
             return self.decide(user_id, Process(purpose, data))
         answers = self._covered.answers(user_id)
@@ -334,11 +334,11 @@ class ConsentClient(_Client):
         return count.decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:
-        """`user(user_id).can_retain(field)` in one step."""
+        """Whether the user's *field* may be kept: clause 6."""
         return self.decide(user_id, Retain(field))
 
     def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
-        """`user(user_id).public_view(fields)` in one step."""
+        """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
         return self.user(user_id).public_view(fields)
 
     def record(
