@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import start_new_thread
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ def handler() -> None:
 @pytest.mark.parametrize("call", ["record", "load", "user"])
 def test_a_handler_raises_once_the_thread_began(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """The handler's exception comes out as it is, a write is in the ledger, and the user is answered afterwards."""
-    start: Callable[..., Any] = drivers.start_new_thread
+    start: Callable[..., Any] = start_new_thread
     raised: list[bool] = []
 
     def interrupted(*arguments: Any) -> None:
