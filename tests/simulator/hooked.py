@@ -211,9 +211,12 @@ def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
         users[user_id] = inherit_user(user, clock, generations)
     copy._entries.update(users)
     copy._generation = inherit_generation(parent._generation, clock, generations)
-    for user_id in parent.covered._answers:
-        copy.covered.add(users[user_id])
     assert isinstance(parent.covered, SimCovered)
+    for user_id in parent.covered._answers:  # also one that should not be there any more: that is for the checks
+        covered = users.get(user_id)
+        copy.covered.add(
+            covered if covered is not None else inherit_user(parent.covered.users[user_id], clock, generations)
+        )
     copy.covered.until = parent.covered.until
     return copy
 
