@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability bench-check docs clean
+.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability bench-check docs dist clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ $(VENV)/docs: $(VENV)/dev
 
 docs: $(VENV)/docs ## make the documentation's site: docs/_build/index.html
 	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build
+
+dist: $(VENV)/dev ## build the wheel and the source archive: dist/
+	$(BIN)/python -m build --outdir dist
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) $(VENV)-bench .benchmarks .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist docs/_build mutants
