@@ -1,8 +1,8 @@
 """Ask before you touch a customer's data: Diijam's privacy policy as a library that answers in memory."""
 
+from .cache.user import UserConsent
 from .client import AsyncConsentClient, ConsentClient
 from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
-from .user import UserConsent
 from .vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind, is_user_id
 
 __all__ = [

@@ -12,20 +12,20 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from ._logging import log
-from .answers import NONE_KEPT, Answers
 from .bulk import Malformed
+from .cache.compiled import NONE_KEPT, Answers
+from .cache.guard import LoudAsyncIterator, LoudIterator
+from .cache.user import UserConsent
 from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
 from .drivers import Tasks, Threads
 from .due import Due
 from .events import Event, LedgerEntry
-from .loud import LoudAsyncIterator, LoudIterator
 from .record import ConsentRecord
 from .status import Status
 from .steps import Batch, ClientSteps
 from .stores.protocol import Appended, AsyncStore, Store
 from .stores.url import insecure_hosts_from_env, listen_url_from_env, open_async_store, open_store, url_from_env
 from .telemetry import observe
-from .user import UserConsent
 
 V = TypeVar("V")
 

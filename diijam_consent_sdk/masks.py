@@ -15,15 +15,15 @@ from typing import Any
 
 import attrs
 
-from .answers import NONE_KEPT
 from .bulk import BATCH
+from .cache.compiled import NONE_KEPT
+from .cache.user import Generation, UserConsent
 from .decisions import Ask, Decision
 from .errors import StoreUnavailable
 from .exchanges import Exchanges
 from .operations import Call, Steps
 from .parts import Parts, load_in_parts
 from .stores.protocol import Changes, Cursor
-from .user import Generation, UserConsent
 
 NO, YES, UNKNOWN = 0, 1, 2
 ROUNDS = 2  # a mask that is confirmed too late is confirmed once more

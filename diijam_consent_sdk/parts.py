@@ -7,10 +7,10 @@ import time
 import attrs
 
 from ._logging import log
+from .cache.user import UserConsent
 from .errors import TooLarge
 from .exchanges import Exchanges
 from .operations import Steps
-from .user import UserConsent
 
 LATE = 0.9  # of a deadline: a store ends its calls by itself, some a little earlier
 MAX_FAILURES = 64  # of one load; past that those who were not asked yet are left out too

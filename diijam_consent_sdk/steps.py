@@ -13,8 +13,10 @@ from typing import Any
 import attrs
 
 from ._logging import log
-from .answers import ALL_UNAVAILABLE
 from .bulk import Malformed, OnMalformed, batches, on_malformed
+from .cache.compiled import ALL_UNAVAILABLE
+from .cache.leases import Leases
+from .cache.user import UserConsent
 from .decisions import Ask, Decision, Explanation, check_ask, explain
 from .due import Due, due
 from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
@@ -22,7 +24,6 @@ from .events import Event, LedgerEntry
 from .exchanges import LAGS, Exchanges
 from .flights import Flight, Flights
 from .follower import follow
-from .leases import Leases
 from .limiter import Limiter
 from .masks import AWAY, NO, Confirming, Mask
 from .operations import Call, Late, Lost, Spawn, Steps, Wait
@@ -30,7 +31,6 @@ from .promise import Promise
 from .record import ConsentRecord
 from .status import Feed, Status, cause_of
 from .stores.protocol import Appended, Cursor, Loaded, OpenRequests
-from .user import UserConsent
 from .vocabulary import identifier
 from .writes import NOT_BEGUN, UNKNOWN, Writes
 

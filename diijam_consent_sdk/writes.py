@@ -11,9 +11,9 @@ from functools import partial
 import attrs
 
 from ._logging import log
+from .cache.leases import Leases, Write
 from .errors import OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from .events import Event, is_no
-from .leases import Leases, Write
 from .operations import Call, Sleep, Spawn, Steps, Wait
 from .promise import Promise
 from .stores.protocol import Appended

@@ -22,10 +22,10 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("this needs Django: pip install 'diijam-consent-sdk[django]'") from error
 
+from ..cache.user import UserConsent
 from ..client import ConsentClient
 from ..decisions import Ask
 from ..errors import ConsentDenied
-from ..user import UserConsent
 from .identity import somebody, still_answers
 from .problem import PROBLEM_JSON, answer
 

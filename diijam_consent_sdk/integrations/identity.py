@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..cache.user import UserConsent
 from ..decisions import looked_up
-from ..user import UserConsent
 from ..vocabulary import Reason
 
 NOBODY = looked_up(Reason.UNKNOWN_USER, 3)  # row 2: of nobody, nothing is allowed

@@ -17,9 +17,9 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("this needs Starlette: pip install 'diijam-consent-sdk[starlette]'") from error
 
+from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient
 from ..errors import ConsentDenied
-from ..user import UserConsent
 from .identity import somebody, still_answers
 from .problem import PROBLEM_JSON, answer
 

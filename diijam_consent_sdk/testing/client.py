@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Unpack
 
+from ..cache.guard import guard
+from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient, Options
 from ..errors import InvalidEvent, StoreError, VersionConflict
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
-from ..loud import guard
 from ..stores.memory import MemoryStore
-from ..user import UserConsent
 from ..vocabulary import Account, Channel, Purpose
 from .clocks import Clock
 from .faulty import FaultyStore

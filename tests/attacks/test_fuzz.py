@@ -17,7 +17,7 @@ from diijam_consent_sdk.stores.messages import PATHS
 from diijam_consent_sdk.stores.wire import EVENT_TYPES
 from diijam_consent_sdk.vocabulary import Channel, Field, HoldKind, Purpose, RequestKind
 from tests.attacks.conftest import Served
-from tests.core.samples import EACH_EVENT
+from tests.domain.samples import EACH_EVENT
 from tests.service.conftest import NONCE
 
 LATE_SECONDS = 2.0

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.cli.inputs import MAX_LINE_BYTES
 from diijam_consent_sdk.cli.tally import Tally
 from diijam_consent_sdk.decisions import STALE, UNAVAILABLE, Decision
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import Loaded, SqliteStore
-from diijam_consent_sdk.user import UserConsent
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 from tests.cli.fakes import Feed, Terminal, then
 

@@ -18,7 +18,7 @@ from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore, chain
 from diijam_consent_sdk.stores import _whole as whole
 from diijam_consent_sdk.stores._ledger import inserting
 from tests.cli.conftest import Cli, Ledger
-from tests.core.samples import NEEDED
+from tests.domain.samples import NEEDED
 from tests.stores.cluster import shared
 from tests.stores.contract import AGREED, TOLD, erase, sign_up
 

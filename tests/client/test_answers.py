@@ -10,12 +10,12 @@ from hypothesis import given, settings
 
 from diijam_consent_sdk import Channel, Field, Purpose, Share
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.answers import ALL_STALE, MAX_REMEMBERED, Shared, settle
-from diijam_consent_sdk.counts import Counts
+from diijam_consent_sdk.cache.compiled import ALL_STALE, MAX_REMEMBERED, Shared, settle
+from diijam_consent_sdk.cache.counters import Counts
 from diijam_consent_sdk.decisions import STALE, decide
 from tests import strategies as st
 from tests.client.world import AT, consenting, withdrawn
-from tests.core.history import History, opened
+from tests.domain.history import History, opened
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from diijam_consent_sdk.bulk import BATCH
+from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.exchanges import Exchanges
 from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
-from diijam_consent_sdk.leases import Leases
 from diijam_consent_sdk.operations import Lost, Steps
 from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.testing import LeaseClock

@@ -19,11 +19,11 @@ import pytest
 import diijam_consent_sdk
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.leases import Fetch
+from diijam_consent_sdk.cache.leases import Fetch
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.steps import MAX_CALLS
 from diijam_consent_sdk.stores import Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
-from diijam_consent_sdk.user import UserConsent
 from tests.client.test_client import SIGNED_UP, eventually
 from tests.client.world import AT, B, World, consenting, head, reason, withdrawn
 

@@ -9,13 +9,13 @@ import attrs
 
 from diijam_consent_sdk import Channel, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.answers import Shared
-from diijam_consent_sdk.counts import Counts
-from diijam_consent_sdk.leases import Leases
+from diijam_consent_sdk.cache.compiled import Shared
+from diijam_consent_sdk.cache.counters import Counts
+from diijam_consent_sdk.cache.leases import Leases
+from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
 from diijam_consent_sdk.testing import LeaseClock
-from diijam_consent_sdk.user import Generation, UserConsent
 
 AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 B = 60.0

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk import bulk, flights, floors
-from diijam_consent_sdk import leases as leases_module
+from diijam_consent_sdk import bulk, flights
 from diijam_consent_sdk import steps as steps_module
+from diijam_consent_sdk.cache import leases as leases_module
+from diijam_consent_sdk.cache import pending_writes
+from diijam_consent_sdk.cache.leases import Poll
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
-from diijam_consent_sdk.leases import Poll
 from diijam_consent_sdk.operations import Call, Lost
 from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.stores.protocol import Appended, Cursor
-from diijam_consent_sdk.user import UserConsent
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, Source
 from tests.simulator.ledger import Branch, SimChanges, SimLoaded
 
@@ -205,7 +206,7 @@ class Checks:
             "entries": (len(leases._entries), leases.capacity),
             "covered": (len(leases.covered), len(leases._entries)),
             "turns": (len(leases.covered._turns), len(leases.covered)),
-            "floors": (max(leases._floors.sizes()), floors.MAX_FLOORS),
+            "floors": (max(leases._floors.sizes()), pending_writes.MAX_FLOORS),
             "confirming": (len(steps._exchanges._confirming), flights.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
             "writes": (leases._writes_by_kind[False], leases_module.MAX_WRITES),
             "noes": (leases._writes_by_kind[True], leases_module.MAX_NOES),

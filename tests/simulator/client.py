@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.decisions import STALE, Ask, Decision, Market, Process, Show
 from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.steps import ClientSteps
-from diijam_consent_sdk.user import UserConsent
 from tests.simulator.driver import Driver
 from tests.simulator.hooked import LeaseClock, SimLeases, SimUser, inherit
 
 if TYPE_CHECKING:
+    from diijam_consent_sdk.cache.leases import Leases
     from diijam_consent_sdk.events import Event
-    from diijam_consent_sdk.leases import Leases
     from tests.simulator.world import World
 
 ASKS: tuple[Ask, ...] = (Market("email"), Process("surveys"), Show("avatar"))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk.answers import Answers
-from diijam_consent_sdk.covered import Covered
-from diijam_consent_sdk.leases import Fetch, Leases, Poll
+from diijam_consent_sdk.cache.compiled import Answers
+from diijam_consent_sdk.cache.fast_path import Covered
+from diijam_consent_sdk.cache.leases import Fetch, Leases, Poll
+from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores.protocol import Changes, Loaded
-from diijam_consent_sdk.user import Generation, UserConsent
 from tests.simulator.ledger import Branch, SimChanges, SimLoaded
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk import bulk, exchanges, flights, floors, follower, leases, steps, writes
+from diijam_consent_sdk import bulk, exchanges, flights, follower, steps, writes
+from diijam_consent_sdk.cache import leases, pending_writes
 from tests.simulator.hooked import SimCovered, SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(leases, Covered=SimCovered, Generation=SimGeneration, UserConsent=SimUser)
     put(follower, random=world.random)
     if world.has_small_caps:
-        put(floors, MAX_FLOORS=2)
+        put(pending_writes, MAX_FLOORS=2)
         put(leases, MAX_WRITES=2, MAX_NOES=2, MAX_PROVEN=2, MAX_AHEAD=2)
         put(flights, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
         put(bulk, BATCH=2)

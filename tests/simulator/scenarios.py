@@ -9,8 +9,8 @@ from itertools import product
 import attrs
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.user import UserConsent
 from tests.simulator.client import ASKS, SimClient
 from tests.simulator.ledger import Lag, SimChanges, SimLoaded
 from tests.simulator.network import CALM

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk import leases
+from diijam_consent_sdk.cache import leases
 from tests.simulator.scenarios import MAIL, keep_fresh, loaded_ahead_and_lost, look, process, quiet_world, sent_load
 from tests.simulator.world import World
 

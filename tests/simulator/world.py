@@ -8,9 +8,9 @@ from random import Random
 from typing import Self
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.record import ConsentRecord, unopened
-from diijam_consent_sdk.user import UserConsent
 from tests.simulator import faults, patches
 from tests.simulator.checks import Checks, Violation
 from tests.simulator.client import ASKS, SimClient

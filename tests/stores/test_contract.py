@@ -17,7 +17,7 @@ from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Store, _postgres_lines, sqlite, wire
 from diijam_consent_sdk.stores.protocol import MAX_LOAD_BYTES
 from diijam_consent_sdk.vocabulary import Account
-from tests.core.samples import EACH_EVENT, NEEDED
+from tests.domain.samples import EACH_EVENT, NEEDED
 from tests.strategies import START
 
 from .contract import AGREED, OPENED, TOLD, Batch, Home, append_each, at_once, folded, head, insist, sign_up

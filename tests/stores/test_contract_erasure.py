@@ -12,7 +12,7 @@ from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Store
 from diijam_consent_sdk.vocabulary import Account
-from tests.core.samples import NEEDED
+from tests.domain.samples import NEEDED
 from tests.strategies import START
 
 from .contract import AGREED, OPENED, TOLD, Batch, Home, erase, folded, head, sign_up

@@ -28,7 +28,7 @@ from diijam_consent_sdk.stores._ledger import Final, Statement
 from diijam_consent_sdk.stores._postgres_errors import meaning
 from diijam_consent_sdk.stores._postgres_lines import Line
 from diijam_consent_sdk.stores._tries import Failure, Tries
-from tests.core.samples import NEEDED
+from tests.domain.samples import NEEDED
 
 from .cluster import shared
 from .contract import AGREED, OPENED, TOLD, at_once, erase, eventually, head, sign_up

@@ -16,7 +16,7 @@ import structlog
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.stores import SqliteStore
-from tests.core.samples import EACH_EVENT
+from tests.domain.samples import EACH_EVENT
 
 from .contract import OPENED, at_once, insist, sign_up
 from .programs import locking, run, running

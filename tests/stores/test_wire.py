@@ -20,7 +20,7 @@ from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Requ
 from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.vocabulary import Field, Purpose
 from tests import strategies
-from tests.core.samples import EACH_EVENT, NEEDED
+from tests.domain.samples import EACH_EVENT, NEEDED
 from tests.strategies import START
 
 from .contract import OPENED, folded

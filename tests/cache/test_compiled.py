@@ -14,7 +14,7 @@ from diijam_consent_sdk.errors import ConsentDenied
 from diijam_consent_sdk.policy import WORDING
 from diijam_consent_sdk.vocabulary import Channel, Field, Reason
 
-from .history import History, opened, seconds
+from ..domain.history import History, opened, seconds
 
 each_decision = pytest.mark.parametrize(
     "decision", DECISIONS.values(), ids=lambda decision: f"{decision.reason}-{decision.clause}"

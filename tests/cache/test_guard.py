@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Market, UserConsent
+from diijam_consent_sdk.cache.guard import BoundGuard
 from diijam_consent_sdk.events import AccountOpened, Granted
-from diijam_consent_sdk.loud import BoundGuard
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing.client import GUARDS, ConsentForTests
 

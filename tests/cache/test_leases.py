@@ -10,13 +10,13 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import Purpose, Reason
-from diijam_consent_sdk.counts import Counts
+from diijam_consent_sdk.cache.counters import Counts
+from diijam_consent_sdk.cache.leases import MAX_AHEAD, MAX_NOES, MAX_PROVEN, MAX_WRITES
+from diijam_consent_sdk.cache.pending_writes import MAX_FLOORS
+from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.floors import MAX_FLOORS
-from diijam_consent_sdk.leases import MAX_AHEAD, MAX_NOES, MAX_PROVEN, MAX_WRITES
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded
-from diijam_consent_sdk.user import Generation, UserConsent
 from tests.client.world import AT, B, L, World, consenting, head, made, reason, withdrawn
 
 

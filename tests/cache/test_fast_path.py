@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.counts import Counts
-from diijam_consent_sdk.covered import TURNING_SECONDS, Covered
+from diijam_consent_sdk.cache.counters import Counts
+from diijam_consent_sdk.cache.fast_path import TURNING_SECONDS, Covered
+from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
-from diijam_consent_sdk.user import Generation, UserConsent
 from tests.client.test_client import SIGNED_UP, eventually
 from tests.client.world import AT, B, L, World, consenting, head, made, withdrawn
 

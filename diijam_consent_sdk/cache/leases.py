@@ -14,13 +14,13 @@ from math import inf
 
 import attrs
 
-from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
-from .counts import Counts
-from .covered import Covered
-from .errors import StoreUnavailable
-from .floors import Floors
-from .record import ConsentRecord
-from .stores.protocol import Changes, Cursor, Loaded
+from ..errors import StoreUnavailable
+from ..record import ConsentRecord
+from ..stores.protocol import Changes, Cursor, Loaded
+from .compiled import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
+from .counters import Counts
+from .fast_path import Covered
+from .pending_writes import Floors
 from .user import Generation, UserConsent
 
 CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 import msgspec
 
-from .answers import ALL_STALE, ALL_UNAVAILABLE, Answers
-from .counts import Counts
-from .decisions import NO_DATA, Ask, Decision, Market, Process, Share
-from .loud import guard
-from .policy import PUBLISHABLE
-from .stores.protocol import Cursor
+from ..decisions import NO_DATA, Ask, Decision, Market, Process, Share
+from ..policy import PUBLISHABLE
+from ..stores.protocol import Cursor
+from .compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
+from .counters import Counts
+from .guard import guard
 
 V = TypeVar("V")
 

@@ -11,10 +11,10 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from .counts import DecisionCount
-from .decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
-from .record import ConsentRecord, Hold, Permission, Request
-from .vocabulary import Channel, Field, Purpose, Reason, Word
+from ..decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
+from ..record import ConsentRecord, Hold, Permission, Request
+from ..vocabulary import Channel, Field, Purpose, Reason, Word
+from .counters import DecisionCount
 
 MAX_REMEMBERED = 256  # other asks than the plain ones, by one set of choices
 

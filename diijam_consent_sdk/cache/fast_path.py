@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from .answers import Answers
+from .compiled import Answers
 from .user import UserConsent
 
 TURNING_SECONDS = 60.0  # whoever turns so soon is not here, so that those are looked for once a minute at most

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .decisions import DECISIONS, Decision
-from .vocabulary import Reason
+from ..decisions import DECISIONS, Decision
+from ..vocabulary import Reason
 
 
 class DecisionCount:
