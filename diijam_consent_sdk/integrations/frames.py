@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..bulk import Malformed, on_malformed
 from ..client import ConsentClient
+from ..client.batching import Malformed, on_malformed
+from ..client.masks import UNKNOWN, YES
 from ..decisions import Ask, check_ask
-from ..masks import UNKNOWN, YES
 from ..vocabulary import identifier
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, UserConsent
-from diijam_consent_sdk.bulk import Malformed
+from diijam_consent_sdk.client.batching import Malformed
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord

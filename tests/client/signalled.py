@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.engine import MAX_CALLS
 from diijam_consent_sdk.errors import ConsentError
-from diijam_consent_sdk.steps import MAX_CALLS
 from diijam_consent_sdk.stores import MemoryStore
 
 SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))

@@ -14,7 +14,8 @@ import structlog
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show, UserConsent
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.bulk import AHEAD
+from diijam_consent_sdk.client.batching import AHEAD
+from diijam_consent_sdk.client.single_flight import Flight
 from diijam_consent_sdk.errors import (
     ClientClosed,
     InvalidEvent,
@@ -23,7 +24,6 @@ from diijam_consent_sdk.errors import (
     StoreUnusable,
     VersionConflict,
 )
-from diijam_consent_sdk.flights import Flight
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Cursor, Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable

@@ -21,7 +21,7 @@ from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cache.leases import Fetch
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.steps import MAX_CALLS
+from diijam_consent_sdk.client.engine import MAX_CALLS
 from diijam_consent_sdk.stores import Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.test_client import SIGNED_UP, eventually

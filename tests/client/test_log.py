@@ -131,6 +131,6 @@ def test_metrics_that_fail_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         raise RuntimeError("no meter")
 
     rendered(broken)
-    monkeypatch.setattr("diijam_consent_sdk.telemetry._register", fail)
-    monkeypatch.setattr("diijam_consent_sdk.telemetry._numbers", iter([1]))
+    monkeypatch.setattr("diijam_consent_sdk.client.telemetry._register", fail)
+    monkeypatch.setattr("diijam_consent_sdk.client.telemetry._numbers", iter([1]))
     ConsentClient.from_url("memory:").close()

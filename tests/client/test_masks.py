@@ -14,8 +14,8 @@ import pytest
 
 from diijam_consent_sdk import Market
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.masks import Mask
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreUnavailable
-from diijam_consent_sdk.masks import Mask
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
 from tests.client.conftest import AsyncFace, Face, MakeClient

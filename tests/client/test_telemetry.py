@@ -15,8 +15,9 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from diijam_consent_sdk import AsyncConsentClient, ConsentClient, telemetry
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client import telemetry
 from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, unreachable

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk import bulk, flights
-from diijam_consent_sdk import steps as steps_module
+from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache import pending_writes
 from diijam_consent_sdk.cache.leases import Poll
 from diijam_consent_sdk.cache.user import UserConsent
+from diijam_consent_sdk.client import batching, single_flight
+from diijam_consent_sdk.client import engine as steps_module
+from diijam_consent_sdk.client.effects import Call, Lost
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
-from diijam_consent_sdk.operations import Call, Lost
-from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.stores.protocol import Appended, Cursor
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, Source
 from tests.simulator.ledger import Branch, SimChanges, SimLoaded
@@ -207,16 +207,16 @@ class Checks:
             "covered": (len(leases.covered), len(leases._entries)),
             "turns": (len(leases.covered._turns), len(leases.covered)),
             "floors": (max(leases._floors.sizes()), pending_writes.MAX_FLOORS),
-            "confirming": (len(steps._exchanges._confirming), flights.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
+            "confirming": (len(steps._exchanges._confirming), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
             "writes": (leases._writes_by_kind[False], leases_module.MAX_WRITES),
             "noes": (leases._writes_by_kind[True], leases_module.MAX_NOES),
             "proven": (len(leases._proven), leases_module.MAX_PROVEN),
             "ahead": (len(leases._ahead), leases_module.MAX_AHEAD),
             "waiting": (sum(len(head.waiting) for head in leases._ahead.values()), leases.capacity),
-            "flying": (len(booked._aloft), flights.MAX_FLIGHTS),
-            "queue": (len(booked._queue), flights.MAX_QUEUED),
-            "flights": (len(booked._of), (flights.MAX_FLIGHTS + flights.MAX_QUEUED) * bulk.BATCH),
-            "fetches": (len(leases._fetches), flights.MAX_FLIGHTS + steps_module.MAX_CALLS),
+            "flying": (len(booked._aloft), single_flight.MAX_FLIGHTS),
+            "queue": (len(booked._queue), single_flight.MAX_QUEUED),
+            "flights": (len(booked._of), (single_flight.MAX_FLIGHTS + single_flight.MAX_QUEUED) * batching.BATCH),
+            "fetches": (len(leases._fetches), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS),
             "calls": (len(steps._writes), leases_module.MAX_WRITES + leases_module.MAX_NOES),
         }
         for name, (size, most) in sizes.items():

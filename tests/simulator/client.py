@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.user import UserConsent
+from diijam_consent_sdk.client.engine import ClientSteps
 from diijam_consent_sdk.decisions import STALE, Ask, Decision, Market, Process, Show
-from diijam_consent_sdk.promise import Promise
-from diijam_consent_sdk.steps import ClientSteps
 from tests.simulator.driver import Driver
 from tests.simulator.hooked import LeaseClock, SimLeases, SimUser, inherit
 

@@ -10,8 +10,8 @@ from tests.simulator.client import ASKS, SimClient, guard_of
 from tests.simulator.network import CALM
 
 if TYPE_CHECKING:
+    from diijam_consent_sdk._threads import Promise
     from diijam_consent_sdk.cache.user import UserConsent
-    from diijam_consent_sdk.promise import Promise
     from tests.simulator.world import World
 
 SEEN_WITHIN = 0.25

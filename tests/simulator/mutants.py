@@ -7,19 +7,19 @@ from typing import Any
 
 import attrs
 
+from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
 from diijam_consent_sdk.cache.fast_path import Covered
 from diijam_consent_sdk.cache.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
 from diijam_consent_sdk.cache.pending_writes import Floors
 from diijam_consent_sdk.cache.user import UserConsent
+from diijam_consent_sdk.client.effects import Steps
+from diijam_consent_sdk.client.engine import ClientSteps
+from diijam_consent_sdk.client.exchanges import Exchanges
+from diijam_consent_sdk.client.single_flight import Flight, Flights
+from diijam_consent_sdk.client.writes import PendingWrite, Writes
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.exchanges import Exchanges
-from diijam_consent_sdk.flights import Flight, Flights
-from diijam_consent_sdk.operations import Steps
-from diijam_consent_sdk.promise import Promise
-from diijam_consent_sdk.steps import ClientSteps
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
-from diijam_consent_sdk.writes import PendingWrite, Writes
 
 _fetched, _polled, _may_install, _written = Leases.fetched, Leases.polled, Leases._may_install, Leases.written
 _restart, _until = Leases._restart, ClientSteps._until

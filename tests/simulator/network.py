@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from diijam_consent_sdk.client.effects import Call
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
-from diijam_consent_sdk.operations import Call
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded
 from tests.simulator.ledger import Answer, Branch, Ledger
 from tests.simulator.loop import Loop

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk import bulk, exchanges, flights, follower, steps, writes
 from diijam_consent_sdk.cache import leases, pending_writes
+from diijam_consent_sdk.client import batching, engine, exchanges, poller, single_flight, writes
 from tests.simulator.hooked import SimCovered, SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def enter(stack: ExitStack, world: World) -> None:
         for name, value in names.items():
             stack.enter_context(mock.patch.object(module, name, value))
 
-    put(steps, Leases=SimLeases, time=_Time(world), log=_Silence())
+    put(engine, Leases=SimLeases, time=_Time(world), log=_Silence())
     put(writes, random=world.random, log=_Silence())
-    put(flights, time=_Time(world))
+    put(single_flight, time=_Time(world))
     put(exchanges, time=_Time(world))
     put(leases, Covered=SimCovered, Generation=SimGeneration, UserConsent=SimUser)
-    put(follower, random=world.random)
+    put(poller, random=world.random)
     if world.has_small_caps:
         put(pending_writes, MAX_FLOORS=2)
         put(leases, MAX_WRITES=2, MAX_NOES=2, MAX_PROVEN=2, MAX_AHEAD=2)
-        put(flights, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
-        put(bulk, BATCH=2)
+        put(single_flight, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
+        put(batching, BATCH=2)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from diijam_consent_sdk import steps as steps_module
 from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache.fast_path import Covered
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import Floors
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.flights import Flights
-from diijam_consent_sdk.steps import ClientSteps
+from diijam_consent_sdk.client import engine as steps_module
+from diijam_consent_sdk.client.engine import ClientSteps
+from diijam_consent_sdk.client.single_flight import Flights
+from diijam_consent_sdk.client.writes import Writes
 from diijam_consent_sdk.stores.protocol import Changes
-from diijam_consent_sdk.writes import Writes
 from tests.simulator import mutants
 
 Patch = tuple[Any, str, Any]

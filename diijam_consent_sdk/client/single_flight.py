@@ -11,12 +11,12 @@ from math import inf
 
 import attrs
 
-from .bulk import BATCH
-from .errors import TooLarge
+from .._threads import Promise
+from ..errors import TooLarge
+from .batching import BATCH
+from .effects import Spawn, Steps
 from .exchanges import Exchanges
-from .operations import Spawn, Steps
-from .parts import Parts, load_in_parts
-from .promise import Promise
+from .halving import Parts, load_in_parts
 
 MAX_FLIGHTS = 8  # loads under way at once
 START_SECONDS = 0.05  # for a thread to begin; past that another one may, and the later of them does nothing

@@ -12,26 +12,26 @@ from typing import Any
 
 import attrs
 
-from ._logging import log
-from .bulk import Malformed, OnMalformed, batches, on_malformed
-from .cache.compiled import ALL_UNAVAILABLE
-from .cache.leases import Leases
-from .cache.user import UserConsent
-from .decisions import Ask, Decision, Explanation, check_ask, explain
-from .due import Due, due
-from .errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
-from .events import Event, LedgerEntry
+from .._logging import log
+from .._threads import Promise
+from ..cache.compiled import ALL_UNAVAILABLE
+from ..cache.leases import Leases
+from ..cache.user import UserConsent
+from ..decisions import Ask, Decision, Explanation, check_ask, explain
+from ..due import Due, due
+from ..errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
+from ..events import Event, LedgerEntry
+from ..record import ConsentRecord
+from ..status import Feed, Status, cause_of
+from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
+from ..vocabulary import identifier
+from .batching import Malformed, OnMalformed, batches, on_malformed
+from .effects import Call, Late, Lost, Spawn, Steps, Wait
 from .exchanges import LAGS, Exchanges
-from .flights import Flight, Flights
-from .follower import follow
 from .limiter import Limiter
 from .masks import AWAY, NO, Confirming, Mask
-from .operations import Call, Late, Lost, Spawn, Steps, Wait
-from .promise import Promise
-from .record import ConsentRecord
-from .status import Feed, Status, cause_of
-from .stores.protocol import Appended, Cursor, Loaded, OpenRequests
-from .vocabulary import identifier
+from .poller import follow
+from .single_flight import Flight, Flights
 from .writes import NOT_BEGUN, UNKNOWN, Writes
 
 ROUNDS = 2  # rule 4: what could not be installed is fetched once more

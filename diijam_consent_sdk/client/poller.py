@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from .effects import Sleep, Steps
 from .exchanges import Exchanges
-from .operations import Sleep, Steps
 
 MAX_PAUSE_SECONDS = 5.0
 MAX_WAIT_SECONDS = 3600.0  # of a poll, whatever the bound: no clock of the system waits for centuries

@@ -11,20 +11,20 @@ from math import isfinite
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
-from ._logging import log
-from .bulk import Malformed
-from .cache.compiled import NONE_KEPT, Answers
-from .cache.guard import LoudAsyncIterator, LoudIterator
-from .cache.user import UserConsent
-from .decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
-from .drivers import Tasks, Threads
-from .due import Due
-from .events import Event, LedgerEntry
-from .record import ConsentRecord
-from .status import Status
-from .steps import Batch, ClientSteps
-from .stores.protocol import Appended, AsyncStore, Store
-from .stores.url import insecure_hosts_from_env, listen_url_from_env, open_async_store, open_store, url_from_env
+from .._logging import log
+from ..cache.compiled import NONE_KEPT, Answers
+from ..cache.guard import LoudAsyncIterator, LoudIterator
+from ..cache.user import UserConsent
+from ..decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
+from ..due import Due
+from ..events import Event, LedgerEntry
+from ..record import ConsentRecord
+from ..status import Status
+from ..stores.protocol import Appended, AsyncStore, Store
+from ..stores.url import insecure_hosts_from_env, listen_url_from_env, open_async_store, open_store, url_from_env
+from .batching import Malformed
+from .engine import Batch, ClientSteps
+from .runners import Tasks, Threads
 from .telemetry import observe
 
 V = TypeVar("V")

@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from .operations import Call, Late, Lost, Sleep, Steps, Wait
-from .promise import Promise
+from .._threads import Promise
+from .effects import Call, Late, Lost, Sleep, Steps, Wait
 
 T = TypeVar("T")
 

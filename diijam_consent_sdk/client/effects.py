@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from .promise import Promise
+from .._threads import Promise
 
 T = TypeVar("T")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from diijam_consent_sdk.bulk import BATCH
+from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.leases import Leases
+from diijam_consent_sdk.client.batching import BATCH
+from diijam_consent_sdk.client.effects import Lost, Steps
+from diijam_consent_sdk.client.exchanges import Exchanges
+from diijam_consent_sdk.client.single_flight import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.exchanges import Exchanges
-from diijam_consent_sdk.flights import MAX_FLIGHTS, MAX_QUEUED, Flights
-from diijam_consent_sdk.operations import Lost, Steps
-from diijam_consent_sdk.promise import Promise
 from diijam_consent_sdk.testing import LeaseClock
 
 

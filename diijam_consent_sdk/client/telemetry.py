@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import attrs
 
-from ._logging import log
-from .status import Feed, Status
+from .._logging import log
+from ..status import Feed, Status
 
 SCOPE = "diijam_consent_sdk"
 NONE: dict[str, str] = {}

@@ -15,15 +15,15 @@ from typing import Any
 
 import attrs
 
-from .bulk import BATCH
-from .cache.compiled import NONE_KEPT
-from .cache.user import Generation, UserConsent
-from .decisions import Ask, Decision
-from .errors import StoreUnavailable
+from ..cache.compiled import NONE_KEPT
+from ..cache.user import Generation, UserConsent
+from ..decisions import Ask, Decision
+from ..errors import StoreUnavailable
+from ..stores.protocol import Changes, Cursor
+from .batching import BATCH
+from .effects import Call, Steps
 from .exchanges import Exchanges
-from .operations import Call, Steps
-from .parts import Parts, load_in_parts
-from .stores.protocol import Changes, Cursor
+from .halving import Parts, load_in_parts
 
 NO, YES, UNKNOWN = 0, 1, 2
 ROUNDS = 2  # a mask that is confirmed too late is confirmed once more

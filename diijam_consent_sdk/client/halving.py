@@ -6,11 +6,11 @@ import time
 
 import attrs
 
-from ._logging import log
-from .cache.user import UserConsent
-from .errors import TooLarge
+from .._logging import log
+from ..cache.user import UserConsent
+from ..errors import TooLarge
+from .effects import Steps
 from .exchanges import Exchanges
-from .operations import Steps
 
 LATE = 0.9  # of a deadline: a store ends its calls by itself, some a little earlier
 MAX_FAILURES = 64  # of one load; past that those who were not asked yet are left out too

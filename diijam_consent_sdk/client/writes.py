@@ -10,13 +10,13 @@ from functools import partial
 
 import attrs
 
-from ._logging import log
-from .cache.leases import Leases, Write
-from .errors import OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
-from .events import Event, is_no
-from .operations import Call, Sleep, Spawn, Steps, Wait
-from .promise import Promise
-from .stores.protocol import Appended
+from .._logging import log
+from .._threads import Promise
+from ..cache.leases import Leases, Write
+from ..errors import OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from ..events import Event, is_no
+from ..stores.protocol import Appended
+from .effects import Call, Sleep, Spawn, Steps, Wait
 
 MAX_BACKOFF_SECONDS = 5.0
 NOT_BEGUN = "there is no thread or event loop for the call, it was not sent: try again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from .promise import Promise
+from .._threads import Promise
 
 
 class Unwanted(Exception):
