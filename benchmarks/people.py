@@ -13,7 +13,7 @@ from pathlib import Path
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
-from diijam_consent_sdk.stores._ledger import Sql
+from diijam_consent_sdk.stores.sql.operations import Sql
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
 SEED = 20261124

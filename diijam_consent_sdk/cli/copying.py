@@ -7,9 +7,9 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 
 from ..errors import StoreUnusable
-from ..stores._whole import Home
-from ..stores._whole import copy as copy_ledger
 from ..stores.protocol import Cursor
+from ..stores.sql.verify import Home
+from ..stores.sql.verify import copy as copy_ledger
 from ..stores.url import is_http
 from .ledger import opened
 from .terminal import progress, say

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from .memory import MemoryStore
 from .protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store
-from .sqlite import SqliteStore
+from .sqlite.memory import MemoryStore
+from .sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from .http import AsyncHttpStore, HttpStore
-    from .postgres import AsyncPostgresStore, PostgresStore
+    from .http.store import AsyncHttpStore, HttpStore
+    from .postgres.store import AsyncPostgresStore, PostgresStore
 
 __all__ = [
     "Appended",
@@ -29,11 +29,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import what needs an extra only when it is asked for."""
     if name in {"AsyncHttpStore", "HttpStore"}:
-        from . import http  # noqa: PLC0415
+        from .http import store  # noqa: PLC0415
 
-        return getattr(http, name)
+        return getattr(store, name)
     if name in {"AsyncPostgresStore", "PostgresStore"}:
-        from . import postgres  # noqa: PLC0415
+        from .postgres import store  # noqa: PLC0415
 
-        return getattr(postgres, name)
+        return getattr(store, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from ._addresses import checked_address
-from .memory import MemoryStore
-from .sqlite import SqliteStore
+from .sqlite.memory import MemoryStore
+from .sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from .http import AsyncHttpStore, HttpStore
-    from .postgres import AsyncPostgresStore, PostgresStore
+    from .http.store import AsyncHttpStore, HttpStore
+    from .postgres.store import AsyncPostgresStore, PostgresStore
 
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
@@ -64,12 +64,12 @@ def open_store(
     if checked_address(url) == "memory:":
         return MemoryStore()
     if is_http(url):
-        from .http import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
+        from .http.store import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
 
         return HttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
         with _extra_of_postgres():
-            from .postgres import PostgresStore  # noqa: PLC0415 - psycopg is an extra
+            from .postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
         return PostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
@@ -100,7 +100,7 @@ def _extra_of_postgres() -> Iterator[None]:
 def prepare_postgres(url: str) -> None:
     """Make the tables of a ledger in a PostgreSQL database, or bring them up to date; see `init` of the command."""
     with _extra_of_postgres():
-        from .postgres import prepare  # noqa: PLC0415 - psycopg is an extra
+        from .postgres.store import prepare  # noqa: PLC0415 - psycopg is an extra
     prepare(url)
 
 
@@ -114,12 +114,12 @@ def open_async_store(
 ) -> SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """`open_store` for asyncio: an async store where there is one."""
     if is_http(checked_address(url)):
-        from .http import AsyncHttpStore  # noqa: PLC0415 - as above
+        from .http.store import AsyncHttpStore  # noqa: PLC0415 - as above
 
         return AsyncHttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
         with _extra_of_postgres():
-            from .postgres import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
+            from .postgres.store import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
         return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     return cast("SqliteStore", open_store(url, deadline=deadline))
 

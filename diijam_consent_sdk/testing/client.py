@@ -13,7 +13,7 @@ from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient, Options
 from ..errors import InvalidEvent, StoreError, VersionConflict
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
-from ..stores.memory import MemoryStore
+from ..stores.sqlite.memory import MemoryStore
 from ..vocabulary import Account, Channel, Purpose
 from .clocks import Clock
 from .faulty import FaultyStore

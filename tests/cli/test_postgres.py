@@ -14,9 +14,10 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable
 from diijam_consent_sdk.events import LedgerEntry
-from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore, chain
-from diijam_consent_sdk.stores import _whole as whole
-from diijam_consent_sdk.stores._ledger import inserting
+from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore
+from diijam_consent_sdk.stores.sql import hash_chain
+from diijam_consent_sdk.stores.sql import verify as whole
+from diijam_consent_sdk.stores.sql.operations import inserting
 from tests.cli.conftest import Cli, Ledger
 from tests.domain.samples import NEEDED
 from tests.stores.cluster import shared
@@ -168,7 +169,7 @@ def test_entries_that_make_no_record_are_not_copied(cli: Cli, ledger: Ledger, tm
         sign_up(old, "u-1")
         db = sqlite3.connect(ledger.path, isolation_level=None)
         entry = LedgerEntry(2, "u-1", 2, old.history("u-1")[-1].at, AGREED)
-        forged = chain._link(entry, bytes.fromhex(old.load([]).cursor.hash))
+        forged = hash_chain._link(entry, bytes.fromhex(old.load([]).cursor.hash))
         db.execute(*inserting(forged))
         db.close()
     result = cli("copy", "--from", ledger.url, "--to", f"sqlite:///{tmp_path}/new.db")

@@ -12,7 +12,7 @@ from pathlib import Path
 CODE = """
 import logging, sys
 from pathlib import Path
-import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http, uvicorn
+import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http.store, uvicorn
 from diijam_consent_sdk.service.commands import serve
 url, tokens, host, port, loud = sys.argv[1:]
 if loud == "loud":

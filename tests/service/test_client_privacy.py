@@ -28,7 +28,7 @@ from diijam_consent_sdk.errors import (
 )
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from diijam_consent_sdk.stores import Cursor, MemoryStore
-from diijam_consent_sdk.stores.http import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
 from tests.faults import proxy as faults
 from tests.faults.proxy import Proxy
 from tests.service.conftest import Running, running

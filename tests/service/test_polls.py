@@ -344,7 +344,7 @@ def test_a_thousand_polls_are_held_and_answered_by_one_append(
 
 def test_a_relay_passes_changes_on_and_counts_its_wait_soundly(start: Start, ask_as: Ask, http: httpx.Client) -> None:
     """A service over another service: a write to the first wakes a poll at the second, whose `waited` is true."""
-    from diijam_consent_sdk.stores.http import HttpStore  # noqa: PLC0415
+    from diijam_consent_sdk.stores.http.store import HttpStore  # noqa: PLC0415
 
     origin_store = MemoryStore()
     origin = ask_as(start(origin_store))

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from diijam_consent_sdk.stores._postgres_schema import SCHEMA, prepare
+from diijam_consent_sdk.stores.postgres.schema import SCHEMA, prepare
 
 ACCOUNT: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 # A killed PostgreSQL loses nothing that the kernel has; only a machine that loses its power needs fsync.

@@ -14,7 +14,8 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, TooLarge, VersionConflict
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.stores import Store, _postgres_lines, sqlite, wire
+from diijam_consent_sdk.stores import Store, wire
+from diijam_consent_sdk.stores.postgres.store import connection
 from diijam_consent_sdk.stores.protocol import MAX_LOAD_BYTES
 from diijam_consent_sdk.vocabulary import Account
 from tests.domain.samples import EACH_EVENT, NEEDED
@@ -568,7 +569,7 @@ def test_a_load_of_too_many_bytes_is_refused(store: Store) -> None:
         store.append(user_id, [e.AccountOpened(), *(e.HoldPlaced(f"h-{n}", "debt", {"email"}) for n in range(20))])
     limit = 2 * len(wire.encode(store.load(["a"]).records[0])) + 10
     with ExitStack() as until_later:
-        for dialect in (sqlite.DIALECT, _postgres_lines.DIALECT):
+        for dialect in (store.DIALECT, connection.DIALECT):
             until_later.callback(object.__setattr__, dialect, "bounded", dialect.bounded)
             smaller = dialect.bounded.replace(str(MAX_LOAD_BYTES), str(limit))
             assert smaller != dialect.bounded

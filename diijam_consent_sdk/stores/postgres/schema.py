@@ -1,0 +1,132 @@
+"""The tables of a ledger in PostgreSQL, and how they are made and brought up to date."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from ...errors import StoreUnusable
+from ..sql.operations import OPEN_REQUEST, Row
+from .errors import translated
+from .url import parameters
+
+SCHEMA = "diijam_consent"
+CHANNEL = "diijam_consent"  # of NOTIFY: says to every database user only that something was appended
+LEAST_VERSION = 130000
+INIT_LOCK = 0x446A4353  # "DjCS": two that prepare one database take turns
+
+REQUESTING = f"position('\\x{OPEN_REQUEST}'::bytea in record) > 0"
+
+# Each migration makes the format of its number; those of a format that was released are never changed.
+# A user's ids sort by their bytes: an index in the order of the system's locale breaks when the system is upgraded.
+# `ledger` holds the counter that positions come from, always in the transaction that uses them (a sequence would give
+# them out in another order than that of commits); room is kept in its page, so that counting moves no row.
+MIGRATIONS = (
+    """
+CREATE TABLE ledger (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), format integer NOT NULL, history text NOT NULL,
+    position bigint NOT NULL, hash bytea, at text
+) WITH (fillfactor = 10);
+CREATE TABLE entries (
+    position bigint PRIMARY KEY, user_id text COLLATE "C", version bigint, at text, event bytea, salt bytea,
+    digest bytea NOT NULL, hash bytea NOT NULL
+);
+CREATE UNIQUE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
+CREATE TABLE records (user_id text COLLATE "C" PRIMARY KEY, record bytea NOT NULL);
+CREATE INDEX records_requesting ON records (user_id) WHERE REQUESTING;
+CREATE TABLE appends (
+    user_id text COLLATE "C", key bytea, salt bytea NOT NULL, fingerprint bytea NOT NULL, position bigint NOT NULL,
+    PRIMARY KEY (user_id, key)
+);
+""".replace("REQUESTING", REQUESTING),
+    "DROP VIEW IF EXISTS head",  # a part of the statements now: a view can be another in its place
+)
+
+# What every operation reads first. The epoch is of one table in one run of one cluster on one timeline: whatever
+# brings an older state back (a backup, a snapshot, a replica that was promoted) cannot do without starting a server,
+# and a dump that is loaded into a running one makes another table, or fills another file. Microseconds are the time's.
+HEAD = (
+    "SELECT epoch, position, hash, at, format, now FROM (SELECT"
+    " pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws('/',"
+    " history, system_identifier, pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8),"
+    " extract(epoch from pg_catalog.pg_postmaster_start_time()), d.oid, l.tableoid,"
+    " pg_catalog.pg_relation_filenode(l.tableoid)"
+    "), 'UTF8')), 'hex'), 32) AS epoch, position, hash, at, format,"
+    " (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint AS now"
+    " FROM ledger l, pg_catalog.pg_control_system(), pg_catalog.pg_database d"
+    " WHERE d.datname = pg_catalog.current_database()) head"
+)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger
+
+
+def time(row: Row) -> datetime:
+    """The database's clock, from a row of `head`."""
+    return EPOCH + timedelta(microseconds=row[5])
+
+
+def check(row: Row) -> None:
+    """
+    See that a row of `head` is of a ledger that this version knows.
+
+    Raises:
+        StoreUnusable: it is of a newer version, or of an older one.
+    """
+    if row[4] > FORMAT:
+        raise StoreUnusable(f"the ledger has format {row[4]}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
+    if row[4] < FORMAT:
+        raise StoreUnusable(f"the ledger has format {row[4]}: run diijam-consent init on it for format {FORMAT}")
+
+
+def prepare(url: str, *, connect_seconds: int = 10) -> int:
+    """
+    Make the tables that *url*'s database lacks, or bring them up to date. Done already, it does nothing; two at once
+    take turns.
+
+    Args:
+        url: As for `PostgresStore`, of a role that may create a schema, or owns the one there is.
+
+        connect_seconds: How long to try to connect.
+
+    Returns:
+        The format that was found; 0 if there was no ledger.
+
+    Raises:
+        ValueError: the URL is malformed, or leads to another host and asks for no TLS.
+
+        StoreUnavailable: the database cannot be reached, or does not let this role do it.
+
+        StoreUnusable: it cannot hold a ledger, or holds one of a newer version.
+    """
+    with translated(), psycopg.connect(**{"connect_timeout": connect_seconds} | parameters(url)) as db:
+        _see_server(db)
+        db.execute(f"SET LOCAL search_path = {SCHEMA}")
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (INIT_LOCK,))
+        if db.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):  # else the right to is needed
+            db.execute(f"CREATE SCHEMA {SCHEMA}")
+        found = _format(db)
+        if found > FORMAT:
+            check((None, None, None, None, found))
+        for number, migration in enumerate(MIGRATIONS[found:], start=found + 1):
+            db.execute(migration.encode())
+            if number == 1:
+                db.execute("INSERT INTO ledger VALUES (true, 1, %s, 0)", (secrets.token_hex(16),))
+            db.execute("UPDATE ledger SET format = %s", (number,))
+        return found
+
+
+def _see_server(db: psycopg.Connection) -> None:
+    if db.info.server_version < LEAST_VERSION:
+        raise StoreUnusable(f"PostgreSQL {LEAST_VERSION // 10000} or newer is needed")
+    if db.info.parameter_status("server_encoding") != "UTF8":
+        raise StoreUnusable("the database's encoding is not UTF8: create one with ENCODING 'UTF8'")
+
+
+def _format(db: psycopg.Connection) -> int:
+    if db.execute("SELECT to_regclass('ledger')").fetchone() == (None,):
+        return 0
+    row = db.execute("SELECT format FROM ledger").fetchone()
+    return int(row[0]) if row else 0

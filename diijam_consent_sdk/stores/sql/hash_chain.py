@@ -1,0 +1,168 @@
+"""
+The ledger's chain: each entry's hash covers the one before, so that what a customer agreed to can be proved.
+
+An entry's digest covers its content and a random salt; its hash covers the previous hash, its position and that digest.
+Erasing an entry deletes content and salt: the digest that stays can neither be guessed back nor replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import attrs
+import msgspec
+
+from ...errors import InvalidEvent, LedgerBroken
+from ...events import Erased, Event, LedgerEntry
+from ...record import ConsentRecord, fold, refusal
+from ...vocabulary import instant
+from .. import wire
+from ..protocol import Cursor
+
+GENESIS = bytes(32)  # the hash before the first entry
+SALT_BYTES = 16
+
+
+@attrs.frozen
+class Link:
+    """One entry as a store keeps it. Of an erased one only position, digest and hash stay, the rest is None."""
+
+    position: int
+    user_id: str | None
+    version: int | None
+    at: str | None
+    event: bytes | None
+    salt: bytes | None
+    digest: bytes
+    hash: bytes
+
+    def entry(self) -> LedgerEntry:
+        """The entry with its event; `wire.Malformed` if it does not hold one."""
+        if self.user_id is None or self.version is None or self.at is None or self.event is None:
+            raise wire.Malformed("the entry was erased")
+        if not (isinstance(self.user_id, str) and isinstance(self.version, int)):
+            raise wire.Malformed("its user or version is none")
+        at = time_from(self.at)
+        return LedgerEntry(self.position, self.user_id, self.version, at, wire.decode_event(self.event))
+
+
+def time_from(at: object) -> datetime:
+    """The time in a column; `wire.Malformed` if there is none."""
+    try:
+        return instant(datetime.fromisoformat(at))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise wire.Malformed("its time is none") from None
+
+
+def stamp(
+    record: ConsentRecord, events: Sequence[Event], at: datetime, head: Cursor
+) -> tuple[list[Link], ConsentRecord]:
+    """
+    The links that append *events* after *head*, and the record they make.
+
+    Raises:
+        InvalidEvent: one of the events, each judged after those before it, makes no sense on the record.
+    """
+    position, previous = head.position, bytes.fromhex(head.hash)
+    links = []
+    for number, event in enumerate(events, start=1):
+        reason = refusal(record, event, at)
+        if reason is not None:
+            raise InvalidEvent(f"event {number} of {len(events)}, {type(event).__name__}, is refused: {reason}")
+        position += 1
+        entry = LedgerEntry(position, record.user_id, record.version + 1, at, event)
+        record = fold(record, entry)
+        links.append(_link(entry, previous))
+        previous = links[-1].hash
+    return links, record
+
+
+def _link(entry: LedgerEntry, previous: bytes) -> Link:
+    salt, at, event = secrets.token_bytes(SALT_BYTES), entry.at.isoformat(), wire.encode_event(entry.event)
+    digest = _digest(salt, entry.user_id, entry.version, at, event)
+    chained = _hash(previous, entry.position, digest)
+    return Link(entry.position, entry.user_id, entry.version, at, event, salt, digest, chained)
+
+
+def _digest(salt: bytes, user_id: str, version: int, at: str, event: bytes) -> bytes:
+    content = {"at": at, "event": msgspec.Raw(event), "user_id": user_id, "version": version}
+    return hashlib.sha256(salt + wire.encode(content)).digest()
+
+
+def _hash(previous: bytes, position: int, digest: bytes) -> bytes:
+    return hashlib.sha256(previous + position.to_bytes(8, "big") + digest).digest()
+
+
+def fingerprint(salt: bytes, events: Iterable[bytes]) -> bytes:
+    """What an idempotency key remembers of its events, as encoded: enough to know them again, nothing to read."""
+    return hashlib.sha256(salt + b"\n".join(events)).digest()
+
+
+def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None:
+    """
+    The entry of a link that follows the one at *position* with the hash *previous*; None if it was erased.
+
+    Raises:
+        LedgerBroken: the link does not follow, or its content was altered.
+    """
+    position += 1
+    if link.position != position:
+        raise LedgerBroken(position, "the entry is missing")
+    if not isinstance(link.digest, bytes) or link.hash != _hash(previous, position, link.digest):
+        raise LedgerBroken(position, "its hash does not follow from the entry before")
+    if link.event is None:
+        if (link.user_id, link.version, link.at, link.salt) != (None, None, None, None):
+            raise LedgerBroken(position, "it was erased in part")
+        return None
+    try:
+        entry = link.entry()
+        whole = _digest(link.salt or b"", entry.user_id, entry.version, link.at or "", link.event)
+    except (TypeError, ValueError) as error:
+        raise LedgerBroken(position, str(error)) from None
+    if whole != link.digest:
+        raise LedgerBroken(position, "its content was altered")
+    return entry
+
+
+@attrs.define
+class Verifier:
+    """Re-computes the chain link by link, in order of position; `LedgerBroken` names the first that does not fit."""
+
+    position: int = 0
+    hash: bytes = GENESIS
+    _at: datetime | None = None
+    _versions: dict[str, int] = attrs.field(factory=dict)
+    _erased: int = 0
+    _owed: int = 0
+
+    def add(self, link: Link) -> None:
+        """Check one more link."""
+        entry = check_link(link, self.position, self.hash)
+        if entry is None:
+            self._erased += 1
+        else:
+            self._check_place(entry)
+        self.position, self.hash = link.position, link.hash
+
+    def _check_place(self, entry: LedgerEntry) -> None:
+        if self._at is not None and entry.at < self._at:
+            raise LedgerBroken(entry.position, "its time runs back")
+        expected = self._versions.get(entry.user_id, 0) + 1
+        if isinstance(entry.event, Erased):
+            self._owed += entry.version - expected
+        elif entry.version != expected:
+            raise LedgerBroken(entry.position, "an earlier entry of its user is missing")
+        self._versions[entry.user_id], self._at = entry.version, entry.at
+
+    @property
+    def users(self) -> int:
+        """How many users have entries."""
+        return len(self._versions)
+
+    def finish(self) -> None:
+        """Check what only the whole ledger shows: each erased entry is owed to a tombstone."""
+        if self._erased != self._owed:
+            raise LedgerBroken(self.position, f"{self._erased} entries are erased, its tombstones own {self._owed}")

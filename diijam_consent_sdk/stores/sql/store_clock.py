@@ -1,0 +1,67 @@
+"""The wall clock of a store, held to the clock that counts suspended time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ..._logging import log
+
+MAX_AHEAD = timedelta(hours=1)
+AHEAD = (
+    "the clock of this ledger's machine jumped ahead by more than an hour, so only withdrawals and other refusals are"
+    " written: set it right, then try again; if it is right, start this process again (a test passes clock=)"
+)
+
+
+def steady_seconds() -> float:
+    """Seconds on the clock that nobody sets and that goes on while the machine is suspended."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # without it the monotonic clock has to do
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
+class StoreClock:
+    """
+    What time it is, for stamps and answers, when a wall clock shows some time.
+
+    A wall clock may be set by hand. Entries stamped years ahead would end every consent and hold for good, so a time
+    more than an hour ahead of what the steady clock measured since the first reading is not used: the time is then the
+    last good one plus what was measured since. A clock set back is not followed either: what expired stays expired.
+
+    Safe to use from several threads.
+
+    Args:
+        steady: Seconds on a clock that goes on at a true rate.
+    """
+
+    def __init__(self, steady: Callable[[], float] = steady_seconds) -> None:
+        self._steady = steady
+        self._first: datetime | None = None  # what the wall clock showed when the steady clock was at 0
+        self._latest: datetime | None = None  # the same, of the latest time given out
+        self.is_ahead = False
+
+    def read(self, shown: datetime, last: datetime | None) -> datetime:
+        """
+        The time now.
+
+        Args:
+            shown: What the wall clock shows, read just before.
+
+            last: The time of the ledger's last entry.
+
+        Returns:
+            The time, never before *last* nor before what was given out earlier. `is_ahead` says whether *shown* is too
+            far ahead to be used.
+        """
+        measured = timedelta(seconds=self._steady())
+        start = shown - measured
+        if self._first is None or self._latest is None:
+            self._first = self._latest = start
+        was_ahead, self.is_ahead = self.is_ahead, start - self._first > MAX_AHEAD
+        if self.is_ahead and not was_ahead:
+            log.error("store.clock_ahead")
+        start = self._latest if self.is_ahead else max(start, self._latest)
+        now = start + measured if last is None else max(start + measured, last)
+        self._latest = max(self._latest, now - measured)
+        return now
