@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import Port
 
-from ..service import commands
+from ..service import main
 from ..service.tokens import HELP, Scope
 from .ledger import Url, named
 
@@ -80,7 +80,7 @@ def serve(
         StoreError: the ledger cannot be used.
     """
     try:
-        return commands.serve(named(url), tokens=tokens, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+        return main.serve(named(url), tokens=tokens, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     except FileNotFoundError as error:
         if error.filename == str(tokens.absolute()):
             error.add_note(HELP)
@@ -110,4 +110,4 @@ def new(
 
         ValueError: it holds something else than tokens.
     """
-    return commands.token_new(tokens=tokens, scope=scope)
+    return main.token_new(tokens=tokens, scope=scope)

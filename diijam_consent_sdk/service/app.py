@@ -12,12 +12,12 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from ..stores.messages import MAX_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
-from .calls import Calls
+from .feed import Polls
 from .handlers import HANDLERS, StrictRequest
-from .meters import Meters
+from .metrics import Meters
 from .openapi import document
-from .polls import Polls
 from .problems import answer
+from .store_executor import Calls
 from .tokens import TokenFile
 
 NO_PATH = "/(other)"  # no operation is there

@@ -30,13 +30,13 @@ from ..stores.messages import (
 )
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from . import answers
-from .admission import admit, needs
-from .calls import Calls
-from .meters import METRICS_TYPE, Meters
+from .auth import admit, needs
+from .feed import Polls
+from .metrics import METRICS_TYPE, Meters
 from .openapi import documented
-from .polls import Polls
 from .problems import Refused, key_of, without_values
 from .schemas import MAX_POSITION
+from .store_executor import Calls
 from .tokens import Scope, TokenFile
 
 HEALTH_SECONDS = 1.0  # how long the store may take to answer

@@ -20,7 +20,7 @@ from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusab
 from ..status import cause_of
 from ..stores import messages, wire
 from ..stores.messages import PROBLEM_TYPE, Problem
-from .calls import MisusedStore
+from .store_executor import MisusedStore
 from .tokens import TokensUnreadable
 
 PROBLEM_JSON = "application/problem+json"

@@ -18,7 +18,7 @@ import uvicorn
 from litestar import Litestar
 
 from .connections import MAX_CONNECTIONS, Connection, Sweeper
-from .polls import Polls
+from .feed import Polls
 
 GRACE_SECONDS = 5  # for answers under way when the server is told to stop
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that they and not we close them

@@ -13,7 +13,7 @@ CODE = """
 import logging, sys
 from pathlib import Path
 import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http.store, uvicorn
-from diijam_consent_sdk.service.commands import serve
+from diijam_consent_sdk.service.main import serve
 url, tokens, host, port, loud = sys.argv[1:]
 if loud == "loud":
     logging.basicConfig(level=1)

@@ -12,7 +12,7 @@ import pytest
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk._tls import serving
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service.commands import serve
+from diijam_consent_sdk.service.main import serve
 from diijam_consent_sdk.stores import HttpStore, MemoryStore
 from tests.certificates import Authority, needs_openssl, openssl
 from tests.service.conftest import Running, running

@@ -19,7 +19,7 @@ import pytest
 import structlog
 
 from diijam_consent_sdk.service import create_app
-from diijam_consent_sdk.service.commands import token_new
+from diijam_consent_sdk.service.main import token_new
 from diijam_consent_sdk.service.tokens import Scope, TokenFile, TokensUnreadable, new_token
 from diijam_consent_sdk.stores import MemoryStore
 from tests.service.conftest import NONCE, OPENED, Ask, Asker, Running, Start

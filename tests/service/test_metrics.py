@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.service.meters import Meters
+from diijam_consent_sdk.service.metrics import Meters
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from diijam_consent_sdk.stores import MemoryStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start

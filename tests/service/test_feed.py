@@ -13,8 +13,8 @@ import pytest
 
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service.calls import Calls
-from diijam_consent_sdk.service.polls import Polls
+from diijam_consent_sdk.service.feed import Polls
+from diijam_consent_sdk.service.store_executor import Calls
 from diijam_consent_sdk.stores import Changes, Cursor, MemoryStore, SqliteStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start
 from tests.service.crowd import polls, until_held
@@ -131,7 +131,7 @@ def test_without_waiting_nobody_watches(store: FaultyStore) -> None:
 
 def test_the_watcher_ends_when_nobody_waits(store: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once everybody was answered, the store is left in peace."""
-    monkeypatch.setattr("diijam_consent_sdk.service.polls.WATCH_SECONDS", 0.05)
+    monkeypatch.setattr("diijam_consent_sdk.service.feed.WATCH_SECONDS", 0.05)
 
     async def body(over: Polls) -> int:
         """Wait, then go."""

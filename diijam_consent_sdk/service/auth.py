@@ -8,7 +8,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from .meters import Meters
+from .metrics import Meters
 from .problems import Refused
 from .tokens import HELP, Scope, TokenFile
 

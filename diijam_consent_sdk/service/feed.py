@@ -28,7 +28,7 @@ import attrs
 
 from .._logging import log
 from ..stores.protocol import Changes, Cursor
-from .calls import Calls
+from .store_executor import Calls
 
 WATCH_SECONDS = 5.0  # of one call of the watcher
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.05, 1.0  # of the watcher after a failed call
