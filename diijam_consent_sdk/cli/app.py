@@ -15,9 +15,9 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from . import checking, conforming, copying, due, history, init, permitting, pinging, recording, serving
-from .failures import FAILED, status_of, stop_on
-from .terminal import console_for, tell
+from .commands import check, conformance, copy, due, history, init, permitted, ping, record, serve
+from .console import console_for, tell
+from .errors import FAILED, status_of, stop_on
 
 HELP = """Ask what Diijam's privacy policy allows of a customer's data, and record what customers did.
 
@@ -63,19 +63,19 @@ def _add(command: Callable[..., int], usage: str, examples: str, to: App = app) 
     to.command(command, help="\n\n".join(paragraphs), usage=f"Usage: diijam-consent {usage}", help_epilogue=examples)
 
 
-_add(recording.record, recording.USAGE, recording.EXAMPLES)
-_add(checking.check, "check USER_ID ASK SUBJECT [OPTIONS]", checking.EXAMPLES)
-_add(permitting.permitted, "permitted ASK SUBJECT [OPTIONS]", permitting.EXAMPLES)
+_add(record.record, record.USAGE, record.EXAMPLES)
+_add(check.check, "check USER_ID ASK SUBJECT [OPTIONS]", check.EXAMPLES)
+_add(permitted.permitted, "permitted ASK SUBJECT [OPTIONS]", permitted.EXAMPLES)
 _add(history.history, "history USER_ID [OPTIONS]", history.HISTORY_EXAMPLES)
 _add(due.due, "due [OPTIONS]", due.EXAMPLES)
 _add(init.init, "init [OPTIONS]", init.EXAMPLES)
-_add(pinging.ping, "ping [OPTIONS]", pinging.EXAMPLES)
+_add(ping.ping, "ping [OPTIONS]", ping.EXAMPLES)
 _add(history.verify, "verify [OPTIONS]", history.VERIFY_EXAMPLES)
-_add(conforming.conformance, "conformance [OPTIONS]", conforming.EXAMPLES)
-_add(copying.copy, "copy --from URL --to URL", copying.EXAMPLES)
-_add(serving.serve, "serve --tokens FILE [OPTIONS]", serving.SERVE_EXAMPLES)
-token = App(name="token", help=serving.OF_TOKENS, help_epilogue=serving.NEW_EXAMPLES)
-_add(serving.new, "token new --tokens FILE --scope read|write", serving.NEW_EXAMPLES, to=token)
+_add(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMPLES)
+_add(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)
+_add(serve.serve, "serve --tokens FILE [OPTIONS]", serve.SERVE_EXAMPLES)
+token = App(name="token", help=serve.OF_TOKENS, help_epilogue=serve.NEW_EXAMPLES)
+_add(serve.new, "token new --tokens FILE --scope read|write", serve.NEW_EXAMPLES, to=token)
 app.command(token)
 
 

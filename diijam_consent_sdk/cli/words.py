@@ -10,7 +10,7 @@ import attrs
 from .. import events as e
 from ..events import Event
 from ..vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind, Word
-from .terminal import local
+from .console import local
 
 Both = tuple[str, str]  # Vietnamese, English
 

@@ -7,8 +7,8 @@ import tracemalloc
 
 import pytest
 
-from diijam_consent_sdk.cli import seen_ids
-from diijam_consent_sdk.cli.audience import Audience
+from diijam_consent_sdk.cli.commands.permitted import seen_ids
+from diijam_consent_sdk.cli.commands.permitted.audience import Audience
 from tests.cli.conftest import Cli, Ledger
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from diijam_consent_sdk.cli import conforming
+from diijam_consent_sdk.cli.commands import conformance
 from diijam_consent_sdk.testing import conformance, unreachable
 from diijam_consent_sdk.testing.conformance import Case, load_cases
 from tests.cli.conftest import Cli, Ledger
@@ -21,7 +21,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     """Four cases in place of all of them; one needs the clock set."""
     titles = {"A hold that ran out is not released", "An objection to one purpose leaves the others"}
     cases = [case for case in load_cases() if case.title in titles or case.id in {"4-001", "7-001"}]
-    monkeypatch.setattr("diijam_consent_sdk.cli.conforming.load_cases", lambda: cases)
+    monkeypatch.setattr("diijam_consent_sdk.cli.commands.conformance.load_cases", lambda: cases)
     return cases
 
 
@@ -56,7 +56,7 @@ def test_the_environments_ledger_is_spared(ledger: Ledger, cli: Cli) -> None:
 
 def test_a_broken_ledger(cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
     """A case that does not hold: exit 1, and what was found in place of what."""
-    monkeypatch.setattr("diijam_consent_sdk.cli.ledger.open_store", lambda *_, **__: ForgetsWithdrawals())
+    monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store", lambda *_, **__: ForgetsWithdrawals())
     result = cli("conformance", "--url", "https://consent.example")
     assert result.status == 1
     assert "failed 4-001 service_improvement needs a consent" in result.out
@@ -72,7 +72,7 @@ def test_stopped(ledger: Ledger, cli: Cli, few: list[Case], monkeypatch: pytest.
         yield next(iter(played(*arguments)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(conforming, "run", stopping)
+    monkeypatch.setattr(conformance, "run", stopping)
     result = cli("conformance", "--url", ledger.url)
     assert (result.status, result.out) == (130, "")
     assert result.err.endswith("stopped: 1 of 4 cases were played, and their test users were written\n")

@@ -9,19 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk.cli import (
-    app,
-    checking,
-    copying,
-    due,
-    event_file,
-    history,
-    init,
-    permitting,
-    pinging,
-    recording,
-    serving,
-)
+from diijam_consent_sdk.cli import app
+from diijam_consent_sdk.cli.commands import check, copy, due, history, init, permitted, ping, record, serve
+from diijam_consent_sdk.cli.commands.record import event_file
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
@@ -32,17 +22,17 @@ COMMANDS = [
 WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
     app.EXAMPLES,
-    recording.EXAMPLES,
-    checking.EXAMPLES,
-    permitting.EXAMPLES,
+    record.EXAMPLES,
+    check.EXAMPLES,
+    permitted.EXAMPLES,
     history.HISTORY_EXAMPLES,
     history.VERIFY_EXAMPLES,
-    copying.EXAMPLES,
+    copy.EXAMPLES,
     due.EXAMPLES,
     init.EXAMPLES,
-    pinging.EXAMPLES,
-    serving.SERVE_EXAMPLES,
-    serving.NEW_EXAMPLES,
+    ping.EXAMPLES,
+    serve.SERVE_EXAMPLES,
+    serve.NEW_EXAMPLES,
 ]
 
 

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk.cli import words
-from diijam_consent_sdk.cli.terminal import say_json
+from diijam_consent_sdk.cli.console import say_json
 from diijam_consent_sdk.events import (
     AccountClosed,
     AccountOpened,

@@ -133,7 +133,7 @@ def test_damaged_inside(mailable: Ledger, cli: Cli, command: list[str]) -> None:
 @pytest.fixture
 def locked(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A ledger that another process writes to without end."""
-    monkeypatch.setattr("diijam_consent_sdk.cli.ledger.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("diijam_consent_sdk.cli.store.BUSY_SECONDS", 0.05)
     db = sqlite3.connect(mailable.path, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     yield mailable
@@ -158,7 +158,7 @@ def test_locked_for_writing_can_be_read(locked: Ledger, cli: Cli, command: list[
 @each
 def test_locked_for_all(mailable: Ledger, cli: Cli, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that another process keeps to itself is an error for every command."""
-    monkeypatch.setattr("diijam_consent_sdk.cli.ledger.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("diijam_consent_sdk.cli.store.BUSY_SECONDS", 0.05)
     db = sqlite3.connect(mailable.path, isolation_level=None)
     db.execute("PRAGMA locking_mode=EXCLUSIVE")
     db.execute("BEGIN EXCLUSIVE")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.cli.inputs import MAX_LINE_BYTES
-from diijam_consent_sdk.cli.tally import Tally
+from diijam_consent_sdk.cli.commands.permitted.tally import Tally
+from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from diijam_consent_sdk.decisions import STALE, UNAVAILABLE, Decision
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import Loaded, SqliteStore
@@ -325,7 +325,7 @@ def test_streams(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
             asked.append(decision.clause)
             super().add(decision)
 
-    monkeypatch.setattr("diijam_consent_sdk.cli.permitting.Tally", Counting)
+    monkeypatch.setattr("diijam_consent_sdk.cli.commands.permitted.Tally", Counting)
     assert cli(*MAIL, stdin=Feed(ids())).out == "u-1\n"
     assert 900 < furthest_ahead <= 10_000
     assert "checking" in shown.getvalue()

@@ -125,7 +125,7 @@ def test_what_is_wrong_is_one_line(service: Running, cli: Cli, monkeypatch: pyte
         "mysql://me:secret@host/x": "this URL names no store",
         "memory:": "a memory: ledger would be gone",
     }
-    monkeypatch.setattr("diijam_consent_sdk.cli.pinging.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("diijam_consent_sdk.cli.commands.ping.DEADLINE_SECONDS", 0.3)
     for url, said in wrong.items():
         began = time.monotonic()
         result = cli("ping", "--url", url, *(["--json"] if as_json else []))

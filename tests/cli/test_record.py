@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.event_options import EventOptions
+from diijam_consent_sdk.cli.commands.record.event_options import EventOptions
 from diijam_consent_sdk.errors import OutcomeUnknown
 from diijam_consent_sdk.stores import SqliteStore
 from diijam_consent_sdk.stores.wire import EVENT_TYPES

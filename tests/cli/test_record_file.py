@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.event_file import Batch
-from diijam_consent_sdk.cli.inputs import MAX_LINE_BYTES
+from diijam_consent_sdk.cli.commands.record.event_file import Batch
+from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from diijam_consent_sdk.errors import StoreUnavailable
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 from tests.cli.fakes import FailingStore, Feed, Terminal, then

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from diijam_consent_sdk.cli.tally import Tally
+from diijam_consent_sdk.cli.commands.permitted.tally import Tally
 from diijam_consent_sdk.decisions import Decision
 from diijam_consent_sdk.events import Withdrawn
 from diijam_consent_sdk.testing import unreachable
@@ -41,7 +41,7 @@ def half(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("diijam_consent_sdk.cli.permitting.Tally", Stopping)
+        patch.setattr("diijam_consent_sdk.cli.commands.permitted.Tally", Stopping)
         result = cli(*MAIL, stdin=LIST)
     assert (result.status, result.err) == (
         130,
@@ -198,7 +198,7 @@ def test_interrupted_again(cli: Cli, monkeypatch: pytest.MonkeyPatch, interrupte
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("diijam_consent_sdk.cli.permitting.Tally", Stopping)
+        patch.setattr("diijam_consent_sdk.cli.commands.permitted.Tally", Stopping)
         result = cli(*MAIL, "--resume", stdin=LIST)
     assert f"checked so far: {max(interrupted_again, 4)}; " in result.err
     assert cli(*MAIL, "--resume", stdin=LIST).status == 0

@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import attrs
 
-from ..vocabulary import is_user_id
-from .inputs import Lines, is_cut
+from ....vocabulary import is_user_id
+from ...input import Lines, is_cut
 from .seen_ids import SeenIds
 
 SHOWN_LINES = 3

@@ -10,11 +10,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from ..due import Due, PendingErasure
-from ..record import Hold
-from ..stores import wire
-from .ledger import Url, asking, opened
-from .terminal import console_for, local, printable, say, say_json
+from ...due import Due, PendingErasure
+from ...record import Hold
+from ...stores import wire
+from ..console import console_for, local, printable, say, say_json
+from ..store import Url, asking, opened
 
 EXAMPLES = """\
 Examples:

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, NoReturn
 
 import attrs
 
-from ..events import Event
-from ..policy import MAX_EVENTS
-from ..stores import wire
-from ..vocabulary import identifier
-from .failures import Listed
-from .inputs import Lines, is_cut
-from .options import needed
+from ....events import Event
+from ....policy import MAX_EVENTS
+from ....stores import wire
+from ....vocabulary import identifier
+from ...errors import Listed
+from ...input import Lines, is_cut
+from ...options import needed
 
 SHOWN_LINES = 20
 SHOWN_CHARACTERS = 40  # of a wrong word, by the vocabulary

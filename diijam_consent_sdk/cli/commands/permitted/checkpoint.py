@@ -19,11 +19,11 @@ from typing import BinaryIO
 import attrs
 import msgspec
 
-from .._files import lock, open_regular
-from ..decisions import DECISIONS, Decision
-from ..policy import WORDING
-from .results import STANDARD_OUTPUT, place_of
-from .terminal import tell
+from ...._files import lock, open_regular
+from ....decisions import DECISIONS, Decision
+from ....policy import WORDING
+from ...console import tell
+from ...output import STANDARD_OUTPUT, place_of
 
 SUFFIX = ".resume"
 MAX_AGE = timedelta(days=1)  # so long a no is taken over

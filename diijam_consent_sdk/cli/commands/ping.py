@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import attrs
 from cyclopts import Parameter
 
-from ..errors import ConsentError
-from ..stores.protocol import Store
-from ..stores.url import is_http
-from .ledger import FILE_SCHEME, Url, named, opened
-from .terminal import say, tell
+from ...errors import ConsentError
+from ...stores.protocol import Store
+from ...stores.url import is_http
+from ..console import say, tell
+from ..store import FILE_SCHEME, Url, named, opened
 
 DEADLINE_SECONDS = 3.0  # for one load: who asks whether a store is there wants to know soon
 LOADS = 5  # of which the time is the median; another comes first, which connects

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..stores.url import is_http, is_postgres, prepare_postgres
-from .ledger import Url, named, opened
-from .terminal import say
+from ...stores.url import is_http, is_postgres, prepare_postgres
+from ..console import say
+from ..store import Url, named, opened
 
 EXAMPLES = """\
 Examples:

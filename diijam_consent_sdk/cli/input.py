@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from .console import tell
 from .file_kinds import check_text
-from .terminal import tell
 
 BOM = b"\xef\xbb\xbf"  # what Windows programs put before UTF-8
 MAX_MARKS = 8  # at the beginning of a line

@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 import attrs
 
-from ..errors import InvalidEvent
-from ..events import LedgerEntry
-from ..record import fold, refusal
-from ..stores.protocol import Cursor, Store
+from ....errors import InvalidEvent
+from ....events import LedgerEntry
+from ....record import fold, refusal
+from ....stores.protocol import Cursor, Store
+from ...console import progress
 from .event_file import Batch
-from .terminal import progress
 
 SHOWN_LINES = 20
 

@@ -10,14 +10,14 @@ import attrs
 from cyclopts import Parameter
 from rich.table import Table
 
-from ..errors import LedgerBroken
-from ..events import LedgerEntry
-from ..stores import wire
-from ..vocabulary import identifier
-from .checking import Language, spelled
-from .ledger import Url, asking, opened
-from .terminal import console_for, local, printable, say, say_json, tell
-from .words import COLUMNS, event_in, fields_in
+from ...errors import LedgerBroken
+from ...events import LedgerEntry
+from ...stores import wire
+from ...vocabulary import identifier
+from ..console import console_for, local, printable, say, say_json, tell
+from ..store import Url, asking, opened
+from ..words import COLUMNS, event_in, fields_in
+from .check import Language, spelled
 
 BROKEN = 1
 LANGUAGES: tuple[Language, ...] = ("vi", "en")  # as they stand in a pair of words

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..policy import CLAUSES
-from ..stores import wire
-from ..testing.conformance import Outcome, Result, load_cases, run
-from .ledger import opened
-from .terminal import progress, say, say_json, tell
+from ...policy import CLAUSES
+from ...stores import wire
+from ...testing.conformance import Outcome, Result, load_cases, run
+from ..console import progress, say, say_json, tell
+from ..store import opened
 
 EXAMPLES = """\
 Examples:

@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import Port
 
-from ..service import main
-from ..service.tokens import HELP, Scope
-from .ledger import Url, named
+from ...service import main
+from ...service.tokens import HELP, Scope
+from ..store import Url, named
 
 OF_TOKENS = "Make the tokens that may ask a consent service. To revoke one, delete its entry in the file."
 

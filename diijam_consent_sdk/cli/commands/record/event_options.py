@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import Parameter
 
-from ..events import Event
-from ..stores.wire import EVENT_TYPES
-from ..vocabulary import Channel, HoldKind, Origin, Outcome, RequestKind
-from .options import check_options, flag, moment
+from ....events import Event
+from ....stores.wire import EVENT_TYPES
+from ....vocabulary import Channel, HoldKind, Origin, Outcome, RequestKind
+from ...options import check_options, flag, moment
 
 
 def _of(field: str, meaning: str) -> Parameter:

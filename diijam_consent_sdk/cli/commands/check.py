@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 import attrs
 from cyclopts import Parameter
 
-from ..decisions import Evidence, Explanation
-from ..policy import CLAUSES
-from ..stores import wire
-from ..vocabulary import identifier
-from .asks import SYNTAX, AskName, Options, Subject, ask_from
-from .ledger import Url, asking, opened
-from .terminal import local, say, say_json
+from ...decisions import Evidence, Explanation
+from ...policy import CLAUSES
+from ...stores import wire
+from ...vocabulary import identifier
+from ..asks import SYNTAX, AskName, Options, Subject, ask_from
+from ..console import local, say, say_json
+from ..store import Url, asking, opened
 
 Language = Literal["vi", "en"]
 DENIED = 1

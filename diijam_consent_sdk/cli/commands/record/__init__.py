@@ -7,15 +7,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..errors import OutcomeUnknown
-from ..events import Event
-from ..vocabulary import identifier
-from . import event_file, importing
+from ....errors import OutcomeUnknown
+from ....events import Event
+from ....vocabulary import identifier
+from ...console import say, tell
+from ...errors import FAILED
+from ...input import reading
+from ...store import Url, opened
+from . import event_file, writing
 from .event_options import SYNOPSES, EventOptions, event_from_options
-from .failures import FAILED
-from .inputs import reading
-from .ledger import Url, opened
-from .terminal import say, tell
 
 USAGE = """\
 record USER_ID EVENT [OPTIONS]
@@ -121,7 +121,7 @@ def _record_file(url: str | None, file: str, label: str) -> int:
     with reading(file) as stream:
         batches = event_file.read(stream)
     with opened(url, create=True) as store:
-        summary = importing.write(store, batches, label)
+        summary = writing.write(store, batches, label)
     say(*summary.lines())
     tell(*(f"line {line}: {reason}" for line, reason in sorted(summary.refused)))
     tell(*filter(None, [summary.warning()]))

@@ -6,7 +6,7 @@ from collections import Counter
 
 from rich.table import Table
 
-from ..decisions import Decision
+from ....decisions import Decision
 from .audience import Audience
 
 

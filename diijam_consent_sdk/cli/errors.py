@@ -13,7 +13,7 @@ from types import FrameType
 from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 from ..errors import ConsentError
-from .terminal import tell
+from .console import tell
 
 FAILED = 2
 READER_GONE = 128 + 13  # what a shell reports of a program that SIGPIPE ended

@@ -12,20 +12,20 @@ from typing import Annotated, BinaryIO
 import attrs
 from cyclopts import Parameter
 
-from ..client import ConsentClient
-from ..decisions import Ask, Decision
-from ..errors import ConsentError, StoreUnavailable
-from ..stores import wire
-from ..stores.protocol import Store
-from ..vocabulary import Reason
-from .asks import SYNTAX, AskName, Options, Subject, ask_from
+from ....client import ConsentClient
+from ....decisions import Ask, Decision
+from ....errors import ConsentError, StoreUnavailable
+from ....stores import wire
+from ....stores.protocol import Store
+from ....vocabulary import Reason
+from ...asks import SYNTAX, AskName, Options, Subject, ask_from
+from ...console import console_for, progress
+from ...input import reading, size_of
+from ...output import STANDARD_OUTPUT, Rows, written_whole
+from ...store import Url, asking, opened
 from .audience import Audience, Row
-from .inputs import reading, size_of
-from .ledger import Url, asking, opened
-from .results import STANDARD_OUTPUT, Rows, written_whole
-from .resuming import Notes, NotResumable, Run, noting
+from .checkpoint import Notes, NotResumable, Run, noting
 from .tally import Tally
-from .terminal import console_for, progress
 
 UNCHECKED = frozenset({Reason.UNAVAILABLE, Reason.STALE})  # nothing is known of the customer: that is no customer's no
 LOOK_ON = 999  # customers after the first unchecked one, to tell how many there are: there will be no output anyway

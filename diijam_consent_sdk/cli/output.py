@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from .._files import check_links, replacing, sync_folder
-from .audience import CsvForm
-from .terminal import tell
+from .commands.permitted.audience import CsvForm
+from .console import tell
 
 STANDARD_OUTPUT = "-"
 

@@ -6,13 +6,13 @@ from typing import Annotated, cast
 
 from cyclopts import Parameter
 
-from ..errors import StoreUnusable
-from ..stores.protocol import Cursor
-from ..stores.sql.verify import Home
-from ..stores.sql.verify import copy as copy_ledger
-from ..stores.url import is_http
-from .ledger import opened
-from .terminal import progress, say
+from ...errors import StoreUnusable
+from ...stores.protocol import Cursor
+from ...stores.sql.verify import Home
+from ...stores.sql.verify import copy as copy_ledger
+from ...stores.url import is_http
+from ..console import progress, say
+from ..store import opened
 
 EXAMPLES = """\
 Examples:
