@@ -8,13 +8,23 @@ of its own.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import asyncio
+import threading
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
 from threading import TIMEOUT_MAX
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class Late(Exception):
+    """What was waited for did not come in time; it goes on."""
+
+
+class Lost(Exception):
+    """What was spawned did not begin, for want of a thread or an event loop, or its event loop ended before it did."""
 
 
 class Promise(Generic[T]):
@@ -98,3 +108,74 @@ class Promise(Generic[T]):
         finally:
             self.remove_done_callback(wake)
         return self.done()
+
+
+def in_thread(work: Callable[[], T]) -> Promise[T]:
+    """
+    Do *work* in a daemon thread: one that hangs keeps neither its waiters nor the interpreter's exit.
+
+    Without a thread to be had the promise is `Lost`. A signal handler that raises meanwhile leaves a thread that does
+    the work, or none: `Thread.start` waits for an `Event`, so another thread calls it, where no handler runs.
+    """
+    promise: Promise[T] = Promise()
+    to_do = [work]
+
+    def run() -> None:
+        if not to_do:
+            return
+        try:
+            result = to_do.pop()()
+        except BaseException as error:  # noqa: BLE001 - it is the waiter's
+            promise.set_exception(error)
+        else:
+            promise.set_result(result)
+
+    def begin() -> None:
+        try:
+            threading.Thread(target=run, name="diijam-consent", daemon=True).start()
+        except RuntimeError as error:
+            if to_do:
+                promise.set_exception(lost("there is no thread for it", error))
+
+    try:
+        start_new_thread(begin, ())
+    except RuntimeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # a signal handler did, once the thread had begun
+        promise.set_exception(lost("there is no thread for it", error))
+    return promise
+
+
+def lost(why: str, cause: Exception | None = None) -> Lost:
+    """The error for what was spawned and never began, or did not end."""
+    lost = Lost(why)
+    lost.__cause__ = cause
+    return lost
+
+
+async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
+    """
+    What *promise* comes to, from a task. Cancels nothing.
+
+    Raises:
+        Late: it did not within so many seconds.
+    """
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def wake(_: Promise[T]) -> None:
+        with suppress(RuntimeError):  # the loop ended
+            loop.call_soon_threadsafe(settle)
+
+    promise.add_done_callback(wake)
+    try:
+        await asyncio.wait([waiter], timeout=seconds)
+    finally:
+        promise.remove_done_callback(wake)
+    if not promise.done():
+        raise Late
+    return promise.result()

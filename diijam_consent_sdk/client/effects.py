@@ -39,13 +39,5 @@ class Sleep:
     seconds: float
 
 
-class Late(Exception):
-    """What was waited for did not come in time; it goes on."""
-
-
-class Lost(Exception):
-    """What was spawned did not begin, for want of a thread or an event loop, or its event loop ended before it did."""
-
-
 Steps = Generator[Call | Wait | Sleep, Any, T]
 Spawn = Callable[[Steps[Any]], Promise[Any]]  # what the steps return or raise; raises nothing itself

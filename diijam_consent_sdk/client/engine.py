@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from .._logging import log
-from .._threads import Promise
+from .._threads import Late, Lost, Promise
 from ..cache.compiled import ALL_UNAVAILABLE
 from ..cache.leases import Leases
 from ..cache.user import UserConsent
@@ -26,7 +26,7 @@ from ..status import Feed, Status, cause_of
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from ..vocabulary import identifier
 from .batching import Malformed, OnMalformed, batches, on_malformed
-from .effects import Call, Late, Lost, Spawn, Steps, Wait
+from .effects import Call, Spawn, Steps, Wait
 from .exchanges import LAGS, Exchanges
 from .limiter import Limiter
 from .masks import AWAY, NO, Confirming, Mask

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from .._threads import Promise
+from .._threads import Late, Promise
 from ..cache.leases import Leases
 from ..cache.user import UserConsent
 from ..errors import StoreUnavailable
 from ..stores.protocol import Changes, Cursor, Loaded
-from .effects import Call, Late, Steps, Wait
+from .effects import Call, Steps, Wait
 
 LAGS = "the store's answer lies behind what it said before: it lags, try again"
 NOT_CONFIRMED = "the store's answer lies behind what it said before, and it did not say why in time: try again"

@@ -4,88 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 import time
-from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from .._threads import Promise
-from .effects import Call, Late, Lost, Sleep, Steps, Wait
+from .._threads import Late, Promise, awaited, in_thread
+from .effects import Call, Sleep, Steps, Wait
 
 T = TypeVar("T")
-
-
-def in_thread(work: Callable[[], T]) -> Promise[T]:
-    """
-    Do *work* in a daemon thread: one that hangs keeps neither its waiters nor the interpreter's exit.
-
-    Without a thread to be had the promise is `Lost`. A signal handler that raises meanwhile leaves a thread that does
-    the work, or none: `Thread.start` waits for an `Event`, so another thread calls it, where no handler runs.
-    """
-    promise: Promise[T] = Promise()
-    to_do = [work]
-
-    def run() -> None:
-        if not to_do:
-            return
-        try:
-            result = to_do.pop()()
-        except BaseException as error:  # noqa: BLE001 - it is the waiter's
-            promise.set_exception(error)
-        else:
-            promise.set_result(result)
-
-    def begin() -> None:
-        try:
-            threading.Thread(target=run, name="diijam-consent", daemon=True).start()
-        except RuntimeError as error:
-            if to_do:
-                promise.set_exception(_lost("there is no thread for it", error))
-
-    try:
-        start_new_thread(begin, ())
-    except RuntimeError as error:
-        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-            raise  # a signal handler did, once the thread had begun
-        promise.set_exception(_lost("there is no thread for it", error))
-    return promise
-
-
-def _lost(why: str, cause: Exception | None = None) -> Lost:
-    lost = Lost(why)
-    lost.__cause__ = cause
-    return lost
-
-
-async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
-    """
-    What *promise* comes to, from a task. Cancels nothing.
-
-    Raises:
-        Late: it did not within so many seconds.
-    """
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-
-    def settle() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    def wake(_: Promise[T]) -> None:
-        with suppress(RuntimeError):  # the loop ended
-            loop.call_soon_threadsafe(settle)
-
-    promise.add_done_callback(wake)
-    try:
-        await asyncio.wait([waiter], timeout=seconds)
-    finally:
-        promise.remove_done_callback(wake)
-    if not promise.done():
-        raise Late
-    return promise.result()
 
 
 class Threads:
@@ -173,7 +101,7 @@ class Tasks:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
-            promise.set_exception(_lost("there is no event loop for it", error))
+            promise.set_exception(lost("there is no event loop for it", error))
             return promise
         task = loop.create_task(run())
         self._spawned[task] = promise, steps
@@ -197,7 +125,7 @@ class Tasks:
         steps.close()  # what they hold is free, at once
         if task.done() and not task.cancelled():
             task.exception()  # asyncio need not tell of it
-        promise.set_exception(_lost("its event loop or its client ended"))
+        promise.set_exception(lost("its event loop or its client ended"))
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
         """Another event loop is used now: what was spawned on one that does not run any more is lost."""

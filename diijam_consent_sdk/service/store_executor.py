@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from ..client.runners import awaited, in_thread
+from .._threads import awaited, in_thread
 from ..errors import ConsentError, StoreUnavailable
 from ..events import Event, LedgerEntry, is_no
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store

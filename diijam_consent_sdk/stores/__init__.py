@@ -29,11 +29,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import what needs an extra only when it is asked for."""
     if name in {"AsyncHttpStore", "HttpStore"}:
-        from .http import store  # noqa: PLC0415
+        from .http import store as http_store  # noqa: PLC0415
 
-        return getattr(store, name)
+        return getattr(http_store, name)
     if name in {"AsyncPostgresStore", "PostgresStore"}:
-        from .postgres import store  # noqa: PLC0415
+        from .postgres import store as postgres_store  # noqa: PLC0415
 
-        return getattr(store, name)
+        return getattr(postgres_store, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

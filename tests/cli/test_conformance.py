@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from diijam_consent_sdk.cli.commands import conformance
+from diijam_consent_sdk.cli.commands import conformance as command
 from diijam_consent_sdk.testing import conformance, unreachable
 from diijam_consent_sdk.testing.conformance import Case, load_cases
 from tests.cli.conftest import Cli, Ledger
@@ -72,7 +72,7 @@ def test_stopped(ledger: Ledger, cli: Cli, few: list[Case], monkeypatch: pytest.
         yield next(iter(played(*arguments)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(conformance, "run", stopping)
+    monkeypatch.setattr(command, "run", stopping)
     result = cli("conformance", "--url", ledger.url)
     assert (result.status, result.out) == (130, "")
     assert result.err.endswith("stopped: 1 of 4 cases were played, and their test users were written\n")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from diijam_consent_sdk._threads import Promise
+from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.client.batching import BATCH
-from diijam_consent_sdk.client.effects import Lost, Steps
+from diijam_consent_sdk.client.effects import Steps
 from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.single_flight import MAX_FLIGHTS, MAX_QUEUED, Flights
 from diijam_consent_sdk.errors import StoreUnavailable

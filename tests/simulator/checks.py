@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk._threads import Promise
+from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache import pending_writes
 from diijam_consent_sdk.cache.leases import Poll
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import batching, single_flight
 from diijam_consent_sdk.client import engine as steps_module
-from diijam_consent_sdk.client.effects import Call, Lost
+from diijam_consent_sdk.client.effects import Call
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
 from diijam_consent_sdk.stores.protocol import Appended, Cursor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from diijam_consent_sdk._threads import Promise
-from diijam_consent_sdk.client.effects import Call, Late, Lost, Sleep, Steps, Wait
+from diijam_consent_sdk._threads import Late, Lost, Promise
+from diijam_consent_sdk.client.effects import Call, Sleep, Steps, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncPostgresStore, HttpStore, PostgresStore
+from diijam_consent_sdk.stores.postgres import url as postgres_url
 from diijam_consent_sdk.stores.postgres.schema import prepare
-from diijam_consent_sdk.stores.postgres.store import url as postgres_url
 from diijam_consent_sdk.stores.url import open_async_store, open_store
 
 SECRET = "er2secret"

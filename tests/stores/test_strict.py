@@ -16,7 +16,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.service.openapi import EXAMPLES
 from diijam_consent_sdk.stores import Cursor, messages, wire
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http.store import exchange as rules
+from diijam_consent_sdk.stores.http import exchange as rules
 from diijam_consent_sdk.testing.strategies import records
 
 NONCE = "0123456789abcdef"

@@ -9,7 +9,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge
 from diijam_consent_sdk.stores import Cursor, messages
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http.store import exchange as rules
+from diijam_consent_sdk.stores.http import exchange as rules
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
-from diijam_consent_sdk.stores.postgres.store import schema as schema
+from diijam_consent_sdk.stores.postgres import schema
 
 from ..cluster import shared
 from ..contract import AGREED, OPENED, TOLD, at_once, erase, eventually, head, sign_up

@@ -23,11 +23,11 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores._retry import Failure, Tries
+from diijam_consent_sdk.stores.postgres import connection as lines
+from diijam_consent_sdk.stores.postgres import schema
+from diijam_consent_sdk.stores.postgres import store as postgres_store
 from diijam_consent_sdk.stores.postgres.connection import Line
 from diijam_consent_sdk.stores.postgres.errors import meaning
-from diijam_consent_sdk.stores.postgres.store import connection as lines
-from diijam_consent_sdk.stores.postgres.store import schema as schema
-from diijam_consent_sdk.stores.postgres.store import store
 from diijam_consent_sdk.stores.sql.operations import Final, Statement
 from tests.domain.samples import NEEDED
 
@@ -661,7 +661,7 @@ def test_a_task_cancelled_twice_gives_its_connection_back(url: str, monkeypatch:
         store = AsyncPostgresStore(url, deadline=5, connections=1)
         try:
             with monkeypatch.context() as patch:
-                patch.setattr(store, "_settle_async", cancelled)
+                patch.setattr(postgres_store, "_settle_async", cancelled)
                 with pytest.raises(asyncio.CancelledError):
                     await store.load([])
             return (await store.load([])).cursor.position

@@ -25,9 +25,9 @@ from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, StoreUnusa
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import SqliteStore, Store
 from diijam_consent_sdk.stores.sql import operations
+from diijam_consent_sdk.stores.sqlite import connections, file_systems
+from diijam_consent_sdk.stores.sqlite import store as sqlite_store
 from diijam_consent_sdk.stores.sqlite.connections import APPLICATION_ID, FORMAT, translated
-from diijam_consent_sdk.stores.sqlite.store import connections, file_systems
-from diijam_consent_sdk.stores.sqlite.store import store as sqlite_store
 
 from ..contract import AGREED, OPENED, TOLD, erase, folded, head, sign_up
 from ..programs import heard, locking, run, running, tell
