@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from .._threads import Late, Promise, awaited, in_thread
+from .._threads import Late, Promise, awaited, in_thread, lost
 from .effects import Call, Sleep, Steps, Wait
 
 T = TypeVar("T")
