@@ -164,10 +164,12 @@ async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
     waiter: asyncio.Future[None] = loop.create_future()
 
     def settle() -> None:
+        """Wake the task that waits."""
         if not waiter.done():
             waiter.set_result(None)
 
     def wake(_: Promise[T]) -> None:
+        """Wake the task from whatever thread settled the promise."""
         with suppress(RuntimeError):  # the loop ended
             loop.call_soon_threadsafe(settle)
 

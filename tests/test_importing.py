@@ -41,7 +41,7 @@ def test_the_package_needs_nothing_optional() -> None:
 def test_no_thread_starts_before_the_first_question() -> None:
     """Neither the import nor a new client starts a thread, of Python's or any other."""
     code = (
-        "import os, threading\n"
+        "import os, threading, time\n"
         "def threads(): return [threading.active_count(), len(os.listdir('/proc/self/task'))]\n"
         "before = threads()\n"
         "from diijam_consent_sdk import ConsentClient\n"
@@ -49,6 +49,8 @@ def test_no_thread_starts_before_the_first_question() -> None:
         "consent = ConsentClient.from_url('memory:')\n"
         "made = threads()\n"
         "consent.can_market('u-1', 'email')\n"
+        "end = time.monotonic() + 10\n"  # one thread begins another, so that no signal handler can come between
+        "while threads()[0] - made[0] != 1 and time.monotonic() < end: time.sleep(0.01)\n"
         "print(before == imported == made, threads()[0] - made[0])\n"
         "consent.close()\n"
     )

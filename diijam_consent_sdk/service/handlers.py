@@ -94,6 +94,7 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion]) -> Response[Lo
     """
 
     def made(loaded: Loaded) -> bytes:
+        """The answer as bytes."""
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return answers.encoded(answer, "records", loaded.records)
 
@@ -111,6 +112,7 @@ async def append(request: AnyRequest, data: JSONBody[AppendQuestion]) -> Respons
     """
 
     def made(appended: Appended) -> tuple[Cursor, bytes]:
+        """The answer as bytes."""
         answer = AppendAnswer(nonce=data.nonce, cursor=appended.cursor, record=appended.record)
         return appended.cursor, wire.encode(answer)
 
@@ -140,6 +142,7 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion]) -> Respo
     """
 
     def made(entries: list[LedgerEntry]) -> bytes:
+        """The answer as bytes."""
         left = [entry for entry in entries if entry.version > data.after]
         parts = answers.page(messages.entries(left))
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
@@ -158,6 +161,7 @@ async def requests_due(request: AnyRequest, data: JSONBody[RequestsQuestion]) ->
     """
 
     def made(page: OpenRequests) -> bytes:
+        """The answer as bytes."""
         parts = answers.page(page.records)
         after = page.records[len(parts) - 1].user_id if len(parts) < len(page.records) else page.after
         answer = RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after)

@@ -1,0 +1,1 @@
+"""What one hostile caller, customer or file may try against a served ledger."""

@@ -1,0 +1,1 @@
+"""The rules of the cache, as plain functions of values."""

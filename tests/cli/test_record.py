@@ -173,5 +173,11 @@ def test_token_is_passed_on(cli: Cli, failing: FailingStore, monkeypatch: pytest
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", "s3cret")
     result = cli("record", "u-1", "AccountOpened", "--url", "https://consent.example/")
     assert result.status == 0
-    assert failing.opened_with == {"token": "s3cret", "deadline": 10.0, "busy_seconds": 5.0, "create": True}
+    assert failing.opened_with == {
+        "token": "s3cret",
+        "deadline": 10.0,
+        "busy_seconds": 5.0,
+        "create": True,
+        "insecure_hosts": frozenset(),
+    }
     assert "s3cret" not in result.out + result.err

@@ -85,6 +85,7 @@ def test_a_write_of_unknown_outcome_is_taken_up_by_the_next_loop(
         """The next loop."""
 
         async def withdrawn() -> bool:
+            """Whether the withdrawal has arrived."""
             return await reason(client, "u") is Reason.WITHDRAWN
 
         assert await becomes(withdrawn)
@@ -129,6 +130,7 @@ def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentC
                 await client.record("v", e.Objected("surveys"))
 
         async def written() -> bool:
+            """Whether all three entries are there."""
             return len(store.inner.history("u")) == 3
 
         assert await becomes(written)
@@ -170,6 +172,7 @@ def test_loop_after_loop_leaves_it_pending_until_the_store_answers(
         """The last loop."""
 
         async def withdrawn() -> bool:
+            """Whether the withdrawal has arrived."""
             return await reason(client, "u") is Reason.WITHDRAWN
 
         assert await becomes(withdrawn)
@@ -213,6 +216,7 @@ def test_a_loop_that_ends_leaves_no_load_and_no_permit(
         steps = client._all_steps
 
         async def free() -> bool:
+            """Whether no load is under way and the feed is up."""
             return not steps._flights._of and not steps._flights._aloft and client.status().feed == "up"
 
         assert await becomes(free)

@@ -193,7 +193,8 @@ def test_it_costs_nothing_where_it_is_not_installed() -> None:
 
 FORKED = """
 import os
-from diijam_consent_sdk import ConsentClient, telemetry
+from diijam_consent_sdk import ConsentClient
+from diijam_consent_sdk.client import telemetry
 def hits():
     return [hits for hits, _ in telemetry._figures("hits", telemetry.INSTRUMENTS["diijam_consent.hits"])]
 consent = ConsentClient.from_url("memory:", follow=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -153,7 +154,7 @@ def test_a_queued_mail_dies_with_the_consent(app: Celery, mail: Any, sent: list[
     consent.record("u-1", Withdrawn("marketing"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the worker's own, of its fork method and in-memory broker
-        with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
+        with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=20, loglevel=logging.WARNING):
             assert queued[1].get(timeout=20) == "autumn"
             with pytest.raises(TaskRevokedError, match="withdrawn"):
                 queued[0].get(timeout=20)

@@ -24,6 +24,7 @@ def test_a_loop_for_each_task(asker: Asker) -> None:
     client = AsyncConsentClient.from_url(asker.url, token=asker.token, deadline=20)
 
     async def task(number: int) -> tuple[Reason, int]:
+        """One task of the application."""
         await client.record(f"u-{number}", *SIGNED_UP)
         user = await client.user(f"u-{number}")
         return user.can_market("email").reason, (await client.load(f"u-{number}")).version
@@ -37,6 +38,7 @@ def test_no_connection_outlives_its_loop(asker: Asker) -> None:
     store = AsyncHttpStore(asker.url, token=asker.token, deadline=20)
 
     async def task() -> None:
+        """One task of the application."""
         await asyncio.gather(*(store.load([f"u-{number}"]) for number in range(5)))
 
     with warnings.catch_warnings():
@@ -56,6 +58,7 @@ def test_loops_at_once(asker: Asker) -> None:
     heads: list[int] = []
 
     async def task() -> None:
+        """One task of the application."""
         for _ in range(10):
             await store.load([])
         await asyncio.to_thread(meeting.wait, 20)
@@ -92,6 +95,7 @@ def test_httpx_logs_no_line_for_an_exchange(asker: Asker, caplog: pytest.LogCapt
             client.load("u-1")
 
         async def load() -> None:
+            """Load once."""
             async with AsyncConsentClient.from_url(asker.url, token=asker.token, deadline=20) as other:
                 await other.load("u-1")
 

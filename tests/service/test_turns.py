@@ -33,6 +33,7 @@ class Crowd:
         """One call of a caller."""
 
         async def call() -> None:
+            """One call."""
             await self.turns.take(caller)
             self.served.append(caller)
 
@@ -79,6 +80,7 @@ def test_who_leaves_the_queue_keeps_no_place(is_given: bool) -> None:
     """A call that is cancelled while it waits, or in the moment it is given its place, leaves the place to others."""
 
     async def test() -> None:
+        """The test on one event loop."""
         crowd = Crowd(turns := Turns(1, 1))
         crowd.wants("a")
         await settled()

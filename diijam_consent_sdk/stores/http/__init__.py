@@ -1,0 +1,1 @@
+"""A ledger behind a consent service."""

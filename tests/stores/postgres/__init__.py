@@ -1,0 +1,1 @@
+"""The PostgreSQL store, on a real server."""

@@ -15,7 +15,7 @@ from ..contract import sign_up
 from ..programs import heard, locking, run, running, tell
 
 FORKING = """
-    from diijam_consent_sdk.stores import _forks
+    from diijam_consent_sdk.stores import _fork_safety
     def fork(child, *, leave=os._exit):
         pid = os.fork()
         if pid:
@@ -198,7 +198,7 @@ def test_a_fork_amid_a_call_that_takes_too_long(tmp_path: Path) -> None:
     """
     path = tmp_path / "ledger.db"
     code = """
-    _forks.MAX_WAIT_SECONDS = 0.2
+    _fork_safety.MAX_WAIT_SECONDS = 0.2
     store = SqliteStore(path, busy_seconds=60)
     positions = []
     def append():
@@ -206,7 +206,7 @@ def test_a_fork_amid_a_call_that_takes_too_long(tmp_path: Path) -> None:
     sys.stdin.readline()
     thread = threading.Thread(target=append)
     thread.start()
-    while not _forks.gate._inside: time.sleep(0.01)
+    while not _fork_safety.gate._inside: time.sleep(0.01)
     def refused(call):
         try:
             call()
