@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import ipaddress
 import logging
 import os
 import sys
@@ -13,7 +12,9 @@ from pathlib import Path
 
 import structlog
 
+from .._extras import needs_extra
 from .._tls import serving
+from ..stores._addresses import is_loopback
 from ..stores.protocol import AsyncStore, Store
 from ..stores.url import (
     TOKEN_VARIABLE,
@@ -72,15 +73,14 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise ValueError("TLS needs both --tls-cert and --tls-key: give the certificate's file and its key's")
     try:
-        from . import app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
+        with needs_extra("serving", "service", *EXTRA):
+            from . import app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
     except ModuleNotFoundError as error:
         if error.name in {"fcntl", "resource"}:
             raise ModuleNotFoundError(
                 "the service runs on Linux and macOS; clients and the other commands run on Windows too"
             ) from None
-        if str(error.name).partition(".")[0] not in EXTRA:
-            raise
-        raise ModuleNotFoundError("serving needs its extra: pip install 'diijam-consent-sdk[service]'") from None
+        raise
     allowed = TokenFile(tokens)  # before anything is opened: is it one?
     tls = None if tls_cert is None or tls_key is None else serving(tls_cert, tls_key)
     _log_lines()
@@ -142,20 +142,13 @@ def _announcing(host: str, port: int, *, is_tls: bool) -> Callable[[], None]:
     def announce() -> None:
         scheme = "https" if is_tls else "http"
         _tell(f"listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}")
-        if not is_tls and not _is_loopback(host):
+        if not is_tls and not is_loopback(host):
             _tell(
                 "warning: this is plain HTTP on a network: give --tls-cert and --tls-key, or let a proxy on this"
                 " machine do TLS and listen on 127.0.0.1"
             )
 
     return announce
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _tell(line: str) -> None:

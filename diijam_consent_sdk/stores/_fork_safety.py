@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import weakref
@@ -9,6 +10,15 @@ from contextlib import suppress
 from typing import Protocol
 
 MAX_WAIT_SECONDS = 2.0  # longer than a call that waits for another process's lock, as `busy_seconds` comes
+
+
+def leak(*inherited: object) -> None:
+    """
+    Keep these for as long as the process runs, so that no finalizer runs. A forked child does so with connections that
+    it inherited: to close one would end the parent's.
+    """
+    for thing in inherited:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))  # a reference that nobody drops
 
 
 class Resource(Protocol):

@@ -7,7 +7,23 @@ import time
 
 from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, VersionConflict
 
+FIRST_PAUSE_SECONDS = 0.05  # at most; doubled with each attempt
 MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever the other side asks for
+
+
+def backoff(attempt: int, *, longest: float, least: float = 0.0) -> float:
+    """
+    Choose the pause after a failed attempt: exponential backoff with full jitter.
+
+    Args:
+        attempt: How many failed before this one.
+
+        longest: Seconds that no pause exceeds.
+
+        least: Seconds that the other side asked for.
+    """
+    limit = min(longest, max(FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10), least))
+    return random.uniform(min(limit, least), limit)  # noqa: S311 - jitter
 
 
 class Failure(Exception):
@@ -69,8 +85,7 @@ class Tries:
         self._maybe_written |= failure.maybe_written
         if not failure.is_late or self._failure is None:  # a last try that was cut off says less than those before it
             self._failure = failure
-        longest = min(MAX_PAUSE_SECONDS, max(0.05 * 2 ** min(self._tries, 10), failure.retry_after))
-        seconds = random.uniform(min(longest, failure.retry_after), longest)  # noqa: S311 - jitter
+        seconds = backoff(self._tries, longest=MAX_PAUSE_SECONDS, least=failure.retry_after)
         self._tries += 1
         may_repeat = self._is_repeatable and (bool(self._key) or not self._maybe_written)
         if may_repeat and seconds < self.left():

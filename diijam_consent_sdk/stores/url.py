@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
+from .._extras import needs_extra
 from ._addresses import checked_address
 from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
@@ -19,6 +19,7 @@ URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
 LISTEN_URL_VARIABLE = "DIIJAM_CONSENT_LISTEN_URL"
 BUSY_SHARE = 0.9  # of the deadline: what a file store may wait for a lock, so that it can still say why
+POSTGRES_EXTRA = ("PostgreSQL", "postgres", "psycopg", "psycopg_pool")
 KNOWN_URLS = (
     "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), postgresql://user@host/database,"
     " https://host of a consent service"
@@ -68,7 +69,7 @@ def open_store(
 
         return HttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
-        with _extra_of_postgres():
+        with needs_extra(*POSTGRES_EXTRA):
             from .postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
         return PostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     path = url.removeprefix("sqlite:///")
@@ -87,19 +88,9 @@ def is_postgres(url: str) -> bool:
     return isinstance(url, str) and url.startswith(("postgresql://", "postgres://"))
 
 
-@contextmanager
-def _extra_of_postgres() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in {"psycopg", "psycopg_pool"}:
-            raise
-        raise ModuleNotFoundError("PostgreSQL needs its extra: pip install 'diijam-consent-sdk[postgres]'") from None
-
-
 def prepare_postgres(url: str) -> None:
     """Make the tables of a ledger in a PostgreSQL database, or bring them up to date; see `init` of the command."""
-    with _extra_of_postgres():
+    with needs_extra(*POSTGRES_EXTRA):
         from .postgres.store import prepare  # noqa: PLC0415 - psycopg is an extra
     prepare(url)
 
@@ -118,7 +109,7 @@ def open_async_store(
 
         return AsyncHttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
-        with _extra_of_postgres():
+        with needs_extra(*POSTGRES_EXTRA):
             from .postgres.store import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
         return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     return cast("SqliteStore", open_store(url, deadline=deadline))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import ssl
@@ -27,6 +26,7 @@ from ...errors import StoreUnavailable
 from ...events import Event, LedgerEntry
 from ...vocabulary import identifier
 from .._addresses import checked_hosts
+from .._fork_safety import leak
 from .._retry import Failure, Tries
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 from . import exchange as rules
@@ -90,8 +90,7 @@ class _Service(Generic[C]):
         if self.is_closed:
             raise StoreUnavailable("the store is closed: make a new one")
         if self._pid != os.getpid():
-            for inherited in self._clients.values():
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))  # one reference nobody drops
+            leak(*self._clients.values())
             self._clients, self._pid, self._lock = WeakKeyDictionary(), os.getpid(), threading.Lock()
         with self._lock:
             if owner not in self._clients:

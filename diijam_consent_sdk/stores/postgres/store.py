@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import math
 import os
 import threading
@@ -21,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTi
 from ..._logging import log
 from ...errors import StoreError, StoreUnavailable, StoreUnusable
 from ...events import Erased, Event, LedgerEntry
-from .._fork_safety import gate
+from .._fork_safety import gate, leak
 from .._retry import Failure, Tries
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 from ..sql.operations import (
@@ -275,7 +274,7 @@ class PostgresStore(_Settings):
 
     def forget(self) -> None:
         """In a forked child: start with no connection. Closing what came along would end the parent's."""
-        _never_close(self._pool, self._news)
+        leak(self._pool, self._news)
         self._begin()
 
     def _connect(self) -> Line:
@@ -392,12 +391,6 @@ def _meaning(error: psycopg.Error, line: Line | AsyncLine, batch: list[Statement
     return meaning(error, is_lost=line.closed, maybe_written=isinstance(batch, Final))
 
 
-def _never_close(*inherited: object) -> None:
-    """What came into a child by a fork: one reference nobody drops."""
-    for thing in inherited:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-
-
 class AsyncPostgresStore(_Settings):
     """`PostgresStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
 
@@ -476,7 +469,7 @@ class AsyncPostgresStore(_Settings):
 
     async def _opened(self) -> AsyncConnectionPool[AsyncLine]:
         if self._pid != os.getpid():
-            _never_close(self._pool, self._news)
+            leak(self._pool, self._news)
             self._begin()
         if self._pool is None:
             self._pool = AsyncConnectionPool(connection_class=AsyncLine, configure=self._configure, **self._pooled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import secrets
 import sqlite3
@@ -18,7 +17,7 @@ from typing import Any
 from ..._logging import log
 from ...errors import ConsentError, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnusable
 from .. import wire
-from .._fork_safety import gate
+from .._fork_safety import gate, leak
 from ..sql.operations import OPEN_REQUEST
 from .file_systems import has_locks, kind_of, make_private, remarks_on
 from .turns import Turns
@@ -361,7 +360,7 @@ def _drop(idle: deque[tuple[sqlite3.Connection, tuple[int, ...]]], pid: int) -> 
         if pid == os.getpid():
             connection[0].close()
         else:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))  # one reference that nobody drops
+            leak(connection)
 
 
 def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
