@@ -135,6 +135,36 @@ def test_silence(told: Told) -> None:
         assert f"at '{url.removeprefix('http://')}' did not answer in time: see that it runs" in told(url)
 
 
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_handshake_that_is_late_leaves_no_socket_open(face: str) -> None:
+    """Where TLS is not answered within the deadline, the connection is closed with the call, not when memory is."""
+
+    def read_to_its_end(server: socket.socket) -> None:
+        """Read what the client sent; raises `TimeoutError` while its socket is open."""
+        connection, _ = server.accept()
+        with closing(connection):
+            connection.settimeout(5)
+            while connection.recv(2**16):
+                pass
+
+    async def load_late(url: str, server: socket.socket) -> None:
+        """Load with the other face, whose socket has to be closed while its loop still runs."""
+        store = AsyncHttpStore(url, deadline=0.3)
+        with pytest.raises(StoreUnavailable):
+            await store.load(["nguyen-van-a"])
+        await asyncio.to_thread(read_to_its_end, server)
+        await store.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        if face == "async":
+            asyncio.run(load_late(url, server))
+        else:
+            with closing(HttpStore(url, deadline=0.3)) as store, pytest.raises(StoreUnavailable):
+                store.load(["nguyen-van-a"])
+            read_to_its_end(server)
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

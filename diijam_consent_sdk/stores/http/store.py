@@ -247,7 +247,7 @@ class AsyncHttpStore:
     """
 
     def __init__(self, url: str, **options: Unpack[HttpOptions]) -> None:
-        self._service = _Service(httpx.AsyncClient, url, **options)
+        self._service = _Service(_async_client, url, **options)
         self._endings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 
     def __repr__(self) -> str:
@@ -430,7 +430,11 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        try:
+            return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        except BaseException:
+            self._inner.close()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -452,4 +456,54 @@ def _client_with_deadlines(**options: Any) -> httpx.Client:
         if isinstance(transport, httpx.HTTPTransport):
             pool = transport._pool  # noqa: SLF001
             pool._network_backend = _Network(pool._network_backend)  # noqa: SLF001
+    return client
+
+
+# ruff: noqa: ASYNC109 - httpcore gives each step its timeout
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """A network stream that is closed when its TLS handshake is cancelled: httpcore closes it only after an error."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        except BaseException:
+            await self._inner.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _AsyncNetwork(httpcore.AsyncNetworkBackend):
+    """A network whose streams leave no socket open when a call is cancelled."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **more: Any
+    ) -> _AsyncStream:
+        return _AsyncStream(await self._inner.connect_tcp(host, port, timeout, *args, **more))
+
+
+def _async_client(**options: Any) -> httpx.AsyncClient:
+    client = httpx.AsyncClient(**options)
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - as above
+        if isinstance(transport, httpx.AsyncHTTPTransport):
+            pool = transport._pool  # noqa: SLF001
+            pool._network_backend = _AsyncNetwork(pool._network_backend)  # noqa: SLF001
     return client
