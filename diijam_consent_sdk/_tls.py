@@ -1,4 +1,8 @@
-"""Certificates from files, with errors that name the file and say what is wrong with it."""
+"""
+Load certificates from files.
+
+OpenSSL's own errors name no file, so those raised here name the file and say what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,17 @@ import os
 import ssl
 from pathlib import Path
 
-File = str | os.PathLike[str]
+PathText = str | os.PathLike[str]
 
 
-def trusting(ca_file: File) -> ssl.SSLContext:
+def client_context(ca_file: PathText) -> ssl.SSLContext:
     """
-    A client's context that trusts the certificates in a file, and no others.
+    Make a client's context that trusts the certificates in a file, and no others.
 
     Raises:
         OSError: the file cannot be read.
 
-        ValueError: it holds no certificate.
+        ValueError: the file holds no certificate.
     """
     _read(ca_file)
     try:
@@ -25,34 +29,34 @@ def trusting(ca_file: File) -> ssl.SSLContext:
         raise ValueError(f"{os.fspath(ca_file)} holds no certificates: it should be a PEM file of a CA") from None
 
 
-def serving(cert_file: File, key_file: File) -> ssl.SSLContext:
+def server_context(cert_file: PathText, key_file: PathText) -> ssl.SSLContext:
     """
-    A service's context: TLS 1.2 and 1.3.
+    Make a service's context, for TLS 1.2 and 1.3.
 
     Raises:
-        OSError, ValueError: as `load_pair` raises them.
+        OSError, ValueError: as `load_certificate` raises them.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load_pair(context, cert_file, key_file)
+    load_certificate(context, cert_file, key_file)
     return context
 
 
-def load_pair(context: ssl.SSLContext, cert_file: File, key_file: File | None = None) -> None:
+def load_certificate(context: ssl.SSLContext, cert_file: PathText, key_file: PathText | None = None) -> None:
     """
-    Give *context* a certificate, with those up to its CA, and its key.
+    Load a certificate, those up to its CA, and its key into *context*.
 
     Args:
-        context: Of a client or a service.
+        context: The context of a client or a service.
 
-        cert_file: PEM; with the key too if *key_file* is not given.
+        cert_file: A PEM file of the certificate; of the key too if *key_file* is not given.
 
-        key_file: PEM, not encrypted.
+        key_file: A PEM file of the key, not encrypted.
 
     Raises:
         OSError: a file cannot be read.
 
-        ValueError: one holds no certificate or key, the key is encrypted, or it is not that of the certificate.
+        ValueError: a file holds no certificate or key, the key is encrypted, or the two do not belong together.
     """
     key_file = cert_file if key_file is None else key_file
     certificates, keys = _read(cert_file), _read(key_file)
@@ -66,7 +70,7 @@ def load_pair(context: ssl.SSLContext, cert_file: File, key_file: File | None = 
     def password() -> str:
         nonlocal is_encrypted
         is_encrypted = True
-        return ""  # nobody is there to type one
+        return ""  # without this callback OpenSSL would ask the terminal
 
     try:
         context.load_cert_chain(cert, key, password)
@@ -78,5 +82,5 @@ def load_pair(context: ssl.SSLContext, cert_file: File, key_file: File | None = 
         raise ValueError(f"the certificate in {cert} or the key in {key} cannot be read: are they whole?") from None
 
 
-def _read(file: File) -> bytes:
-    return Path(file).read_bytes()  # raises with the file's name, which OpenSSL does not
+def _read(file: PathText) -> bytes:
+    return Path(file).read_bytes()  # its OSError names the file, which OpenSSL's does not

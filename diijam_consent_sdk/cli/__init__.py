@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-EXTRA = ("cyclopts", "rich")
+from .._extras import ExtraMissing, needs_extra
 
 
 def main() -> None:
@@ -15,11 +15,10 @@ def main() -> None:
         SystemExit: always; its code is the exit status.
     """
     try:
-        from .app import main as run  # noqa: PLC0415 - the library works without the extra, this must say so
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in EXTRA:
-            raise
-        sys.stderr.write("error: the command line needs its extra: pip install 'diijam-consent-sdk[cli]'\n")
+        with needs_extra("the command line", "cli", "cyclopts", "rich"):
+            from .app import main as run  # noqa: PLC0415 - the library works without the extra
+    except ExtraMissing as error:
+        sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

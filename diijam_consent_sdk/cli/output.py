@@ -14,7 +14,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from .._files import check_links, replacing, sync_folder
+from .._file_owners import check_links
+from .._files import replace_file, sync_folder
 from .commands.permitted.audience import CsvForm
 from .console import tell
 
@@ -81,7 +82,7 @@ def _replacing(output: str) -> Iterator[BinaryIO]:
     path = place_of(output)
     inode = None
     try:
-        with replacing(path) as stream:
+        with replace_file(path) as stream:
             inode = os.fstat(stream.fileno()).st_ino
             yield stream
         is_durable = sync_folder(path.parent)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
-try:
+from .._extras import needs_extra
+
+with needs_extra("the Celery task", "celery", "celery"):
     from celery import Task, states
     from celery.exceptions import Ignore, TaskRevokedError
     from celery.result import EagerResult
-except ImportError as error:  # pragma: no cover
-    raise ImportError("this needs Celery: pip install 'diijam-consent-sdk[celery]'") from error
 
 from ..client import ConsentClient
 from ..decisions import Ask, Decision

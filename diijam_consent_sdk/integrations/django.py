@@ -12,15 +12,15 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-try:
+from .._extras import needs_extra
+
+with needs_extra("the Django middleware", "django", "django", "asgiref"):
     from asgiref.sync import iscoroutinefunction, sync_to_async
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
     from django.utils.module_loading import import_string
-except ImportError as error:  # pragma: no cover
-    raise ImportError("this needs Django: pip install 'diijam-consent-sdk[django]'") from error
 
 from ..cache.user import UserConsent
 from ..client import ConsentClient

@@ -17,7 +17,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-try:
+from .._extras import needs_extra
+
+with needs_extra("the OpenFeature provider", "openfeature", "openfeature"):
     from openfeature.evaluation_context import EvaluationContext
     from openfeature.event import ProviderEventDetails
     from openfeature.exception import (
@@ -31,8 +33,6 @@ try:
     )
     from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
     from openfeature.provider import AbstractProvider, Metadata
-except ImportError as error:  # pragma: no cover
-    raise ImportError("this needs OpenFeature: pip install 'diijam-consent-sdk[openfeature]'") from error
 
 from ..client import ConsentClient
 from ..decisions import Ask, Decision, Market, Process, Retain, Share, Show

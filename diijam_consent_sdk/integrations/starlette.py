@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-try:
+from .._extras import needs_extra
+
+with needs_extra("the Starlette integration", "starlette", "starlette"):
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.middleware.exceptions import ExceptionMiddleware
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
-except ImportError as error:  # pragma: no cover
-    raise ImportError("this needs Starlette: pip install 'diijam-consent-sdk[starlette]'") from error
 
 from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient

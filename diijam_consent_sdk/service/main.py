@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from .._extras import needs_extra
-from .._tls import serving
+from .._tls import server_context
 from ..stores._addresses import is_loopback
 from ..stores.protocol import AsyncStore, Store
 from ..stores.url import (
@@ -82,7 +82,7 @@ def serve(
             ) from None
         raise
     allowed = TokenFile(tokens)  # before anything is opened: is it one?
-    tls = None if tls_cert is None or tls_key is None else serving(tls_cert, tls_key)
+    tls = None if tls_cert is None or tls_key is None else server_context(tls_cert, tls_key)
     _log_lines()
     with server.listening(host, port) as at:
         store = _opened(url)

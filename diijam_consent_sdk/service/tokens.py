@@ -20,7 +20,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .._files import PRIVATE, check_owned, check_way, is_root, lock, open_regular, replacing, sync_folder
+from .._file_owners import check_file, check_path, is_root
+from .._files import PRIVATE, lock, open_regular, replace_file, sync_folder
 from .._logging import log
 from ..stores import wire
 
@@ -160,7 +161,7 @@ def new_token(path: str | PathLike[str], scopes: Iterable[Scope]) -> tuple[str, 
     target = place.resolve()  # a link stays one
     with _locked(target.parent):
         entries, owner, mode = _found(place, target)
-        with replacing(target, owner=owner, mode=mode) as file:
+        with replace_file(target, owner=owner, mode=mode) as file:
             file.write(msgspec.json.format(msgspec.json.encode([*entries, entry], order="sorted"), indent=2) + b"\n")
         sync_folder(target.parent)
     return entry.id, token
@@ -178,7 +179,7 @@ def _found(place: Path, target: Path) -> tuple[tuple[Entry, ...], tuple[int, int
     if is_new:
         if place.is_symlink():
             raise FileNotFoundError(errno.ENOENT, "this link leads nowhere: remove it", str(place))
-        check_way(place.parent, owners)
+        check_path(place.parent, owners)
         return (), owner, PRIVATE
     data, found = _read(place, owners)
     return _decoded(target, data), owner, stat.S_IMODE(found.st_mode)
@@ -186,10 +187,10 @@ def _found(place: Path, target: Path) -> tuple[tuple[Entry, ...], tuple[int, int
 
 def _read(path: Path, owners: Collection[int] = ()) -> tuple[bytes, os.stat_result]:
     """The bytes of the file, and what it is. Nobody but root, *owners* and this user can have written them."""
-    check_way(path, owners)
+    check_path(path, owners)
     with os.fdopen(open_regular(path.resolve(), os.O_RDONLY), "rb") as file:
         found = os.fstat(file.fileno())
-        check_owned(path, found, owners)
+        check_file(path, found, owners)
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"{path} is no tokens file (larger than {MAX_FILE_BYTES} bytes): name another, or {HELP}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-try:
+from .._extras import needs_extra
+
+with needs_extra("the module strategies", "testing", "hypothesis"):
     from hypothesis import strategies as st
-except ImportError as error:  # pragma: no cover
-    raise ImportError("the strategies need hypothesis: pip install 'diijam-consent-sdk[testing]'") from error
 
 from .. import events as e
 from ..decisions import Ask, Market, Process, Retain, Share, Show

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk._tls import serving
+from diijam_consent_sdk._tls import server_context
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from diijam_consent_sdk.stores import MemoryStore
 from tests.certificates import Authority, needs_openssl
@@ -103,7 +103,7 @@ def test_clocks_that_are_far_apart(tokens: Path, cli: Cli, hours: int, said: str
 def test_a_certificate_of_an_own_ca(tokens: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told as unknown until `SSL_CERT_FILE` names the CA."""
     authority = Authority.made(tmp_path)
-    one = running(MemoryStore(), tokens, tls=serving(*authority.signed("service")))
+    one = running(MemoryStore(), tokens, tls=server_context(*authority.signed("service")))
     unknown = cli("ping", "--url", one.url)
     monkeypatch.setenv("SSL_CERT_FILE", authority.file)
     known = cli("ping", "--url", one.url)

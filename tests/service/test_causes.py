@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient
-from diijam_consent_sdk._tls import serving
+from diijam_consent_sdk._tls import server_context
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncHttpStore, HttpStore, MemoryStore
 from tests.certificates import Authority, needs_openssl
@@ -235,10 +235,10 @@ def test_certificates(told: Told, tmp_path: Path, token_files: tuple[Path, dict[
     authority = Authority.made(tmp_path)
     right = authority.signed("right")
     services = {
-        "right": serving(*right),
-        "expired": serving(*authority.signed("expired", days=-1)),
-        "elsewhere": serving(*authority.signed("elsewhere", of="DNS:consent.example")),
-        "clients": serving(*right),
+        "right": server_context(*right),
+        "expired": server_context(*authority.signed("expired", days=-1)),
+        "elsewhere": server_context(*authority.signed("elsewhere", of="DNS:consent.example")),
+        "clients": server_context(*right),
         "plain": None,
     }
     services["clients"].verify_mode = ssl.CERT_REQUIRED  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from diijam_consent_sdk import ConsentClient
-from diijam_consent_sdk._tls import serving
+from diijam_consent_sdk._tls import server_context
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.service.main import serve
 from diijam_consent_sdk.stores import HttpStore, MemoryStore
@@ -35,7 +35,7 @@ def pair(authority: Authority) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def encrypted(token_files: tuple[Path, dict[str, str]], pair: tuple[Path, Path]) -> Iterator[Running]:
     """A service that speaks TLS."""
-    one = running(MemoryStore(), token_files[0], tls=serving(*pair))
+    one = running(MemoryStore(), token_files[0], tls=server_context(*pair))
     yield one
     one.stop()
 

@@ -279,10 +279,10 @@ def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: 
     folder.chmod(0o1777)
     TokenFile(path)
     folder.chmod(0o770)
-    monkeypatch.setattr("diijam_consent_sdk._files._is_private_group", lambda _: False)
+    monkeypatch.setattr("diijam_consent_sdk._file_owners._is_private_group", lambda _: False)
     with pytest.raises(PermissionError, match="chmod go-w"):
         TokenFile(path)
-    monkeypatch.setattr("diijam_consent_sdk._files._is_private_group", lambda _: True)
+    monkeypatch.setattr("diijam_consent_sdk._file_owners._is_private_group", lambda _: True)
     TokenFile(path)
 
 

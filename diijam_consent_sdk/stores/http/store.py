@@ -21,7 +21,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("a consent service needs httpx: pip install 'diijam-consent-sdk[http]'") from error
 
-from ..._tls import load_pair, trusting
+from ..._tls import client_context, load_certificate
 from ...errors import StoreUnavailable
 from ...events import Event, LedgerEntry
 from ...vocabulary import identifier
@@ -353,11 +353,11 @@ def _tls(verify: Verify, cert: Cert) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         context = verify
     elif isinstance(verify, (str, os.PathLike)):
-        context = trusting(verify)
+        context = client_context(verify)
     else:
         context = httpx.create_ssl_context(verify=verify, trust_env=False)
     if cert is not None:
-        load_pair(context, *((cert,) if isinstance(cert, str) else cert))
+        load_certificate(context, *((cert,) if isinstance(cert, str) else cert))
     return context
 
 
