@@ -81,7 +81,7 @@ def main() -> None:
         with closing(SqliteStore(path)) as store:
             rows = list(by_share(store, count))
     shares = report.table(["changed since", "ns a user", "× nobody changed"], rows)
-    told = f"`permitted` over {count:,} users in memory, after the follower heard of the changes (SQLite):"
+    told = f"`permitted` over {count:,} users in memory, after the poller applied the changes (SQLite):"
     report.publish("growth", "Growth with users kept, and with users changed", sizes, told, shares)
 
 

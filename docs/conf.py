@@ -17,18 +17,18 @@ html_show_copyright = False
 myst_enable_extensions = ["deflist"]  # the glossary
 myst_heading_anchors = 3
 
-default_role = "code"  # docstrings say `name`, as Markdown does
+default_role = "code"  # `name` in a docstring is code, as in Markdown
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 100
 
-# Guards are methods to whoever reads; that they are bound in another way would only puzzle.
+# Show guards as plain methods: the descriptor that binds them does not matter to a caller.
 for name, guard in list(vars(UserConsent).items()):
     if isinstance(guard, property) and callable(guard):
         setattr(UserConsent, name, guard.__wrapped__)
 
-# The code that attrs generates names a default by where it keeps it; without that code its value is shown.
+# Without attrs' generated source, Sphinx shows a default's value instead of attrs' internal name for it.
 for generated in [file for file in linecache.cache if file.startswith("<attrs generated")]:
     del linecache.cache[generated]
