@@ -5,7 +5,6 @@ reads nothing of the user's own, whose memory is seldom in the processor's cache
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 
 from .compiled import Answers
@@ -14,37 +13,26 @@ from .user import UserConsent
 TURNING_SECONDS = 60.0  # whoever turns so soon is not here, so that those are looked for once a minute at most
 
 
-class Covered:
+class FastPath:
     """
     The answers of users in the present generation, none of which turns before `fresh_until`. Written under the lock of
     `Leases`, which removes a user here before anything happens to it; read without.
-
-    Args:
-        clock: The lease clock, in seconds.
     """
 
-    __slots__ = ("_answers", "_clock", "_horizon", "_next_turn", "_turns", "fresh_until")
+    __slots__ = ("_horizon", "_next_turn", "_turns", "answers", "fresh_until")
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         self.fresh_until = -inf
-        self._clock = clock
-        self._answers: dict[str, Answers] = {}
+        self.answers: dict[str, Answers] = {}
         self._turns: dict[str, float] = {}  # of those whose record turns some day
         self._next_turn = inf  # none of them is earlier
         self._horizon = -inf  # the latest `fresh_until` that a reader may have in hand, also from a history before
 
-    def answers(self, user_id: str) -> Answers | None:
-        """What the user answers now; None: its `UserConsent` has to be asked."""
-        # protocol.md, rule 7: the shared state first, then what is kept of the user, the clock last.
-        fresh_until, clock = self.fresh_until, self._clock
-        answers = self._answers.get(user_id)
-        return answers if answers is not None and clock() < fresh_until else None
-
     def __contains__(self, user_id: str) -> bool:
-        return user_id in self._answers
+        return user_id in self.answers
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self.answers)
 
     def add(self, user: UserConsent) -> None:
         """From now on the user is here, unless it turns soon."""
@@ -54,11 +42,11 @@ class Covered:
         if turns_at < inf:
             self._turns[user.user_id] = turns_at
             self._next_turn = min(turns_at, self._next_turn)
-        self._answers[user.user_id] = answers
+        self.answers[user.user_id] = answers
 
     def remove(self, user_id: str) -> bool:
         """From now on the user is not here; whether it was."""
-        was_here = self._answers.pop(user_id, None) is not None
+        was_here = self.answers.pop(user_id, None) is not None
         self._turns.pop(user_id, None)
         return was_here
 
@@ -74,6 +62,6 @@ class Covered:
     def clear(self) -> None:
         """Nobody is here, and the feed said nothing: another history begins, or none (rules 6 and 9)."""
         self.fresh_until = -inf
-        self._answers.clear()
+        self.answers.clear()
         self._turns.clear()
         self._next_turn = inf

@@ -17,9 +17,9 @@ import attrs
 from ..errors import StoreUnavailable
 from ..record import ConsentRecord
 from ..stores.protocol import Changes, Cursor, Loaded
-from .compiled import ALL_STALE, ALL_UNAVAILABLE, Answers, Shared
+from .compiled import ALL_STALE, ALL_UNAVAILABLE, NONE_KEPT, Answers, Shared
 from .counters import Counts
-from .fast_path import Covered
+from .fast_path import FastPath
 from .pending_writes import Floors
 from .user import Generation, UserConsent
 
@@ -74,7 +74,7 @@ class Write:
 class Leases:
     """
     What a client keeps of its users, and the only place that lets a lease begin. Writers share one lock, readers
-    (`get`, `covered`, and the guards of a `UserConsent`) take none.
+    (`get`, `answers`, `live_user`, and the guards of a `UserConsent`) take none.
 
     Args:
         max_staleness: The bound B of the protocol, in seconds, at least 1.
@@ -98,7 +98,8 @@ class Leases:
         self.counts = Counts()
         self._shared = Shared(self.counts.by_decision)
         self._generation = Generation(clock, self.counts)
-        self.covered = Covered(clock)
+        self.fast_path = FastPath()
+        self._fast_answers = self.fast_path.answers
         self._entries: dict[str, UserConsent] = {}
         self._asked: dict[str, UserConsent] = {}  # by guards in one step, to be covered
         self._hand: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
@@ -112,6 +113,38 @@ class Leases:
         self._proven: set[Cursor] = set()
         self._ahead: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
         self.get = self._entries.get
+
+    def answers(self, user_id: str) -> Answers | None:
+        """
+        Look up what a user answers now, for guards by id: on the fast path, then under the user's own lease. None:
+        fetch the user. Takes no lock: a guard waits for nobody, and a signal handler may interrupt it anywhere.
+        """
+        # protocol.md, rule 7: the shared state first, then what is kept of the user, the clock last.
+        fresh_until, clock = self.fast_path.fresh_until, self._clock
+        answers = self._fast_answers.get(user_id)
+        if answers is not None and clock() < fresh_until:
+            return answers
+        return self._own_answers(user_id)
+
+    def live_user(self, user_id: str) -> UserConsent | None:
+        """Look up a user whose lease lasts, and count it. None: fetch the user. Takes no lock."""
+        user = self._entries.get(user_id)
+        if user is None or user.answers() is ALL_STALE:
+            return None
+        self.counts.found += 1
+        return user
+
+    def _own_answers(self, user_id: str) -> Answers | None:
+        user = self._entries.get(user_id)
+        if user is None or (answers := user.answers()) in NONE_KEPT:
+            return None
+        self.ask_for_fast_path(user)
+        return answers
+
+    def ask_for_fast_path(self, user: UserConsent) -> None:
+        """Have the store's next answer put a user on the fast path, if the feed covers the user. Takes no lock."""
+        if self._follow and user.user_id not in self.fast_path:
+            self._asked[user.user_id] = user
 
     def fetching(self, user_ids: Iterable[str], now: float) -> Fetch:
         """A load of these users is about to be sent: each attempt begins anew (rule 1)."""
@@ -184,7 +217,7 @@ class Leases:
                 waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # NaN stays, and renews nothing
                 fresh_until = max(self._generation.fresh_until, poll.sent_at + waited + self.length)
                 self._generation.fresh_until = fresh_until
-                self.covered.renew(fresh_until)
+                self.fast_path.renew(fresh_until)
             self._cover_asked()
 
     def writing(self, user_id: str, *, takes_away: bool = False) -> Write:
@@ -222,14 +255,6 @@ class Leases:
                     return
                 self._restart(cursor, now)
             self._floors.lift(write.user_id, cursor.position)
-
-    def note_asked(self, user: UserConsent) -> None:
-        """
-        A guard in one step had to ask this user itself: the store's next answer covers it, if it may. Takes no lock, as
-        no guard does that is answered from memory: it waits for nobody, and a signal handler may interrupt it anywhere.
-        """
-        if self._follow and user.user_id not in self.covered:
-            self._asked[user.user_id] = user
 
     @contextmanager
     def watching_writes(self) -> Iterator[set[str]]:
@@ -327,7 +352,7 @@ class Leases:
                 self._floors.clear()
 
     def _drop_all(self, answers: Answers) -> None:
-        self.covered.clear()
+        self.fast_path.clear()
         self._generation.fresh_until = -inf
         for entry in list(self._entries.values()):
             entry.die(answers)
@@ -338,7 +363,7 @@ class Leases:
 
     def _drop(self, user_id: str) -> None:
         """The user is known no more: interrupted anywhere, it says no more than it should."""
-        self.covered.remove(user_id)
+        self.fast_path.remove(user_id)
         entry = self._entries.get(user_id)
         if entry is not None:
             entry.die()
@@ -361,7 +386,7 @@ class Leases:
         while asked:  # a guard that had it in hand may still add to it
             user_id, user = asked.popitem()
             if self._entries.get(user_id) is user and user.is_in(self._generation):
-                self.covered.add(user)
+                self.fast_path.add(user)
 
     def _is_ahead(self, head: Cursor) -> Generation | None:
         """
@@ -414,7 +439,7 @@ class Leases:
         )
         entry = self._entries.get(record.user_id)
         if entry is not None:
-            self.covered.remove(record.user_id)  # it may wait for the feed from now on, or turn at another time
+            self.fast_path.remove(record.user_id)  # it may wait for the feed from now on, or turn at another time
         if entry is None or not entry.renew(fetched):
             self._drop(record.user_id)
             self._make_room()
@@ -427,7 +452,7 @@ class Leases:
         """The hand goes round: whoever was asked for since it came by stays once more (CLOCK)."""
         while len(self._entries) >= self.capacity:
             for entry in self._hand:
-                was_covered = self.covered.remove(entry.user_id)  # as good as a mark: a guard in one step put it there
+                was_covered = self.fast_path.remove(entry.user_id)  # a guard by id put it there: as good as a mark
                 if not (entry.unmark() or was_covered) and self._entries.get(entry.user_id) is entry:
                     self._drop(entry.user_id)
                     break

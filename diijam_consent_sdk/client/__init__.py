@@ -12,7 +12,6 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from weakref import WeakSet, finalize
 
 from .._logging import log
-from ..cache.compiled import NONE_KEPT, Answers
 from ..cache.guard import LoudAsyncIterator, LoudIterator
 from ..cache.user import UserConsent
 from ..decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
@@ -139,7 +138,7 @@ class _Client:
         return cls.from_url(url, token=token, insecure_hosts=hosts, listen_url=listen_url_from_env(), **options)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'closed' if self._all_steps.leases.closed else 'open'}>"
+        return f"<{type(self).__name__} {'closed' if self._leases.closed else 'open'}>"
 
     def status(self) -> Status:
         """How the client is doing: for health checks, from memory, at once. Raises nothing."""
@@ -155,18 +154,17 @@ class _Client:
         self._pid = os.getpid()
         self._driver = self._driver_type(self._store)
         self._all_steps = self._make_steps(spawn=self._driver.spawn)
-        self._cached = self._all_steps.leases.get
-        self._covered = self._all_steps.leases.covered
-        self._counts = self._all_steps.leases.counts
+        self._leases = self._all_steps.leases
+        self._counts = self._leases.counts
         # The follower ends with the client, also with one that nobody closed.
-        finalize(self, setattr, self._all_steps.leases, "closed", True)  # noqa: FBT003
+        finalize(self, setattr, self._leases, "closed", True)  # noqa: FBT003
 
     def _begin_anew(self) -> None:
-        inherited = self._all_steps.leases
+        inherited = self._leases
         inherited.abandon()
         self._begin()
         if not inherited.abandoned:  # it was closed, and stays so
-            self._all_steps.leases.close()
+            self._leases.close()
 
     @property
     def _steps(self) -> ClientSteps:
@@ -232,11 +230,8 @@ class ConsentClient(_Client):
 
             TypeError: one of them is no string.
         """
-        if at_least is None:
-            user = self._cached(user_id)
-            if user is not None and user.is_live():
-                self._counts.found += 1
-                return user
+        if at_least is None and (user := self._leases.live_user(user_id)) is not None:
+            return user
         return self._driver.run(self._steps.user(user_id, at_least))
 
     def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> Iterator[UserConsent]:
@@ -291,8 +286,7 @@ class ConsentClient(_Client):
 
     def decide(self, user_id: str, ask: Ask) -> Decision:
         """The answer to any *ask* for the user: `user(user_id).decide(ask)`."""
-        answers = self._covered.answers(user_id)
-        if answers is None and (answers := self._kept(user_id)) is None:
+        if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).decide(ask)
         decision = answers.decide(ask)
         self._counts.by_decision[decision].told += 1
@@ -302,8 +296,7 @@ class ConsentClient(_Client):
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         if data is not NO_DATA:
             return self.decide(user_id, Market(channel, data))
-        answers = self._covered.answers(user_id)
-        if answers is None and (answers := self._kept(user_id)) is None:
+        if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).can_market(channel)
         count = answers.market[channel]
         count.told += 1
@@ -315,8 +308,7 @@ class ConsentClient(_Client):
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """Whether the user's *field* may be shown to everybody: clause 7."""
-        answers = self._covered.answers(user_id)
-        if answers is None and (answers := self._kept(user_id)) is None:
+        if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).is_public(field)
         count = answers.show[field]
         count.told += 1
@@ -326,8 +318,7 @@ class ConsentClient(_Client):
         """Whether *data* of the user (None: any; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         if data is not None:
             return self.decide(user_id, Process(purpose, data))
-        answers = self._covered.answers(user_id)
-        if answers is None and (answers := self._kept(user_id)) is None:
+        if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).can_process(purpose)
         count = answers.process[purpose]
         count.told += 1
@@ -421,14 +412,6 @@ class ConsentClient(_Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _kept(self, user_id: str) -> Answers | None:
-        """The answers of a user whom the feed does not cover, or who was not yet asked in one step; None: fetch it."""
-        user = self._cached(user_id)
-        if user is None or (answers := user.answers()) in NONE_KEPT:
-            return None
-        self._all_steps.leases.note_asked(user)
-        return answers
-
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:
         decision = user.answers().decide(ask)
         if decision is STALE:  # the iteration may have paused for long
@@ -457,11 +440,8 @@ class AsyncConsentClient(_Client):
 
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
         """See `ConsentClient.user`."""
-        if at_least is None and self._driver.is_home():
-            user = self._cached(user_id)
-            if user is not None and user.is_live():
-                self._counts.found += 1
-                return user
+        if at_least is None and self._driver.is_home() and (user := self._leases.live_user(user_id)) is not None:
+            return user
         return await self._driver.run(self._steps.user(user_id, at_least))
 
     def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> AsyncIterator[UserConsent]:

@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cache.counters import Counts
-from diijam_consent_sdk.cache.fast_path import TURNING_SECONDS, Covered
-from diijam_consent_sdk.cache.user import Generation, UserConsent
+from diijam_consent_sdk.cache.fast_path import TURNING_SECONDS, FastPath
+from diijam_consent_sdk.cache.leases import Leases
+from diijam_consent_sdk.cache.user import Generation
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.client.test_client import SIGNED_UP, eventually
-from tests.client.world import AT, B, L, World, consenting, head, made, withdrawn
+from tests.client.world import AT, B, L, World, consenting, fast_answers, head, made, withdrawn
 
 
 def mailed(world: World, user_id: str = "u") -> Reason | None:
     """What a guard in one step says of whom the feed covers; None: it asks the user itself."""
-    answers = world.leases.covered.answers(user_id)
+    answers = fast_answers(world.leases, user_id)
     return None if answers is None else answers.market["email"].decision.reason
 
 
@@ -50,7 +51,7 @@ def test_who_was_asked_in_one_step_is_covered_by_the_next_poll() -> None:
     world = World()
     (user,) = world.load(consenting()).values()
     for asked in (1, 0):
-        world.leases.note_asked(user)
+        world.leases.ask_for_fast_path(user)
         assert len(world.leases._asked) == asked
         world.poll(head(10))
         assert mailed(world) is Reason.CONSENTED
@@ -91,7 +92,7 @@ def test_whatever_happens_to_a_user_ends_it(happens: Callable[[World], object]) 
     assert mailed(world) is Reason.CONSENTED
     happens(world)
     assert mailed(world) is None
-    assert len(world.leases.covered) == 0
+    assert len(world.leases.fast_path) == 0
 
 
 def test_who_is_loaded_again_unchanged_can_be_covered_again() -> None:
@@ -110,10 +111,10 @@ def test_only_a_user_that_is_kept_is_covered() -> None:
     world.poll(head(11), {"u": 11})
     for other in (user, world.leases.unavailable("u")):
         world.cover(other)
-        assert "u" not in world.leases.covered
+        assert "u" not in world.leases.fast_path
     world.load(consenting(), at=head(11))
     world.cover(user)
-    assert "u" not in world.leases.covered
+    assert "u" not in world.leases.fast_path
 
 
 def test_without_a_feed_nobody_is_covered() -> None:
@@ -121,7 +122,7 @@ def test_without_a_feed_nobody_is_covered() -> None:
     world = World(follow=False)
     (user,) = world.load(consenting()).values()
     world.cover(user)
-    assert len(world.leases.covered) == 0
+    assert len(world.leases.fast_path) == 0
 
 
 def test_who_is_asked_in_one_step_stays_in_memory() -> None:
@@ -131,9 +132,9 @@ def test_who_is_asked_in_one_step_stays_in_memory() -> None:
     world.cover(a, c)
     world.load(consenting("d"))
     assert [world.leases.get(user_id) for user_id in "abc"] == [a, None, c]
-    assert ("a" in world.leases.covered, "c" in world.leases.covered) == (False, True)  # it did not come to c
+    assert ("a" in world.leases.fast_path, "c" in world.leases.fast_path) == (False, True)  # it did not come to c
     world.cover(a)
-    assert "a" in world.leases.covered
+    assert "a" in world.leases.fast_path
 
 
 def test_rule_7_who_turns_is_covered_until_the_feed_reaches_that_far() -> None:
@@ -160,9 +161,9 @@ def test_rule_7_who_turns_soon_is_not_covered() -> None:
 def test_rule_7_whose_turn_is_no_number_is_not_covered() -> None:
     """A lease clock that showed NaN while a user was loaded makes nobody last for ever."""
     clock = LeaseClock()
-    covered = Covered(clock)
-    covered.add(made(Generation(clock, Counts()), turns_at=nan))
-    assert len(covered) == 0
+    fast_path = FastPath()
+    fast_path.add(made(Generation(clock, Counts()), turns_at=nan))
+    assert len(fast_path) == 0
 
 
 STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sampled_from("uvw"), st.floats(0, 500))
@@ -175,23 +176,23 @@ STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sample
 def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str, float]]) -> None:
     """Who is here turns no earlier than what the feed ever said is fresh, in this history or one before."""
     clock = LeaseClock()
-    covered, generation = Covered(clock), Generation(clock, Counts())
+    fast_path, generation = FastPath(), Generation(clock, Counts())
     turns: dict[str, float] = {}
     latest = 0.0
     for step, user_id, at in steps:
         match step:
             case "add":
-                covered.remove(user_id)
+                fast_path.remove(user_id)
                 turns[user_id] = at
-                covered.add(made(generation, user_id, turns_at=at))
+                fast_path.add(made(generation, user_id, turns_at=at))
             case "remove":
-                covered.remove(user_id)
+                fast_path.remove(user_id)
             case "renew":
                 latest = max(latest, at)
-                covered.renew(at)
+                fast_path.renew(at)
             case "clear":
-                covered.clear()
-        assert all(turns[who] >= latest for who in "uvw" if who in covered)
+                fast_path.clear()
+        assert all(turns[who] >= latest for who in "uvw" if who in fast_path)
 
 
 def test_rule_7_who_turns_leaves_before_the_feed_says_that_it_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,15 +200,15 @@ def test_rule_7_who_turns_leaves_before_the_feed_says_that_it_is_fresh(monkeypat
     world = covering(consenting(expires_at=AT + timedelta(seconds=1000)))
     said: list[Reason | None] = []
 
-    def look(covered: Covered, user_id: str, remove: Callable[[Covered, str], bool] = Covered.remove) -> bool:
+    def look(fast_path: FastPath, user_id: str, remove: Callable[[FastPath, str], bool] = FastPath.remove) -> bool:
         """Read as another thread might, long after."""
         now, world.clock.now = world.clock.now, 2000.0
         said.append(mailed(world))
         world.clock.now = now
-        return remove(covered, user_id)
+        return remove(fast_path, user_id)
 
-    monkeypatch.setattr(Covered, "remove", look)
-    world.leases.covered.renew(3000.0)
+    monkeypatch.setattr(FastPath, "remove", look)
+    world.leases.fast_path.renew(3000.0)
     assert said == [None]
 
 
@@ -216,15 +217,17 @@ def asked_twice(client: ConsentClient, user_id: str) -> None:
     for _ in range(2):
         client.can_market(user_id, "email")
     client.can_market(f"not {user_id}", "email")
-    assert eventually(lambda: client._covered.answers(user_id) is not None)
+    assert eventually(lambda: fast_answers(client._leases, user_id) is not None)
 
 
-def test_guards_in_one_step_are_answered_from_the_covered(store: FaultyStore) -> None:
+def test_guards_in_one_step_are_answered_from_the_fast_path(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of whom is covered, nothing of the user itself is read; each guard is counted as any other."""
     store.append("u", SIGNED_UP)
     with ConsentClient(store) as client:
         asked_twice(client, "u")
-        client._cached = dict[str, UserConsent]().get  # whoever asks a user now finds none
+        monkeypatch.setattr(Leases, "_own_answers", not_to_be_asked)
         before = client.status()
         assert client.can_market("u", "email")
         assert client.decide("u", Market("email", {"gender"}))
@@ -251,6 +254,11 @@ def test_what_is_given_as_data_means_the_same_in_one_step(store: FaultyStore, da
                 outcome(lambda: getattr(client, guard)("u", *arguments, data)),  # noqa: B023
             ]
             assert outcomes[0] == outcomes[1]
+
+
+def not_to_be_asked(_: Leases, user_id: str) -> None:
+    """In the place of a lookup of the user."""
+    raise AssertionError("the user was asked")
 
 
 def outcome(guard: Callable[[], object]) -> object:
@@ -283,6 +291,6 @@ def test_a_guard_waits_for_no_lock(store: FaultyStore) -> None:
     with ConsentClient(store) as client, ThreadPoolExecutor() as pool:
         asked_twice(client, "u")
         assert client.can_market("v", "email")
-        with client._all_steps.leases._lock:
+        with client._leases._lock:
             answers = [pool.submit(client.can_market, user_id, "email") for user_id in "uvuv"]
             assert all(answer.result(timeout=10) for answer in answers)

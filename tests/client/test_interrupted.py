@@ -25,7 +25,7 @@ from diijam_consent_sdk.client.engine import MAX_CALLS
 from diijam_consent_sdk.stores import Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.test_client import SIGNED_UP, eventually
-from tests.client.world import AT, B, World, consenting, head, reason, withdrawn
+from tests.client.world import AT, B, World, consenting, fast_answers, head, reason, withdrawn
 
 PACKAGE = str(Path(diijam_consent_sdk.__file__).parent)
 
@@ -140,7 +140,7 @@ def test_what_is_interrupted_still_learns_of_a_no(happens: Callable[[World], obj
             world.poll(head(position, epoch), {"u": position, "w": position})
         assert {reason(user) for user in users} == {Reason.STALE}
         for user_id in "uw":
-            assert world.leases.covered.answers(user_id) is None
+            assert fast_answers(world.leases, user_id) is None
 
 
 @pytest.mark.parametrize("happens", [written, covered_again], ids=["written", "covered again"])
@@ -150,7 +150,7 @@ def test_whoever_is_covered_turns_wherever_it_was_interrupted(happens: Callable[
         for _ in range(20):
             world.clock.tick(B)
             world.poll(head(10))
-        assert world.leases.covered.answers("u") is None
+        assert fast_answers(world.leases, "u") is None
 
 
 def test_an_older_state_does_not_come_back_wherever_a_write_was_interrupted() -> None:
@@ -178,7 +178,7 @@ def test_a_close_that_was_interrupted_can_be_made_good() -> None:
         if not world.leases.closed:
             world.leases.close()
         assert {reason(user) for user in users} == {Reason.UNAVAILABLE}
-        assert len(world.leases.covered) == 0
+        assert len(world.leases.fast_path) == 0
 
 
 def test_a_close_within_a_close_ends() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from math import inf
+from unittest import mock
 
 import attrs
 
 from diijam_consent_sdk import Channel, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache.compiled import Shared
+from diijam_consent_sdk.cache.compiled import Answers, Shared
 from diijam_consent_sdk.cache.counters import Counts
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.user import Generation, UserConsent
@@ -55,6 +56,12 @@ def made(
     )  # fmt: skip
 
 
+def fast_answers(leases: Leases, user_id: str) -> Answers | None:
+    """What the fast path alone answers."""
+    with mock.patch.object(leases, "_own_answers", return_value=None):
+        return leases.answers(user_id)
+
+
 class World:
     """Leases and a clock, with the two exchanges in one call each."""
 
@@ -70,7 +77,7 @@ class World:
     def cover(self, *users: UserConsent) -> None:
         """Guards in one step asked these themselves, and the store answered something since."""
         for user in users:
-            self.leases.note_asked(user)
+            self.leases.ask_for_fast_path(user)
         self.leases.fetched(self.leases.fetching((), self.clock.now), None, self.clock.now)
 
     def poll(

@@ -206,8 +206,8 @@ class Checks:
         leases, steps, booked = client.leases, client.steps, client.steps._flights
         sizes = {
             "entries": (len(leases._entries), leases.capacity),
-            "covered": (len(leases.covered), len(leases._entries)),
-            "turns": (len(leases.covered._turns), len(leases.covered)),
+            "fast path": (len(leases.fast_path), len(leases._entries)),
+            "turns": (len(leases.fast_path._turns), len(leases.fast_path)),
             "floors": (max(leases._floors.sizes()), pending_writes.MAX_FLOORS),
             "confirming": (len(steps._exchanges._confirming), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
             "writes": (leases._writes_by_kind[False], leases_module.MAX_WRITES),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.engine import ClientSteps
-from diijam_consent_sdk.decisions import STALE, Ask, Decision, Market, Process, Show
+from diijam_consent_sdk.decisions import Ask, Decision, Market, Process, Show
 from tests.simulator.driver import Driver
 from tests.simulator.hooked import LeaseClock, SimLeases, SimUser, inherit
 
@@ -144,14 +144,15 @@ class SimClient:
         return decision
 
     def guard_in_one_step(self, user_id: str, ask: Ask, *, preempted: int = 0) -> Decision | None:
-        """As `ConsentClient.decide` for whom the feed covers; else None."""
-        covered = self.memory().covered
+        """As `ConsentClient.decide` from memory; None: the user has to be fetched."""
+        memory = self.memory()
+        fast_path = memory.fast_path
         marks = self.checks.before_guard(self, user_id)
         self.read_at = self.loop.now
         self._preempts = preempted
-        interrupted = covered.found
-        answers, found = covered.answers(user_id), covered.found
-        covered.found = interrupted
+        interrupted = fast_path.found
+        answers, found = memory.answers(user_id), fast_path.found
+        fast_path.found = interrupted
         self._preempts = 0
         if answers is None:
             return None
@@ -175,18 +176,14 @@ class SimClient:
         for user in [*leases._entries.values(), *self.held]:
             if fraction == 1.0 or random.random() < fraction:
                 self.guard(user, random.choice(ASKS))
-        for user_id in list(leases.covered.users):
+        for user_id in list(leases.fast_path.users):
             if fraction == 1.0 or random.random() < fraction:
                 self.guard_in_one_step(user_id, random.choice(ASKS))
 
     def decide(self, user_id: str, ask: Ask, *, preempted: int = 0) -> None:
         """As `ConsentClient.decide`: from memory if that will do, else by the steps."""
         if self.guard_in_one_step(user_id, ask, preempted=preempted) is None:
-            user = self.memory().get(user_id)
-            if user is None or self.guard(user, ask, preempted=preempted) is STALE:
-                self.ask(user_id, ask)
-            else:
-                self.memory().note_asked(user)
+            self.ask(user_id, ask)
 
     def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Promise[Any]:
         """As `ConsentClient.user`, then a guard."""

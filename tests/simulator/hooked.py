@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk.cache.compiled import Answers
-from diijam_consent_sdk.cache.fast_path import Covered
+from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import Fetch, Leases, Poll
 from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.record import ConsentRecord
@@ -107,32 +107,31 @@ def _read(generation: Generation) -> None:
         generation.clock.read()
 
 
-class SimAnswersOf(dict[str, Answers]):
-    """Whose answers `SimCovered` has."""
+class SimFastAnswers(dict[str, Answers]):
+    """The answers on a `SimFastPath`."""
 
-    def __init__(self, covered: SimCovered) -> None:
+    def __init__(self, fast_path: SimFastPath) -> None:
         super().__init__()
-        self._covered = covered
+        self._fast_path = fast_path
 
     def get(self, user_id: str) -> Answers | None:  # type: ignore[override]
-        """What a reader finds, who may be preempted before."""
-        self._covered.clock.read()
-        self._covered.found = self._covered.users.get(user_id)
+        """What a reader finds, which may be preempted before."""
+        self._fast_path.clock.read()
+        self._fast_path.found = self._fast_path.users.get(user_id)
         return super().get(user_id)
 
 
-class SimCovered(Covered):
-    """Those whom the feed covers, whose reader may be preempted, and whose writer may be overtaken by readers."""
+class SimFastPath(FastPath):
+    """A fast path whose reader may be preempted, and whose writer may be overtaken by readers."""
 
-    clock: LeaseClock
     until = -inf
 
     def __init__(self, clock: LeaseClock) -> None:
         self.clock = clock
         self.users: dict[str, SimUser] = {}
         self.found: SimUser | None = None  # by the last reader
-        super().__init__(clock)
-        self._answers = SimAnswersOf(self)
+        super().__init__()
+        self.answers = SimFastAnswers(self)
 
     @property
     def fresh_until(self) -> float:
@@ -146,14 +145,14 @@ class SimCovered(Covered):
         self.clock.client.wrote()
 
     def add(self, user: UserConsent) -> None:
-        """See `Covered.add`."""
+        """See `FastPath.add`."""
         assert isinstance(user, SimUser)
         self.users[user.user_id] = user
         super().add(user)
         self.clock.client.wrote()
 
     def remove(self, user_id: str) -> bool:
-        """See `Covered.remove`."""
+        """See `FastPath.remove`."""
         was_here = super().remove(user_id)
         self.clock.client.wrote()
         return was_here
@@ -163,11 +162,19 @@ class SimLeases(Leases):
     """Leases that show the checks what is installed and renewed, and let readers in between their writes."""
 
     client: SimClient
-    covered: SimCovered
+    fast_path: SimFastPath
 
     def __init__(self, **options: Any) -> None:
         self.client = options["clock"].client
         super().__init__(**options)
+        self.fast_path = SimFastPath(options["clock"])
+        self._fast_answers = self.fast_path.answers
+
+    def _own_answers(self, user_id: str) -> Answers | None:
+        user = self._entries.get(user_id)
+        assert user is None or isinstance(user, SimUser)
+        self.fast_path.found = user
+        return super()._own_answers(user_id)
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
         user = super()._install(record, fetch, loaded, ahead)
@@ -211,13 +218,13 @@ def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
         users[user_id] = inherit_user(user, clock, generations)
     copy._entries.update(users)
     copy._generation = inherit_generation(parent._generation, clock, generations)
-    assert isinstance(parent.covered, SimCovered)
-    for user_id in parent.covered._answers:  # also one that should not be there any more: that is for the checks
-        covered = users.get(user_id)
-        copy.covered.add(
-            covered if covered is not None else inherit_user(parent.covered.users[user_id], clock, generations)
+    assert isinstance(parent.fast_path, SimFastPath)
+    for user_id in parent.fast_path.answers:  # also one that should not be there any more: that is for the checks
+        known = users.get(user_id)
+        copy.fast_path.add(
+            known if known is not None else inherit_user(parent.fast_path.users[user_id], clock, generations)
         )
-    copy.covered.until = parent.covered.until
+    copy.fast_path.until = parent.fast_path.until
     return copy
 
 

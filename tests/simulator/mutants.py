@@ -9,7 +9,7 @@ import attrs
 
 from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
-from diijam_consent_sdk.cache.fast_path import Covered
+from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
 from diijam_consent_sdk.cache.pending_writes import Floors
 from diijam_consent_sdk.cache.user import UserConsent
@@ -163,28 +163,28 @@ def never_end(self: UserConsent) -> Answers:
     return self._answers
 
 
-def clock_first_in_one_step(self: Covered, user_id: str) -> Answers | None:
+def clock_first_in_one_step(self: Leases, user_id: str) -> Answers | None:
     now = self._clock()
-    fresh_until = self.fresh_until
-    answers = self._answers.get(user_id)
-    return answers if now < fresh_until else None
+    fresh_until = self.fast_path.fresh_until
+    answers = self._fast_answers.get(user_id)
+    return answers if answers is not None and now < fresh_until else self._own_answers(user_id)
 
 
-def user_first_in_one_step(self: Covered, user_id: str) -> Answers | None:
-    answers = self._answers.get(user_id)
-    fresh_until = self.fresh_until
-    return answers if self._clock() < fresh_until else None
+def user_first_in_one_step(self: Leases, user_id: str) -> Answers | None:
+    answers = self._fast_answers.get(user_id)
+    fresh_until = self.fast_path.fresh_until
+    return answers if answers is not None and self._clock() < fresh_until else self._own_answers(user_id)
 
 
-def never_turn_in_one_step(self: Covered, fresh_until: float) -> None:
+def never_turn_in_one_step(self: FastPath, fresh_until: float) -> None:
     self.fresh_until = fresh_until
 
 
-def remove_nobody(self: Covered, user_id: str) -> bool:
+def remove_nobody(self: FastPath, user_id: str) -> bool:
     return user_id in self
 
 
-def clear_nothing(self: Covered) -> None:
+def clear_nothing(self: FastPath) -> None:
     pass
 
 
@@ -192,12 +192,12 @@ def cover_anybody(self: Leases) -> None:
     while self._asked:
         user_id, user = self._asked.popitem()
         if self._entries.get(user_id) is user:
-            self.covered.add(user)
+            self.fast_path.add(user)
 
 
 def cover_whoever_is_asked(self: Leases) -> None:
     while self._asked:
-        self.covered.add(self._asked.popitem()[1])
+        self.fast_path.add(self._asked.popitem()[1])
 
 
 def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:

@@ -8,7 +8,7 @@ from unittest import mock
 
 from diijam_consent_sdk.cache import leases, pending_writes
 from diijam_consent_sdk.client import batching, engine, exchanges, poller, single_flight, writes
-from tests.simulator.hooked import SimCovered, SimGeneration, SimLeases, SimUser
+from tests.simulator.hooked import SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -44,7 +44,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(writes, random=world.random, log=_Silence())
     put(single_flight, time=_Time(world))
     put(exchanges, time=_Time(world))
-    put(leases, Covered=SimCovered, Generation=SimGeneration, UserConsent=SimUser)
+    put(leases, Generation=SimGeneration, UserConsent=SimUser)
     put(poller, random=world.random)
     if world.has_small_caps:
         put(pending_writes, MAX_FLOORS=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diijam_consent_sdk.cache import leases as leases_module
-from diijam_consent_sdk.cache.fast_path import Covered
+from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import Floors
 from diijam_consent_sdk.cache.user import UserConsent
@@ -46,11 +46,11 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 nothing ends by itself": (UserConsent, "answers", mutants.never_turn),
     "7 no lease ends": (UserConsent, "answers", mutants.never_end),
     "7 the dead live on": (UserConsent, "die", mutants.never_die),
-    "7 in one step, the clock first": (Covered, "answers", mutants.clock_first_in_one_step),
-    "7 in one step, the user first": (Covered, "answers", mutants.user_first_in_one_step),
-    "7 in one step, nothing ends by itself": (Covered, "renew", mutants.never_turn_in_one_step),
-    "7 in one step, nobody is removed": (Covered, "remove", mutants.remove_nobody),
-    "7 in one step, covered beyond their history": (Covered, "clear", mutants.clear_nothing),
+    "7 in one step, the clock first": (Leases, "answers", mutants.clock_first_in_one_step),
+    "7 in one step, the user first": (Leases, "answers", mutants.user_first_in_one_step),
+    "7 in one step, nothing ends by itself": (FastPath, "renew", mutants.never_turn_in_one_step),
+    "7 in one step, nobody is removed": (FastPath, "remove", mutants.remove_nobody),
+    "7 in one step, covered beyond their history": (FastPath, "clear", mutants.clear_nothing),
     "7 in one step, covered before a proof": (Leases, "_cover_asked", mutants.cover_anybody),
     "7 in one step, covered although dropped": (Leases, "_cover_asked", mutants.cover_whoever_is_asked),
     "8 allowed while writing": (Leases, "writing", mutants.no_denial_while_writing),

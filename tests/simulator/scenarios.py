@@ -50,7 +50,7 @@ def sent_load(world: World, client: SimClient, *user_ids: str) -> Callable[[SimL
 def cover(client: SimClient, *users: UserConsent) -> None:
     """Guards in one step asked these themselves, and the store answered something since."""
     for user in users:
-        client.leases.note_asked(user)
+        client.leases.ask_for_fast_path(user)
     now = client.clock.show()
     client.leases.fetched(client.leases.fetching((), now), None, now)
 
