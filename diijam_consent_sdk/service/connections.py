@@ -7,16 +7,21 @@ answer nobody reads.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum, auto
+from typing import Any
 
 import h11
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 QUESTION_SECONDS = 10.0  # from its first byte, or from the connection, to the last byte of its body
 ANSWER_SECONDS = 60.0  # for the client to take it
 MAX_CONNECTIONS = 10_000
+LINES_AT_ONCE, SLICE_BYTES = 100, 2048  # more lines than that are read in slices,
+SLICE_SECONDS = 0.002  # with so much between for everybody else, threads too
 
 
 class State(StrEnum):
@@ -31,8 +36,55 @@ class State(StrEnum):
 LIMITS = {State.ASKING: QUESTION_SECONDS, State.READING: ANSWER_SECONDS}
 
 
+class _Flow(FlowControl):
+    """Reads nothing more while what was read waits in slices, whatever uvicorn says."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        self.read_paused = False
+        if not self.is_held:
+            self._transport.resume_reading()
+
+
 class Connection(H11Protocol):
-    """uvicorn's connection, h11's, which limits the size of a head. A question that is no HTTP is not our failure."""
+    """
+    uvicorn's connection, h11's, which limits the size of a head. A question that is no HTTP is not our failure.
+
+    h11 is Python code: a body in chunks of a byte each, 256 KB of which may come at once, would have everybody wait for
+    a second.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._unread = bytearray()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio."""
+        super().connection_made(transport)
+        self.flow: _Flow = _Flow(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self.flow.is_held or data.count(b"\n") > LINES_AT_ONCE:
+            self._unread += data
+            if not self.flow.is_held:
+                self._read_slice()
+        else:
+            super().data_received(data)
+
+    def _read_slice(self) -> None:
+        if self.transport.is_closing():
+            return
+        part = bytes(self._unread[:SLICE_BYTES])
+        del self._unread[:SLICE_BYTES]
+        self.flow.is_held = bool(self._unread)
+        super().data_received(part)
+        if self._unread:
+            self.transport.pause_reading()
+            self.loop.call_later(SLICE_SECONDS, self._read_slice)
+        elif not self.flow.read_paused:
+            self.transport.resume_reading()
 
     def state(self) -> State:
         """What it does now."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
+import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
+
+from .._threads import Promise
+from ._places import Places
 
 MAX_WAIT_SECONDS = 2.0  # longer than a call that waits for another process's lock, as `busy_seconds` comes
 
@@ -33,8 +37,8 @@ class Resource(Protocol):
 
 class Gate:
     """
-    Calls go through (`with gate:`); a fork shuts it, waits, bounded, until those inside are out, and lets go of what
-    is open. In a child SQLite would count the parent's locks as its own, and other processes would not: they would
+    Calls go through (`with gate.call():`); a fork shuts it, waits, bounded, until those inside are out, and lets go of
+    what is open. In a child SQLite would count the parent's locks as its own, and other processes would not: they would
     delete the write-ahead log that the child writes to.
     """
 
@@ -44,27 +48,27 @@ class Gate:
         self._begin()
 
     def _begin(self) -> None:
-        self._changed = threading.Condition()
-        self._inside = 0
-        self._forks = 0  # under way
+        self._inside = Places()
+        self._forks: list[Promise[None]] = []  # under way
         self._pid = os.getpid()
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """The block is a call: no fork happens amid it, if that can be had in a moment."""
         if self._pid != os.getpid():  # forked, and the hooks below never ran
             self._begin()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._forks, MAX_WAIT_SECONDS)
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._inside -= 1
-            self._changed.notify_all()
+        until = time.monotonic() + MAX_WAIT_SECONDS
+        while True:
+            with self._inside.place():  # before the look: a fork that begins after it sees the place
+                left = until - time.monotonic()
+                if not (forks := tuple(self._forks)) or left <= 0:
+                    yield
+                    return
+            forks[0].wait(left)
 
     def register(self, resource: Resource) -> None:
         """Let go of this before each fork."""
-        with self._changed:
-            self._resources.add(resource)
+        self._resources.add(resource)
 
     @property
     def was_forked_amid_a_call(self) -> bool:
@@ -73,24 +77,22 @@ class Gate:
 
     def shut(self) -> None:
         """Before the fork."""
-        with self._changed:
-            self._forks += 1
-            self._changed.wait_for(lambda: not self._inside, MAX_WAIT_SECONDS)
-            for resource in self._resources:
-                with suppress(Exception):
-                    resource.let_go()
+        self._forks.append(Promise())
+        self._inside.wait_until_first(None, MAX_WAIT_SECONDS)
+        for resource in tuple(self._resources):
+            with suppress(Exception):
+                resource.let_go()
 
     def open(self) -> None:
         """After the fork, in the parent."""
-        with self._changed:
-            self._forks -= 1
-            self._changed.notify_all()
+        with suppress(IndexError):  # a handler that raised when the gate was to be shut
+            self._forks.pop(0).set_result(None)
 
     def renew(self) -> None:
         """After the fork, in the child: threads that were inside are not here."""
-        self._inherited = self._inherited or self._inside > 0
+        self._inherited = self._inherited or self._inside.first() is not None
         self._begin()
-        for resource in self._resources:
+        for resource in tuple(self._resources):
             resource.forget()
 
 

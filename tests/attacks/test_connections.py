@@ -111,3 +111,34 @@ def test_answers_that_nobody_reads_do_not_stop_others(served: Served, beside: Ca
         time.sleep(1)
         for connection in connections:
             connection.close()
+
+
+@pytest.mark.parametrize("token", [True, False], ids=["let in", "not let in"])
+def test_bodies_in_chunks_of_a_byte_keep_nobody_waiting(
+    served: Served, beside: Callable[[], Any], *, token: bool
+) -> None:
+    """S16: of half a million chunks, 256 KB of which come at once, others have their turn between."""
+    let_in = f"Authorization: Bearer {served.token}\r\n" if token else ""
+    head = f"{POST}{let_in}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with beside(), socket.socket() as connection:
+        host, _, port = served.url.removeprefix("http://").partition(":")
+        connection.connect((host, int(port)))
+        connection.settimeout(QUESTION_SECONDS + 10)
+        try:
+            connection.sendall(head + b"1\r\n \r\n" * 500_000)
+            answer = answer_on(connection)
+        except ConnectionError:  # it was given up
+            answer = b""
+    assert b" 200 OK" not in answer
+
+
+def test_a_body_in_small_chunks_is_read_whole(served: Served) -> None:
+    """However it was cut into chunks and slices, a question arrives as it was sent."""
+    ids = ",".join(f'"u-{number}"' for number in range(1000))
+    body = f'{{"nonce":"{NONCE}","user_ids":[{ids}]}}'.encode()
+    let_in = f"Authorization: Bearer {served.token}\r\n"
+    head = f"{POST}{let_in}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with connected(served, head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n") as connection:
+        answer = answer_on(connection)
+    assert b" 200 OK" in answer
+    assert answer.count(b'"user_id"') == 1000

@@ -15,6 +15,7 @@ from contextlib import suppress
 import psycopg
 
 from ..._logging import log
+from ..._threads import Promise
 from .connection import PEER, SETUP_SECONDS, AsyncLine, Line, is_shared
 from .schema import CHANNEL
 
@@ -40,34 +41,34 @@ class News:
         self._may_be_shared = may_be_shared
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._next = threading.Event()
-        self._closed = threading.Event()
+        self._next: Promise[None] = Promise()
+        self._closed: Promise[None] = Promise()  # no Event: see there
         self._is_listening = False
 
-    def next(self) -> threading.Event:
+    def next(self) -> Promise[None]:
         """What will be set at the next news. To be taken before looking: nothing falls in between."""
         with self._lock:
-            if self._thread is None and not self._closed.is_set():
+            if self._thread is None and not self._closed.done():
                 self._thread = threading.Thread(target=self._listen, name="diijam-consent-news", daemon=True)
                 self._thread.start()
         return self._next
 
-    def wait(self, news: threading.Event, seconds: float) -> None:
+    def wait(self, news: Promise[None], seconds: float) -> None:
         """Wait for news, for so many seconds, or until it is time to look all the same."""
         news.wait(min(seconds, POLL_SECONDS if self._is_listening else DEAF_POLL_SECONDS))
 
     def close(self) -> None:
         """Listen no more, and let those who wait look again."""
-        self._closed.set()
+        self._closed.set_result(None)
         self._tell()
 
     def _tell(self) -> None:
-        news, self._next = self._next, threading.Event()
-        news.set()
+        news, self._next = self._next, Promise()
+        news.set_result(None)
 
     def _listen(self) -> None:
         pause = 0.05
-        while not self._closed.is_set():
+        while not self._closed.done():
             try:
                 with self._connect() as line:
                     line.until = time.monotonic() + SETUP_SECONDS
@@ -78,7 +79,7 @@ class News:
                     self._is_listening, pause = True, 0.05
                     self._hear(line)
             except psycopg.Error as error:
-                if self._is_listening and not self._closed.is_set():
+                if self._is_listening and not self._closed.done():
                     log.warning("store.news_lost", error=type(error).__name__)
                 self._is_listening = False
                 self._closed.wait(pause)
@@ -86,7 +87,7 @@ class News:
 
     def _hear(self, line: Line) -> None:
         self._tell()  # there may have been news while nobody listened
-        while not self._closed.is_set():
+        while not self._closed.done():
             line.until = time.monotonic() + SILENCE_SECONDS + SETUP_SECONDS
             heard = list(line.notifies(timeout=SILENCE_SECONDS, stop_after=1))
             if heard:

@@ -310,7 +310,7 @@ class PostgresStore(_Settings):
     def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
         while True:
             try:
-                with gate, translated():
+                with gate.call(), translated():
                     return self._try(steps(), tries)
             except Failure as failure:
                 time.sleep(tries.pause(failure))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._logging import log
+from ..._threads import Promise
 from ...errors import ConsentError, OutcomeUnknown, StoreError, StoreUnavailable, StoreUnusable
 from .. import wire
 from .._fork_safety import gate, leak
@@ -134,7 +135,7 @@ class SqliteFile:
         self._is_sealed = False  # in a place where nothing is written
         self._schema: int | None = None  # the number of the schema that was found right
         self._begin()
-        self._closed = threading.Event()
+        self._closed: Promise[None] = Promise()  # no Event: see there
         self._scrub_due = True  # until the first look: a process may have died between erasing and scrubbing
         gate.register(self)
         try:
@@ -158,7 +159,7 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection on one unchanging state of the database."""
-        with gate, translated(self.path), self._connection() as db:
+        with gate.call(), translated(self.path), self._connection() as db:
             db.execute("BEGIN")
             yield db
             db.execute("COMMIT")
@@ -166,7 +167,7 @@ class SqliteFile:
     @contextmanager
     def writing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
         """A connection, to take the write lock with `begin`; what is written is durable once the block has ended."""
-        with gate, translated(self.path), self.turns.turn(self._busy_seconds / 2), self._connection() as db:
+        with gate.call(), translated(self.path), self.turns.turn(self._busy_seconds / 2), self._connection() as db:
             yield db
             if not db.in_transaction:
                 return
@@ -200,7 +201,7 @@ class SqliteFile:
             return
         self._scrub_due = False  # first: whoever erases from here on comes here afterwards
         try:
-            with gate, translated(self.path), self._connection() as db:
+            with gate.call(), translated(self.path), self._connection() as db:
                 mark = db.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
                 if mark is not None:
                     self._empty_log(db, wait=has_erased)
@@ -230,7 +231,7 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the idle connections now, those in use when they come back."""
-        self._closed.set()
+        self._closed.set_result(None)
         self.let_go()
 
     def let_go(self) -> None:
@@ -263,7 +264,7 @@ class SqliteFile:
         self._give_back(db, made_for)
 
     def _take(self) -> tuple[sqlite3.Connection, tuple[int, ...]]:
-        if self._closed.is_set():
+        if self._closed.done():
             raise StoreUnavailable("the store is closed: make a new one")
         if gate.was_forked_amid_a_call:
             raise StoreUnavailable("this process was forked amid a store call: fork before, or start it by spawning")
@@ -283,7 +284,7 @@ class SqliteFile:
 
     def _give_back(self, db: sqlite3.Connection, made_for: tuple[int, ...]) -> None:
         self._idle.append((db, made_for))
-        if self._closed.is_set():
+        if self._closed.done():
             self.let_go()
 
     def _identity(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..._threads import Promise
 from ...errors import StoreUnavailable
 from ..sql.operations import Clock, Ledger
 from .connections import SqliteFile, prepare
@@ -25,7 +26,7 @@ class _MemoryDatabase(SqliteFile):
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._closed: Promise[None] = Promise()  # no Event: see there
         self._scrub_due = False
         self._schema = None
         self.path = Path(":memory:")
@@ -43,7 +44,7 @@ class _MemoryDatabase(SqliteFile):
         pass
 
     def close(self) -> None:
-        self._closed.set()
+        self._closed.set_result(None)
         if self._pid == os.getpid():
             with self._lock:
                 self._db.close()
@@ -53,7 +54,7 @@ class _MemoryDatabase(SqliteFile):
         if self._pid != os.getpid():
             raise StoreUnavailable("a MemoryStore stays in the process that made it: use SqliteStore to share one")
         with self._lock:
-            if self._closed.is_set():
+            if self._closed.done():
                 raise StoreUnavailable("the store is closed: make a new one")
             try:
                 yield self._db

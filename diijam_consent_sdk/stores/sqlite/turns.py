@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-
-class _Turn:
-    """A place in the queue, for as long as its call goes on."""
+from .._places import Places
 
 
 class Turns:
@@ -22,8 +17,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._queue: deque[weakref.ref[_Turn]] = deque()
+        self._queue = Places()
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[None]:
@@ -33,22 +27,6 @@ class Turns:
         Args:
             seconds: How long to wait for them at most.
         """
-        mine = _Turn()
-        place = weakref.ref(mine)
-        try:
-            with self._changed:
-                self._queue.append(place)
-                self._changed.wait_for(lambda: self._first() is mine, seconds)
+        with self._queue.place() as mine:
+            self._queue.wait_until_first(mine, seconds)
             yield
-        finally:
-            with self._changed:
-                with suppress(ValueError):
-                    self._queue.remove(place)
-                self._changed.notify_all()
-
-    def _first(self) -> _Turn | None:
-        while self._queue:
-            if (first := self._queue[0]()) is not None:
-                return first
-            self._queue.popleft()
-        return None

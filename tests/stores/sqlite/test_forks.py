@@ -206,7 +206,7 @@ def test_a_fork_amid_a_call_that_takes_too_long(tmp_path: Path) -> None:
     sys.stdin.readline()
     thread = threading.Thread(target=append)
     thread.start()
-    while not _fork_safety.gate._inside: time.sleep(0.01)
+    while not _fork_safety.gate._inside.first(): time.sleep(0.01)
     def refused(call):
         try:
             call()
@@ -301,7 +301,7 @@ def test_calls_wait_for_a_fork_to_end() -> None:
     gate, inside = Gate(), threading.Event()
 
     def call() -> None:
-        with gate:
+        with gate.call():
             inside.set()
 
     gate.shut()

@@ -24,7 +24,7 @@ def test_who_came_first_goes_first() -> None:
             threads.append(threading.Thread(target=called, args=(name,)))
             threads[-1].start()
             waiting.acquire()
-            while len(turns._queue) < len(threads) + 1:
+            while len(turns._queue._taken) < len(threads) + 1:
                 time.sleep(0.001)
     for thread in threads:
         thread.join(20)
@@ -44,9 +44,9 @@ def test_a_turn_that_is_never_given_back_is_passed_over() -> None:
     """A call that was interrupted while it gave its turn back holds up nobody."""
     turns = Turns()
     with turns.turn(1):
-        stuck = turns._queue[0]
-    turns._queue.appendleft(stuck)
+        stuck = turns._queue._taken[0]
+    turns._queue._taken.insert(0, stuck)
     started = time.monotonic()
     with turns.turn(20):
         assert time.monotonic() - started < 10
-    assert not turns._queue
+    assert not turns._queue._taken

@@ -1,0 +1,113 @@
+"""A signal handler may raise wherever Python looks for signals: no call of a store that it interrupts leaves a lock."""
+
+from __future__ import annotations
+
+import gc
+import opcode
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import diijam_consent_sdk
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+from diijam_consent_sdk.stores._fork_safety import gate
+from diijam_consent_sdk.stores.postgres.listener import News
+
+PLACES = (str(Path(diijam_consent_sdk.__file__).parent), threading.__file__)
+# After these Python looks whether a handler has to run; never between a lock of C and its block.
+LOOKS = {number for name, number in opcode.opmap.items() if name.startswith(("CALL", "RESUME", "JUMP_BACKWARD"))}
+
+
+class Interrupt(BaseException):
+    """What the handler raises."""
+
+
+def is_interrupted(act: Callable[[], object], number: int) -> bool:
+    """Whether *act* was interrupted: at the place of that number among those where a handler may run."""
+    passed, before = 0, dict[int, int]()  # no frame is kept: it would keep its call
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal passed
+        if not frame.f_code.co_filename.startswith(PLACES):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "call":
+            before.pop(id(frame), None)
+        if event == "opcode":
+            looks = before.get(id(frame)) in LOOKS
+            before[id(frame)] = frame.f_code.co_code[frame.f_lasti]
+            passed += looks
+            if looks and passed == number:
+                raise Interrupt
+        return trace
+
+    was = sys.gettrace()
+    gc.disable()  # else it may be the end of another test's store that is interrupted
+    sys.settrace(trace)
+    try:
+        act()
+    except Interrupt:
+        pass
+    finally:
+        sys.settrace(was)
+        gc.enable()
+    return passed >= number
+
+
+def elsewhere(act: Callable[[], object]) -> bool:
+    """Whether another thread can do it, within some seconds."""
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(20)
+    return not thread.is_alive()
+
+
+def wrote(store: SqliteStore) -> None:
+    """A write and a read."""
+    store.append("u", [e.Objected("surveys")])
+    assert store.load(["u"]).records[0].version
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of connections that were interrupted while they were opened
+@pytest.mark.parametrize("make", [MemoryStore, SqliteStore], ids=["memory", "file"])
+@pytest.mark.parametrize("call", ["load", "append", "changes"])
+def test_an_interrupted_call_leaves_the_store_to_others(call: str, make: Any, tmp_path: Path) -> None:
+    """Wherever it was interrupted, other threads read and write, and a fork would wait for nobody."""
+    store: SqliteStore = make() if make is MemoryStore else make(tmp_path / "ledger.db")
+    calls: dict[str, Callable[[], object]] = {
+        "load": lambda: store.load(["u"]),
+        "append": lambda: store.append("u", [e.Objected("surveys")]),
+        "changes": lambda: store.changes(store.load([]).cursor, wait=0.001),
+    }
+    number = 1
+    while is_interrupted(calls[call], number):
+        assert elsewhere(lambda: wrote(store))
+        assert gate._inside.first() is None
+        number += 1
+    assert number > 20
+    store.close()
+    gc.collect()
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "news"])
+def test_an_interrupted_close_can_be_made_good(kind: str, tmp_path: Path) -> None:
+    """Wherever it was interrupted, another thread closes what is left."""
+
+    def unused() -> Any:
+        raise AssertionError("nobody listens here")
+
+    makes: dict[str, Callable[[], Any]] = {
+        "memory": MemoryStore, "file": lambda: SqliteStore(tmp_path / "ledger.db"), "news": lambda: News(unused),
+    }  # fmt: skip
+    number, store = 1, makes[kind]()
+    while is_interrupted(store.close, number):
+        assert elsewhere(store.close)
+        number, store = number + 1, makes[kind]()
+    store.close()
+    assert number > 3
