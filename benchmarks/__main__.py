@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME …] [--quick]`: all comparisons, or those named, each in a process of its own."""
+"""`python -m benchmarks [NAME …] [--quick]`: run all comparisons, or those named, each in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom of an audience one may mail: cold and warm, over memory, SQLite and HTTP, beside the transfer alone."""
+"""Filtering an audience, cold and warm, over memory, SQLite and HTTP, beside the transfer alone."""
 
 from __future__ import annotations
 

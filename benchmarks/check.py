@@ -1,5 +1,5 @@
 """
-Fails when a guard on a cached user has become dearer than it may be: `make bench-check`.
+Fail if a guard on a cached user costs more than it may: `make bench-check`.
 
 Two measures. Bytecode instructions of one guard are the same in every run, so there is hardly any slack; they do not
 see what happens in C. Processor time beside the floor and beside a cache written by hand sees that, but is noisy on a

@@ -36,7 +36,7 @@ def by_size(count: int) -> list[str]:
 
 
 def by_share(store: SqliteStore, count: int) -> Iterator[list[str]]:
-    """The rows of an audience of whom more and more changed since it was filtered last."""
+    """Filter an audience again and again, with more users changed each time, and return the rows."""
     rng = random.Random(people.SEED)
     user_ids = people.ids(count)
     with ConsentClient(store, max_staleness=3600, capacity=count, deadline=60) as consent:

@@ -160,14 +160,14 @@ def peers(users: Users) -> dict[str, Probe]:
 
 
 def measure(probes: dict[str, Probe], users: Users, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Nanoseconds a probe, round by round, each round on users of its own; each turn takes about as long."""
+    """Measure nanoseconds per probe, round by round, each round on other users; all turns take about as long."""
     rng = random.Random(people.SEED)
     user_ids = list(users)
     turns: dict[str, Callable[[], int]] = {}
     for name, probe in probes.items():
         wanted = rng.choices(user_ids, k=200)
         if probe(wanted) != sum(users[user]["email"] for user in wanted):
-            sys.exit(f"{name} does not say what the users chose: it would not measure what it should")
+            sys.exit(f"{name} does not answer what the users chose, so its time would mean nothing")
         took = timed(partial(_count, probe, wanted), time.thread_time_ns)
         size = max(ceil(SLOT_NANOSECONDS / took), 50)
         samples = iter([rng.choices(user_ids, k=size) for _ in range(rounds + 1)])

@@ -1,4 +1,4 @@
-"""A consent service in a process of its own, on loopback."""
+"""A consent service in a separate process, on loopback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from diijam_consent_sdk.service.tokens import Scope, new_token
 
 @attrs.frozen
 class Service:
-    """Where it answers, and the token that it knows."""
+    """The service's URL, and a token that it accepts."""
 
     url: str
     token: str = attrs.field(repr=False)
@@ -47,7 +47,7 @@ def serving(ledger: Path) -> Iterator[Service]:
             said = next((line for line in process.stderr if "listening on" in line), "")
             if not said:
                 sys.exit("the service did not start")
-            # What it says from here on goes nowhere, and must not fill the pipe.
+            # Later output is discarded, so that it cannot fill the pipe and block the service.
             drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
             yield Service(said.split()[-1], token)
         finally:

@@ -73,7 +73,7 @@ def interleaved(
 @contextmanager
 def frozen(*, collecting: bool = False) -> Iterator[None]:
     """
-    What is alive now is none of the garbage collector's business in the block.
+    Keep the objects that exist now out of garbage collection while the block runs.
 
     Args:
         collecting: Whether the block pays for collecting its own garbage.

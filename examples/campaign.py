@@ -43,14 +43,14 @@ class Report:
 
 
 def send(consent: ConsentClient, audience: Iterable[tuple[str, Row]]) -> Report:
-    """Mail whoever may be mailed, once."""
+    """Mail each customer who may be mailed, once."""
     report, seen = Report(), set[str]()
     for user_id, row in audience:
         if user_id in seen:
             report.repeated += 1
             continue
         try:
-            decision = consent.decide(user_id, MAIL)  # right before sending: an older answer knows of no withdrawal
+            decision = consent.decide(user_id, MAIL)  # right before sending: an older answer lacks later withdrawals
         except ValueError:  # no id at all: count it and go on. It may be a name or an address, so it goes into no log.
             report.malformed += 1
             continue

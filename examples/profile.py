@@ -32,7 +32,7 @@ def username(person: Person) -> str:
 
 
 def values_of(person: Person, followers: Sequence[Person]) -> dict[str, object]:
-    """Stands for your profile service: all it knows about somebody, private things as well."""
+    """Stand in for your profile service: everything it has about a person, private fields too."""
     return {
         Field.FULL_NAME: person["full_name"],
         Field.USERNAME: username(person),

@@ -303,7 +303,7 @@ def audience_rows(seed: int, customers: int) -> Iterable[Sequence[str]]:
     for number in range(customers * 6 // 100):  # well-formed ids that are nobody's
         stray = dice.pick((f"u-{90000 + number}", f"kh-2019-{number:04d}", f" u-{number:05d} "))
         rows.append((stray, *person(dice, taken)))
-    for number in range(max(3, customers * 2 // 100)):  # ids that are none
+    for number in range(max(3, customers * 2 // 100)):  # malformed ids
         broken = ("", "u-" + "0" * 298, f"u-{number:05d}\x07")[number % 3]
         rows.append((broken, *person(dice, taken)))
     return sorted(rows, key=lambda _: dice.roll())

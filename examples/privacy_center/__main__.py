@@ -70,7 +70,7 @@ def server(
     user_ids: Sequence[str],
     on_listening: Callable[[], None],
 ) -> Server:
-    """The server on a socket; its `run(sockets=[at])` serves until it is told to stop."""
+    """The server on a socket; its `run(sockets=[at])` serves until it is stopped."""
     port = at.getsockname()[1]
     app = create_app(connect, customers(user_ids), hosts=[f"127.0.0.1:{port}", f"localhost:{port}"])
     config = uvicorn.Config(
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--url", help="a ledger of yours: sqlite:///consents.db, or the URL of a consent service")
-    parser.add_argument("--user", action="append", default=[], metavar="ID", help="whom one can sign in as; repeatable")
+    parser.add_argument("--user", action="append", default=[], metavar="ID", help="an id to sign in as; repeatable")
     parser.add_argument("--port", type=int, default=8765, help="0: any that is free (default: %(default)s)")
     given = parser.parse_args(argv)
     if not 0 <= given.port < 65536:
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             url = given.url or _filled(stack)
             token = os.environ.get("DIIJAM_CONSENT_TOKEN")
             with ConsentClient.from_url(url, token=token, follow=False) as consent:
-                list(consent.users(given.user))  # ids that are none are told here, not on a page
+                list(consent.users(given.user))  # report malformed ids here, not on a page
         except (OSError, ValueError, ConsentError) as error:
             taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             free = "take any that is free: make privacy-center PORT=0"

@@ -50,13 +50,13 @@ def create_app(
     Args:
         connect: Makes a client of the ledger. Called once for the centre and once for each service, in the event loop.
 
-        customers: Whom a visitor can sign in as, without a password. So a centre without `identify` answers only where
-            it was reached at this machine's loopback address.
+        customers: The customers a visitor can sign in as, without a password. So a centre without `identify` answers
+            only at this machine's loopback address.
 
         hosts: The hosts, with ports, that browsers may call the centre by; `*` is any.
 
-        identify: The id of the user that a request comes from, None if from nobody: of whom your sign-in proved it,
-            never one that the request merely names.
+        identify: From a request to the id of its user, or None. Return only an id that your sign-in proved, never one
+            that the request merely names.
 
     Returns:
         The application, to be run by one server process.

@@ -1,4 +1,4 @@
-"""Whom a visitor can be: a handful of the made-up customers of `examples/data`, chosen for what they said."""
+"""The customers a visitor can be: a handful from `examples/data`, chosen for their choices."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Customer:
     Args:
         user_id: The ledger's id, which the pages never show.
 
-        name: None where there is none to tell.
+        name: The customer's name, or None.
 
-        about: In which situation: a key of the words.
+        about: The customer's situation, as a key of the words.
 
         number: The place among those to sign in as.
     """

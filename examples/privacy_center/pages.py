@@ -46,7 +46,7 @@ def language_of(request: Asking) -> Language:
 
 def signed_in(request: Asking) -> Customer:
     """
-    Who the visitor is: whom the application's `identify` found, or in a demo whom they picked.
+    Return the visitor's customer: the one that `identify` found, or in a demo the one that the visitor picked.
 
     Raises:
         NotAuthorizedException: nobody.
@@ -129,7 +129,7 @@ async def show(request: Asking, state: State) -> Template:
 
 @get("/services")
 async def services(request: Asking, state: State) -> Template:
-    """What the services are told now: a part of every page, for its script to put in place."""
+    """Render the services' answers of now: a part of every page, for its script to put in place."""
     return _template(request, "_services.html", asked=await ask_all(state.services, signed_in(request).user_id))
 
 
@@ -173,7 +173,7 @@ async def _form(request: Asking) -> Mapping[str, str]:
 
 
 def _page(form: Mapping[str, str]) -> str:
-    """The page a form was on; the first one if it is none."""
+    """Return the page a form was on; the first page if the form names no page."""
     page = form.get("page", "")
     return page if page in PAGES else ""
 

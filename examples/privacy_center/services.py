@@ -1,5 +1,5 @@
 """
-Three services that ask before they use a customer's data, each with a client of its own, as in a process of its own.
+Three services that ask before they use a customer's data, each with a separate client, as if in separate processes.
 
 They share nothing with the centre but the ledger: what a customer says reaches them through the store's changes.
 """
@@ -29,14 +29,14 @@ ASKS: Mapping[str, Mapping[str, Ask]] = {
         "feed": Share("tre-xanh-records", {Field.USERNAME, Field.RECENTLY_FOLLOWED_ARTISTS}, Purpose.MARKETING),
     },
 }
-BOUND_SECONDS = 60  # the clients' max_staleness, as they have it unless told otherwise
+BOUND_SECONDS = 60  # the clients' max_staleness, which is the default
 HEARING_SECONDS = 1.0  # how long a visitor is kept waiting for the services to have heard
 LOOK_EVERY_SECONDS = 0.005
 
 
 @attrs.frozen
 class Asked:
-    """What one service was told of a customer: each of its asks with the answer."""
+    """The answers that one service got about a customer: each of its asks with the decision."""
 
     name: str
     version: int
@@ -67,7 +67,7 @@ class Service:
 
 
 async def ask_all(services: Sequence[Service], user_id: str) -> list[Asked]:
-    """What every service is told, at the same time."""
+    """Ask all services' asks about a customer, at the same time."""
     return await asyncio.gather(*(service.ask(user_id) for service in services))
 
 

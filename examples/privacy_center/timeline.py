@@ -1,4 +1,4 @@
-"""Everything a customer ever said, and was told, in words."""
+"""A customer's whole history, in words."""
 
 from __future__ import annotations
 

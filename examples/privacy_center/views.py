@@ -65,7 +65,7 @@ class Switch:
 
 @attrs.frozen
 class Shared:
-    """A sharing the customer was told of. `standing` is a key of the words; `can_…` its buttons."""
+    """A sharing the customer was notified of. `standing` is a key of the words; `can_…` its buttons."""
 
     notice: Notice
     recipient: str
@@ -179,7 +179,7 @@ class View:
         return switches
 
     def shared(self) -> list[Shared]:
-        """The sharings the customer was told of, the unanswered ones first: clause 5."""
+        """The sharings the customer was notified of, the unanswered ones first: clause 5."""
         found = [self._shared(notice) for notice in self.record.notices.values()]
         return sorted(found, key=lambda shared: (shared.standing != Reason.NOT_AGREED, shared.recipient))
 
