@@ -1,4 +1,8 @@
-"""The command line, `diijam-consent`. It needs the extra `cli`: `pip install 'diijam-consent-sdk[cli]'`."""
+"""
+The command line, `diijam-consent`.
+
+It needs the extra `cli`: `pip install 'diijam-consent-sdk[cli]'`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The commands under one name, and how one of them is run."""
+"""
+Put the commands together under one name, and run one of them.
+
+What a process needs once is set here too: signals, the encoding of its streams, and the log.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from .commands import check, conformance, copy, due, history, init, permitted, ping, record, serve
-from .console import console_for, tell
-from .errors import FAILED, status_of, stop_on
+from .commands import check, conformance, copy, due, history, init, permitted, ping, record, serve, token, verify
+from .console import make_console, print_status
+from .errors import FAILED, raise_terminated, run_command
 
 HELP = """Ask what Diijam's privacy policy allows of a customer's data, and record what customers did.
 
@@ -56,27 +60,27 @@ app = App(
 )
 
 
-def _add(command: Callable[..., int], usage: str, examples: str, to: App = app) -> None:
-    """Add a command. Its help is its docstring down to `Returns:`, each paragraph folded to the width at hand."""
+def _add_command(command: Callable[..., int], usage: str, examples: str, to: App = app) -> None:
+    """Add a command. Its help is its docstring down to `Returns:`, each paragraph folded to the terminal's width."""
     text = inspect.cleandoc(command.__doc__ or "").partition("\n\nReturns:")[0]
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
     to.command(command, help="\n\n".join(paragraphs), usage=f"Usage: diijam-consent {usage}", help_epilogue=examples)
 
 
-_add(record.record, record.USAGE, record.EXAMPLES)
-_add(check.check, "check USER_ID ASK SUBJECT [OPTIONS]", check.EXAMPLES)
-_add(permitted.permitted, "permitted ASK SUBJECT [OPTIONS]", permitted.EXAMPLES)
-_add(history.history, "history USER_ID [OPTIONS]", history.HISTORY_EXAMPLES)
-_add(due.due, "due [OPTIONS]", due.EXAMPLES)
-_add(init.init, "init [OPTIONS]", init.EXAMPLES)
-_add(ping.ping, "ping [OPTIONS]", ping.EXAMPLES)
-_add(history.verify, "verify [OPTIONS]", history.VERIFY_EXAMPLES)
-_add(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMPLES)
-_add(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)
-_add(serve.serve, "serve --tokens FILE [OPTIONS]", serve.SERVE_EXAMPLES)
-token = App(name="token", help=serve.OF_TOKENS, help_epilogue=serve.NEW_EXAMPLES)
-_add(serve.new, "token new --tokens FILE --scope read|write", serve.NEW_EXAMPLES, to=token)
-app.command(token)
+_add_command(record.record, record.USAGE, record.EXAMPLES)
+_add_command(check.check, "check USER_ID ASK SUBJECT [OPTIONS]", check.EXAMPLES)
+_add_command(permitted.permitted, "permitted ASK SUBJECT [OPTIONS]", permitted.EXAMPLES)
+_add_command(history.history, "history USER_ID [OPTIONS]", history.EXAMPLES)
+_add_command(due.due, "due [OPTIONS]", due.EXAMPLES)
+_add_command(init.init, "init [OPTIONS]", init.EXAMPLES)
+_add_command(ping.ping, "ping [OPTIONS]", ping.EXAMPLES)
+_add_command(verify.verify, "verify [OPTIONS]", verify.EXAMPLES)
+_add_command(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMPLES)
+_add_command(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)
+_add_command(serve.serve, "serve --tokens FILE [OPTIONS]", serve.EXAMPLES)
+token_app = App(name="token", help=token.HELP, help_epilogue=token.EXAMPLES)
+_add_command(token.new, "token new --tokens FILE --scope read|write", token.EXAMPLES, to=token_app)
+app.command(token_app)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -91,16 +95,16 @@ def run(arguments: Sequence[str]) -> int:
     """
 
     def command() -> int:
-        # Help is folded for people also where nobody says how wide they read.
-        return int(app(list(arguments), console=console_for(sys.stdout, columns=80)) or 0)
+        # Help is folded for people, also where the width is not known.
+        return int(app(list(arguments), console=make_console(sys.stdout, columns=80)) or 0)
 
-    return status_of(command)
+    return run_command(command)
 
 
-def _utf_8(stream: TextIO | None) -> TextIO:
-    """The stream in UTF-8 whatever the locale; one that was closed before we began swallows what it is given."""
+def _use_utf_8(stream: TextIO | None) -> TextIO:
+    """Return the stream set to UTF-8 whatever the locale; a stream that was closed is replaced by /dev/null."""
     if stream is None:
-        stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the process
+        stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open as long as the process
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     return stream
@@ -116,18 +120,18 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, stop_on)
+            signal.signal(number, raise_terminated)
     is_closed = sys.stdout is None
-    sys.stdout, sys.stderr = _utf_8(sys.stdout), _utf_8(sys.stderr)
-    if is_closed and sys.argv[1:2] != ["serve"]:  # which has no results to lose
-        tell("error: standard output is closed, so nothing was done: open it, or send it to /dev/null")
+    sys.stdout, sys.stderr = _use_utf_8(sys.stdout), _use_utf_8(sys.stderr)
+    if is_closed and sys.argv[1:2] != ["serve"]:  # a service has no results to lose
+        print_status("error: standard output is closed, so nothing was done: open it, or send it to /dev/null")
         sys.exit(FAILED)
-    # What the library logs is for services; here each failure has its one line.
+    # The library's log is for services; a command reports each failure in one line.
     for name in ("diijam_consent_sdk", "psycopg"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except OSError:  # said already; the interpreter must not say it again when it ends
+    except OSError:  # reported already; the interpreter must not report it again at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)

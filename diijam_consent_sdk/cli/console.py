@@ -1,50 +1,65 @@
-"""What people see: results on standard output, everything else on standard error, colour only on a terminal."""
+"""
+Print results on standard output and everything else on standard error.
+
+Scripts read the results, so no colour, folding or control character reaches a pipe.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 VIETNAM = timezone(timedelta(hours=7))
-UNLIMITED_COLUMNS = 100_000  # a table in a pipe is never folded
+UNLIMITED_COLUMNS = 100_000  # so that a table in a pipe is never folded
 
 
 def printable(text: str) -> str:
-    """*text* on one line, with what a terminal would obey or hide (control, direction, surrogates) spelled out."""
+    """Return *text* on one line, its control characters, direction marks and surrogates spelled as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def local(at: datetime) -> str:
-    """An instant for people to read, in the time of Vietnam: no daylight saving there. JSON has all times in UTC."""
+def format_time(at: datetime) -> str:
+    """Format an instant in the time of Vietnam, which has no daylight saving. JSON has all times in UTC."""
     return at.astimezone(VIETNAM).isoformat(timespec="seconds")
 
 
-def say(*lines: str) -> None:
+def format_fields(fields: Mapping[str, Any]) -> str:
+    """Format fields as `name=value`, a set as its sorted words; without those that are None or empty."""
+    return " ".join(f"{name}={_format_value(value)}" for name, value in fields.items() if value not in (None, set()))
+
+
+def _format_value(value: object) -> str:
+    if isinstance(value, datetime):
+        return format_time(value)
+    return ",".join(sorted(value)) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
+
+
+def print_result(*lines: str) -> None:
     """Print results on standard output."""
     for line in lines:
         sys.stdout.write(printable(line) + "\n")
 
 
-def say_json(line: bytes) -> None:
-    """Print a line of JSON on standard output, what a terminal would obey or hide spelled as JSON spells it."""
+def print_json(line: bytes) -> None:
+    """Print a line of JSON on standard output, its control characters spelled as JSON escapes."""
     text = line.decode()
     if not text.isprintable():
         text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
     sys.stdout.write(text + "\n")
 
 
-def tell(*lines: str) -> None:
-    """Print on standard error what is no result. A reader that is gone is no reason to fail."""
+def print_status(*lines: str) -> None:
+    """Print on standard error, for people. A closed pipe is ignored, since no result is lost."""
     with suppress(BrokenPipeError):
         for line in lines:
             sys.stderr.write(printable(line) + "\n")
@@ -53,17 +68,17 @@ def tell(*lines: str) -> None:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would exit with 1, which is a customer's no
+        raise BrokenPipeError  # rich would exit with 1, which means that a customer said no
 
 
-def console_for(stream: TextIO, columns: int = UNLIMITED_COLUMNS) -> Console:
+def make_console(stream: TextIO, columns: int = UNLIMITED_COLUMNS) -> Console:
     """
-    A console that colours and folds only for a terminal, whatever FORCE_COLOR says.
+    Make a console that colours and folds only for a terminal, whatever FORCE_COLOR is.
 
     Args:
-        stream: Where it prints.
+        stream: Where the console prints.
 
-        columns: Where it folds if that is no terminal.
+        columns: The width to fold at where *stream* is not a terminal.
     """
     width = None if stream.isatty() else columns
     return _Console(
@@ -72,18 +87,17 @@ def console_for(stream: TextIO, columns: int = UNLIMITED_COLUMNS) -> Console:
 
 
 @contextmanager
-def progress(doing: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+def show_progress(description: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
     """
-    A progress bar, with the rate and the time left, on standard error while the block runs; nothing at all if that is
-    no terminal.
+    Show a progress bar, with the rate and the time left, while the block runs; only if standard error is a terminal.
 
     Args:
-        doing: What the bar says is going on.
+        description: What is going on.
 
-        total: When it is full, in any unit; None if that is not known.
+        total: The value at which the bar is full, in any unit; None if it is not known.
 
     Returns:
-        A function to call now and then with what is done of *total*, and with the users done.
+        A function that updates the bar, to call with what is done of *total* and with the users done.
     """
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}"),
@@ -96,7 +110,7 @@ def progress(doing: str, total: int | None) -> Iterator[Callable[[int, int], Non
         columns += [TimeRemainingColumn(), TextColumn("left")]
     bar = Progress(
         *columns,
-        console=console_for(sys.stderr),
+        console=make_console(sys.stderr),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
@@ -104,10 +118,10 @@ def progress(doing: str, total: int | None) -> Iterator[Callable[[int, int], Non
     )
     began = time.monotonic()
     with bar:
-        task = bar.add_task(doing, total=total, users=0, rate=0.0)
+        task = bar.add_task(description, total=total, users=0, rate=0.0)
 
-        def show(done: int, users: int) -> None:
+        def update(done: int, users: int) -> None:
             rate = users / max(time.monotonic() - began, 0.001)
             bar.update(task, completed=done, users=users, rate=rate)
 
-        yield show
+        yield update

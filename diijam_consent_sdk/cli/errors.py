@@ -1,4 +1,8 @@
-"""The one place where errors become a line on standard error, saying what to do next, and an exit status."""
+"""
+Turn errors into a line on standard error and an exit status.
+
+One place does it for all commands, so each failure is one line that ends with what to do next, never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ from types import FrameType
 from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 from ..errors import ConsentError
-from .console import tell
+from .console import print_status
 
 FAILED = 2
 READER_GONE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 
-# What the world or the user did, or did not install. Anything else is a bug of ours, and its traceback is for us.
+# Causes outside this program. Any other error is a bug, and keeps its traceback.
 EXPECTED = (CycloptsError, ConsentError, ValueError, TypeError, OSError, csv.Error, ImportError)
 
 ADVICE = {
@@ -29,11 +33,11 @@ ADVICE = {
     errno.EROFS: "name a place that may be written",
 }
 
-LACKING = re.compile(r'(?:Command ".*" p|P)arameter (\S+) requires an argument')
+MISSING = re.compile(r'(?:Command ".*" p|P)arameter (\S+) requires an argument')
 
 
-class Listed(ValueError):
-    """An error with a list under it: `.lines`, one for each thing to correct."""
+class ErrorList(ValueError):
+    """An error with a list below its message, `.lines`, one for each thing to correct."""
 
     def __init__(self, message: str, lines: list[str]) -> None:
         super().__init__(message)
@@ -41,38 +45,38 @@ class Listed(ValueError):
 
 
 class Terminated(KeyboardInterrupt):
-    """Another signal than Ctrl-C asks the command to stop; it ends as tidily."""
+    """A signal other than Ctrl-C that stops the command, by the same way out."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__()
         self.signal_number = signal_number
 
 
-def stop_on(signal_number: int, _: FrameType | None) -> None:
+def raise_terminated(signal_number: int, _: FrameType | None) -> None:
     """Handle a signal by unwinding the command."""
     raise Terminated(signal_number)
 
 
-def status_of(command: Callable[[], int]) -> int:
+def run_command(command: Callable[[], int]) -> int:
     """
-    Run *command*, and say on standard error why it failed if it did.
+    Run *command*, and print on standard error why it failed if it did.
 
-    What an error carries as notes (`add_note`) tells what was and was not done by then.
+    The notes of an error (`add_note`) tell what was and was not done by then.
 
     Returns:
-        Its own exit status; 2 after an error, 128 and the signal's number if it was stopped by one.
+        The exit status of *command*; 2 after an error, 128 and the signal's number if a signal stopped it.
     """
     try:
         status = command()
-        sys.stdout.flush()  # a disk that is full says so here, not at the interpreter's exit
+        sys.stdout.flush()  # a full disk must fail here, not at the interpreter's exit
     except BrokenPipeError:
         return READER_GONE
     except KeyboardInterrupt as error:
-        tell("stopped: " + _notes(error, "nothing was written"))
+        print_status("stopped: " + _notes(error, "nothing was written"))
         return 128 + getattr(error, "signal_number", signal.SIGINT)
     except EXPECTED as error:
-        tell("; ".join(filter(None, ["error: " + _sentence(error), _notes(error)])))
-        tell(*getattr(error, "lines", ()))
+        print_status("; ".join(filter(None, ["error: " + _message(error), _notes(error)])))
+        print_status(*getattr(error, "lines", ()))
         return FAILED
     return status
 
@@ -81,9 +85,9 @@ def _notes(error: BaseException, otherwise: str = "") -> str:
     return "; ".join(getattr(error, "__notes__", ())) or otherwise
 
 
-def _sentence(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, CycloptsError):
-        return _usage(error)
+        return _usage_message(error)
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "
         advice = ADVICE.get(error.errno or 0)
@@ -91,20 +95,20 @@ def _sentence(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _usage(error: CycloptsError) -> str:
+def _usage_message(error: CycloptsError) -> str:
     hyphen = " (an id that begins with - goes after --, behind all options)"
     hint = hyphen if isinstance(error, UnknownOptionError) else ""
     command = " ".join(["diijam-consent", *(error.command_chain or ())])
-    return f"{_said(error)}{hint}: see {command} --help"
+    return f"{_parser_message(error)}{hint}: see {command} --help"
 
 
-def _said(error: CycloptsError) -> str:
-    """What the parser says, in our words where its own are hard to read."""
+def _parser_message(error: CycloptsError) -> str:
+    """Return the parser's message, reworded where it is hard to read."""
     if isinstance(error, UnusedCliTokensError):
         tokens = error.unused_tokens or []
         return f"{len(tokens)} more than it takes: {', '.join(map(repr, tokens))}"
-    said = str(error).partition(" Available commands:")[0].rstrip(".")  # `--help` lists them all
-    lacking = LACKING.fullmatch(said)
-    return (
-        said if lacking is None else f"{lacking[1]} {'needs a value' if lacking[1].startswith('-') else 'is missing'}"
-    )
+    message = str(error).partition(" Available commands:")[0].rstrip(".")  # `--help` lists them all
+    missing = MISSING.fullmatch(message)
+    if missing is None:
+        return message
+    return f"{missing[1]} {'needs a value' if missing[1].startswith('-') else 'is missing'}"

@@ -1,27 +1,122 @@
-"""Options that belong to a kind of event or ask: which it has and which it needs is read off its attrs fields."""
+"""
+Options that several commands share: the ask, the language, and checks of what an ask or event takes.
+
+Which options exist is read off the attrs fields of the asks and events, so a new field is an option at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from textwrap import fill
+from typing import Annotated, Any, Literal, get_args
 
 import attrs
+from cyclopts import Parameter
+
+from ..decisions import Ask, Process
+from ..vocabulary import Channel, Field, Purpose
+
+Language = Literal["vi", "en"]
+LANGUAGES: tuple[Language, ...] = ("vi", "en")  # in the order of the policy's pairs of texts
+
+ASKS: Mapping[str, type[Ask]] = {kind.__name__.lower(): kind for kind in get_args(Ask)}
+
+AskName = Annotated[str, Parameter(help=f"What is asked: {', '.join(ASKS)}.")]
+Subject = Annotated[
+    str | None,
+    Parameter(
+        help="The CHANNEL to market over, the RECIPIENT to share with, the FIELD to show or retain,"
+        " or the PURPOSE to process for.",
+    ),
+]
 
 
-def flag(field: str) -> str:
-    """The option that gives a field: `expires_at` is `--expires-at`, `channels` the repeatable `--channel`."""
+def _list_words(name: str, words: Iterable[str]) -> str:
+    return fill(", ".join(words), width=78, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+
+
+SYNTAX = f"""\
+What can be asked:
+  market CHANNEL     [--data FIELD ...]
+  share RECIPIENT    --purpose PURPOSE --data FIELD ...
+  show FIELD
+  process PURPOSE    [--data FIELD ... | --no-data]
+  retain FIELD
+
+{_list_words("CHANNEL", Channel)}
+{_list_words("FIELD", Field)}
+{_list_words("PURPOSE", Purpose)}
+"""
+
+
+@attrs.frozen(kw_only=True)
+class AskOptions:
+    """The options of all asks together."""
+
+    data: Annotated[
+        list[str] | None,
+        Parameter(help="A field that is touched (market, process) or handed over (share). Repeat it for more."),
+    ] = None
+    no_data: Annotated[
+        bool, Parameter(help="process: no personal data is touched. Without --data, any of it may be.")
+    ] = False
+    purpose: Annotated[str | None, Parameter(help="share: what the recipient does with the data.")] = None
+
+
+def parse_ask(name: str, subject: str | None, options: AskOptions | None) -> Ask:
+    """
+    Make an ask from the words and options of a command line.
+
+    Raises:
+        ValueError: no ask has this name, a word or option is missing or too much, or a word is not in its vocabulary.
+    """
+    kind = ASKS.get(name)
+    if kind is None:
+        raise ValueError(f"unknown ask {name[:40]!r}; known: {', '.join(ASKS)}")
+    first, *others = attrs.fields(kind)
+    if subject is None:
+        raise ValueError(f"what about? Write: {name} {first.name.upper()}")
+    given = _given_fields(kind, name, options or AskOptions())
+    check_options(name, others, given)
+    return kind(**{first.name: subject, **given})
+
+
+def _given_fields(kind: type[Ask], name: str, options: AskOptions) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    if options.data is not None:
+        given["data"] = options.data
+    if options.purpose is not None:
+        given["purpose"] = options.purpose
+    if options.no_data:
+        if kind is not Process:
+            raise ValueError(f"{name} has no --no-data: only process has")
+        if given.get("data"):
+            raise ValueError("either --data or --no-data: both at once make no sense")
+        given["data"] = ()
+    return given
+
+
+def option_name(field: str) -> str:
+    """Spell a field as an option: `expires_at` is `--expires-at`, `channels` the repeatable `--channel`."""
     return "--" + {"channels": "channel"}.get(field, field).replace("_", "-")
 
 
-def needed(fields: Collection[attrs.Attribute[Any]], given: Collection[str]) -> list[str]:
-    """The fields that must be given and are not."""
+def missing_fields(fields: Collection[attrs.Attribute[Any]], given: Collection[str]) -> list[str]:
+    """List the fields that have no default and are not given."""
     return [field.name for field in fields if field.default is attrs.NOTHING and field.name not in given]
 
 
 def check_options(name: str, fields: Collection[attrs.Attribute[Any]], given: Collection[str]) -> None:
     """
-    See that *name*, an event or ask with these fields, has all the options given and is given all it needs.
+    Check the options given for an ask or event against its fields.
+
+    Args:
+        name: The name of the ask or event, for the error.
+
+        fields: Its fields.
+
+        given: The names of the fields that options give.
 
     Raises:
         ValueError: it has no such option, or lacks one.
@@ -29,24 +124,25 @@ def check_options(name: str, fields: Collection[attrs.Attribute[Any]], given: Co
     known = [field.name for field in fields]
     foreign = [field for field in given if field not in known]
     if foreign:
-        raise ValueError(f"{name} has no {flag(foreign[0])}; it has: {', '.join(map(flag, known)) or 'no options'}")
-    lacking = needed(fields, given)
-    if lacking:
-        raise ValueError(f"{name} needs {' and '.join(map(flag, lacking))}")
+        options = ", ".join(map(option_name, known)) or "no options"
+        raise ValueError(f"{name} has no {option_name(foreign[0])}; it has: {options}")
+    missing = missing_fields(fields, given)
+    if missing:
+        raise ValueError(f"{name} needs {' and '.join(map(option_name, missing))}")
 
 
-def moment(field: str, text: str) -> datetime:
+def parse_time(field: str, text: str) -> datetime:
     """
-    The instant that an option gives.
+    Parse the time that an option gives.
 
     Raises:
-        ValueError: it is none, or names no time zone.
+        ValueError: the text is not a time, or names no time zone.
     """
     example = "write it like 2027-01-31T00:00:00+07:00"
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{flag(field)} {text[:40]!r} is no time: {example}") from None
+        raise ValueError(f"{option_name(field)} {text[:40]!r} is no time: {example}") from None
     if at.utcoffset() is None:
-        raise ValueError(f"{flag(field)} {text!r} names no time zone: {example}")
+        raise ValueError(f"{option_name(field)} {text!r} names no time zone: {example}")
     return at

@@ -1,42 +1,44 @@
-"""Results that are complete or absent: nothing is seen of them until all of it is there."""
+"""
+Write results that are complete or absent.
+
+Half a list looks like a whole one, and a customer missing from it is a lost answer, so nothing appears until all of it
+is there.
+"""
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from .._file_owners import check_links
 from .._files import replace_file, sync_folder
-from .commands.permitted.audience import CsvForm
-from .console import tell
+from .console import print_status
 
 STANDARD_OUTPUT = "-"
 
 
 @contextmanager
-def written_whole(output: str) -> Iterator[TextIO]:
+def open_output(output: str) -> Iterator[TextIO]:
     """
-    Where to write the results. If the block raises, there are none, and a file that was there before is untouched.
+    Open where the results go. If the block raises, nothing is written, and a file that was there stays untouched.
 
     Args:
         output: The file, or `-` for standard output.
 
     Raises:
-        OSError: the place cannot be written.
+        OSError: the output cannot be written.
 
-        ValueError: it is there and is no regular file.
+        ValueError: *output* exists and is not a regular file.
     """
-    with _spooled() if output == STANDARD_OUTPUT else _replacing(output) as binary:
-        # What was no UTF-8 in the input leaves as it came.
+    with _open_spool() if output == STANDARD_OUTPUT else _open_replacement(output) as binary:
+        # surrogateescape: bytes that were not UTF-8 in the input are written as they came.
         text = TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape", newline="")
         try:
             yield text
@@ -44,16 +46,16 @@ def written_whole(output: str) -> Iterator[TextIO]:
             text.detach()
 
 
-def place_of(output: str) -> Path:
+def resolve_output(output: str) -> Path:
     """
-    The file that *output* names. A link goes on pointing to where it does.
+    Return the file that *output* leads to. Links are followed, and stay.
 
     Raises:
-        ValueError: it is there and is no regular file.
+        ValueError: *output* exists and is not a regular file.
 
-        PermissionError: a link on the way is somebody else's, who would have the results written where they say.
+        PermissionError: another user made a link on the way, and so would decide where the results are written.
     """
-    with suppress(FileNotFoundError):  # that is said by whoever writes it
+    with suppress(FileNotFoundError):  # writing the file raises it again
         check_links(Path(output).absolute())
     path = Path(output).resolve()
     if path.exists() and not path.is_file():
@@ -64,7 +66,7 @@ def place_of(output: str) -> Path:
 
 
 @contextmanager
-def _spooled() -> Iterator[BinaryIO]:
+def _open_spool() -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as spool:
         try:
             yield spool
@@ -78,8 +80,8 @@ def _spooled() -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replacing(output: str) -> Iterator[BinaryIO]:
-    path = place_of(output)
+def _open_replacement(output: str) -> Iterator[BinaryIO]:
+    path = resolve_output(output)
     inode = None
     try:
         with replace_file(path) as stream:
@@ -93,26 +95,6 @@ def _replacing(output: str) -> Iterator[BinaryIO]:
             error.filename = output
         raise
     if not is_durable:
-        tell(f"note: {output} is complete, but its folder cannot be synced: a power cut within seconds may lose it")
-
-
-class Rows:
-    """Writes rows as CSV of a form below a header; without one, the first value of each on a line."""
-
-    def __init__(self, stream: TextIO, header: list[str] | None, form: CsvForm) -> None:
-        self._stream = stream
-        self._is_csv = header is not None
-        written = partial(csv.writer, stream, lineterminator="\n", delimiter=form.separator)
-        self._plain, self._quoting = written(), written(quoting=csv.QUOTE_ALL)
-        if header is not None:
-            stream.write(form.preamble)
-            self.write(header)
-
-    def write(self, values: list[str]) -> None:
-        """Write one row."""
-        if not self._is_csv:
-            self._stream.write(values[0] + "\n")
-        elif any("\r" in value for value in values):  # Python before 3.13 leaves a bare \r unquoted
-            self._quoting.writerow(values)
-        else:
-            self._plain.writerow(values)
+        print_status(
+            f"note: {output} is complete, but its folder cannot be synced: a power cut within seconds may lose it"
+        )

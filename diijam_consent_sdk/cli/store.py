@@ -1,4 +1,8 @@
-"""The ledger that a command works on: `--url`, or the environment."""
+"""
+Open the ledger that `--url` or the environment names.
+
+Each command opens one the same way, so the URL, the token and the limits mean the same everywhere.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,12 @@ from ..client import ConsentClient
 from ..errors import StoreUnavailable
 from ..stores._addresses import checked_address
 from ..stores.protocol import Store
-from ..stores.url import INSECURE_HOSTS_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, insecure_hosts_from_env, open_store
+from ..stores.url import INSECURE_HOSTS_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, insecure_hosts_from_env
+from ..stores.url import open_store as open_store_at
 
-BUSY_SECONDS = 5.0  # how long to wait for another process's lock: people would rather wait than start over
+BUSY_SECONDS = 5.0  # to wait for another process's lock, since people would rather wait than start over
 DEADLINE_SECONDS = 10.0
-CAPACITY = 10_000  # users kept in memory: a list names each of them once, so more would only be in the way
+CAPACITY = 10_000  # users kept in memory; a list names each of them once, so more would not help
 FILE_SCHEME = "sqlite:///"
 START = "check --url, or start a ledger with diijam-consent record"
 
@@ -35,12 +40,12 @@ Url = Annotated[
 ]
 
 
-def named(url: str | None) -> str:
+def require_url(url: str | None) -> str:
     """
-    What `--url` or the environment gave.
+    Return what `--url` or the environment gave, checked.
 
     Raises:
-        ValueError: nothing, or what is no URL.
+        ValueError: neither gave a URL, or it is malformed.
     """
     if not url:
         raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
@@ -48,9 +53,9 @@ def named(url: str | None) -> str:
 
 
 @contextmanager
-def opened(url: str | None, *, create: bool = False, deadline: float = DEADLINE_SECONDS) -> Iterator[Store]:
+def open_store(url: str | None, *, create: bool = False, deadline: float = DEADLINE_SECONDS) -> Iterator[Store]:
     """
-    The store that *url* names, closed after the block.
+    Open the store at *url*, and close it after the block.
 
     Args:
         url: What `--url` or the environment gave.
@@ -60,18 +65,19 @@ def opened(url: str | None, *, create: bool = False, deadline: float = DEADLINE_
         deadline: Seconds that one call may take.
 
     Raises:
-        ValueError: there is no URL, or it names no store that outlives the command.
+        ValueError: there is no URL, or the store would not outlive the command.
 
-        StoreUnavailable, StoreUnusable: as `open_store` raises them; and if there is no database and none is made.
+        StoreUnavailable, StoreUnusable: as `stores.url.open_store` raises them, or there is no database and *create* is
+            not set.
 
         ImportError: the store needs an extra that is not installed.
     """
-    url = named(url)
+    url = require_url(url)
     if url == "memory:":
         raise ValueError("a memory: ledger would be gone with this command: give --url sqlite:///consents.db")
     if not create:
-        _find(url)
-    store: Store = open_store(
+        _check_file(url)
+    store: Store = open_store_at(
         url,
         token=os.environ.get(TOKEN_VARIABLE),
         deadline=deadline,
@@ -85,13 +91,13 @@ def opened(url: str | None, *, create: bool = False, deadline: float = DEADLINE_
         store.close()
 
 
-def asking(store: Store) -> ConsentClient:
-    """A client over that store for one command's questions."""
+def make_client(store: Store) -> ConsentClient:
+    """Make a client over *store* for the questions of one command."""
     return ConsentClient(store, follow=False, deadline=DEADLINE_SECONDS, capacity=CAPACITY)
 
 
-def _find(url: str) -> None:
-    """Say clearly that there is no ledger, before SQLite says something vaguer or makes one of an empty file."""
+def _check_file(url: str) -> None:
+    """Check that a SQLite file has a ledger, since SQLite's own error is vague and an empty file would become one."""
     path = url.removeprefix(FILE_SCHEME)
     if path in {url, ""}:
         return
@@ -100,6 +106,6 @@ def _find(url: str) -> None:
     except FileNotFoundError:
         raise StoreUnavailable(f"there is no database {path}: {START}") from None
     except OSError:
-        return  # opening it says why
+        return  # opening the file raises a clearer error
     if is_empty:
         raise StoreUnavailable(f"the file {path} is empty, there is no ledger in it: {START}")

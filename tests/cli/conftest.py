@@ -103,7 +103,7 @@ def mailable(ledger: Ledger) -> Ledger:
 def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
     """A store that fails when told to, behind every URL."""
     store = FailingStore()
-    monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store", store.open)
+    monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store_at", store.open)
     yield store
     store.inner.close()
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from diijam_consent_sdk.cli.asks import ASKS, AskOptions, ask_from
+from diijam_consent_sdk.cli.options import ASKS, AskOptions, parse_ask
 from diijam_consent_sdk.decisions import Ask, Market, Process, Retain, Share, Show
 from diijam_consent_sdk.events import AccountOpened, Agreed, HoldPlaced, Notified, Published
 from diijam_consent_sdk.vocabulary import Field
@@ -117,7 +117,7 @@ def test_denied_as_json(mailable: Ledger, cli: Cli) -> None:
 )
 def test_every_ask(words: tuple[str, str], options: dict[str, object], ask: Ask) -> None:
     """Every ask can be typed."""
-    assert ask_from(*words, AskOptions(**options)) == ask  # type: ignore[arg-type]
+    assert parse_ask(*words, AskOptions(**options)) == ask  # type: ignore[arg-type]
 
 
 def test_every_ask_has_a_name() -> None:

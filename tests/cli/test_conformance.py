@@ -56,7 +56,7 @@ def test_the_environments_ledger_is_spared(ledger: Ledger, cli: Cli) -> None:
 
 def test_a_broken_ledger(cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
     """A case that does not hold: exit 1, and what was found in place of what."""
-    monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store", lambda *_, **__: ForgetsWithdrawals())
+    monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store_at", lambda *_, **__: ForgetsWithdrawals())
     result = cli("conformance", "--url", "https://consent.example")
     assert result.status == 1
     assert "failed 4-001 service_improvement needs a consent" in result.out

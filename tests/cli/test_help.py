@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.cli import app
-from diijam_consent_sdk.cli.commands import check, copy, due, history, init, permitted, ping, record, serve
+from diijam_consent_sdk.cli.commands import (
+    check,
+    copy,
+    due,
+    history,
+    init,
+    permitted,
+    ping,
+    record,
+    serve,
+    token,
+    verify,
+)
 from diijam_consent_sdk.cli.commands.record import event_file
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
@@ -25,14 +37,14 @@ PAGES = [
     record.EXAMPLES,
     check.EXAMPLES,
     permitted.EXAMPLES,
-    history.HISTORY_EXAMPLES,
-    history.VERIFY_EXAMPLES,
+    history.EXAMPLES,
+    verify.EXAMPLES,
     copy.EXAMPLES,
     due.EXAMPLES,
     init.EXAMPLES,
     ping.EXAMPLES,
-    serve.SERVE_EXAMPLES,
-    serve.NEW_EXAMPLES,
+    serve.EXAMPLES,
+    token.EXAMPLES,
 ]
 
 

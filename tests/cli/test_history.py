@@ -12,8 +12,8 @@ from typing import get_args
 import attrs
 import pytest
 
-from diijam_consent_sdk.cli import words
-from diijam_consent_sdk.cli.console import say_json
+from diijam_consent_sdk.cli.commands.history import wording
+from diijam_consent_sdk.cli.console import print_json
 from diijam_consent_sdk.events import (
     AccountClosed,
     AccountOpened,
@@ -72,14 +72,14 @@ def test_history_in_words(mailable: Ledger, cli: Cli, lang: str, said: list[str]
 
 def test_everything_has_words() -> None:
     """Each event, each of its fields and each word of the vocabulary has a name in both languages."""
-    assert words.EVENTS.keys() == set(get_args(Event))
-    assert {field.name for kind in words.EVENTS for field in attrs.fields(kind)} <= words.FIELDS.keys()
-    for kind, named in words.WORDS.items():
+    assert wording.EVENTS.keys() == set(get_args(Event))
+    assert {field.name for kind in wording.EVENTS for field in attrs.fields(kind)} <= wording.FIELDS.keys()
+    for kind, named in wording.WORDS.items():
         assert list(named) == [word.value for word in kind]
     pairs = [
-        *words.EVENTS.values(),
-        *words.FIELDS.values(),
-        *(both for named in words.WORDS.values() for both in named.values()),
+        *wording.EVENTS.values(),
+        *wording.FIELDS.values(),
+        *(both for named in wording.WORDS.values() for both in named.values()),
     ]
     assert all(text.strip() == text != "" for both in pairs for text in both)
 
@@ -108,7 +108,7 @@ def test_json_shows_what_would_hide(ledger: Ledger, cli: Cli) -> None:
 def test_json_of_an_older_ledger(capsys: pytest.CaptureFixture[str]) -> None:
     """What no new id holds (marks of direction, controls, tags beyond the basic plane) is spelled too."""
     hidden = "a\u202eb\x7fc\U000e0041d"
-    say_json(json.dumps(hidden, ensure_ascii=False).encode())
+    print_json(json.dumps(hidden, ensure_ascii=False).encode())
     out = capsys.readouterr().out
     assert out == r'"a\u202eb\u007fc\udb40\udc41d"' + "\n"
     assert json.loads(out) == hidden

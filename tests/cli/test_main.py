@@ -15,7 +15,7 @@ import pytest
 
 from diijam_consent_sdk import cli as package
 from diijam_consent_sdk.cli import errors
-from diijam_consent_sdk.cli.console import console_for, tell
+from diijam_consent_sdk.cli.console import make_console, print_status
 from tests.cli.conftest import Cli, Ledger
 from tests.cli.fakes import Feed, Unread
 
@@ -50,7 +50,7 @@ def test_main(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert exit_status(monkeypatch, "check", "u-1", "market", "call", "--lang", "vi") == 1
     out.seek(0)
     assert "Bạn chưa đồng ý cho Diijam dùng dữ liệu vào mục đích này." in out.read()
-    assert signal.getsignal(signal.SIGTERM) is errors.stop_on
+    assert signal.getsignal(signal.SIGTERM) is errors.raise_terminated
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
@@ -140,7 +140,7 @@ def test_terminated(mailable: Ledger, cli: Cli) -> None:
 
     def terminated() -> Iterator[bytes]:
         yield b"u-1\n"
-        errors.stop_on(signal.SIGTERM, None)
+        errors.raise_terminated(signal.SIGTERM, None)
 
     result = cli("permitted", "market", "email", stdin=Feed(terminated()))
     assert (result.status, result.out, result.err.count("\n")) == (143, "", 1)
@@ -166,7 +166,7 @@ def test_each_error_is_a_line(capsys: pytest.CaptureFixture[str], error: Excepti
     def command() -> int:
         raise error
 
-    assert errors.status_of(command) == 2
+    assert errors.run_command(command) == 2
     shown = capsys.readouterr().err
     assert shown.startswith(said)
     assert shown.count("\n") == 1
@@ -175,12 +175,12 @@ def test_each_error_is_a_line(capsys: pytest.CaptureFixture[str], error: Excepti
 def test_bugs_are_not_hidden() -> None:
     """An error that nothing outside can cause stays what it is."""
     with pytest.raises(ZeroDivisionError):
-        errors.status_of(lambda: 1 // 0)
+        errors.run_command(lambda: 1 // 0)
 
 
 def test_a_reader_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that nobody reads is a broken pipe, and an error that nobody reads is none."""
     with pytest.raises(BrokenPipeError):
-        console_for(Unread()).print("a table")
+        make_console(Unread()).print("a table")
     monkeypatch.setattr("sys.stderr", Unread())
-    tell("nobody reads this")
+    print_status("nobody reads this")

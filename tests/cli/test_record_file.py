@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.commands.record.event_file import Batch
+from diijam_consent_sdk.cli.commands.record.event_file import UserEvents
 from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from diijam_consent_sdk.errors import StoreUnavailable
 from tests.cli.conftest import MAILABLE, Cli, Ledger
@@ -253,11 +253,11 @@ def test_keys_differ() -> None:
     """Another user, label, event, or order of events is another batch."""
     opened, closed = e.AccountOpened(), e.AccountClosed()
     keys = {
-        Batch("u-1", [], [opened, closed]).key(""),
-        Batch("u-2", [], [opened, closed]).key(""),
-        Batch("u-1", [], [opened, closed]).key("again"),
-        Batch("u-1", [], [opened]).key(""),
-        Batch("u-1", [], [closed, opened]).key(""),
+        UserEvents("u-1", [], [opened, closed]).key(""),
+        UserEvents("u-2", [], [opened, closed]).key(""),
+        UserEvents("u-1", [], [opened, closed]).key("again"),
+        UserEvents("u-1", [], [opened]).key(""),
+        UserEvents("u-1", [], [closed, opened]).key(""),
     }
     assert len(keys) == 5
 

@@ -19,7 +19,7 @@ from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from diijam_consent_sdk.stores import HttpStore, MemoryStore, PostgresStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, WallClock
-from diijam_consent_sdk.testing.conformance import Case, Outcome, Result, load_cases, run
+from diijam_consent_sdk.testing.conformance import Case, CaseOutcome, Result, load_cases, run
 from diijam_consent_sdk.vocabulary import Reason
 from tests.conformance.broken import BROKEN, Sound
 from tests.conformance.generate import HERE, SHIPPED, shipped
@@ -31,7 +31,7 @@ TEXTS = sorted(HERE.glob("clause_*.txt"))
 
 def not_passed(results: Iterator[Result]) -> list[Result]:
     """The results that are no pass."""
-    return [result for result in results if result.outcome is not Outcome.PASSED]
+    return [result for result in results if result.outcome is not CaseOutcome.PASSED]
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_broken_store_fails(kind: type[Sound]) -> None:
     for may_set in (True, False):
         with closing(kind()) as store:
             results = run(store, tick=store.wall.tick if may_set else None)
-            assert any(result.outcome is Outcome.FAILED for result in results)
+            assert any(result.outcome is CaseOutcome.FAILED for result in results)
 
 
 def lenient(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
@@ -165,7 +165,7 @@ def test_a_wrong_decision_fails(wrong: object) -> None:
     """The same cases hold another SDK's decisions to the policy."""
     with closing(Sound()) as sound:
         results = run(sound, tick=sound.wall.tick, decide=wrong)  # type: ignore[arg-type]
-        assert any(result.outcome is Outcome.FAILED for result in results)
+        assert any(result.outcome is CaseOutcome.FAILED for result in results)
 
 
 def test_a_failure_says_where_and_what(store: MemoryStore) -> None:
@@ -176,7 +176,7 @@ def test_a_failure_says_where_and_what(store: MemoryStore) -> None:
          "answer": {"allowed": False, "reason": "withdrawn", "clause": 4}},
     ])  # fmt: skip
     (result,) = run(store, [case])
-    assert result.outcome is Outcome.FAILED
+    assert result.outcome is CaseOutcome.FAILED
     assert result.why == (
         "step 2: answer: {'allowed': False, 'reason': 'not_consented', 'clause': 4}, "
         "expected: {'allowed': False, 'reason': 'withdrawn', 'clause': 4}"
@@ -193,7 +193,7 @@ def test_a_store_out_of_reach_is_no_failure(store: MemoryStore) -> None:
     """A store that cannot be reached says nothing of the cases: the run ends with the error."""
     faulty = FaultyStore(store)
     results = run(faulty)
-    assert next(results).outcome is Outcome.PASSED
+    assert next(results).outcome is CaseOutcome.PASSED
     with faulty.offline(), pytest.raises(StoreUnavailable):
         next(results)
 

@@ -1,1 +1,1 @@
-"""The commands, one module for each, named as it is typed."""
+"""The commands, one module for each, named as it is typed, so that the file list is the list of commands."""

@@ -1,10 +1,12 @@
-"""`diijam-consent check`: one ask about one customer, with all that the answer rests on."""
+"""
+`diijam-consent check`: answer one ask about one customer, with the evidence.
+
+Support and auditors use it, so it reads the ledger itself and no cache.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import attrs
 from cyclopts import Parameter
@@ -13,11 +15,10 @@ from ...decisions import Evidence, Explanation
 from ...policy import CLAUSES
 from ...stores import wire
 from ...vocabulary import identifier
-from ..asks import SYNTAX, AskName, Options, Subject, ask_from
-from ..console import local, say, say_json
-from ..store import Url, asking, opened
+from ..console import format_fields, format_time, print_json, print_result
+from ..options import LANGUAGES, SYNTAX, AskName, AskOptions, Language, Subject, parse_ask
+from ..store import Url, make_client, open_store
 
-Language = Literal["vi", "en"]
 DENIED = 1
 
 EXAMPLES = f"""\
@@ -43,7 +44,7 @@ def check(
     subject: Subject = None,
     /,
     *,
-    options: Options = None,
+    options: Annotated[AskOptions | None, Parameter(name="*")] = None,
     lang: Annotated[Language, Parameter(help="The language of the message and the clause's title.")] = "en",
     as_json: Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")] = False,
     url: Url = None,
@@ -61,59 +62,48 @@ def check(
 
         ValueError, TypeError: what was typed cannot be meant.
     """
-    question = ask_from(ask, subject, options)
+    question = parse_ask(ask, subject, options)
     identifier(user_id)
-    with opened(url) as store, asking(store) as client:
+    with open_store(url) as store, make_client(store) as client:
         explanation = client.explain(user_id, question)
     if as_json:
-        say_json(_json(explanation, lang))
+        print_json(_to_json(explanation, lang))
     else:
-        say(*_sheet(explanation, lang))
+        print_result(*_to_lines(explanation, lang))
     return 0 if explanation.decision else DENIED
 
 
-def _title(explanation: Explanation, lang: Language) -> str:
-    return CLAUSES[explanation.decision.clause][("vi", "en").index(lang)]
+def _clause_title(explanation: Explanation, lang: Language) -> str:
+    return CLAUSES[explanation.decision.clause][LANGUAGES.index(lang)]
 
 
-def _sheet(explanation: Explanation, lang: Language) -> list[str]:
+def _to_lines(explanation: Explanation, lang: Language) -> list[str]:
     decision = explanation.decision
     return [
         f"answer    {'allowed' if decision else 'denied'}",
         f"reason    {decision.reason}",
-        f"clause    {decision.clause} ({_title(explanation, lang)})",
+        f"clause    {decision.clause} ({_clause_title(explanation, lang)})",
         f"message   {decision.message(lang)}",
-        f"evidence  {_evidence(explanation.evidence)}",
+        f"evidence  {_format_evidence(explanation.evidence)}",
         f"version   {explanation.version}",
-        f"as_of     {local(explanation.as_of)}",
+        f"as_of     {format_time(explanation.as_of)}",
     ]
 
 
-def _evidence(evidence: Evidence | None) -> str:
+def _format_evidence(evidence: Evidence | None) -> str:
     if evidence is None:
         return "none"
-    return f"{type(evidence).__name__} {spelled(attrs.asdict(evidence, recurse=False))}"
+    return f"{type(evidence).__name__} {format_fields(attrs.asdict(evidence, recurse=False))}"
 
 
-def spelled(fields: dict[str, Any]) -> str:
-    """The fields that say something, as `name=value`, sets as their sorted words."""
-    return " ".join(f"{name}={_word(value)}" for name, value in fields.items() if value is not None and value != set())
-
-
-def _word(value: object) -> str:
-    if isinstance(value, datetime):
-        return local(value)
-    return ",".join(sorted(value)) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
-
-
-def _json(explanation: Explanation, lang: Language) -> bytes:
+def _to_json(explanation: Explanation, lang: Language) -> bytes:
     decision, evidence = explanation.decision, explanation.evidence
     found = None if evidence is None else {"type": type(evidence).__name__, **attrs.asdict(evidence, recurse=False)}
     return wire.encode({
         "allowed": decision.allowed,
         "reason": decision.reason,
         "clause": decision.clause,
-        "clause_title": _title(explanation, lang),
+        "clause_title": _clause_title(explanation, lang),
         "message": decision.message(lang),
         "evidence": found,
         "version": explanation.version,

@@ -1,4 +1,8 @@
-"""`diijam-consent conformance`: is a store, or any service of the same contract, true to the policy?"""
+"""
+`diijam-consent conformance`: test a store, or a service of the same contract, against the policy.
+
+It plays the shipped cases, so another implementation is held to the same answers.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from cyclopts import Parameter
 
 from ...policy import CLAUSES
 from ...stores import wire
-from ...testing.conformance import Outcome, Result, load_cases, run
-from ..console import progress, say, say_json, tell
-from ..store import opened
+from ...testing.conformance import CaseOutcome, Result, load_cases, run
+from ..console import print_json, print_result, print_status, show_progress
+from ..store import open_store
 
 EXAMPLES = """\
 Examples:
@@ -50,51 +54,51 @@ def conformance(
     if not url:
         raise ValueError("this writes test users that stay in the ledger: say which with --url, as of a staging system")
     cases = load_cases()
-    with opened(url, create=True) as store:
-        tell(f"writing test users of {len(cases)} cases; they stay in the ledger")
+    with open_store(url, create=True) as store:
+        print_status(f"writing test users of {len(cases)} cases; they stay in the ledger")
         results = []
         try:
-            with progress("playing", len(cases)) as show:
+            with show_progress("playing", len(cases)) as update:
                 for result in run(store, cases):
                     results.append(result)
-                    show(len(results), len(results))
+                    update(len(results), len(results))
         except KeyboardInterrupt as error:
             error.add_note(f"{len(results)} of {len(cases)} cases were played, and their test users were written")
             raise
     if as_json:
-        say_json(_json(results))
+        print_json(_to_json(results))
     else:
-        say(*_table(results))
-    return 1 if any(result.outcome is Outcome.FAILED for result in results) else 0
+        print_result(*_to_lines(results))
+    return 1 if any(result.outcome is CaseOutcome.FAILED for result in results) else 0
 
 
-def _table(results: list[Result]) -> list[str]:
+def _to_lines(results: list[Result]) -> list[str]:
     lines = [_row(["clause", "passed", "failed", "skipped", ""])]
     for clause, (_, title) in CLAUSES.items():
-        lines.append(_counted(str(clause), [result for result in results if result.case.clause == clause], title))
-    lines.append(_counted("all", results, ""))
+        lines.append(_count_row(str(clause), [result for result in results if result.case.clause == clause], title))
+    lines.append(_count_row("all", results, ""))
     for result in results:
-        if result.outcome is not Outcome.PASSED:
+        if result.outcome is not CaseOutcome.PASSED:
             lines += [f"{result.outcome} {result.case.id} {result.case.title}", f"    {result.why}"]
     return lines
 
 
-def _counted(name: str, results: list[Result], title: str) -> str:
+def _count_row(name: str, results: list[Result], title: str) -> str:
     counts = Counter(result.outcome for result in results)
-    return _row([name, *(str(counts[outcome]) for outcome in Outcome), title])
+    return _row([name, *(str(counts[outcome]) for outcome in CaseOutcome), title])
 
 
 def _row(words: list[str]) -> str:
     return "{:<8}{:>6}{:>8}{:>9}  {}".format(*words).rstrip()
 
 
-def _json(results: list[Result]) -> bytes:
-    passed = sum(result.outcome is Outcome.PASSED for result in results)
-    failed, skipped = (_told(results, outcome) for outcome in (Outcome.FAILED, Outcome.SKIPPED))
+def _to_json(results: list[Result]) -> bytes:
+    passed = sum(result.outcome is CaseOutcome.PASSED for result in results)
+    failed, skipped = (_with_outcome(results, outcome) for outcome in (CaseOutcome.FAILED, CaseOutcome.SKIPPED))
     return wire.encode({"passed": passed, "failed": failed, "skipped": skipped})
 
 
-def _told(results: list[Result], outcome: Outcome) -> list[dict[str, object]]:
+def _with_outcome(results: list[Result], outcome: CaseOutcome) -> list[dict[str, object]]:
     return [
         {"id": result.case.id, "clause": result.case.clause, "title": result.case.title, "why": result.why}
         for result in results

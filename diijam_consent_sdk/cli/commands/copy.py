@@ -1,4 +1,8 @@
-"""`diijam-consent copy`: a ledger moves to another home."""
+"""
+`diijam-consent copy`: copy a ledger to another database.
+
+A team that outgrows one machine moves its history with every proof intact.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from ...stores.protocol import Cursor
 from ...stores.sql.verify import Home
 from ...stores.sql.verify import copy as copy_ledger
 from ...stores.url import is_http
-from ..console import progress, say
-from ..store import opened
+from ..console import print_result, show_progress
+from ..store import open_store
 
 EXAMPLES = """\
 Examples:
@@ -35,9 +39,9 @@ def copy(
     """
     Copy a ledger to another home: every entry at its position, with its proof.
 
-    Stopped, or run again after more was written, it goes on where it ended. Before the last run stop whoever writes;
-    from then on let them write to the new home. Its clients start over from it: its epoch is its own. It proves itself
-    as the old one does, with the same hashes: diijam-consent verify on both.
+    Stopped, or run again after more was written, it goes on where it ended. Before the last run, stop the services that
+    write; afterwards let them write to the new home. Clients start over there, since its epoch is another. It proves
+    itself as the old one does, with the same hashes: run diijam-consent verify on both.
 
     Exit status: 0 all is there, 2 it is not.
 
@@ -51,26 +55,26 @@ def copy(
     """
     if is_http(source) or is_http(target):
         raise ValueError("a consent service copies nothing: run copy where the databases are")
-    with opened(source) as old, opened(target, create=True) as new:
+    with open_store(source) as old, open_store(target, create=True) as new:
         from_home, to_home = cast("Home", old), cast("Home", new)  # every other URL is of a database
-        head = _copied(from_home, to_home, old.load([]).cursor.position, new.load([]).cursor.position)
-    say(f"head     {head}", f"entries  {head.position}")
+        head = _copy_with_progress(from_home, to_home, old.load([]).cursor.position, new.load([]).cursor.position)
+    print_result(f"head     {head}", f"entries  {head.position}")
     return 0
 
 
-def _copied(source: Home, target: Home, total: int, there: int) -> Cursor:
-    """Copy with a bar, and say how far it came if it was stopped."""
-    with progress("copying", total) as show:
+def _copy_with_progress(source: Home, target: Home, total: int, copied: int) -> Cursor:
+    """Copy with a progress bar. If the copy is stopped, a note tells how far it came."""
+    with show_progress("copying", total) as update:
 
         def on_page(done: int, users: int) -> None:
-            nonlocal there
-            there = done
-            show(done, users)
+            nonlocal copied
+            copied = done
+            update(done, users)
 
         try:
             return copy_ledger(source, target, on_page)
-        except StoreUnusable:  # no further run would mend that
+        except StoreUnusable:  # running again would not help
             raise
         except (Exception, KeyboardInterrupt) as error:
-            error.add_note(f"{there:,} of {total:,} entries are there: run the same command again to go on")
+            error.add_note(f"{copied:,} of {total:,} entries are there: run the same command again to go on")
             raise

@@ -1,4 +1,8 @@
-"""`diijam-consent due`: what is owed to customers, and which erasures may be done."""
+"""
+`diijam-consent due`: list what is owed to customers, and which erasures may be done.
+
+The law sets a time for each request; this is the work list of the people who answer them.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from rich.table import Table
 from ...due import Due, PendingErasure
 from ...record import Hold
 from ...stores import wire
-from ..console import console_for, local, printable, say, say_json
-from ..store import Url, asking, opened
+from ..console import format_time, make_console, print_json, print_result, printable
+from ..store import Url, make_client, open_store
 
 EXAMPLES = """\
 Examples:
@@ -40,38 +44,38 @@ def due(
     Raises:
         StoreError: the ledger could not be read.
     """
-    with opened(url) as store, asking(store) as client:
+    with open_store(url) as store, make_client(store) as client:
         owed = client.due()
     if as_json:
-        say_json(_json(owed))
+        print_json(_to_json(owed))
         return 0
-    say(f"open requests      {len(owed.requests)}")
-    _show(("due at", "", "kind", "request", "user"), _requests(owed))
-    say(f"may be erased now  {len(owed.erasable)}")
-    _show(("due at", "", "user"), _erasures(owed.erasable, owed.at))
-    say(f"held               {len(owed.held)}")
-    _show(("due at", "", "user", "until", "holds"), _held(owed))
+    print_result(f"open requests      {len(owed.requests)}")
+    _print_table(("due at", "", "kind", "request", "user"), _request_rows(owed))
+    print_result(f"may be erased now  {len(owed.erasable)}")
+    _print_table(("due at", "", "user"), _erasure_rows(owed.erasable, owed.at))
+    print_result(f"held               {len(owed.held)}")
+    _print_table(("due at", "", "user", "until", "holds"), _held_rows(owed))
     return 0
 
 
-def _show(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+def _print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*map(printable, row))
     if table.row_count:
-        console_for(sys.stdout).print(table)
+        make_console(sys.stdout).print(table)
 
 
 def _lateness(due_at: datetime, at: datetime) -> str:
     return "overdue" if due_at <= at else ""
 
 
-def _requests(owed: Due) -> list[tuple[str, ...]]:
+def _request_rows(owed: Due) -> list[tuple[str, ...]]:
     return [
         (
-            local(it.request.due_at),
+            format_time(it.request.due_at),
             _lateness(it.request.due_at, owed.at),
             it.request.kind,
             it.request.request,
@@ -81,22 +85,22 @@ def _requests(owed: Due) -> list[tuple[str, ...]]:
     ]
 
 
-def _erasures(erasures: Iterable[PendingErasure], at: datetime) -> list[tuple[str, ...]]:
-    return [(local(it.due_at), _lateness(it.due_at, at), it.user_id) for it in erasures]
+def _erasure_rows(erasures: Iterable[PendingErasure], at: datetime) -> list[tuple[str, ...]]:
+    return [(format_time(it.due_at), _lateness(it.due_at, at), it.user_id) for it in erasures]
 
 
-def _held(owed: Due) -> list[tuple[str, ...]]:
+def _held_rows(owed: Due) -> list[tuple[str, ...]]:
     return [
-        (*row, "released" if it.until is None else local(it.until), ", ".join(map(_hold, it.holds)))
-        for row, it in zip(_erasures(owed.held, owed.at), owed.held, strict=True)
+        (*row, "released" if it.until is None else format_time(it.until), ", ".join(map(_format_hold, it.holds)))
+        for row, it in zip(_erasure_rows(owed.held, owed.at), owed.held, strict=True)
     ]
 
 
-def _hold(hold: Hold) -> str:
+def _format_hold(hold: Hold) -> str:
     return f"{hold.hold} ({hold.kind})"
 
 
-def _json(owed: Due) -> bytes:
+def _to_json(owed: Due) -> bytes:
     return wire.encode({
         "at": owed.at,
         "requests": [{"user_id": it.user_id, "request": it.request} for it in owed.requests],

@@ -1,10 +1,14 @@
-"""`diijam-consent init`: a place for a ledger."""
+"""
+`diijam-consent init`: make the tables of a ledger, or bring them up to date.
+
+A PostgreSQL role that serves should not be allowed to change tables, so this is a command for the role that may.
+"""
 
 from __future__ import annotations
 
 from ...stores.url import is_http, is_postgres, prepare_postgres
-from ..console import say
-from ..store import Url, named, opened
+from ..console import print_result
+from ..store import Url, open_store, require_url
 
 EXAMPLES = """\
 Examples:
@@ -32,13 +36,13 @@ def init(*, url: Url = None) -> int:
 
         ImportError: PostgreSQL's extra is not installed.
     """
-    place = named(url)
+    place = require_url(url)
     if is_http(place):
         raise ValueError("a consent service prepares its own ledger: run init where its database is")
     if is_postgres(place):
         prepare_postgres(place)
     else:
-        with opened(place, create=True):
+        with open_store(place, create=True):
             pass
-    say("the ledger is ready")
+    print_result("the ledger is ready")
     return 0

@@ -1,4 +1,8 @@
-"""`diijam-consent ping`: is the store there, does it take the token, and how does its clock stand to this one's?"""
+"""
+`diijam-consent ping`: reach the store, and measure how quickly it answers and how far its clock is off.
+
+Name, port, certificate, token and database can each be wrong, and this tells which before a service starts.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ from cyclopts import Parameter
 from ...errors import ConsentError
 from ...stores.protocol import Store
 from ...stores.url import is_http
-from ..console import say, tell
-from ..store import FILE_SCHEME, Url, named, opened
+from ..console import print_result, print_status
+from ..store import FILE_SCHEME, Url, open_store, require_url
 
-DEADLINE_SECONDS = 3.0  # for one load: who asks whether a store is there wants to know soon
-LOADS = 5  # of which the time is the median; another comes first, which connects
+DEADLINE_SECONDS = 3.0  # for one load
+LOADS = 5  # whose median is shown; one more comes first, which connects
 FAR_APART_SECONDS = 2.0
 
 EXAMPLES = """\
@@ -32,20 +36,20 @@ Examples:
 
 
 @attrs.frozen(kw_only=True)
-class Pong:
+class PingResult:
     """
-    What a store answered.
+    What was measured of a store.
 
     Attributes:
-        position: Of the ledger's last entry.
+        position: The position of the ledger's last entry.
 
         connect_seconds: The time of the first load, which connects.
 
-        load_seconds: The time of a load after that: the median of some.
+        load_seconds: The median time of the loads after it.
 
-        clock_seconds: How far the store's clock is ahead of this machine's, in the best of the loads.
+        clock_seconds: How far the store's clock is ahead of this machine's, by the quickest load.
 
-        clock_precision_seconds: How far off that may be.
+        clock_precision_seconds: How far off `clock_seconds` may be.
     """
 
     position: int
@@ -79,25 +83,27 @@ def ping(
 
         ValueError, OSError: the URL names no store, or a file that is needed cannot be read.
     """
-    place = named(url)
+    address = require_url(url)
     try:
-        with opened(place, deadline=DEADLINE_SECONDS) as store:
-            pong = _ping(store)
+        with open_store(address, deadline=DEADLINE_SECONDS) as store:
+            result = _measure(store)
     except (ConsentError, ValueError, OSError) as error:
         if as_json:
-            say(json.dumps({"ok": False, "error": str(error)}, ensure_ascii=False))
+            print_result(json.dumps({"ok": False, "error": str(error)}, ensure_ascii=False))
         raise
     if as_json:
-        fields = {name: round(value, 6) for name, value in attrs.asdict(pong).items()}
-        say(json.dumps({"ok": True, "store": _shown(place), **fields}, ensure_ascii=False))
+        fields = {name: round(value, 6) for name, value in attrs.asdict(result).items()}
+        print_result(json.dumps({"ok": True, "store": _without_secrets(address), **fields}, ensure_ascii=False))
     else:
-        say(*_sheet(place, pong))
-    if abs(pong.clock_seconds) > max(FAR_APART_SECONDS, pong.clock_precision_seconds):
-        tell("note: the clocks are far apart: a consent ends by the store's; see that both machines set theirs (NTP)")
+        print_result(*_to_lines(address, result))
+    if abs(result.clock_seconds) > max(FAR_APART_SECONDS, result.clock_precision_seconds):
+        print_status(
+            "note: the clocks are far apart: a consent ends by the store's; see that both machines set theirs (NTP)"
+        )
     return 0
 
 
-def _ping(store: Store) -> Pong:
+def _measure(store: Store) -> PingResult:
     seconds: list[float] = []
     clocks: list[tuple[float, float]] = []
     for _ in range(1 + LOADS):
@@ -105,10 +111,10 @@ def _ping(store: Store) -> Pong:
         loaded = store.load(())
         took = time.perf_counter() - began
         seconds.append(took)
-        # It looked at its clock at some time in between: half of that is how wrong this can be.
+        # The store read its clock at some time during the load, so half of its duration is the greatest error.
         clocks.append((took / 2, (loaded.at - sent).total_seconds() - took / 2))
     precision, ahead = min(clocks)
-    return Pong(
+    return PingResult(
         position=loaded.cursor.position,
         connect_seconds=seconds[0],
         load_seconds=statistics.median(seconds[1:]),
@@ -117,21 +123,24 @@ def _ping(store: Store) -> Pong:
     )
 
 
-def _sheet(url: str, pong: Pong) -> list[str]:
-    direction = "ahead of" if pong.clock_seconds >= 0 else "behind"
-    precision = f"give or take {pong.clock_precision_seconds * 1000:.1f} ms"
+def _to_lines(url: str, result: PingResult) -> list[str]:
+    direction = "ahead of" if result.clock_seconds >= 0 else "behind"
+    load, connect, precision = (
+        f"{1000 * seconds:.1f} ms"
+        for seconds in (result.load_seconds, result.connect_seconds, result.clock_precision_seconds)
+    )
     return [
-        f"store     {_shown(url)}",
+        f"store     {_without_secrets(url)}",
         "reached   yes",
         f"token     {'accepted' if is_http(url) else 'none needed'}",
-        f"ledger    {pong.position:,} entries",
-        f"load      {pong.load_seconds * 1000:.1f} ms; the first, which connects, {pong.connect_seconds * 1000:.1f} ms",
-        f"clock     {abs(pong.clock_seconds):.3f} s {direction} this machine's, {precision}",
+        f"ledger    {result.position:,} entries",
+        f"load      {load}; the first, which connects, {connect}",
+        f"clock     {abs(result.clock_seconds):.3f} s {direction} this machine's, give or take {precision}",
     ]
 
 
-def _shown(url: str) -> str:
-    """Where the store is, without user, password and options."""
+def _without_secrets(url: str) -> str:
+    """Return the URL of a store without user, password and options."""
     if url.startswith(FILE_SCHEME):
         return url
     parts = urlsplit(url)

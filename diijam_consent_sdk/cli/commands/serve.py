@@ -1,4 +1,8 @@
-"""`diijam-consent serve`: the consent service; `diijam-consent token new`: who may ask it."""
+"""
+`diijam-consent serve`: run the consent service over a ledger.
+
+The options are checked here, and the service itself lives in `diijam_consent_sdk.service`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,10 @@ from cyclopts import Parameter
 from cyclopts.types import Port
 
 from ...service import main
-from ...service.tokens import HELP, Scope
-from ..store import Url, named
+from ...service.tokens import HELP
+from ..store import Url, require_url
 
-OF_TOKENS = "Make the tokens that may ask a consent service. To revoke one, delete its entry in the file."
-
-SERVE_EXAMPLES = """\
+EXAMPLES = """\
 Examples:
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
 
@@ -27,18 +29,12 @@ Services connect with it, and so does this command:
   diijam-consent check u-1 market email
 
 For other machines, with a certificate:
-  diijam-consent serve --url sqlite:///consents.db --tokens tokens.json \
+  diijam-consent serve --url sqlite:///consents.db --tokens tokens.json \\
       --host 0.0.0.0 --tls-cert consent.pem --tls-key consent.key
 
-A relay on another machine, with tokens of its own:
+A relay on another machine, with another tokens file:
   export DIIJAM_CONSENT_TOKEN=dcs_...
   diijam-consent serve --url https://consent.example --tokens relay.json
-"""
-
-NEW_EXAMPLES = """\
-Examples:
-  diijam-consent token new --tokens tokens.json --scope read
-  diijam-consent token new --tokens tokens.json --scope write > orders.token
 """
 
 
@@ -80,34 +76,8 @@ def serve(
         StoreError: the ledger cannot be used.
     """
     try:
-        return main.serve(named(url), tokens=tokens, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+        return main.serve(require_url(url), tokens=tokens, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     except FileNotFoundError as error:
         if error.filename == str(tokens.absolute()):
             error.add_note(HELP)
         raise
-
-
-def new(
-    *,
-    tokens: Annotated[Path, Parameter(help="The file to add it to; made if it is missing. It holds no token itself.")],
-    scope: Annotated[
-        list[Scope],
-        Parameter(help="What the token allows: read (load, history, changes) or write (append). Repeatable."),
-    ],
-) -> int:
-    """
-    Make a token and print it, alone, on standard output: this once, since only its SHA-256 is kept.
-
-    A service that runs on the file knows it within a second.
-
-    Exit status: 0 it is made, 2 it is not.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        OSError: the file cannot be read or written.
-
-        ValueError: it holds something else than tokens.
-    """
-    return main.token_new(tokens=tokens, scope=scope)

@@ -6,6 +6,6 @@ answer on its records. The cases are JSON (`cases/`, described by `schema.json` 
 """
 
 from .cases import Case, load_cases
-from .runner import Outcome, Result, run
+from .runner import CaseOutcome, Result, run
 
-__all__ = ["Case", "Outcome", "Result", "load_cases", "run"]
+__all__ = ["Case", "CaseOutcome", "Result", "load_cases", "run"]

@@ -17,7 +17,7 @@ from .player import Decide, Mismatch, Player
 NEEDS_CLOCK = "needs a store whose clock can be set"
 
 
-class Outcome(StrEnum):
+class CaseOutcome(StrEnum):
     """How a case went."""
 
     PASSED = auto()
@@ -30,7 +30,7 @@ class Result:
     """A case, how it went, and why it failed or was skipped."""
 
     case: Case
-    outcome: Outcome
+    outcome: CaseOutcome
     why: str = ""
 
 
@@ -63,7 +63,7 @@ def run(
 
 def _result(case: Case, player: Player) -> Result:
     if player.tick is None and case.needs_clock():
-        return Result(case, Outcome.SKIPPED, NEEDS_CLOCK)
+        return Result(case, CaseOutcome.SKIPPED, NEEDS_CLOCK)
     where = "before step 1"
     try:
         player.begin()
@@ -75,7 +75,7 @@ def _result(case: Case, player: Player) -> Result:
     except StoreUnavailable:
         raise
     except Mismatch as mismatch:
-        return Result(case, Outcome.FAILED, f"{where}: {mismatch}")
+        return Result(case, CaseOutcome.FAILED, f"{where}: {mismatch}")
     except Exception as error:  # noqa: BLE001 - whatever a store raises where it should answer
-        return Result(case, Outcome.FAILED, f"{where}: {type(error).__name__}: {error}")
-    return Result(case, Outcome.PASSED)
+        return Result(case, CaseOutcome.FAILED, f"{where}: {type(error).__name__}: {error}")
+    return Result(case, CaseOutcome.PASSED)

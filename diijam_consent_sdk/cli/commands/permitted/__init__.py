@@ -1,4 +1,8 @@
-"""`diijam-consent permitted`: of many customers, those of whom an ask is allowed."""
+"""
+`diijam-consent permitted`: filter a list of customers by an ask.
+
+A campaign asks for millions at once, so it streams, and a run that was interrupted can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +22,20 @@ from ....errors import ConsentError, StoreUnavailable
 from ....stores import wire
 from ....stores.protocol import Store
 from ....vocabulary import Reason
-from ...asks import SYNTAX, AskName, Options, Subject, ask_from
-from ...console import console_for, progress
-from ...input import reading, size_of
-from ...output import STANDARD_OUTPUT, Rows, written_whole
-from ...store import Url, asking, opened
+from ...console import make_console, show_progress
+from ...input import file_size, open_input
+from ...options import SYNTAX, AskName, AskOptions, Subject, parse_ask
+from ...output import STANDARD_OUTPUT, open_output
+from ...store import Url, make_client, open_store
 from .audience import Audience, Row
-from .checkpoint import Notes, NotResumable, Run, noting
+from .checkpoint import Checkpoint, NotResumable, Run, open_checkpoint
+from .csv_rows import RowWriter
 from .tally import Tally
 
-UNCHECKED = frozenset({Reason.UNAVAILABLE, Reason.STALE})  # nothing is known of the customer: that is no customer's no
-LOOK_ON = 999  # customers after the first unchecked one, to tell how many there are: there will be no output anyway
-RECALLED_AT_ONCE = 1000  # customers of an interrupted run, of whom those who were permitted are asked again
-SHOW_EVERY = 500  # customers, so that the bar costs nothing
+UNCHECKED = frozenset({Reason.UNAVAILABLE, Reason.STALE})  # an outage, which is no customer's no
+LOOKAHEAD = 999  # customers checked after the first unchecked one, only to count the unchecked
+RESTORED_AT_ONCE = 1000  # customers of an interrupted run
+UPDATE_EVERY = 500  # customers, so that the progress bar costs nothing
 REASON_COLUMNS = ["reason", "clause"]
 
 EXAMPLES = f"""\
@@ -50,7 +55,7 @@ def permitted(
     subject: Subject = None,
     /,
     *,
-    options: Options = None,
+    options: Annotated[AskOptions | None, Parameter(name="*")] = None,
     source: Annotated[
         str,
         Parameter(
@@ -98,82 +103,86 @@ def permitted(
 
         ValueError, TypeError, OSError: what was typed, or what the input holds, cannot be meant, read or written.
     """
-    question = ask_from(ask, subject, options)
+    question = parse_ask(ask, subject, options)
     tally = Tally()
     with (
-        reading(source) as stream,
-        opened(url) as store,
-        asking(store) as client,
-        noting(output, partial(_run, store, question), resume=resume) as notes,
-        written_whole(output) as text,
-        _watching(stream) as show,
+        open_input(source) as stream,
+        open_store(url) as store,
+        make_client(store) as client,
+        open_checkpoint(output, partial(_describe_run, store, question), resume=resume) as checkpoint,
+        open_output(output) as text,
+        _count_customers(stream) as update,
     ):
         audience = Audience(stream, column)
-        rows = Rows(text, _header(audience.header) if reasons else audience.header, audience.form)
-        for row, decision in _decided(client, store, audience, question, notes):
+        header = _add_reason_columns(audience.header) if reasons else audience.header
+        writer = RowWriter(text, header, audience.dialect)
+        for row, decision in _decide_rows(client, store, audience, question, checkpoint):
             tally.add(decision)
-            show(tally.total)
+            update(tally.total)
             if reasons:
-                rows.write([*row.values, decision.reason, str(decision.clause)])
+                writer.write([*row.values, decision.reason, str(decision.clause)])
             elif decision:
-                rows.write(row.values)
-    console_for(sys.stderr).print(tally.table(audience))
+                writer.write(row.values)
+    make_console(sys.stderr).print(tally.table(audience))
     return 0
 
 
-def _header(header: list[str] | None) -> list[str]:
-    """The header with the columns of `--reasons`."""
+def _add_reason_columns(header: list[str] | None) -> list[str]:
+    """Return the header with the columns of `--reasons`."""
     taken = [name for name in REASON_COLUMNS if name in (header or ())]
     if taken:
         raise ValueError(f"--reasons adds a column {taken[0]!r}, and the input has one: rename that")
     return [*(header or ["user_id"]), *REASON_COLUMNS]
 
 
-def _run(store: Store, ask: Ask) -> Run:
+def _describe_run(store: Store, ask: Ask) -> Run:
     question = wire.encode({"ask": type(ask).__name__, **attrs.asdict(ask, recurse=False)})
     return Run(question=question.decode(), epoch=store.load(()).cursor.epoch)
 
 
-Decided = Iterator[tuple[Row, Decision]]
+DecidedRows = Iterator[tuple[Row, Decision]]
 
 
-def _decided(client: ConsentClient, store: Store, audience: Audience, ask: Ask, notes: Notes) -> Decided:
+def _decide_rows(
+    client: ConsentClient, store: Store, audience: Audience, ask: Ask, checkpoint: Checkpoint
+) -> DecidedRows:
     """
-    Each row with its customer's answer; where an interrupted run has a no, that.
+    Yield each row with the answer of its customer: the interrupted run's denial, or the store's answer.
 
     Raises:
-        StoreUnavailable: some could not be checked.
+        StoreUnavailable: some customers could not be checked.
     """
     rows = iter(audience)
-    while notes.left:
-        batch = [(row, notes.recall(row.user_id)) for row in islice(rows, min(notes.left, RECALLED_AT_ONCE))]
+    while checkpoint.remaining:
+        count = min(checkpoint.remaining, RESTORED_AT_ONCE)
+        batch = [(row, checkpoint.restore(row.user_id)) for row in islice(rows, count)]
         if not batch:
             raise NotResumable("the list is shorter than in the interrupted run: run without --resume")
-        asked = _asked(client, store, (row for row, no in batch if no is None), ask)
-        for row, no in batch:
-            yield (row, no) if no is not None else next(asked)
-    for row, decision in _asked(client, store, rows, ask):
-        notes.keep(row.user_id, decision)
+        asked = _ask_store(client, store, (row for row, denial in batch if denial is None), ask)
+        for row, denial in batch:
+            yield (row, denial) if denial is not None else next(asked)
+    for row, decision in _ask_store(client, store, rows, ask):
+        checkpoint.save(row.user_id, decision)
         yield row, decision
 
 
-def _asked(client: ConsentClient, store: Store, rows: Iterator[Row], ask: Ask) -> Decided:
-    """Each row with its customer's answer from the store; `client.users` looks some batches ahead, no further."""
+def _ask_store(client: ConsentClient, store: Store, rows: Iterator[Row], ask: Ask) -> DecidedRows:
+    """Yield each row with the store's answer. `client.users` reads some batches ahead, and `tee` keeps only those."""
     rows, ahead = tee(rows)
     asked = zip(rows, client.users(row.user_id for row in ahead), strict=True)
     for row, user in asked:
         decision = user.decide(ask)
         if decision.reason in UNCHECKED:
-            more = list(islice(asked, LOOK_ON))
+            more = list(islice(asked, LOOKAHEAD))
             unchecked = [row.user_id, *(r.user_id for r, other in more if other.decide(ask).reason in UNCHECKED)]
-            number = f"{len(unchecked):,}" + (" or more" if len(more) == LOOK_ON else "")
-            why = _why(store, unchecked)
+            number = f"{len(unchecked):,}" + (" or more" if len(more) == LOOKAHEAD else "")
+            why = _find_cause(store, unchecked)
             raise StoreUnavailable(f"{number} of the customers could not be checked, which is no customer's no: {why}")
         yield row, decision
 
 
-def _why(store: Store, user_ids: list[str]) -> str:
-    """What the store says of customers who could not be checked."""
+def _find_cause(store: Store, user_ids: list[str]) -> str:
+    """Ask the store again why these customers could not be checked, since a guard gives no cause."""
     try:
         store.load(user_ids)
     except ConsentError as error:
@@ -182,13 +191,13 @@ def _why(store: Store, user_ids: list[str]) -> str:
 
 
 @contextmanager
-def _watching(stream: BinaryIO) -> Iterator[Callable[[int], None]]:
-    """A progress bar: call what this gives with the number of customers done."""
-    size = size_of(stream)
-    with progress("checking", size) as show:
+def _count_customers(stream: BinaryIO) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar, and give a function that updates it with the number of customers done."""
+    size = file_size(stream)
+    with show_progress("checking", size) as update:
 
-        def at(users: int) -> None:
-            if users % SHOW_EVERY == 0:
-                show(0 if size is None else stream.tell(), users)
+        def count(users: int) -> None:
+            if users % UPDATE_EVERY == 0:
+                update(0 if size is None else stream.tell(), users)
 
-        yield at
+        yield count

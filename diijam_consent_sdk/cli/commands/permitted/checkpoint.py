@@ -1,9 +1,10 @@
 """
-What an interrupted run over a list leaves for the next: beside `ok.csv` the file `ok.csv.resume`, with no id in it.
+Save the decisions of a run over a list, so that an interrupted run can be resumed.
 
-It is one line of JSON, what was asked of which ledger, then four bytes for each customer in the list's order: the
-decision's number, and three bytes of a checksum over all ids so far, which tells whether the list is still the same.
-Only what a customer may not be touched for is taken over: whoever was permitted then is asked again, since a yes ages.
+Beside `ok.csv` lies `ok.csv.resume`, with no id in it. Its first line is JSON that names the ask and the ledger. Four
+bytes follow for each customer, in the order of the list. They are the number of the decision, and three bytes of a
+checksum over all ids so far, which shows whether the list is still the same. Only denials are taken over. Customers who
+were permitted are asked again, since they may have said no meanwhile.
 """
 
 from __future__ import annotations
@@ -19,28 +20,30 @@ from typing import BinaryIO
 import attrs
 import msgspec
 
+from ...._file_owners import HAS_OWNERS
 from ...._files import lock, open_regular
 from ....decisions import DECISIONS, Decision
 from ....policy import WORDING
-from ...console import tell
-from ...output import STANDARD_OUTPUT, place_of
+from ...console import print_status
+from ...output import STANDARD_OUTPUT, resolve_output
 
 SUFFIX = ".resume"
-MAX_AGE = timedelta(days=1)  # so long a no is taken over
+MAX_AGE = timedelta(days=1)  # of a denial that is taken over
 RECORD_BYTES = 4
 MAX_HEADER_BYTES = 2**20
 KEYS = {"began_at", "question", "format"}
 _BY_NUMBER = [DECISIONS[key] for key in WORDING]
-_NUMBERS = {decision: number for number, decision in enumerate(_BY_NUMBER, start=1)}  # 0: bytes that never got written
+# From 1, since a crash may leave bytes of 0.
+_NUMBERS = {decision: number for number, decision in enumerate(_BY_NUMBER, start=1)}
 
 
 class NotResumable(ValueError):
-    """There is no interrupted run that can be gone on with."""
+    """There is no interrupted run that can be resumed."""
 
 
 @attrs.frozen(kw_only=True)
 class Run:
-    """What a run does: one that does something else cannot go on with it."""
+    """What a run asks of which ledger. Another run cannot resume it."""
 
     question: str
     epoch: str
@@ -48,33 +51,33 @@ class Run:
     format: int = 1
 
 
-class Notes:
+class Checkpoint:
     """
     The decisions of a run, in the order of its list.
 
     Attributes:
-        left: How many decisions of the interrupted run have not been recalled yet.
+        remaining: How many decisions of the interrupted run have not been restored yet.
 
         total: How many decisions there are.
     """
 
-    def __init__(self, stream: BinaryIO | None = None, left: int = 0) -> None:
+    def __init__(self, stream: BinaryIO | None = None, remaining: int = 0) -> None:
         self._stream = stream
         self._sum = 0
         self._row = 0
-        self.left = self.total = left
+        self.remaining = self.total = remaining
 
-    def recall(self, user_id: str) -> Decision | None:
+    def restore(self, user_id: str) -> Decision | None:
         """
-        The no of the interrupted run to its next customer, who is *user_id*; None: ask.
+        Return the interrupted run's denial of its next customer, *user_id*; None if the customer has to be asked.
 
         Raises:
-            NotResumable: it was another customer.
+            NotResumable: the next customer was another one.
         """
         assert self._stream is not None
         record = self._stream.read(RECORD_BYTES)
         self._row += 1
-        self.left -= 1
+        self.remaining -= 1
         if record[1:] != self._checksum(user_id) or record[0] > len(_BY_NUMBER):
             raise NotResumable(
                 f"customer {self._row:,} of the list is another than in the interrupted run: run without --resume"
@@ -82,8 +85,8 @@ class Notes:
         decision = _BY_NUMBER[record[0] - 1]
         return None if decision.allowed else decision
 
-    def keep(self, user_id: str, decision: Decision) -> None:
-        """Note the decision on the next customer, once nothing is left to be recalled."""
+    def save(self, user_id: str, decision: Decision) -> None:
+        """Save the decision on the next customer, once all of the interrupted run's are restored."""
         if self._stream is not None:
             self._stream.write(bytes((_NUMBERS[decision],)) + self._checksum(user_id))
             self.total += 1
@@ -94,53 +97,53 @@ class Notes:
 
 
 @contextmanager
-def noting(output: str, run_of: Callable[[], Run], *, resume: bool) -> Iterator[Notes]:
+def open_checkpoint(output: str, describe_run: Callable[[], Run], *, resume: bool) -> Iterator[Checkpoint]:
     """
-    The notes beside *output*. They stay if the block raises before the output got its name.
+    Open the checkpoint beside *output*. The file stays if the block raises before the output is complete.
 
     Args:
-        output: Where the results go; standard output has no notes.
+        output: Where the results go; standard output has no checkpoint.
 
-        run_of: Gives what is done.
+        describe_run: Returns what is asked of which ledger.
 
-        resume: Whether to go on with the notes of an interrupted run.
+        resume: Whether to go on with an interrupted run.
 
     Raises:
-        NotResumable: there is nothing to go on with, or only of another run, or of one too long ago.
+        NotResumable: there is no interrupted run, or it was another run, or it is too long ago.
 
-        ValueError: another process writes to *output* now, what lies beside it is somebody's else, or it is standard
-            output and *resume* is set.
+        ValueError: another process is writing to *output*, the file beside it is not a checkpoint of this user, or
+            *output* is standard output and *resume* is set.
 
-        OSError: the notes cannot be read or written.
+        OSError: the checkpoint cannot be read or written.
     """
     if output == STANDARD_OUTPUT:
         if resume:
             raise ValueError("--resume goes with --output FILE: what went to standard output cannot be gone on with")
         try:
-            yield Notes()
+            yield Checkpoint()
         except KeyboardInterrupt as error:
             error.add_note("run the same command again; with --output FILE one that is stopped can go on where it was")
             raise
         return
-    path = place_of(output)
+    path = resolve_output(output)
     file = path.with_name(path.name + SUFFIX)
-    before, run = _identity(path), run_of()
-    with _locked(file, output, resume=resume) as stream:
-        notes = Notes(stream, _read(stream, run)) if resume else _begun(stream, run)
+    before, run = _inode(path), describe_run()
+    with _open_locked(file, output, resume=resume) as stream:
+        checkpoint = Checkpoint(stream, _read(stream, run)) if resume else _begin(stream, run)
         try:
-            yield notes
+            yield checkpoint
         except BaseException as error:
-            if not notes.total or _identity(path) != before:
+            if not checkpoint.total or _inode(path) != before:
                 file.unlink()
             elif not isinstance(error, NotResumable):
-                error.add_note(f"checked so far: {notes.total:,}; add --resume to the same command to go on")
+                error.add_note(f"checked so far: {checkpoint.total:,}; add --resume to the same command to go on")
             raise
         file.unlink()
 
 
 @contextmanager
-def _locked(file: Path, output: str, *, resume: bool) -> Iterator[BinaryIO]:
-    """The notes, which no other process is writing."""
+def _open_locked(file: Path, output: str, *, resume: bool) -> Iterator[BinaryIO]:
+    """Open the checkpoint's file, locked against other processes."""
     try:
         descriptor = open_regular(file, os.O_RDWR | (0 if resume else os.O_CREAT))
     except OSError as error:
@@ -156,28 +159,28 @@ def _locked(file: Path, output: str, *, resume: bool) -> Iterator[BinaryIO]:
         except BlockingIOError:
             raise ValueError(f"another process is writing to {output}: wait for it, or stop it") from None
         if not is_locked:
-            tell(f"note: this file system has no locks: see that no other process writes to {output} meanwhile")
+            print_status(f"note: this file system has no locks: see that no other process writes to {output} meanwhile")
         _check_ours(stream, output, resume=resume)
         yield stream
 
 
 def _check_ours(stream: BinaryIO, output: str, *, resume: bool) -> None:
     """
-    See that the file is one of ours before anything of it is changed: somebody may have put another under its name.
+    Check that the file is a checkpoint of this user before it is changed, since anybody may have put one there.
 
     Raises:
-        ValueError: it is not, and stays as it is.
+        ValueError: the file is something else. It stays as it is.
     """
     found = os.fstat(stream.fileno())
-    is_own = found.st_nlink == 1 and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
-    if not (is_own and (resume or _is_empty_or_notes(stream))):  # with --resume it is read, and refused, as a whole
+    is_own = found.st_nlink == 1 and (not HAS_OWNERS or found.st_uid == os.geteuid())
+    if not (is_own and (resume or _is_empty_or_checkpoint(stream))):  # with --resume, `_read` checks all of it
         raise ValueError(
             f"{output}{SUFFIX} is not what an interrupted run leaves: move it away, or choose another --output;"
             f" nothing was written to {output}"
         )
 
 
-def _is_empty_or_notes(stream: BinaryIO) -> bool:
+def _is_empty_or_checkpoint(stream: BinaryIO) -> bool:
     header = stream.readline(MAX_HEADER_BYTES)
     stream.seek(0)
     try:
@@ -186,16 +189,16 @@ def _is_empty_or_notes(stream: BinaryIO) -> bool:
         return False
 
 
-def _begun(stream: BinaryIO, run: Run) -> Notes:
+def _begin(stream: BinaryIO, run: Run) -> Checkpoint:
     stream.truncate()
     header = {"began_at": datetime.now(UTC), **attrs.asdict(run)}
     stream.write(msgspec.json.encode(header) + b"\n")
     stream.flush()
-    return Notes(stream)
+    return Checkpoint(stream)
 
 
 def _read(stream: BinaryIO, run: Run) -> int:
-    """How many decisions can be recalled; the stream is left before the first."""
+    """Return how many decisions can be restored, and leave the stream at the first."""
     try:
         header = msgspec.json.decode(stream.readline(MAX_HEADER_BYTES))
         age = datetime.now(UTC) - datetime.fromisoformat(header.pop("began_at"))
@@ -207,15 +210,15 @@ def _read(stream: BinaryIO, run: Run) -> int:
     if age > MAX_AGE:
         raise NotResumable("the interrupted run is too long ago: run without --resume")
     start = stream.tell()
-    whole = 0
+    complete = 0
     while (record := stream.read(RECORD_BYTES)) and len(record) == RECORD_BYTES and record[0]:
-        whole += 1
-    stream.truncate(start + whole * RECORD_BYTES)  # what a crash left half written
+        complete += 1
+    stream.truncate(start + complete * RECORD_BYTES)  # cuts off what a crash left half written
     stream.seek(start)
-    return whole
+    return complete
 
 
-def _identity(path: Path) -> int | None:
+def _inode(path: Path) -> int | None:
     try:
         return path.stat().st_ino
     except FileNotFoundError:

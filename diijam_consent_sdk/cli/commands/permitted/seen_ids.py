@@ -1,4 +1,8 @@
-"""Which ids came by before, however many there are."""
+"""
+Remember which ids came before.
+
+A list may be larger than memory, so the ids are kept in a temporary database on disk.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Self
 
 CACHE_KIBIBYTES = 16_384
 
-# SQLite's own temporary database: nameless, and gone with the process whatever ends it. Nothing in it has to last.
+# A temporary database of SQLite has no name, and is gone when the process ends. Nothing in it has to last.
 SCHEMA = f"""
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
@@ -19,7 +23,7 @@ BEGIN;
 
 
 class SeenIds:
-    """A set of ids on disk, for lists that are larger than memory. To be closed, as a context manager."""
+    """A set of ids on disk, a context manager that closes it."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -30,7 +34,7 @@ class SeenIds:
         Remember *user_id*.
 
         Returns:
-            Whether it was not known yet.
+            Whether it was not in the set yet.
 
         Raises:
             OSError: the disk failed, or is full.

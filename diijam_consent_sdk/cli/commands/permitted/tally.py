@@ -1,4 +1,8 @@
-"""What became of an audience: how many, by answer."""
+"""
+Count the answers of a run, for its summary.
+
+The summary tells why customers of the list are not in the output.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class Tally:
     Counts decisions.
 
     Attributes:
-        total: How many there are.
+        total: How many decisions were counted.
     """
 
     def __init__(self) -> None:
@@ -23,12 +27,12 @@ class Tally:
         self.total = 0
 
     def add(self, decision: Decision) -> None:
-        """Count one more."""
+        """Count a decision."""
         self._counts[decision] += 1
         self.total += 1
 
     def table(self, audience: Audience) -> Table:
-        """The counts, the most frequent first, and what *audience* left out."""
+        """Make a table of the counts, the most frequent first, and of what *audience* left out."""
         table = Table(box=None, pad_edge=False)
         table.add_column("answer")
         table.add_column("reason")
@@ -40,12 +44,12 @@ class Tally:
             answer = "  yes" if decision else "  no"
             table.add_row(answer, str(decision.reason), str(decision.clause), f"{count:,}")
         table.add_row("duplicates", "", "", f"{audience.duplicates:,}")
-        table.add_row("malformed ids", _lines(audience), "", f"{audience.malformed:,}")
+        table.add_row("malformed ids", _line_numbers(audience), "", f"{audience.malformed:,}")
         return table
 
 
-def _lines(audience: Audience) -> str:
-    """Where the first malformed ids are."""
+def _line_numbers(audience: Audience) -> str:
+    """Name the lines of the first malformed ids."""
     if not audience.malformed:
         return ""
     more = ", …" if audience.malformed > len(audience.malformed_lines) else ""

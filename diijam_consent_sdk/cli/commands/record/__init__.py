@@ -1,4 +1,8 @@
-"""`diijam-consent record`: one event, or a file of them."""
+"""
+`diijam-consent record`: write one event, or a file of events.
+
+Imports are long and get interrupted, so the same command again finishes the work and writes nothing twice.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ from cyclopts import Parameter
 from ....errors import OutcomeUnknown
 from ....events import Event
 from ....vocabulary import identifier
-from ...console import say, tell
+from ...console import print_result, print_status
 from ...errors import FAILED
-from ...input import reading
-from ...store import Url, opened
-from . import event_file, writing
-from .event_options import SYNOPSES, EventOptions, event_from_options
+from ...input import open_input
+from ...store import Url, open_store
+from .event_file import EXAMPLE, read_events
+from .event_import import import_events
+from .event_options import SYNOPSES, EventOptions, parse_event
 
 USAGE = """\
 record USER_ID EVENT [OPTIONS]
@@ -35,7 +40,7 @@ Examples:
   zcat events.jsonl.gz | diijam-consent record --file -
 
 A line of a file:
-  {event_file.EXAMPLE}
+  {EXAMPLE}
 
 An id that begins with - goes after --, behind all options. One with spaces is
 quoted: 'Nguyễn Văn A'.
@@ -85,7 +90,7 @@ def record(
         The exit status.
 
     Raises:
-        InvalidEvent: the policy refuses the event. (Of a file: they are told, and the status is 2.)
+        InvalidEvent: the policy refuses the event. (With --file such events are listed, and the status is 2.)
 
         VersionConflict: the record is not at *expected_version*.
 
@@ -101,31 +106,35 @@ def record(
         raise ValueError("--label goes with --file")
     if user_id is None or event is None:
         raise ValueError("what happened to whom? Write: record USER_ID EVENT, or record --file events.jsonl")
-    happened = event_from_options(event, options)
+    happened = parse_event(event, options)
     return _record_one(url, identifier(user_id), happened, expected_version, idempotency_key)
 
 
 def _record_one(url: str | None, user_id: str, event: Event, version: int | None, idempotency_key: str | None) -> int:
     key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
-    with opened(url, create=True) as store:
+    with open_store(url, create=True) as store:
         try:
             appended = store.append(user_id, [event], expected_version=version, idempotency_key=key)
         except (OutcomeUnknown, KeyboardInterrupt) as error:
             error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
             raise
-    say(f"version   {appended.record.version}", f"position  {appended.cursor.position}", f"token     {appended.token}")
+    print_result(
+        f"version   {appended.record.version}", f"position  {appended.cursor.position}", f"token     {appended.token}"
+    )
     return 0
 
 
 def _record_file(url: str | None, file: str, label: str) -> int:
-    with reading(file) as stream:
-        batches = event_file.read(stream)
-    with opened(url, create=True) as store:
-        summary = writing.write(store, batches, label)
-    say(*summary.lines())
-    tell(*(f"line {line}: {reason}" for line, reason in sorted(summary.refused)))
-    tell(*filter(None, [summary.warning()]))
+    with open_input(file) as stream:
+        users = read_events(stream)
+    with open_store(url, create=True) as store:
+        summary = import_events(store, users, label)
+    print_result(*summary.lines())
+    print_status(*(f"line {line}: {reason}" for line, reason in sorted(summary.refused)))
+    print_status(*filter(None, [summary.warning()]))
     if not summary.refused:
         return 0
-    tell(f"error: the policy refused {len(summary.refused):,} users, of whom nothing was written: see the lines above")
+    print_status(
+        f"error: the policy refused {len(summary.refused):,} users, of whom nothing was written: see the lines above"
+    )
     return FAILED

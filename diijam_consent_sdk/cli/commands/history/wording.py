@@ -1,4 +1,8 @@
-"""Events and their words as customers read them, in Vietnamese and in English: for `history --lang`."""
+"""
+Name events and their fields in a customer's words, Vietnamese and English, for `history --lang`.
+
+The names of the ledger are for programs, and a customer who asks for the history has a right to understand it.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,21 @@ from datetime import datetime
 
 import attrs
 
-from .. import events as e
-from ..events import Event
-from ..vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind, Word
-from .console import local
+from .... import events as e
+from ....events import Event
+from ....vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind, Word
+from ...console import format_time
 
-Both = tuple[str, str]  # Vietnamese, English
+Pair = tuple[str, str]  # Vietnamese, English
 
-COLUMNS: Mapping[str, Both] = {
+COLUMNS: Mapping[str, Pair] = {
     "position": ("số thứ tự", "position"),
     "version": ("phiên bản", "version"),
     "at": ("lúc", "at"),
     "event": ("việc", "what happened"),
     "fields": ("chi tiết", "details"),
 }
-EVENTS: Mapping[type[Event], Both] = {
+EVENTS: Mapping[type[Event], Pair] = {
     e.AccountOpened: ("Mở tài khoản", "Account opened"),
     e.AccountClosed: ("Đóng tài khoản", "Account closed"),
     e.Granted: ("Đồng ý", "Consented"),
@@ -41,7 +45,7 @@ EVENTS: Mapping[type[Event], Both] = {
     e.HoldReleased: ("Không phải giữ dữ liệu nữa", "Hold released"),
     e.Erased: ("Xóa dữ liệu", "Data erased"),
 }
-FIELDS: Mapping[str, Both] = {
+FIELDS: Mapping[str, Pair] = {
     "origin": ("mở qua", "by way of"),
     "purpose": ("mục đích", "purpose"),
     "notice": ("thông báo", "notice"),
@@ -57,7 +61,7 @@ FIELDS: Mapping[str, Both] = {
     "until": ("đến", "until"),
     "anonymised": ("bằng cách ẩn danh", "by anonymising"),
 }
-WORDS: Mapping[type[Word], Mapping[str, Both]] = {
+WORDS: Mapping[type[Word], Mapping[str, Pair]] = {
     Origin: {
         "direct": ("Diijam", "Diijam"),
         "facebook": ("Facebook", "Facebook"),
@@ -123,36 +127,36 @@ WORDS: Mapping[type[Word], Mapping[str, Both]] = {
         "cancelled": ("đã hủy", "cancelled"),
     },
 }
-TRUE: Both = ("có", "yes")
-ALL_DATA: Both = ("toàn bộ", "all")
-ALL_CHANNELS: Both = ("tất cả", "all")
+TRUE: Pair = ("có", "yes")
+ALL_DATA: Pair = ("toàn bộ", "all")
+ALL_CHANNELS: Pair = ("tất cả", "all")
 
 
-def event_in(event: Event, lang: int) -> str:
-    """What the event is called, in the language with this place in a pair."""
-    return EVENTS[type(event)][lang]
+def event_in(event: Event, language: int) -> str:
+    """Name an event in a language, by its place in a pair."""
+    return EVENTS[type(event)][language]
 
 
-def fields_in(event: Event, lang: int) -> str:
-    """What the event says, `name: value`, in that language."""
-    return "; ".join(f"{FIELDS[name][lang]}: {said}" for name, said in _said(event, lang))
+def fields_in(event: Event, language: int) -> str:
+    """List the fields of an event as `name: value` in a language, by its place in a pair."""
+    return "; ".join(f"{FIELDS[name][language]}: {text}" for name, text in _field_texts(event, language))
 
 
-def _said(event: Event, lang: int) -> Iterable[tuple[str, str]]:
+def _field_texts(event: Event, language: int) -> Iterable[tuple[str, str]]:
     for name, value in attrs.asdict(event, recurse=False).items():
         if name == "data" and value is None:
-            yield name, ALL_DATA[lang]
+            yield name, ALL_DATA[language]
         elif name == "channels" and not value and isinstance(event, e.Withdrawn) and event.purpose is Purpose.MARKETING:
-            yield name, ALL_CHANNELS[lang]
+            yield name, ALL_CHANNELS[language]
         elif value is not None and value is not False and value != frozenset():
-            yield name, _value(value, lang)
+            yield name, _value_text(value, language)
 
 
-def _value(value: object, lang: int) -> str:
+def _value_text(value: object, language: int) -> str:
     if isinstance(value, Word):
-        return WORDS[type(value)][value.value][lang]
+        return WORDS[type(value)][value.value][language]
     if isinstance(value, frozenset):
-        return ", ".join(sorted(_value(member, lang) for member in value))
+        return ", ".join(sorted(_value_text(member, language) for member in value))
     if isinstance(value, datetime):
-        return local(value)
-    return TRUE[lang] if value is True else str(value)
+        return format_time(value)
+    return TRUE[language] if value is True else str(value)
