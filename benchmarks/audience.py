@@ -78,7 +78,7 @@ def one_by_one(store: Store, user_ids: Sequence[str]) -> int:
 def copied(path: Path) -> MemoryStore:
     """The ledger in memory."""
     store, file = MemoryStore(), SqliteStore(path)
-    with file._file.reading() as source, store._file.reading() as target:  # noqa: SLF001
+    with file._database.reading() as source, store._database.reading() as target:  # noqa: SLF001
         target.execute("COMMIT")
         source.backup(target)
         target.execute("BEGIN")

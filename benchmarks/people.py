@@ -13,7 +13,7 @@ from pathlib import Path
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
-from diijam_consent_sdk.stores.sql.operations import Sql
+from diijam_consent_sdk.stores.sql.statements import Steps, Transaction
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
 SEED = 20261124
@@ -51,11 +51,11 @@ def choices(rng: random.Random) -> list[Event]:
 def write(store: SqliteStore, batches: Iterable[tuple[str, list[Event]]]) -> None:
     """Append in one transaction: what the ledger holds counts here, not how long it took to get there."""
 
-    def all_of() -> Sql[None]:
+    def all_of() -> Steps[None]:
         for user_id, events in batches:
-            yield from store.ledger.append(user_id, events, None, None)
+            yield from store._operations.append(user_id, events, None, None).start()  # noqa: SLF001
 
-    store.write(all_of, has_erased=False)
+    store._write(Transaction(all_of))  # noqa: SLF001
 
 
 def population(count: int, rng: random.Random) -> Iterator[tuple[str, list[Event]]]:

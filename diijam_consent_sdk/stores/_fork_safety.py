@@ -1,4 +1,8 @@
-"""Forks: none happens amid a store call, if that can be had in a moment; and a child finds no lock and no file open."""
+"""
+Stores and `fork`: a fork waits for the store calls under way, and a child inherits no held lock and no open file.
+
+The parent's locks would not protect the child's writes, nor the other way round.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +30,20 @@ def leak(*inherited: object) -> None:
 
 
 class Resource(Protocol):
-    """What a store keeps open between calls, and opens anew when it is needed."""
+    """What a store keeps open between calls, and opens again when a call needs it."""
 
-    def let_go(self) -> None:
-        """Close it: a fork is coming."""
+    def release(self) -> None:
+        """Close it before a fork."""
 
-    def forget(self) -> None:
-        """In a child: what came along all the same is not its own, and must never be closed."""
+    def reset_after_fork(self) -> None:
+        """In a child: abandon what was inherited all the same, unclosed, as it is the parent's."""
 
 
 class Gate:
     """
-    Calls go through (`with gate.call():`); a fork shuts it, waits, bounded, until those inside are out, and lets go of
-    what is open. In a child SQLite would count the parent's locks as its own, and other processes would not: they would
-    delete the write-ahead log that the child writes to.
+    Calls go through (`with gate.call():`). A fork closes the gate, waits, bounded, until those inside are out, and
+    releases what is open. Else SQLite in a child would count the parent's locks as the child's, and other processes
+    would not: they would delete the write-ahead log that the child writes to.
     """
 
     def __init__(self) -> None:
@@ -54,7 +58,7 @@ class Gate:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """The block is a call: no fork happens amid it, if that can be had in a moment."""
+        """Make a call within the block: a fork waits for its end, but not for long."""
         if self._pid != os.getpid():  # forked, and the hooks below never ran
             self._begin()
         until = time.monotonic() + MAX_WAIT_SECONDS
@@ -67,35 +71,37 @@ class Gate:
             forks[0].wait(left)
 
     def register(self, resource: Resource) -> None:
-        """Let go of this before each fork."""
+        """Release this resource before each fork."""
         self._resources.add(resource)
 
     @property
-    def was_forked_amid_a_call(self) -> bool:
-        """Whether this is a child that a connection in use, with its locks, came into: past saving."""
+    def was_forked_during_a_call(self) -> bool:
+        """Whether this is a child that inherited a connection in use, with its locks: no store can be used here."""
         return self._inherited
 
-    def shut(self) -> None:
-        """Before the fork."""
+    def before_fork(self) -> None:
+        """Hold new calls up, wait for those under way, and release the resources."""
         self._forks.append(Promise())
         self._inside.wait_until_first(None, MAX_WAIT_SECONDS)
         for resource in tuple(self._resources):
             with suppress(Exception):
-                resource.let_go()
+                resource.release()
 
-    def open(self) -> None:
-        """After the fork, in the parent."""
-        with suppress(IndexError):  # a handler that raised when the gate was to be shut
+    def after_fork_in_parent(self) -> None:
+        """Let calls through again, once no other fork is under way."""
+        with suppress(IndexError):  # a signal handler raised in `before_fork`
             self._forks.pop(0).set_result(None)
 
-    def renew(self) -> None:
-        """After the fork, in the child: threads that were inside are not here."""
+    def after_fork_in_child(self) -> None:
+        """Start with nothing inside: the parent's other threads are not here."""
         self._inherited = self._inherited or self._inside.first() is not None
         self._begin()
         for resource in tuple(self._resources):
-            resource.forget()
+            resource.reset_after_fork()
 
 
 gate = Gate()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=gate.shut, after_in_parent=gate.open, after_in_child=gate.renew)
+    os.register_at_fork(
+        before=gate.before_fork, after_in_parent=gate.after_fork_in_parent, after_in_child=gate.after_fork_in_child
+    )

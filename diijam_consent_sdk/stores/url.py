@@ -35,7 +35,7 @@ def open_store(
     create: bool = True,
     insecure_hosts: Iterable[str] = (),
     listen_url: str | None = None,
-) -> SqliteStore | PostgresStore | HttpStore:
+) -> MemoryStore | SqliteStore | PostgresStore | HttpStore:
     """
     The store that *url* names.
 
@@ -102,7 +102,7 @@ def open_async_store(
     deadline: float = 1.0,
     insecure_hosts: Iterable[str] = (),
     listen_url: str | None = None,
-) -> SqliteStore | AsyncPostgresStore | AsyncHttpStore:
+) -> MemoryStore | SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """`open_store` for asyncio: an async store where there is one."""
     if is_http(checked_address(url)):
         from .http.store import AsyncHttpStore  # noqa: PLC0415 - as above
@@ -112,7 +112,7 @@ def open_async_store(
         with needs_extra(*POSTGRES_EXTRA):
             from .postgres.store import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
         return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
-    return cast("SqliteStore", open_store(url, deadline=deadline))
+    return cast("MemoryStore | SqliteStore", open_store(url, deadline=deadline))
 
 
 def url_from_env() -> tuple[str, str | None]:

@@ -15,9 +15,9 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable
 from diijam_consent_sdk.events import LedgerEntry
 from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore
+from diijam_consent_sdk.stores.sql import copy as sql_copy
 from diijam_consent_sdk.stores.sql import hash_chain
-from diijam_consent_sdk.stores.sql import verify as whole
-from diijam_consent_sdk.stores.sql.operations import inserting
+from diijam_consent_sdk.stores.sql.dialect import insert_link
 from tests.cli.conftest import Cli, Ledger
 from tests.domain.samples import NEEDED
 from tests.stores.cluster import shared
@@ -66,7 +66,7 @@ def test_init_makes_a_file_too(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", [1, 3, 500])
 def test_a_ledger_moves(page: int, cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries keep position and hash, records and kept answers come along, `verify` passes on both."""
-    monkeypatch.setattr(whole, "PAGE", page)
+    monkeypatch.setattr(sql_copy, "PAGE", page)
     with closing(SqliteStore(ledger.path)) as old:
         fill(old)
         cli("init", "--url", url)
@@ -95,7 +95,7 @@ def test_a_ledger_moves_back(cli: Cli, url: str, ledger: Ledger) -> None:
 
 def test_a_copy_goes_on_where_it_ended(cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that broke off, and one of a ledger that lived on, erasures included, are finished by another run."""
-    monkeypatch.setattr(whole, "PAGE", 4)
+    monkeypatch.setattr(sql_copy, "PAGE", 4)
     cli("init", "--url", url)
     with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
         fill(old)
@@ -104,7 +104,7 @@ def test_a_copy_goes_on_where_it_ended(cli: Cli, url: str, ledger: Ledger, monke
             raise StoreUnavailable("the network is gone")
 
         with pytest.raises(StoreUnavailable):
-            whole.copy(old, new, break_off)
+            sql_copy.copy(old, new, break_off)
         assert 0 < new.load([]).cursor.position < old.load([]).cursor.position
         assert cli("copy", "--from", ledger.url, "--to", url).status == 0
         old.append("u-1", [e.AgreementWithdrawn("n-1")], idempotency_key="k-3")
@@ -153,7 +153,7 @@ def test_a_ledger_that_lost_entries_is_not_copied(
     statement: str, cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where entries are missing behind the source's back, copying ends and names the first, and does not go round."""
-    monkeypatch.setattr(whole, "PAGE", 4)
+    monkeypatch.setattr(sql_copy, "PAGE", 4)
     cli("init", "--url", url)
     with closing(PostgresStore(url, deadline=5)) as old:
         fill(old)
@@ -170,7 +170,7 @@ def test_entries_that_make_no_record_are_not_copied(cli: Cli, ledger: Ledger, tm
         db = sqlite3.connect(ledger.path, isolation_level=None)
         entry = LedgerEntry(2, "u-1", 2, old.history("u-1")[-1].at, AGREED)
         forged = hash_chain._link(entry, bytes.fromhex(old.load([]).cursor.hash))
-        db.execute(*inserting(forged))
+        db.execute(*insert_link(forged))
         db.close()
     result = cli("copy", "--from", ledger.url, "--to", f"sqlite:///{tmp_path}/new.db")
     assert (result.status, "position 2:" in result.err) == (2, True), result.err
@@ -180,11 +180,11 @@ def test_a_copy_that_is_stopped_says_how_far_it_came(
     cli: Cli, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C amid a copy does not claim that nothing was written."""
-    monkeypatch.setattr(whole, "PAGE", 4)
+    monkeypatch.setattr(sql_copy, "PAGE", 4)
     with closing(SqliteStore(ledger.path)) as old:
         fill(old)
         total = old.load([]).cursor.position
-    real, left = whole._page, [1]
+    real, left = sql_copy._read_page, [1]
 
     def stopping(*arguments: Any) -> Any:
         """One page, then Ctrl-C."""
@@ -195,7 +195,7 @@ def test_a_copy_that_is_stopped_says_how_far_it_came(
 
     copying = ("copy", "--from", ledger.url, "--to", f"sqlite:///{tmp_path}/new.db")
     with monkeypatch.context() as patch:
-        patch.setattr(whole, "_page", stopping)
+        patch.setattr(sql_copy, "_read_page", stopping)
         result = cli(*copying)
     assert (result.status, result.out) == (130, "")
     assert result.err == f"stopped: 4 of {total} entries are there: run the same command again to go on\n"

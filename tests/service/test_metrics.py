@@ -30,8 +30,8 @@ def test_a_service_over_a_store_that_answers_is_well(service: Running, http: htt
 def test_a_clock_that_ran_ahead_is_told(start: Start, ask_as: Ask, http: httpx.Client) -> None:
     """While the store's clock is years ahead `/healthz` says so, a yes is refused and a no is written."""
     store, ahead = MemoryStore(), timedelta(0)
-    dialect = attrs.evolve(store.ledger.dialect, time=lambda _: datetime.now(UTC) + ahead)
-    store.ledger = attrs.evolve(store.ledger, dialect=dialect)
+    dialect = attrs.evolve(store._operations.dialect, time=lambda _: datetime.now(UTC) + ahead)
+    store._operations = attrs.evolve(store._operations, dialect=dialect)
     service = start(store)
     asker = ask_as(service)
     asker.append("u-1", OPENED)

@@ -15,9 +15,10 @@ import pytest
 
 import diijam_consent_sdk
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Store
 from diijam_consent_sdk.stores._fork_safety import gate
 from diijam_consent_sdk.stores.postgres.listener import News
+from diijam_consent_sdk.stores.sql import repeats
 
 PLACES = (str(Path(diijam_consent_sdk.__file__).parent), threading.__file__)
 # After these Python looks whether a handler has to run; never between a lock of C and its block.
@@ -68,21 +69,27 @@ def elsewhere(act: Callable[[], object]) -> bool:
     return not thread.is_alive()
 
 
-def wrote(store: SqliteStore) -> None:
-    """A write and a read."""
+def wrote(store: Store) -> None:
+    """A write, a read, and a repeat that is answered from a long history."""
     store.append("u", [e.Objected("surveys")])
+    store.append("u", [e.Objected("surveys")], idempotency_key="k")
     assert store.load(["u"]).records[0].version
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of connections that were interrupted while they were opened
 @pytest.mark.parametrize("make", [MemoryStore, SqliteStore], ids=["memory", "file"])
-@pytest.mark.parametrize("call", ["load", "append", "changes"])
-def test_an_interrupted_call_leaves_the_store_to_others(call: str, make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("call", ["load", "append", "repeat", "changes"])
+def test_an_interrupted_call_leaves_the_store_to_others(
+    call: str, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Wherever it was interrupted, other threads read and write, and a fork would wait for nobody."""
-    store: SqliteStore = make() if make is MemoryStore else make(tmp_path / "ledger.db")
+    monkeypatch.setattr(repeats, "LONG_HISTORY", 0)
+    store: Store = make() if make is MemoryStore else make(tmp_path / "ledger.db")
+    store.append("u", [e.Objected("surveys")], idempotency_key="k")
     calls: dict[str, Callable[[], object]] = {
         "load": lambda: store.load(["u"]),
         "append": lambda: store.append("u", [e.Objected("surveys")]),
+        "repeat": lambda: store.append("u", [e.Objected("surveys")], idempotency_key="k"),
         "changes": lambda: store.changes(store.load([]).cursor, wait=0.001),
     }
     number = 1

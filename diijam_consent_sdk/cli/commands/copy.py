@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from ...errors import StoreUnusable
 from ...stores.protocol import Cursor
-from ...stores.sql.verify import Home
-from ...stores.sql.verify import copy as copy_ledger
+from ...stores.sql.copy import copy as copy_ledger
+from ...stores.sql.store import SqlStore
 from ...stores.url import is_http
 from ..console import print_result, show_progress
 from ..store import open_store
@@ -56,13 +56,13 @@ def copy(
     if is_http(source) or is_http(target):
         raise ValueError("a consent service copies nothing: run copy where the databases are")
     with open_store(source) as old, open_store(target, create=True) as new:
-        from_home, to_home = cast("Home", old), cast("Home", new)  # every other URL is of a database
+        from_home, to_home = cast("SqlStore", old), cast("SqlStore", new)  # every other URL is of a database
         head = _copy_with_progress(from_home, to_home, old.load([]).cursor.position, new.load([]).cursor.position)
     print_result(f"head     {head}", f"entries  {head.position}")
     return 0
 
 
-def _copy_with_progress(source: Home, target: Home, total: int, copied: int) -> Cursor:
+def _copy_with_progress(source: SqlStore, target: SqlStore, total: int, copied: int) -> Cursor:
     """Copy with a progress bar. If the copy is stopped, a note tells how far it came."""
     with show_progress("copying", total) as update:
 

@@ -16,7 +16,8 @@ from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
 from ..protocol import MAX_LOAD_BYTES
-from ..sql.operations import Before, Dialect, Final, Row, Sql, Statement
+from ..sql.dialect import Dialect
+from ..sql.statements import CommitBatch, Query, Row, Statement, Steps, UnlockedBatch
 from .errors import Late
 from .schema import CHANNEL, HEAD, REQUESTING, SCHEMA, check
 from .schema import time as time_of
@@ -63,21 +64,16 @@ LOCK: Statement = ("SELECT FROM ledger FOR UPDATE", ())
 COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
-def reading(steps: Sql[T]) -> Sql[T]:
-    """An operation of one batch, asked as one statement: it sees one state of the database."""
-    batch = next(steps)
-    (rows,) = yield [_fused(batch)]
-    try:
-        steps.send(_apart(batch, rows))
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    raise AssertionError("an operation that only reads has one batch")
+def reading(query: Query[T]) -> Steps[T]:
+    """A query as one statement: it sees one state of the database."""
+    (rows,) = yield [_fused(query.statements)]
+    return query.parse(*_apart(query.statements, rows))
 
 
-def writing(begin: list[Statement], steps: Sql[T]) -> Sql[T]:
-    """An operation under the lock of the one writer, which *begin* takes; its final batch takes the commit along."""
+def writing(begin: list[Statement], steps: Steps[T]) -> Steps[T]:
+    """A transaction under the lock of the one writer, which *begin* takes; its last batch takes the commit along."""
     batch = next(steps)
-    if isinstance(batch, Before):
+    if isinstance(batch, UnlockedBatch):
         try:
             batch = steps.send((yield batch))
         except StopIteration as end:
@@ -89,7 +85,7 @@ def writing(begin: list[Statement], steps: Sql[T]) -> Sql[T]:
             batch = steps.send(answers)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        answers = yield (Final([*batch, *COMMIT]) if isinstance(batch, Final) else batch)
+        answers = yield (CommitBatch([*batch, *COMMIT]) if isinstance(batch, CommitBatch) else batch)
 
 
 def _fused(batch: list[Statement]) -> Statement:
@@ -126,7 +122,7 @@ def _width(sql: str) -> int:
     return sql[: sql.index(" FROM ")].count(",") + 1
 
 
-def alone(sql: str) -> Sql[None]:
+def alone(sql: str) -> Steps[None]:
     """One statement outside any transaction."""
     yield [(sql, ())]
 

@@ -12,6 +12,7 @@ import psycopg
 from ...errors import StoreError, StoreUnavailable, StoreUnusable
 from .. import wire
 from .._retry import Failure
+from ..sql.dialect import no_ledger
 
 V = TypeVar("V")
 
@@ -109,7 +110,7 @@ def translated() -> Iterator[None]:
             raise StoreUnavailable(f"{unreached(error) or found.why}: try again") from None
         raise found from None
     except wire.Malformed as error:
-        raise StoreUnusable(f"the database holds what is no ledger: {error}") from error
+        raise no_ledger(error) from error
 
 
 def unreached(error: psycopg.Error) -> str | None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from ...errors import StoreUnusable
-from ..sql.operations import OPEN_REQUEST, Row
+from ..sql.dialect import OPEN_REQUEST
+from ..sql.statements import Row
 from .errors import translated
 from .url import parameters
 

@@ -19,25 +19,16 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTi
 
 from ..._logging import log
 from ...errors import StoreError, StoreUnavailable, StoreUnusable
-from ...events import Erased, Event, LedgerEntry
+from ...events import Event, LedgerEntry
 from .._fork_safety import gate, leak
 from .._retry import Failure, Tries
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
-from ..sql.operations import (
-    LINK,
-    Clock,
-    Final,
-    Ledger,
-    Repeat,
-    Sql,
-    Statement,
-    answered_again,
-    entries_of,
-    folded,
-    history,
-    one_at_a_time,
-)
-from ..sql.verify import verify
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..sql.dialect import entries_of, history_query, rows_translated
+from ..sql.operations import Clock, Operations
+from ..sql.repeats import LongFolds, Repeat, rebuild
+from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction
+from ..sql.store import SqlStore
+from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
 from .connection import (
     DIALECT,
     PEER,
@@ -78,13 +69,11 @@ class _Settings:
         self,
         url: str,
         *,
-        clock: Clock | None = None,
         deadline: float = 1.0,
         connections: int = 10,
         listen_url: str | None = None,
     ) -> None:
         self._deadline = deadline
-        self.ledger = Ledger(DIALECT, clock)
         self._options = options(url)
         self._listening = options(url if listen_url is None else listen_url)
         self._may_be_shared = listen_url is None
@@ -99,10 +88,6 @@ class _Settings:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._is_closed else 'open'}>"
-
-    def clock_trouble(self) -> str | None:
-        """See `SqliteStore.clock_trouble`: here it is the database's clock."""
-        return self.ledger.clock_trouble()
 
     def _tries(self, key: str | None = None) -> Tries:
         return Tries(self._deadline, idempotency_key=key or "")
@@ -137,7 +122,7 @@ class _Settings:
         return max(0.01, min(tries.left(), self._deadline / 3))
 
 
-class PostgresStore(_Settings):
+class PostgresStore(_Settings, SqlStore):
     """
     A store in the PostgreSQL database at *url*, made by `diijam-consent init`: for any number of processes on any
     number of machines.
@@ -175,7 +160,8 @@ class PostgresStore(_Settings):
         connections: int = 10,
         listen_url: str | None = None,
     ) -> None:
-        super().__init__(url, clock=clock, deadline=deadline, connections=connections, listen_url=listen_url)
+        _Settings.__init__(self, url, deadline=deadline, connections=connections, listen_url=listen_url)
+        SqlStore.__init__(self, DIALECT, clock)
         self._begin()
         gate.register(self)
         with suppress(StoreUnavailable), _tried_once(), translated(), self._connect() as line:
@@ -183,7 +169,6 @@ class PostgresStore(_Settings):
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._long_fold = threading.Lock()
         self._pool: ConnectionPool[Line] | None = None
         self._lock = threading.Lock()
         self._listen()
@@ -192,52 +177,6 @@ class PostgresStore(_Settings):
         # Not a method of this store, which could never be let go if what listens for it knew it.
         self._news = News(partial(Line.connect, **self._listening), may_be_shared=self._may_be_shared)
         weakref.finalize(self, self._news.close)
-
-    def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
-        return self.read(partial(self.ledger.load, checked_ids(user_ids)))
-
-    def append(
-        self,
-        user_id: str,
-        events: Iterable[Event],
-        *,
-        expected_version: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> Appended:
-        """See `Store.append`."""
-        batch = checked_batch(events)
-        steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
-        done = self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
-        return self._repeated(done) if isinstance(done, Repeat) else done
-
-    def _repeated(self, repeat: Repeat) -> Appended:
-        found = self.read(partial(self.ledger.repeated, repeat))
-        if isinstance(found, Appended):
-            return found
-        with one_at_a_time(self._long_fold, found.version), translated():
-            return answered_again(found, self.read(partial(history, found.user_id, found.version)))
-
-    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
-        """See `Store.changes`."""
-        started = time.monotonic()
-        while True:
-            news = self._news.next() if wait > 0 else None
-            waited = time.monotonic() - started
-            found = self.read(partial(self.ledger.look, after, limit, waited))
-            if found.cursor != after or news is None or not waited < wait:
-                return found
-            self._news.wait(news, wait - waited)
-
-    def history(self, user_id: str) -> list[LedgerEntry]:
-        """See `Store.history`."""
-        links = self.read(partial(self.ledger.history, user_id))
-        with translated():
-            return entries_of(links)
-
-    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `Store.open_requests`."""
-        return self.read(partial(self.ledger.open_requests, after, limit))
 
     def verify(self) -> Cursor:
         """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, with a connection of its own."""
@@ -248,19 +187,19 @@ class PostgresStore(_Settings):
             line.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             with line.cursor("links") as links, line.cursor("records") as records:
                 return verify(
-                    links.execute(spelled(f"SELECT {LINK} FROM entries ORDER BY position")),  # noqa: S608 - our own
-                    lambda: records.execute(spelled("SELECT user_id, record FROM records")),
-                    lambda user_id: _run_on(line, folded(user_id)),
-                    lambda: _run_on(line, self.ledger.head()).cursor,
+                    links.execute(spelled(ALL_LINKS)),
+                    lambda: records.execute(spelled(ALL_RECORDS)),
+                    lambda user_id: _run_on(line, reading(refold_query(user_id))),
+                    lambda: _run_on(line, reading(self._operations.head())).cursor,
                     psycopg.InternalError,
                 )
 
     def close(self) -> None:
         """See `Store.close`."""
         self._is_closed = True
-        self.let_go()
+        self.release()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the connections that are idle now, those in use when they come back; a later call opens its own."""
         if self._pid != os.getpid():
             return
@@ -272,7 +211,7 @@ class PostgresStore(_Settings):
         if not self._is_closed:
             self._listen()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: start with no connection. Closing what came along would end the parent's."""
         leak(self._pool, self._news)
         self._begin()
@@ -282,7 +221,7 @@ class PostgresStore(_Settings):
 
     def _opened(self) -> ConnectionPool[Line]:
         if self._pid != os.getpid():  # forked, and the hooks never ran
-            self.forget()
+            self.reset_after_fork()
         with self._lock:
             if self._is_closed:  # since the call began: nobody would close another pool
                 raise StoreUnavailable(CLOSED)
@@ -295,19 +234,20 @@ class PostgresStore(_Settings):
         with self._setting_up(line):
             _see(line, line.rows_of(SET_UP))
 
-    def read(self, steps: Callable[[], Sql[T]]) -> T:
-        """Run an operation of this package that only reads."""
-        return self._run(lambda: reading(steps()), self._tries())
+    def _read(self, query: Query[T]) -> T:
+        return self._run(lambda: reading(query), self._tries())
 
-    def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
-        """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
-        tries = self._tries(key)
-        done = self._run(lambda: writing(self._beginning, steps()), tries)
-        if has_erased:
+    def _write(self, transaction: Transaction[T]) -> T:
+        tries = self._tries(transaction.idempotency_key)
+        done = self._run(lambda: writing(self._beginning, transaction.start()), tries)
+        if transaction.is_erasure:
             self._scrub(tries)
         return done
 
-    def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
+    def _watch(self) -> Callable[[float], object]:
+        return partial(self._news.wait, self._news.next())
+
+    def _run(self, steps: Callable[[], Steps[T]], tries: Tries) -> T:
         while True:
             try:
                 with gate.call(), translated():
@@ -318,7 +258,7 @@ class PostgresStore(_Settings):
                 tries.end(error)
                 raise
 
-    def _try(self, steps: Sql[T], tries: Tries) -> T:
+    def _try(self, steps: Steps[T], tries: Tries) -> T:
         share = self._begin_call(tries)
         pool = self._opened()
         try:
@@ -346,7 +286,7 @@ class PostgresStore(_Settings):
             log.warning("store.scrub_postponed", error=type(error).__name__)
 
 
-def _run_on(line: Line, steps: Sql[T]) -> T:
+def _run_on(line: Line, steps: Steps[T]) -> T:
     batch = next(steps)
     while True:
         try:
@@ -388,7 +328,7 @@ def _settle(line: Line) -> None:
 
 
 def _meaning(error: psycopg.Error, line: Line | AsyncLine, batch: list[Statement]) -> Exception:
-    return meaning(error, is_lost=line.closed, maybe_written=isinstance(batch, Final))
+    return meaning(error, is_lost=line.closed, maybe_written=isinstance(batch, CommitBatch))
 
 
 class AsyncPostgresStore(_Settings):
@@ -403,18 +343,23 @@ class AsyncPostgresStore(_Settings):
         connections: int = 10,
         listen_url: str | None = None,
     ) -> None:
-        super().__init__(url, clock=clock, deadline=deadline, connections=connections, listen_url=listen_url)
+        super().__init__(url, deadline=deadline, connections=connections, listen_url=listen_url)
+        self._operations = Operations(DIALECT, clock)
+        self._long_folds = LongFolds()
         self._begin()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._long_fold = threading.Lock()
         self._pool: AsyncConnectionPool[AsyncLine] | None = None
         self._news = AsyncNews(partial(AsyncLine.connect, **self._listening), may_be_shared=self._may_be_shared)
 
+    def clock_trouble(self) -> str | None:
+        """See `SqlStore.clock_trouble`."""
+        return self._operations.clock_trouble()
+
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
-        return await self.read(partial(self.ledger.load, checked_ids(user_ids)))
+        return await self._read(self._operations.load(checked_ids(user_ids)))
 
     async def append(
         self,
@@ -425,18 +370,16 @@ class AsyncPostgresStore(_Settings):
         idempotency_key: str | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        batch = checked_batch(events)
-        steps = partial(self.ledger.append, user_id, batch, expected_version, idempotency_key)
-        done = await self.write(steps, has_erased=bool(batch) and isinstance(batch[-1], Erased), key=idempotency_key)
+        done = await self._write(self._operations.append(user_id, events, expected_version, idempotency_key))
         return await self._repeated(done) if isinstance(done, Repeat) else done
 
     async def _repeated(self, repeat: Repeat) -> Appended:
-        found = await self.read(partial(self.ledger.repeated, repeat))
+        found = await self._read(self._operations.repeated(repeat))
         if isinstance(found, Appended):
             return found
-        with one_at_a_time(self._long_fold, found.version), translated():
-            links = await self.read(partial(history, found.user_id, found.version))
-            return await asyncio.to_thread(answered_again, found, links)
+        with self._long_folds.folding(found.version), rows_translated():
+            links = await self._read(history_query(found.user_id, found.version))
+            return await asyncio.to_thread(rebuild, found, links)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -444,20 +387,20 @@ class AsyncPostgresStore(_Settings):
         while True:
             news = self._news.next() if wait > 0 else None
             waited = time.monotonic() - started
-            found = await self.read(partial(self.ledger.look, after, limit, waited))
+            found = await self._read(self._operations.changes(after, limit, waited))
             if found.cursor != after or news is None or not waited < wait:
                 return found
             await self._news.wait(news, wait - waited)
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        links = await self.read(partial(self.ledger.history, user_id))
-        with translated():
+        links = await self._read(self._operations.history(user_id))
+        with rows_translated():
             return await asyncio.to_thread(entries_of, links)
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
-        return await self.read(partial(self.ledger.open_requests, after, limit))
+        return await self._read(self._operations.open_requests(after, limit))
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -481,19 +424,17 @@ class AsyncPostgresStore(_Settings):
         with self._setting_up(line):
             _see(line, await line.rows_of(SET_UP))
 
-    async def read(self, steps: Callable[[], Sql[T]]) -> T:
-        """See `PostgresStore.read`."""
-        return await self._run(lambda: reading(steps()), self._tries())
+    async def _read(self, query: Query[T]) -> T:
+        return await self._run(lambda: reading(query), self._tries())
 
-    async def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
-        """See `PostgresStore.write`."""
-        tries = self._tries(key)
-        done = await self._run(lambda: writing(self._beginning, steps()), tries)
-        if has_erased:
+    async def _write(self, transaction: Transaction[T]) -> T:
+        tries = self._tries(transaction.idempotency_key)
+        done = await self._run(lambda: writing(self._beginning, transaction.start()), tries)
+        if transaction.is_erasure:
             await self._scrub(tries)
         return done
 
-    async def _run(self, steps: Callable[[], Sql[T]], tries: Tries) -> T:
+    async def _run(self, steps: Callable[[], Steps[T]], tries: Tries) -> T:
         while True:
             try:
                 with translated():
@@ -504,7 +445,7 @@ class AsyncPostgresStore(_Settings):
                 tries.end(error)
                 raise
 
-    async def _try(self, steps: Sql[T], tries: Tries) -> T:
+    async def _try(self, steps: Steps[T], tries: Tries) -> T:
         share = self._begin_call(tries)
         pool = await self._opened()
         try:
@@ -529,7 +470,7 @@ class AsyncPostgresStore(_Settings):
             log.warning("store.scrub_postponed", error=type(error).__name__)
 
 
-async def _run_on_async(line: AsyncLine, steps: Sql[T]) -> T:
+async def _run_on_async(line: AsyncLine, steps: Steps[T]) -> T:
     batch = next(steps)
     while True:
         try:

@@ -8,43 +8,36 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-from ..._threads import Promise
 from ...errors import StoreUnavailable
-from ..sql.operations import Clock, Ledger
-from .connections import SqliteFile, prepare
-from .store import DIALECT, SqliteStore
-from .turns import Turns
+from ..sql.operations import Clock
+from .database import Database
+from .schema import prepare
+from .store import SqliteDatabaseStore
 
 BUSY_SECONDS = 0.9
 
 
-class _MemoryDatabase(SqliteFile):
-    """One connection, one user of it at a time."""
+class MemoryDatabase(Database):
+    """A database in memory: one connection, which one thread uses at a time."""
 
     def __init__(self) -> None:
+        super().__init__(None, BUSY_SECONDS)
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._closed: Promise[None] = Promise()  # no Event: see there
-        self._scrub_due = False
-        self._schema = None
-        self.path = Path(":memory:")
-        self.long_fold = threading.Lock()
-        self.turns = Turns()
-        self._busy_seconds = BUSY_SECONDS
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._db.close).atexit = False  # of a store that nobody closed
         prepare(self._db)
 
-    def owe_scrub(self, db: sqlite3.Connection) -> None:
-        pass  # there is no write-ahead log in memory
+    def mark_scrub_due(self, db: sqlite3.Connection) -> None:
+        """Do nothing: there is no write-ahead log in memory."""
 
     def scrub(self, *, has_erased: bool = False) -> None:
-        pass
+        """Do nothing."""
 
     def close(self) -> None:
-        self._closed.set_result(None)
+        """Close the connection."""
+        super().close()
         if self._pid == os.getpid():
             with self._lock:
                 self._db.close()
@@ -64,7 +57,7 @@ class _MemoryDatabase(SqliteFile):
                 raise
 
 
-class MemoryStore(SqliteStore):
+class MemoryStore(SqliteDatabaseStore):
     """
     The store of `SqliteStore` with nothing on disk; gone with the process. Safe to use from several threads.
 
@@ -75,6 +68,4 @@ class MemoryStore(SqliteStore):
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self.ledger = Ledger(DIALECT, clock)
-        self._file = _MemoryDatabase()
-        self.path = None
+        super().__init__(MemoryDatabase(), clock)

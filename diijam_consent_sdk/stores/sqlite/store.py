@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..._logging import log
-from ...events import Erased, Event, LedgerEntry
 from .. import wire
-from ..protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
-from ..sql.operations import (
-    LINK,
-    Clock,
-    Dialect,
-    Ledger,
-    Repeat,
-    Sql,
-    Statement,
-    answered_again,
-    entries_of,
-    folded,
-    history,
-    one_at_a_time,
-    run,
-)
-from ..sql.verify import verify
-from .connections import FILLER_BYTES, REQUESTING, SqliteFile, check_schema, translated
+from ..protocol import MAX_LOAD_BYTES, Cursor
+from ..sql.dialect import Dialect
+from ..sql.operations import Clock
+from ..sql.statements import Query, Transaction, UnlockedBatch
+from ..sql.store import SqlStore
+from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
+from .database import Database, FileDatabase
 from .file_systems import remarks_on
+from .schema import FILLER_BYTES, REQUESTING, check_schema
 
 T = TypeVar("T")
-LOOK_EVERY_SECONDS = 0.02  # how often a long poll looks for what another process wrote
+LOOK_EVERY_SECONDS = 0.02  # between two looks of a long poll, as nothing tells it what another process wrote
 
 # One step of SQLite for all rows: between steps other threads would have Python.
 GATHERED = (
@@ -65,7 +52,97 @@ DIALECT = Dialect(
 CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
 
 
-class SqliteStore:
+class SqliteDatabaseStore(SqlStore):
+    """
+    A store over a SQLite database, in a file or in memory. Safe to use from several threads.
+
+    Attributes:
+        path: The file; None for a ledger in memory.
+    """
+
+    path: Path | None
+
+    def __init__(self, database: Database, clock: Clock | None) -> None:
+        super().__init__(DIALECT, clock)
+        self._database = database
+        self.path = database.path
+
+    def verify(self) -> Cursor:
+        """
+        Re-compute the whole chain, and every record from its entries; check that the tables are as they were made.
+
+        Returns:
+            The head that all of it leads to. What else there is to say of the ledger is logged, and in `remarks`.
+
+        Raises:
+            LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
+                fit but a record is not what its entries make.
+        """
+        with self._database.reading() as db:
+            check_schema(db)
+            head = verify(
+                db.execute(ALL_LINKS),
+                lambda: db.execute(ALL_RECORDS),
+                lambda user_id: _run(db, refold_query(user_id)),
+                lambda: _run(db, self._operations.head()).cursor,
+                sqlite3.OperationalError,
+            )
+        for remark in self.remarks():
+            log.info("store.remark", remark=remark)
+        return head
+
+    def remarks(self) -> list[str]:
+        """List what an operator should know of a ledger that verifies: its clock, its file's mode and file system."""
+        is_tested = bool(self._read(Query([(str(DIALECT.tested), ())], list)))
+        return [CALLERS_CLOCK] * is_tested + ([] if self.path is None else remarks_on(self.path))
+
+    def begin_epoch(self) -> None:
+        """
+        Begin another epoch, for a ledger that may have been replaced by a copy: clients load all their users again.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with self._database.writing(None) as db:
+            self._database.begin_write(db)
+            db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),))
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._database.close()
+
+    def _read(self, query: Query[T]) -> T:
+        with self._database.reading() as db:
+            return _run(db, query)
+
+    def _write(self, transaction: Transaction[T]) -> T:
+        with self._database.writing(transaction.idempotency_key) as db:
+            result = self._run_steps(db, transaction)
+            if transaction.is_erasure and db.in_transaction:
+                self._database.mark_scrub_due(db)
+        self._database.scrub(has_erased=transaction.is_erasure)
+        return result
+
+    def _run_steps(self, db: sqlite3.Connection, transaction: Transaction[T]) -> T:
+        steps = transaction.start()
+        try:
+            batch = next(steps)
+            while True:
+                if not (db.in_transaction or isinstance(batch, UnlockedBatch)):
+                    self._database.begin_write(db)
+                batch = steps.send([db.execute(*statement).fetchall() for statement in batch])
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def _watch(self) -> Callable[[float], object]:
+        return lambda seconds: self._database.pause(min(LOOK_EVERY_SECONDS, seconds))
+
+
+def _run(db: sqlite3.Connection, query: Query[T]) -> T:
+    return query.parse(*[db.execute(*statement).fetchall() for statement in query.statements])
+
+
+class SqliteStore(SqliteDatabaseStore):
     """
     A store in the SQLite file at *path*: WAL, synchronous=FULL, one writer at a time, readers beside it.
 
@@ -83,13 +160,16 @@ class SqliteStore:
         create: Whether to make a missing file.
 
     Attributes:
-        path: The file; None for a ledger in memory.
+        path: The file.
 
     Raises:
         StoreUnusable: the file is damaged, another program's, or of a newer version of this library.
 
         StoreUnavailable: the file cannot be opened. (One that is only locked just now raises when it is used.)
     """
+
+    path: Path
+    _database: FileDatabase
 
     def __init__(
         self,
@@ -99,121 +179,4 @@ class SqliteStore:
         busy_seconds: float = 0.9,
         create: bool = True,
     ) -> None:
-        self.ledger = Ledger(DIALECT, clock)
-        self._file = SqliteFile(path, busy_seconds=busy_seconds, create=create)
-        self.path: Path | None = self._file.path
-
-    def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
-        return self.read(partial(self.ledger.load, checked_ids(user_ids)))
-
-    def append(
-        self,
-        user_id: str,
-        events: Iterable[Event],
-        *,
-        expected_version: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> Appended:
-        """See `Store.append`."""
-        batch = checked_batch(events)
-        steps = self.ledger.append(user_id, batch, expected_version, idempotency_key)
-        done = self.write(lambda: steps, has_erased=isinstance(batch[-1], Erased), key=idempotency_key)
-        return self._repeated(done) if isinstance(done, Repeat) else done
-
-    def _repeated(self, repeat: Repeat) -> Appended:
-        found = self.read(partial(self.ledger.repeated, repeat))
-        if isinstance(found, Appended):
-            return found
-        with one_at_a_time(self._file.long_fold, found.version), translated():
-            return answered_again(found, self.read(partial(history, found.user_id, found.version)))
-
-    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
-        """See `Store.changes`."""
-        started = time.monotonic()
-        while True:
-            waited = time.monotonic() - started
-            found = self.read(partial(self.ledger.look, after, limit, waited))
-            if found.cursor != after or not waited < wait:  # nor if it is not a number
-                return found
-            self._file.pause(min(LOOK_EVERY_SECONDS, wait - waited))
-
-    def history(self, user_id: str) -> list[LedgerEntry]:
-        """See `Store.history`."""
-        links = self.read(partial(self.ledger.history, user_id))
-        with translated():
-            return entries_of(links)
-
-    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `Store.open_requests`."""
-        return self.read(partial(self.ledger.open_requests, after, limit))
-
-    def verify(self) -> Cursor:
-        """
-        Re-compute the whole chain, and every record from its entries; see that the tables are as they were made.
-
-        Returns:
-            The head that all of it leads to. What else there is to say of the ledger is logged, and in `remarks`.
-
-        Raises:
-            LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
-                fit but a record is not what its entries make.
-        """
-        with self._file.reading() as db:
-            check_schema(db)
-            head = verify(
-                db.execute(f"SELECT {LINK} FROM entries ORDER BY position"),
-                lambda: db.execute("SELECT user_id, record FROM records"),
-                lambda user_id: run(folded(user_id), _in(db)),
-                lambda: run(self.ledger.head(), _in(db)).cursor,
-                sqlite3.OperationalError,
-            )
-        for remark in self.remarks():
-            log.info("store.remark", remark=remark)
-        return head
-
-    def remarks(self) -> list[str]:
-        """What there is to say of a ledger that verifies: whose its times are, who may read it, where it lies."""
-        with self._file.reading() as db:
-            is_tested = bool(_in(db)((str(DIALECT.tested), ())))
-        return [CALLERS_CLOCK] * is_tested + ([] if self.path is None else remarks_on(self.path))
-
-    def clock_trouble(self) -> str | None:
-        """What is wrong with the machine's clock, as of the last call, so that no yes is written; None: nothing."""
-        return self.ledger.clock_trouble()
-
-    def begin_epoch(self) -> None:
-        """
-        Begin another epoch, for a ledger that may have been replaced by a copy: whoever knows a cursor starts anew.
-
-        Raises:
-            StoreError: it could not be written.
-        """
-        with self._file.writing(None) as db:
-            self._file.begin(db)
-            db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.token_hex(16),))
-
-    def close(self) -> None:
-        """See `Store.close`."""
-        self._file.close()
-
-    def read(self, steps: Callable[[], Sql[T]]) -> T:
-        """Run an operation of this package that only reads."""
-        asked = steps()
-        with self._file.reading() as db:
-            return run(asked, _in(db))
-
-    def write(self, steps: Callable[[], Sql[T]], *, has_erased: bool, key: str | None = None) -> T:
-        """Run an operation of this package that writes; whether it erases, and the key that it may be repeated with."""
-        asked = steps()
-        with self._file.writing(key) as db:
-            done = run(asked, _in(db), partial(self._file.begin, db))
-            if has_erased and db.in_transaction:
-                self._file.owe_scrub(db)
-        self._file.scrub(has_erased=has_erased)
-        return done
-
-
-def _in(db: sqlite3.Connection) -> Callable[[Statement], list[Any]]:
-    """How a statement is run on this connection."""
-    return lambda statement: db.execute(*statement).fetchall()
+        super().__init__(FileDatabase(path, busy_seconds=busy_seconds, create=create), clock)

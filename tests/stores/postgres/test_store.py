@@ -28,7 +28,7 @@ from diijam_consent_sdk.stores.postgres import schema
 from diijam_consent_sdk.stores.postgres import store as postgres_store
 from diijam_consent_sdk.stores.postgres.connection import Line
 from diijam_consent_sdk.stores.postgres.errors import meaning
-from diijam_consent_sdk.stores.sql.operations import Final, Statement
+from diijam_consent_sdk.stores.sql.statements import CommitBatch, Statement
 from tests.domain.samples import NEEDED
 
 from ..cluster import shared
@@ -395,7 +395,7 @@ def test_a_writer_that_dawdles_hides_no_entry(store: PostgresStore, interfere: I
     may_commit, has_position = threading.Event(), threading.Event()
 
     def dawdle(go_on: Callable[[], Any], batch: Sequence[Statement]) -> Any:
-        if isinstance(batch, Final) and any("u-slow" in values for _, values in batch):
+        if isinstance(batch, CommitBatch) and any("u-slow" in values for _, values in batch):
             has_position.set()
             assert may_commit.wait(10)
         return go_on()
@@ -421,7 +421,7 @@ def losing(times: int, *, final: bool, after: bool, error: type[psycopg.Error] =
     left = [times]
 
     def lose(go_on: Callable[[], Any], batch: Sequence[Statement]) -> Any:
-        if isinstance(batch, Final) is not final or not left[0]:
+        if isinstance(batch, CommitBatch) is not final or not left[0]:
             return go_on()
         left[0] -= 1
         if after:
@@ -457,8 +457,8 @@ def test_doubt_stays_until_it_is_settled(url: str, interfere: Interfere) -> None
         count = [0]
 
         def both(go_on: Callable[[], Any], batch: Sequence[Statement]) -> Any:
-            count[0] += isinstance(batch, Final)
-            if isinstance(batch, Final):
+            count[0] += isinstance(batch, CommitBatch)
+            if isinstance(batch, CommitBatch):
                 go_on()
                 raise psycopg.OperationalError("lost")
             return sign_up_later(go_on, batch) if count[0] else go_on()
@@ -550,7 +550,7 @@ def test_a_writer_that_is_frozen_amid_its_write_holds_nobody_up(url: str, interf
     frozen_amid, woken = threading.Event(), threading.Event()
 
     def freeze(go_on: Callable[[], Any], batch: Sequence[Statement]) -> Any:
-        if isinstance(batch, Final) and any("u-frozen" in values for _, values in batch):
+        if isinstance(batch, CommitBatch) and any("u-frozen" in values for _, values in batch):
             frozen_amid.set()
             woken.wait(10)
         return go_on()
@@ -792,9 +792,9 @@ def test_the_databases_clock_stamps_entries(store: PostgresStore, db: psycopg.Co
 def jumping(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     """Has the store see the database's clock so far ahead from now on."""
     ahead = timedelta(0)
-    shown = store.ledger.dialect.time
-    dialect = attrs.evolve(store.ledger.dialect, time=lambda row: shown(row) + ahead)
-    monkeypatch.setattr(store, "ledger", attrs.evolve(store.ledger, dialect=dialect))
+    shown = store._operations.dialect.time
+    dialect = attrs.evolve(store._operations.dialect, time=lambda row: shown(row) + ahead)
+    monkeypatch.setattr(store, "_operations", attrs.evolve(store._operations, dialect=dialect))
 
     def jump(by: timedelta) -> None:
         nonlocal ahead

@@ -277,9 +277,9 @@ LINKS = st.sampled_from(
 )
 
 
-def links_of(store: SqliteStore) -> list[Link]:
+def links_of(store: MemoryStore) -> list[Link]:
     """The chain of a store."""
-    with store._file.reading() as db:
+    with store._database.reading() as db:
         return [Link(*row) for row in db.execute("SELECT * FROM entries ORDER BY position")]
 
 
@@ -301,7 +301,7 @@ histories = st.lists(
 )  # fmt: skip
 
 
-def played(history: list[tuple[str, list[e.Event]]]) -> SqliteStore:
+def played(history: list[tuple[str, list[e.Event]]]) -> MemoryStore:
     """A store after all of a history that it accepts, with an erasure wherever one is possible at the end."""
     clock = WallClock()
     store = MemoryStore(clock=clock)
@@ -324,7 +324,7 @@ def test_every_honest_ledger_verifies(history: list[tuple[str, list[e.Event]]]) 
     store.close()
 
 
-def erase_what_may_be(store: SqliteStore) -> None:
+def erase_what_may_be(store: MemoryStore) -> None:
     """Erase the first two users, if the policy lets them go."""
     for user_id in ("u-1", "u-2"):
         for event in (e.AccountClosed(), e.Erased()):

@@ -13,6 +13,7 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+from diijam_consent_sdk.stores.sql.store import SqlStore
 from diijam_consent_sdk.stores.sql.store_clock import StoreClock
 
 from ..contract import OPENED, WallClock, sign_up
@@ -48,16 +49,18 @@ def machine() -> Machine:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> Iterator[SqliteStore]:
+def store(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> Iterator[MemoryStore | SqliteStore]:
     """A store on that machine, with one user."""
     with closing(MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "ledger.db")) as store:
-        dialect = attrs.evolve(store.ledger.dialect, time=lambda _: machine.wall)
-        store.ledger = attrs.evolve(store.ledger, dialect=dialect, checked=StoreClock(lambda: machine.steady))
+        dialect = attrs.evolve(store._operations.dialect, time=lambda _: machine.wall)
+        store._operations = attrs.evolve(
+            store._operations, dialect=dialect, store_clock=StoreClock(lambda: machine.steady)
+        )
         sign_up(store, "u-1")
         yield store
 
 
-def test_a_yes_is_refused_once_the_clock_ran_ahead(store: SqliteStore, machine: Machine) -> None:
+def test_a_yes_is_refused_once_the_clock_ran_ahead(store: SqlStore, machine: Machine) -> None:
     """An append is refused, and nothing of it written, while the wall clock shows years ahead of what was measured."""
     machine.wall += timedelta(days=9_000)
     with pytest.raises(StoreUnavailable, match="clock"):
@@ -67,7 +70,7 @@ def test_a_yes_is_refused_once_the_clock_ran_ahead(store: SqliteStore, machine: 
 
 
 @pytest.mark.parametrize("no", NOES, ids=lambda no: type(no).__name__)
-def test_a_no_is_written_at_the_time_that_was_measured(no: e.Event, store: SqliteStore, machine: Machine) -> None:
+def test_a_no_is_written_at_the_time_that_was_measured(no: e.Event, store: SqlStore, machine: Machine) -> None:
     """What takes permission away is stamped by the last good time and what the steady clock measured since."""
     machine.pass_by(30)
     machine.wall += timedelta(days=9_000)
@@ -76,14 +79,14 @@ def test_a_no_is_written_at_the_time_that_was_measured(no: e.Event, store: Sqlit
     assert store.history("u-1")[-1].at == START + timedelta(seconds=42)
 
 
-def test_a_batch_with_a_no_is_written(store: SqliteStore, machine: Machine) -> None:
+def test_a_batch_with_a_no_is_written(store: SqlStore, machine: Machine) -> None:
     """A no is not lost because a yes comes with it: all of the batch gets the time that was measured."""
     machine.wall += timedelta(days=9_000)
     store.append("u-1", [YES, e.Withdrawn("marketing")])
     assert {entry.at for entry in store.history("u-1")} == {START}
 
 
-def test_reads_are_as_of_the_time_that_was_measured(store: SqliteStore, machine: Machine) -> None:
+def test_reads_are_as_of_the_time_that_was_measured(store: SqlStore, machine: Machine) -> None:
     """A jump ends no consent for those who read, neither ahead nor back."""
     for jump in (9_000, -9_000):
         before = machine.wall
@@ -94,7 +97,7 @@ def test_reads_are_as_of_the_time_that_was_measured(store: SqliteStore, machine:
     assert store.load(["u-1"]).at == START + timedelta(seconds=10)
 
 
-def test_a_clock_set_back_brings_nothing_back(store: SqliteStore, machine: Machine) -> None:
+def test_a_clock_set_back_brings_nothing_back(store: SqlStore, machine: Machine) -> None:
     """What has expired stays expired, and entries get a later time, when the wall clock is set back."""
     ends = START + timedelta(hours=1)
     store.append("u-1", [e.Granted("surveys", "n-1", expires_at=ends)])
@@ -107,7 +110,7 @@ def test_a_clock_set_back_brings_nothing_back(store: SqliteStore, machine: Machi
 
 
 @pytest.mark.parametrize("minutes", [59, 61])
-def test_an_hour_is_borne(minutes: int, store: SqliteStore, machine: Machine) -> None:
+def test_an_hour_is_borne(minutes: int, store: SqlStore, machine: Machine) -> None:
     """A clock that was put right by less than an hour is followed; by more, it is not."""
     machine.wall += timedelta(minutes=minutes)
     if minutes < 60:
@@ -119,7 +122,7 @@ def test_an_hour_is_borne(minutes: int, store: SqliteStore, machine: Machine) ->
             store.append("u-1", [YES])
 
 
-def test_small_jumps_add_up(store: SqliteStore, machine: Machine) -> None:
+def test_small_jumps_add_up(store: SqlStore, machine: Machine) -> None:
     """What counts is the distance from the first reading, so years do not come by in steps of half an hour."""
     machine.wall += timedelta(minutes=40)
     store.append("u-1", [YES])
@@ -128,7 +131,7 @@ def test_small_jumps_add_up(store: SqliteStore, machine: Machine) -> None:
         store.append("u-1", [YES])
 
 
-def test_a_clock_put_right_is_used_again(store: SqliteStore, machine: Machine) -> None:
+def test_a_clock_put_right_is_used_again(store: SqlStore, machine: Machine) -> None:
     """Once the clock shows what was measured, appends are accepted as before."""
     right = machine.wall
     machine.wall += timedelta(days=9_000)
@@ -139,14 +142,14 @@ def test_a_clock_put_right_is_used_again(store: SqliteStore, machine: Machine) -
     assert store.clock_trouble() is None
 
 
-def test_a_long_suspend_is_no_jump(store: SqliteStore, machine: Machine) -> None:
+def test_a_long_suspend_is_no_jump(store: SqlStore, machine: Machine) -> None:
     """A machine that slept for a week counts the week."""
     machine.pass_by(7 * 86_400)
     store.append("u-1", [YES])
     assert store.history("u-1")[-1].at == machine.wall
 
 
-def test_a_repeat_is_answered_whatever_the_clock_shows(store: SqliteStore, machine: Machine) -> None:
+def test_a_repeat_is_answered_whatever_the_clock_shows(store: SqlStore, machine: Machine) -> None:
     """A yes that was written before the jump is acknowledged again."""
     first = store.append("u-1", [YES], idempotency_key="k-1")
     machine.wall += timedelta(days=9_000)

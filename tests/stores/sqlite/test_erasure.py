@@ -88,7 +88,7 @@ def chance() -> random.Random:
 
 def marked(store: SqliteStore) -> bool:
     """Whether the file says that a scrub is due."""
-    with store._file.reading() as db:
+    with store._database.reading() as db:
         return db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone() is not None
 
 
@@ -144,7 +144,7 @@ def test_no_copy_stays_on_a_page_that_split(longest: int, path: Path, monkeypatc
     they are erased, and not in the end.
     """
     monkeypatch.setattr(
-        "diijam_consent_sdk.stores.sqlite.connections.PRAGMAS", "PRAGMA secure_delete=ON; PRAGMA synchronous=OFF;"
+        "diijam_consent_sdk.stores.sqlite.schema.PRAGMAS", "PRAGMA secure_delete=ON; PRAGMA synchronous=OFF;"
     )
     chance = random.Random(longest)
     with closing(SqliteStore(path)) as store:
@@ -205,17 +205,17 @@ def test_a_writer_postpones_the_end_of_the_scrub(store: SqliteStore, path: Path,
     """A lock that comes between the erasure and its scrub makes no error of an erasure that is durable."""
     customer = Customer(chance)
     customer.live(store)
-    scrub: Callable[..., None] = store._file.scrub
+    scrub: Callable[..., None] = store._database.scrub
 
     def scrub_locked(**options: bool) -> None:
         with locking(path, "BEGIN IMMEDIATE"):
             scrub(**options)
 
-    store._file.scrub = scrub_locked  # type: ignore[method-assign]
+    store._database.scrub = scrub_locked  # type: ignore[method-assign]
     with structlog.testing.capture_logs() as logs:
         customer.go(store)
     assert logs == [POSTPONED]
-    store._file.scrub = scrub  # type: ignore[method-assign]
+    store._database.scrub = scrub  # type: ignore[method-assign]
     sign_up(store, "u-1")
     assert customer.left(path) == []
 
@@ -226,20 +226,20 @@ def test_an_erasure_amid_anothers_scrub(store: SqliteStore, path: Path, chance: 
     customer.live(store)
     other.live(store)
     with closing(SqliteStore(path)) as elsewhere:
-        scrub, empty_log = elsewhere._file.scrub, store._file._empty_log
+        scrub, empty_log = elsewhere._database.scrub, store._database._empty_log
 
         def emptied_then_erased(db: sqlite3.Connection, *, wait: bool) -> None:
             empty_log(db, wait=wait)
-            elsewhere._file.scrub = lambda **_: None  # type: ignore[method-assign]  # not yet
+            elsewhere._database.scrub = lambda **_: None  # type: ignore[method-assign]  # not yet
             thread = threading.Thread(target=other.go, args=(elsewhere,))
             thread.start()
             thread.join()
 
-        store._file._empty_log = emptied_then_erased  # type: ignore[method-assign]
+        store._database._empty_log = emptied_then_erased  # type: ignore[method-assign]
         customer.go(store)
-        elsewhere._file.scrub = scrub  # type: ignore[method-assign]
+        elsewhere._database.scrub = scrub  # type: ignore[method-assign]
         assert other.left(path)
-        elsewhere._file.scrub(has_erased=True)
+        elsewhere._database.scrub(has_erased=True)
         assert other.left(path) == []
         assert not marked(store)
 
@@ -249,7 +249,7 @@ def test_an_erasure_in_another_thread_amid_a_scrub(store: SqliteStore, path: Pat
     customer, other = Customer(chance), Customer(chance)
     customer.live(store)
     other.live(store)
-    empty_log, done = store._file._empty_log, list[bool]()
+    empty_log, done = store._database._empty_log, list[bool]()
 
     def emptied_then_erased(db: sqlite3.Connection, *, wait: bool) -> None:
         empty_log(db, wait=wait)
@@ -259,7 +259,7 @@ def test_an_erasure_in_another_thread_amid_a_scrub(store: SqliteStore, path: Pat
             thread.start()
             thread.join()
 
-    store._file._empty_log = emptied_then_erased  # type: ignore[method-assign]
+    store._database._empty_log = emptied_then_erased  # type: ignore[method-assign]
     customer.go(store)
     assert customer.left(path) + other.left(path) == []
     assert not marked(store)
@@ -276,7 +276,7 @@ def test_a_process_that_dies_leaves_the_scrub_to_the_next(moment: str, path: Pat
         store = SqliteStore(path)
         def die(*_, **__):
             os.kill(os.getpid(), signal.SIGKILL)
-        setattr(store._file, sys.argv[2], die)
+        setattr(store._database, sys.argv[2], die)
         try:
             releases = [HoldReleased(hold) for hold in store.load([sys.argv[3]]).records[0].holds]
             say("erasing")
@@ -284,8 +284,8 @@ def test_a_process_that_dies_leaves_the_scrub_to_the_next(moment: str, path: Pat
         finally:
             say("it lived")
     """
-    method = {"before the commit": "owe_scrub", "before the scrub": "scrub", "amid the scrub": "_empty_log"}[moment]
-    with running(path, code, method, customer.user_id) as program:
+    methods = {"before the commit": "mark_scrub_due", "before the scrub": "scrub", "amid the scrub": "_empty_log"}
+    with running(path, code, methods[moment], customer.user_id) as program:
         said, errors = program.communicate(timeout=60)
         assert (said, program.returncode) == ("erasing\n", -9), errors
     assert customer.left(path)

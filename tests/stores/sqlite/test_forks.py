@@ -276,7 +276,7 @@ def test_a_memory_store_stays_with_its_parent(tmp_path: Path) -> None:
     code = """
     store = MemoryStore()
     cursor = store.append("u-1", [AccountOpened()]).cursor
-    store._file._lock.acquire()  # as another thread might have at the fork
+    store._database._lock.acquire()  # as another thread might have at the fork
     def child():
         calls = (lambda: store.load(["u-1"]), lambda: store.append("u-1", [AccountClosed()]), lambda: store.verify(),
                  lambda: store.changes(cursor, wait=5), lambda: store.history("u-1"))
@@ -290,7 +290,7 @@ def test_a_memory_store_stays_with_its_parent(tmp_path: Path) -> None:
         store.close()
         assert MemoryStore().append("u-1", [AccountOpened()]).cursor.position == 1
     wait(fork(child))
-    store._file._lock.release()
+    store._database._lock.release()
     assert store.append("u-2", [AccountOpened()]).cursor.position == 2
     """
     run_forking(tmp_path / "ledger.db", code)
@@ -304,13 +304,13 @@ def test_calls_wait_for_a_fork_to_end() -> None:
         with gate.call():
             inside.set()
 
-    gate.shut()
-    gate.shut()
+    gate.before_fork()
+    gate.before_fork()
     thread = threading.Thread(target=call)
     thread.start()
-    gate.open()
+    gate.after_fork_in_parent()
     assert not inside.wait(0.1)
-    gate.open()
+    gate.after_fork_in_parent()
     assert inside.wait(5)
     thread.join()
 

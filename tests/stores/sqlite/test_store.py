@@ -24,10 +24,11 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import SqliteStore, Store
-from diijam_consent_sdk.stores.sql import operations
-from diijam_consent_sdk.stores.sqlite import connections, file_systems
+from diijam_consent_sdk.stores.sql import repeats
+from diijam_consent_sdk.stores.sqlite import errors, file_systems
 from diijam_consent_sdk.stores.sqlite import store as sqlite_store
-from diijam_consent_sdk.stores.sqlite.connections import APPLICATION_ID, FORMAT, translated
+from diijam_consent_sdk.stores.sqlite.errors import translated
+from diijam_consent_sdk.stores.sqlite.schema import APPLICATION_ID, FORMAT
 
 from ..contract import AGREED, OPENED, TOLD, erase, folded, head, sign_up
 from ..programs import heard, locking, run, running, tell
@@ -68,7 +69,7 @@ def version(store: Store, user_id: str) -> int:
 
 def test_a_commit_is_on_the_disk_before_it_returns(store: SqliteStore) -> None:
     """Every connection writes ahead, syncs fully, and overwrites what it deletes."""
-    with store._file.writing(None) as db:
+    with store._database.writing(None) as db:
         settings = [
             db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "secure_delete")
         ]
@@ -529,7 +530,7 @@ def test_a_file_system_without_locks_is_named(path: Path, monkeypatch: pytest.Mo
     file_systems.has_locks.cache_clear()
 
 
-@pytest.mark.parametrize("code", connections.FILE_SYSTEM)
+@pytest.mark.parametrize("code", errors.FILE_SYSTEM_LACKS)
 def test_what_a_file_system_lacks_is_named(code: int, path: Path) -> None:
     """Shared memory or locks that fail are no broken disk: the error says which file system it is, and where to go."""
     error = sqlite3.OperationalError("disk I/O error")
@@ -601,7 +602,7 @@ def test_a_full_disk(small_disk: Path) -> None:
 def test_a_database_at_its_limit(store: SqliteStore) -> None:
     """A database that may not grow is a full disk too."""
     sign_up(store, "u-0")
-    (connection, _) = store._file._idle[-1]
+    (connection, _) = store._database._pool._idle[-1]
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count={pages}")
     before = head(store)
@@ -638,7 +639,7 @@ def test_a_deleted_file_is_no_empty_ledger(call: str, whole: bool, path: Path, s
 def test_a_file_that_comes_back_is_used_again(path: Path, store: SqliteStore) -> None:
     """A file that was moved away and put back is the ledger it was."""
     before = sign_up(store, "u-2").cursor
-    store._file.let_go()  # so that all of it is in the file
+    store._database._pool.release()  # so that all of it is in the file
     path.rename(path.with_name("away.db"))
     with pytest.raises(StoreUnavailable):
         store.load([])
@@ -698,7 +699,7 @@ def test_a_file_replaced_beside_its_log_is_refused(path: Path, other: Path, stor
 def test_a_file_replaced_just_while_it_is_opened(path: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was opened on a file a moment before it was replaced is not kept."""
     with closing(SqliteStore(path)) as store:
-        connect, replaced = store._file._connect, list[bool]()
+        connect, replaced = store._database._pool._connect, list[bool]()
 
         def replacing() -> sqlite3.Connection:
             connection = connect()
@@ -708,8 +709,8 @@ def test_a_file_replaced_just_while_it_is_opened(path: Path, other: Path, monkey
                 other.rename(path)
             return connection
 
-        store._file.let_go()
-        monkeypatch.setattr(store._file, "_connect", replacing)
+        store._database._pool.release()
+        monkeypatch.setattr(store._database._pool, "_connect", replacing)
         assert [version(store, user_id) for user_id in ("x", "y")] == [1, 1]
         assert sign_up(store, "u-2").cursor.position == 5
     with closing(SqliteStore(path)) as store:
@@ -790,7 +791,7 @@ def test_a_repeat_holds_up_no_writer(path: Path, store: SqliteStore, monkeypatch
             sign_up(other, f"other-{next(others)}")
         return folded(record.user_id, entries)
 
-    monkeypatch.setattr(operations, "fold_all", fold_all)
+    monkeypatch.setattr(repeats, "fold_all", fold_all)
     appended = store.append("u-1", events, idempotency_key="k-1")
     assert appended.record == folded("u-1", first)
     assert next(others) == 1
@@ -805,25 +806,25 @@ def test_a_repeat_is_answered_while_another_process_writes(path: Path, store: Sq
 
 def test_a_repeat_that_came_meanwhile_is_one(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same append of two processes is written once, also if both looked before either wrote."""
-    begin = store._file.begin
+    begin = store._database.begin_write
 
     def begin_late(db: sqlite3.Connection) -> None:
-        monkeypatch.setattr(store._file, "begin", begin)
+        monkeypatch.setattr(store._database, "begin_write", begin)
         sign = store.append("u-2", [OPENED], idempotency_key="k-2")
         assert sign.record.version == 1
         begin(db)
 
-    monkeypatch.setattr(store._file, "begin", begin_late)
+    monkeypatch.setattr(store._database, "begin_write", begin_late)
     assert store.append("u-2", [OPENED], idempotency_key="k-2").record.version == 1
     assert len(store.history("u-2")) == 1
 
 
 def test_of_long_histories_one_is_folded_at_a_time(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second repeat with a long history is refused at once: it would take the threads that others write in."""
-    monkeypatch.setattr(operations, "LONG_HISTORY", 2)
+    monkeypatch.setattr(repeats, "LONG_HISTORY", 2)
     store.append("u-1", [e.Withdrawn("marketing")])
     events: list[e.Event] = [OPENED, TOLD, AGREED]
-    with store._file.long_fold, pytest.raises(StoreUnavailable, match="try again"):
+    with store._long_folds.folding(3), pytest.raises(StoreUnavailable, match="try again"):
         store.append("u-1", events, idempotency_key="k-1")
     assert store.append("u-1", events, idempotency_key="k-1").record.version == 3
 
@@ -833,7 +834,7 @@ def test_of_long_histories_one_is_folded_at_a_time(store: SqliteStore, monkeypat
 
 def test_open_requests_are_found_by_an_index(store: SqliteStore) -> None:
     """The work list reads the users with open requests and no others."""
-    with store._file.reading() as db:
+    with store._database.reading() as db:
         plan = db.execute("EXPLAIN QUERY PLAN " + sqlite_store.DIALECT.requesting, ("", 10)).fetchall()
     assert "records USING INDEX records_requesting" in str(plan)
     ids = [f"u{number}" for number in range(5)]

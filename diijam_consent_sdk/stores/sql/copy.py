@@ -1,0 +1,158 @@
+"""Copying a ledger from one SQL database to another, page by page and with its proofs, so that it can move house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from ...errors import LedgerBroken, StoreUnusable
+from ...events import Erased, LedgerEntry
+from ...record import ConsentRecord, fold, unopened
+from ..protocol import Cursor
+from .dialect import LINK_COLUMNS, insert_link, links_from, records_from, select_hash
+from .hash_chain import Link, check_link
+from .operations import Operations, erase
+from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
+from .store import SqlStore
+
+PAGE = 500  # links or kept appends in one transaction
+FIRST: tuple[str, bytes] = ("", b"")  # before the first of the kept appends
+
+
+def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None] = lambda *_: None) -> Cursor:
+    """
+    Copy to *target* what it lacks of *source*: entries with their proofs at their positions, records, and what is kept
+    of idempotency keys. Run again, the copy goes on where it ended. The target keeps another epoch.
+
+    Args:
+        source: Where the ledger is. What is written to it meanwhile is copied too, as far as it is seen.
+
+        target: Where the ledger goes: empty, or an earlier part of the same ledger.
+
+        on_page: Called now and then with how many entries are there, and how many new users came with them.
+
+    Returns:
+        The head of the target.
+
+    Raises:
+        LedgerBroken: the source's chain does not hold; what was copied does.
+
+        StoreUnusable: the target holds something else, or is written to.
+
+        StoreError: one of the stores failed.
+    """
+    here = _head(target)
+    if here.position and source._read(_hash_query(here.position)) != here.hash:
+        raise StoreUnusable("the ledger to copy to holds another history: copy to an empty one")
+    _copy_mark(source, target)
+    users = 0
+    while here.position < _head(source).position:
+        links = _read_page(source, here.position)
+        entries = _checked(links, here)
+        is_erasure = any(entry is not None and isinstance(entry.event, Erased) for entry in entries)
+        adopt = partial(_adopt, target._operations, here, links, entries)
+        here = target._write(Transaction(adopt, is_erasure=is_erasure))
+        users += sum(link.version == 1 for link in links)
+        on_page(here.position, users)
+    _copy_appends(source, target, here.position)
+    return here
+
+
+def _head(store: SqlStore) -> Cursor:
+    return store._read(store._operations.head()).cursor
+
+
+def _read_page(source: SqlStore, after: int) -> list[Link]:
+    """Read the next links, up to one that was not erased: it makes the head, and the head has a time."""
+    links: list[Link] = []
+    while not links or links[-1].event is None:
+        last = links[-1].position if links else after
+        more = source._read(_links_query(last))
+        if not more:
+            raise LedgerBroken(last + 1, "the entry is missing")
+        links += more
+    return links
+
+
+def _checked(links: Iterable[Link], head: Cursor) -> list[LedgerEntry | None]:
+    """Decode links that follow from the head; None for an erased one."""
+    entries, last = [], bytes.fromhex(head.hash)
+    for position, link in enumerate(links, start=head.position):
+        entries.append(check_link(link, position, last))
+        last = link.hash
+    return entries
+
+
+def _copy_mark(source: SqlStore, target: SqlStore) -> None:
+    """Mark the target if a caller's clock stamped the source, where the target has a place for the mark."""
+    tested, mark = source._operations.dialect.tested, target._operations.dialect.mark_tested
+    if tested is not None and mark is not None and source._read(Query([(tested, ())], list)):
+        target._write(Transaction(partial(_commit, [(mark, ())])))
+
+
+def _copy_appends(source: SqlStore, target: SqlStore, up_to: int) -> None:
+    after: tuple[str, bytes] = FIRST
+    while rows := source._read(_appends_query(after, up_to)):
+        target._write(Transaction(partial(_adopt_appends, target._operations, rows)))
+        after = (rows[-1][0], rows[-1][1])
+
+
+def _hash_query(position: int) -> Query[str]:
+    """Read the chain hash at a position, in hex; empty if the ledger ends before."""
+    return Query([select_hash(position)], lambda rows: bytes(rows[0][0]).hex() if rows else "")
+
+
+def _links_query(after: int) -> Query[list[Link]]:
+    select = f"SELECT {LINK_COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608 - our own
+    return Query([(select, (after, PAGE))], links_from)
+
+
+def _appends_query(after: tuple[str, bytes], up_to: int) -> Query[list[Any]]:
+    select = (
+        "SELECT user_id, key, salt, fingerprint, position FROM appends"
+        " WHERE (user_id, key) > (?, ?) AND position <= ? ORDER BY user_id, key LIMIT ?"
+    )
+    return Query([(select, (*after, up_to, PAGE))], list)
+
+
+def _commit(statements: list[Statement]) -> Steps[None]:
+    yield CommitBatch(statements)
+
+
+def _adopt(
+    operations: Operations, head: Cursor, links: Sequence[Link], entries: Sequence[LedgerEntry | None]
+) -> Steps[Cursor]:
+    """Write links, which follow from the head, as they are, and the records that their entries make."""
+    users = sorted({link.user_id for link in links if link.user_id is not None})
+    head_rows, record_rows = yield [operations.select_head(), operations.select_records(users)]
+    if operations.read_head(head_rows).cursor != head:
+        raise StoreUnusable("somebody else writes to the ledger to copy to: stop that, then copy again")
+    records = records_from(record_rows)
+    statements: list[Statement] = []
+    for link, entry in zip(links, entries, strict=True):
+        statements.append(insert_link(link))
+        if entry is None:
+            continue
+        records[entry.user_id] = _folded(records.get(entry.user_id) or unopened(entry.user_id), entry)
+        if isinstance(entry.event, Erased):
+            statements += erase(entry.user_id, link.position, but=None)
+    statements += [operations.put_record(records[user_id]) for user_id in users]
+    yield CommitBatch(statements + operations.advance_head(links[-1]))
+    return Cursor(head.epoch, links[-1].position, links[-1].hash.hex())
+
+
+def _folded(record: ConsentRecord, entry: LedgerEntry) -> ConsentRecord:
+    if entry.version != record.version + 1 and not isinstance(entry.event, Erased):
+        raise LedgerBroken(entry.position, "an earlier entry of its user is missing")
+    try:
+        return fold(record, entry)
+    except LookupError:
+        raise LedgerBroken(entry.position, "no record accepts it") from None
+
+
+def _adopt_appends(operations: Operations, rows: Sequence[Row]) -> Steps[None]:
+    """Write what is kept of idempotency keys, where the target has not kept it yet."""
+    yield [operations.select_head()]  # takes the lock of the one writer, where the first statement does
+    insert = "INSERT INTO appends VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    yield CommitBatch([(insert, tuple(row)) for row in rows])

@@ -1,0 +1,136 @@
+"""The ledger's tables in SQL: the statements that both databases share, those they differ in, and what rows hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+import attrs
+
+from ...errors import StoreUnusable, TooLarge
+from ...events import LedgerEntry
+from ...record import ConsentRecord
+from .. import wire
+from ..protocol import Cursor
+from .hash_chain import GENESIS, Link
+from .statements import Query, Row, Statement
+
+LINK_COLUMNS = "position, user_id, version, at, event, salt, digest, hash"
+MAX_POSITION = 2**63 - 1
+OPEN_REQUEST = b'"outcome":null'.hex()  # what a record holds, as it is written, while a request is open
+
+
+@attrs.frozen
+class Dialect:
+    """The statements in which two databases differ."""
+
+    head: str  # epoch, position, hash and time of the last entry, and what else the clock needs
+    records: str  # of each user in `asked`: see `records_from`
+    bounded: str  # the same, without the records if they have more than `MAX_LOAD_BYTES`
+    asked: Callable[[list[str]], object]
+    put_record: str
+    requesting: str  # the same of those after a user id, in order, with an open request; so many at most
+    time: Callable[[Row], datetime]  # the wall clock, from the row of `head`
+    advance: str | None = None  # where a row holds the head: sets its position, hash and time
+    mark_tested: str | None = None  # marks a ledger that a caller's clock stamps
+    tested: str | None = None  # gives a row if the ledger is marked so
+    check: Callable[[Row], None] | None = None  # refuses a ledger of another format, from the row of `head`
+
+
+_columns: Callable[[Link], tuple[Any, ...]] = attrgetter(*LINK_COLUMNS.split(", "))
+
+
+def insert_link(link: Link) -> Statement:
+    """Write an entry."""
+    insert = f"INSERT INTO entries ({LINK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+    return insert, _columns(link)
+
+
+def select_hash(position: int) -> Statement:
+    """Read the chain hash of an entry, if there is one."""
+    return "SELECT hash FROM entries WHERE position = ?", (position,)
+
+
+def select_changes(after: int, limit: int) -> Statement:
+    """Read position, user and chain hash of the entries after a position, erased ones left out."""
+    return (
+        "SELECT position, user_id, hash FROM entries WHERE position > ? AND user_id IS NOT NULL"
+        " ORDER BY position LIMIT ?"
+    ), (after, limit)
+
+
+def erase_earlier(user_id: str, tombstone: int) -> Statement:
+    """Leave of a user's entries before the tombstone only what the chain needs."""
+    blank = (
+        "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL"
+        " WHERE user_id = ? AND position < ?"
+    )
+    return blank, (user_id, tombstone)
+
+
+def history_query(user_id: str, up_to_version: int = MAX_POSITION) -> Query[list[Link]]:
+    """Read the links of a user's entries, oldest first."""
+    select = f"SELECT {LINK_COLUMNS} FROM entries WHERE user_id = ? AND version <= ? ORDER BY version"  # noqa: S608 - as above
+    return Query([(select, (user_id, up_to_version))], links_from)
+
+
+def links_from(rows: Iterable[Row]) -> list[Link]:
+    """Make links of rows of `LINK_COLUMNS`."""
+    return [Link(*row) for row in rows]
+
+
+def entries_of(links: Iterable[Link]) -> list[LedgerEntry]:
+    """Decode the entries that links hold."""
+    return [link.entry() for link in links]
+
+
+def records_from(rows: Sequence[Row]) -> dict[str, ConsentRecord]:
+    """
+    Make records, by their users, from a row of user ids, one a line, and of records, separated by commas. In this form
+    a database gathers a thousand without a step of Python for each.
+
+    Raises:
+        TooLarge: the statement left the records out.
+
+        StoreUnusable: a record stands under another user's id.
+    """
+    if not rows:
+        return {}
+    ((user_ids, joined),) = rows
+    if joined is None:
+        raise TooLarge("the records are too large together: ask for fewer users")
+    records = wire.decode_records(b"[%b]" % joined)
+    if user_ids.split("\n") != [record.user_id for record in records]:
+        raise StoreUnusable("the database is damaged: a record stands under another user's id")
+    return {record.user_id: record for record in records}
+
+
+def cursor_of(epoch: str, position: int, chain_hash: object) -> Cursor:
+    """Make the cursor of an entry; `wire.Malformed` if its hash is not bytes."""
+    if not isinstance(chain_hash, bytes):
+        raise wire.Malformed("entry has no hash")
+    return Cursor(epoch, position, chain_hash.hex())
+
+
+def cursor_at(epoch: str, position: int, rows: Sequence[Row]) -> Cursor | None:
+    """Make the cursor of this history at *position*, from the rows of `select_hash`; None past the end."""
+    if position == 0:
+        return Cursor(epoch, 0, GENESIS.hex())
+    return cursor_of(epoch, position, rows[0][0]) if rows else None
+
+
+def no_ledger(error: wire.Malformed) -> StoreUnusable:
+    """Make the error for rows that are not a ledger's."""
+    return StoreUnusable(f"the database holds what is no ledger: {error}")
+
+
+@contextmanager
+def rows_translated() -> Iterator[None]:
+    """Raise `StoreUnusable` for malformed rows that are decoded once the connection is free again."""
+    try:
+        yield
+    except wire.Malformed as error:
+        raise no_ledger(error) from error

@@ -1,0 +1,49 @@
+"""
+Units of work for a SQL database: batches of statements and parsers of their rows, without a connection.
+
+SQLite runs a batch statement by statement, PostgreSQL in one round trip, with and without asyncio. So each operation of
+a ledger is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Statement = tuple[str, tuple[Any, ...]]  # SQL with a ? for each of the values
+Row = Sequence[Any]
+Steps = Generator[list[Statement], list[list[Any]], T]  # yields batches, is sent the rows of each, returns the answer
+
+
+class UnlockedBatch(list[Statement]):
+    """The first batch of a transaction, if it only reads: runs before the lock of the one writer is taken."""
+
+
+class CommitBatch(list[Statement]):
+    """The last batch of a transaction: the database may send the commit along with it."""
+
+
+@attrs.frozen
+class Query(Generic[T_co]):
+    """A read of one batch, on one unchanging state of the database."""
+
+    statements: list[Statement]
+    parse: Callable[..., T_co]  # takes the rows of each statement
+
+
+@attrs.frozen
+class Transaction(Generic[T_co]):
+    """
+    A write of several batches, all of it or none. Each try begins with a new `start()`.
+
+    `is_erasure`: content is deleted that the database may have to clear away. `idempotency_key`: the key that makes a
+    repeat safe.
+    """
+
+    start: Callable[[], Steps[T_co]]
+    is_erasure: bool = False
+    idempotency_key: str | None = None

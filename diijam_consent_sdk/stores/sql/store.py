@@ -1,0 +1,107 @@
+"""
+The one base of all stores over a SQL database: the public methods, over reads and writes that each database runs.
+
+PostgreSQL's asyncio store is its twin, with coroutines.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from ...events import Event, LedgerEntry
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from .dialect import Dialect, entries_of, history_query, rows_translated
+from .operations import Clock, Operations
+from .repeats import LongFolds, Repeat, rebuild
+from .statements import Query, Transaction
+
+T = TypeVar("T")
+
+
+class SqlStore(ABC):
+    """A `Store` over a SQL database. A subclass runs its queries and transactions."""
+
+    def __init__(self, dialect: Dialect, clock: Clock | None) -> None:
+        self._operations = Operations(dialect, clock)
+        self._long_folds = LongFolds()
+
+    @abstractmethod
+    def _read(self, query: Query[T]) -> T:
+        """Run a query on one unchanging state of the database."""
+
+    @abstractmethod
+    def _write(self, transaction: Transaction[T]) -> T:
+        """Run a transaction; it is durable when this returns."""
+
+    @abstractmethod
+    def _watch(self) -> Callable[[float], object]:
+        """Begin to watch for appends. What this returns waits at most so many seconds for one, or less."""
+
+    @abstractmethod
+    def verify(self) -> Cursor:
+        """
+        Re-compute the whole chain, and every record from its entries; check that the tables are as they were made.
+
+        Returns:
+            The head that all of it leads to.
+
+        Raises:
+            LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
+                fit but a record is not what its entries make.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Store.close`."""
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        return self._read(self._operations.load(checked_ids(user_ids)))
+
+    def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        done = self._write(self._operations.append(user_id, events, expected_version, idempotency_key))
+        return self._repeated(done) if isinstance(done, Repeat) else done
+
+    def _repeated(self, repeat: Repeat) -> Appended:
+        found = self._read(self._operations.repeated(repeat))
+        if isinstance(found, Appended):
+            return found
+        with self._long_folds.folding(found.version), rows_translated():
+            return rebuild(found, self._read(history_query(found.user_id, found.version)))
+
+    def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        started = time.monotonic()
+        while True:
+            # Before the look: an append that comes just after it ends the wait.
+            wait_for_news = self._watch() if wait > 0 else None
+            waited = time.monotonic() - started
+            found = self._read(self._operations.changes(after, limit, waited))
+            if found.cursor != after or wait_for_news is None or not waited < wait:
+                return found
+            wait_for_news(wait - waited)
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        links = self._read(self._operations.history(user_id))
+        with rows_translated():
+            return entries_of(links)
+
+    def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `Store.open_requests`."""
+        return self._read(self._operations.open_requests(after, limit))
+
+    def clock_trouble(self) -> str | None:
+        """Describe what was wrong with the clock at the last call, so that no yes is written; None: nothing."""
+        return self._operations.clock_trouble()

@@ -1,0 +1,79 @@
+"""What SQLite's errors mean here: one table of its result codes, and another of those that a file system causes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...errors import StoreError, StoreUnavailable, StoreUnusable
+from .. import wire
+from ..sql.dialect import no_ledger
+from .file_systems import has_locks, kind_of
+
+# What SQLite's primary result codes mean here: the error to raise, and what to do about it.
+MEANINGS: dict[int, tuple[type[StoreError], str]] = {
+    0: (StoreUnusable, "the database is damaged: restore it from a backup"),  # Python's own: text that is not UTF-8
+    sqlite3.SQLITE_BUSY: (StoreUnavailable, "another process holds the database locked: try again"),
+    sqlite3.SQLITE_LOCKED: (StoreUnavailable, "another thread holds the database locked: try again"),
+    sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full, nothing was written: free some space, then try again"),
+    sqlite3.SQLITE_READONLY: (StoreUnavailable, "the database is read-only: make the file and its folder writable"),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreUnavailable,
+        "the database cannot be opened: see that its folder exists and may be written, and that the file is there",
+    ),
+    sqlite3.SQLITE_PERM: (StoreUnavailable, "the database may not be opened: give this user the right to"),
+    sqlite3.SQLITE_IOERR: (StoreUnavailable, "the disk failed to read or write: look at the machine's disk"),
+    sqlite3.SQLITE_CORRUPT: (StoreUnusable, "the database is damaged: restore it from a backup"),
+    sqlite3.SQLITE_ERROR: (StoreUnusable, "the database does not hold a ledger as this version knows it"),
+    sqlite3.SQLITE_NOTADB: (StoreUnusable, "this file is no SQLite database: choose another path"),
+}
+NO_LOCKS = "has no working file locks"
+# What a file system lacks, by SQLite's extended result codes.
+FILE_SYSTEM_LACKS: dict[int, str] = {
+    sqlite3.SQLITE_IOERR_SHMMAP: "lets no processes share memory",
+    sqlite3.SQLITE_IOERR_SHMOPEN: "lets no processes share memory",
+    sqlite3.SQLITE_IOERR_SHMLOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_LOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_RDLOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_UNLOCK: NO_LOCKS,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK: NO_LOCKS,
+}
+
+
+@contextmanager
+def translated(path: Path | None = None) -> Iterator[None]:
+    """Raise SQLite's errors and malformed rows as errors of this library; *path* is the database's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind, advice = MEANINGS.get(primary_code(error), (StoreUnavailable, "SQLite refused"))
+        if (lack := _file_system_lack(error, path)) is not None:
+            kind, advice = StoreUnavailable, lack
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        # Quoted, so that the service leaves it out of what it answers.
+        where = "" if path is None else f", file {str(path)!r}"
+        raise kind(f"{advice} ({name}){where}") from error
+    except wire.Malformed as error:
+        raise no_ledger(error) from error
+    except UnicodeDecodeError as error:  # of SQLite's own message about a damaged schema
+        raise StoreUnusable(MEANINGS[sqlite3.SQLITE_CORRUPT][1]) from error
+
+
+def primary_code(error: BaseException | None) -> int:
+    """Give SQLite's primary result code of an error; 0 if it is not SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _file_system_lack(error: sqlite3.Error, path: Path | None) -> str | None:
+    """Describe what the file system lacks, if that is the cause: without locks SQLite reports a lock that is held."""
+    if path is None:
+        return None
+    lack = FILE_SYSTEM_LACKS.get(int(getattr(error, "sqlite_errorcode", 0)))
+    if primary_code(error) == sqlite3.SQLITE_BUSY and not has_locks(path.parent):
+        lack = NO_LOCKS
+    if lack is None:
+        return None
+    where = f"the file system of the database ({kind_of(path.parent)})"
+    return f"{where} {lack}, as network file systems often do: keep the ledger on a local disk, or in PostgreSQL"

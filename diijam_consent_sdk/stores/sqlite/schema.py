@@ -1,0 +1,104 @@
+"""The tables of a ledger in SQLite: how they are made, and how a database is recognised as one of this library's."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from functools import lru_cache
+from typing import Any
+
+from ...errors import StoreUnusable
+from ..sql.dialect import OPEN_REQUEST
+
+APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
+FORMAT = 1  # raised whenever an older version of this library could misread the file
+
+# Deleted content is overwritten, but of rows that move to another page SQLite may leave copies behind. So records stand
+# wholly on overflow pages, which never move: at this page size at most the first 989 bytes of a row are kept elsewhere
+# (https://www.sqlite.org/fileformat2.html#b_tree_pages), and they are its filler. Entries are never moved.
+PAGE_BYTES, FILLER_BYTES = 1024, 989
+
+# Deleted content is overwritten; a commit is on the disk before it returns.
+PRAGMAS = "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
+
+REQUESTING = f"instr(record, x'{OPEN_REQUEST}') > 0"
+SCHEMA = f"""
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entries (
+    position INTEGER PRIMARY KEY, user_id TEXT, version INTEGER, at TEXT, event BLOB, salt BLOB,
+    digest BLOB NOT NULL, hash BLOB NOT NULL
+);
+CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
+CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT NOT NULL PRIMARY KEY);
+CREATE INDEX records_requesting ON records (user_id) WHERE {REQUESTING};
+CREATE TABLE appends (
+    user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
+    PRIMARY KEY (user_id, key)
+) WITHOUT ROWID;
+PRAGMA application_id={APPLICATION_ID};
+PRAGMA user_version={FORMAT};
+"""
+
+
+def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
+    """Set a new connection up, and the tables where there are none. Refuses a database that is not this library's."""
+    db.executescript(PRAGMAS)
+    if _is_empty(db):
+        if not may_begin:
+            raise StoreUnusable("the file is empty now: put the ledger that was in it back")
+        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("BEGIN IMMEDIATE")
+        if _is_empty(db):  # still: another process may have been first
+            _make(db)
+            db.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))
+        db.execute("COMMIT")
+    (application,), (version,) = (
+        db.execute("PRAGMA application_id").fetchone(),
+        db.execute("PRAGMA user_version").fetchone(),
+    )
+    if application != APPLICATION_ID:
+        raise StoreUnusable("this is the database of another program: choose another path")
+    if version != FORMAT:
+        raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
+    check_schema(db)
+
+
+def _make(db: sqlite3.Connection) -> None:
+    for statement in SCHEMA.split(";"):
+        db.execute(statement)
+
+
+def check_schema(db: sqlite3.Connection) -> None:
+    """
+    See that the database has the tables and indexes of a ledger as they were made, and nothing else: a trigger or a
+    view can hide entries, and make others.
+
+    Raises:
+        StoreUnusable: names what is missing, altered, or not the ledger's.
+    """
+    expected, found = _schema(), dict(db.execute(OBJECTS))
+    if found == expected:
+        return
+    for name in sorted(found.keys() | expected.keys(), key=lambda name: (name.startswith("index"), name)):
+        if found.get(name) != expected.get(name):
+            state = "was altered" if name in found and name in expected else "is missing"
+            state = state if name in expected else "is not the ledger's: see who put it there, then drop it"
+            raise StoreUnusable(f"the database's schema was changed: {name[:100]!r} {state}")
+
+
+OBJECTS = "SELECT type || ' ' || name, tbl_name || ': ' || coalesce(sql, '') FROM sqlite_master"
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _make(db)
+        return dict(db.execute(OBJECTS))
+    finally:
+        db.close()
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,))
