@@ -1,8 +1,8 @@
 """
-The pytest plugin of diijam-consent-sdk: the fixture `consent`.
+The pytest plugin of diijam-consent-sdk, with the fixture `consent`.
 
-pytest imports it in every run on a machine where the library is installed. So it stands beside the package and imports
-nothing of it until a test asks: a run that needs no consent pays nothing, and coverage sees all of the package.
+pytest imports it in every run on a machine where the library is installed. It lies beside the package and imports the
+package only when a test uses the fixture, so that other runs pay nothing and coverage measures all of the package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def consent() -> Iterator[ConsentForTests]:
-    """A consent client over an empty ledger in memory, on clocks that go on only when told."""
+    """Make a consent client over an empty ledger in memory, on clocks that the test moves."""
     from diijam_consent_sdk.testing import ConsentForTests  # noqa: PLC0415 - see above
 
     with ConsentForTests() as client:

@@ -1,1 +1,5 @@
-"""Consent in the frameworks that services are built with, each in a module and an extra of its own."""
+"""
+Consent in the frameworks that services are built with.
+
+Each framework has a module and an extra, so that nobody pays for one that is not used.
+"""

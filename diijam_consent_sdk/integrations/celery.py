@@ -1,5 +1,5 @@
 """
-Celery: a task that asks again when it runs. What was queued while a customer said yes may run after a no, hours later.
+A Celery task that asks again when it runs, since a task queued after a yes may run hours later, after a no.
 
     @app.task(base=ConsentTask, consent=client, ask=Market("email"))
     def send_promotion(user_id: str, promotion: str) -> None: ...
@@ -25,23 +25,23 @@ from ..vocabulary import Reason
 if TYPE_CHECKING:
     Base = Task[Any, Any]
 else:
-    Base = Task  # takes no parameters at run time
+    Base = Task  # not generic at run time
 
 
 class _Refused(Ignore):
-    """The customer's no; its argument is the reason."""
+    """The customer refused. The argument is the reason."""
 
 
 class ConsentTask(Base):
     """
     A task about one user, which runs only if that user allows it at that moment.
 
-    A customer's no ends it as if it had been revoked, with the reason: nothing is retried, and nothing that was to
-    follow runs. Where nothing could be known (`UNAVAILABLE`, `STALE`), it is tried again later, and fails with
-    `ConsentDenied` after `max_retries`. Called as a plain function, it raises `ConsentDenied`.
+    A customer's no ends the task as revoked, with the reason, so it is not retried and its follow-ups do not run. In an
+    outage (`UNAVAILABLE`, `STALE`) the task is retried later, and fails with `ConsentDenied` after `max_retries`.
+    Called as a plain function, it raises `ConsentDenied`.
 
     Attributes:
-        consent: Asked each time. Make it where the task is defined: it may be forked.
+        consent: The client that is asked each time. Make it where the task is defined, since a client may be forked.
 
         ask: What the task does with the user's data; or override `ask_for`.
 
@@ -55,10 +55,10 @@ class ConsentTask(Base):
 
     def ask_for(self, arguments: dict[str, Any]) -> Ask:
         """
-        What to ask before the task runs with these arguments.
+        Return what to ask before the task runs with these arguments.
 
         Raises:
-            TypeError: the task names nothing to ask.
+            TypeError: the task has no ask.
         """
         if self.ask is None:
             raise TypeError(f"{self.name} says not what to ask: pass ask=Market(...) or override ask_for")
@@ -66,10 +66,10 @@ class ConsentTask(Base):
 
     def decide(self, *args: Any, **kwargs: Any) -> Decision:
         """
-        The answer for a run with these arguments.
+        Decide whether the task may run with these arguments.
 
         Raises:
-            TypeError: the task has no client, nothing to ask, or no argument that names the user.
+            TypeError: the task has no client, no ask, or no argument that names the user.
         """
         if self.consent is None:
             raise TypeError(f"{self.name} has nobody to ask: pass consent=ConsentClient...")
@@ -86,7 +86,7 @@ class ConsentTask(Base):
         return self.run(*args, **kwargs)
 
     def apply(self, *args: Any, **options: Any) -> EagerResult[Any]:
-        """As Celery's, for tasks that run at once: a customer's no is a revoked task there too, not an ignored one."""
+        """Run the task at once, as Celery does; a customer's no gives a revoked task there too, not an ignored one."""
         result = super().apply(*args, **options)
         if not isinstance(result.result, _Refused):
             return result

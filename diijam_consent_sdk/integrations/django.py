@@ -1,5 +1,5 @@
 """
-Django. Two settings, one middleware, then `user_of(request)` and `@requires(Market("email"))`:
+Django: two settings and one middleware, then `user_of(request)` and `@requires(Market("email"))`.
 
     MIDDLEWARE = [..., "diijam_consent_sdk.integrations.django.ConsentMiddleware"]
     DIIJAM_CONSENT_CLIENT = "shop.consent.client"     # a ConsentClient
@@ -26,11 +26,11 @@ from ..cache.user import UserConsent
 from ..client import ConsentClient
 from ..decisions import Ask
 from ..errors import ConsentDenied
-from .identity import somebody, still_answers
-from .problem import PROBLEM_JSON, answer
+from .identity import is_current, require_user_id
+from .problem import PROBLEM_JSON, problem_response
 
 CLIENT, IDENTIFY = "DIIJAM_CONSENT_CLIENT", "DIIJAM_CONSENT_IDENTIFY"
-KEPT = "_diijam_consent"
+ATTRIBUTE = "_diijam_consent"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -48,30 +48,30 @@ class ConsentMiddleware:
         """See Django: None leaves the error to others."""
         if not isinstance(error, ConsentDenied):
             return None
-        no = answer(error.decision, request.headers.get("Accept-Language"))
-        return HttpResponse(no.body, PROBLEM_JSON, no.status, headers=no.headers)
+        problem = problem_response(error.decision, request.headers.get("Accept-Language"))
+        return HttpResponse(problem.body, PROBLEM_JSON, problem.status, headers=problem.headers)
 
 
 def user_of(request: HttpRequest) -> UserConsent:
     """
-    The consent of the user that a request comes from now, loaded once per user and request.
+    Return the consent of the user that a request comes from now, loaded once per user and request.
 
     Raises:
         ConsentDenied: the request comes from nobody.
 
-        ImproperlyConfigured: a setting is missing, or names something else.
+        ImproperlyConfigured: a setting is missing or wrong.
     """
-    client, user_id = _client(), somebody(_identify(request))
-    user: UserConsent | None = getattr(request, KEPT, None)
-    if user is None or not still_answers(user, user_id):
+    client, user_id = _get_client(), require_user_id(_identify(request))
+    user: UserConsent | None = getattr(request, ATTRIBUTE, None)
+    if user is None or not is_current(user, user_id):
         user = client.user(user_id)
-        setattr(request, KEPT, user)
+        setattr(request, ATTRIBUTE, user)
     return user
 
 
 def requires(ask: Ask) -> Callable[[View], View]:
     """
-    Have a view, plain or async, run only if the user it is called for allows *ask*; else `ConsentDenied`.
+    Decorate a view, plain or async, to run only if the user of the request allows *ask*; else `ConsentDenied`.
 
     Args:
         ask: What the view does with the user's data.
@@ -81,24 +81,24 @@ def requires(ask: Ask) -> Callable[[View], View]:
         if iscoroutinefunction(view):
 
             @functools.wraps(view)
-            async def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                """The view, after its ask."""
+            async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                """Run the view if the user allows it."""
                 (await sync_to_async(user_of)(request)).decide(ask).or_raise()
                 return await view(request, *args, **kwargs)
         else:
 
             @functools.wraps(view)
-            def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                """The view, after its ask."""
+            def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                """Run the view if the user allows it."""
                 user_of(request).decide(ask).or_raise()
                 return view(request, *args, **kwargs)
 
-        return cast("View", asked)
+        return cast("View", guarded)
 
     return decorate
 
 
-def _client() -> ConsentClient:
+def _get_client() -> ConsentClient:
     path = getattr(settings, CLIENT, None)
     if path is None:
         raise ImproperlyConfigured(f"{CLIENT} is not set: set it to the dotted path of a ConsentClient")

@@ -1,5 +1,5 @@
 """
-polars and pandas: which rows of a frame may be used. One look at all users, in batches; a row without an id may not.
+polars and pandas: the rows of a frame that may be used. All users are loaded in batches; a row without an id may not.
 
     mailable = frame.filter(permitted_mask(consent, frame["user_id"], Market("email")))   # polars
     mailable = frame[permitted_mask(consent, frame["user_id"], Market("email"))]          # pandas
@@ -54,52 +54,53 @@ def permitted_mask(
     unavailable: Unavailable = "raise",
 ) -> Any:
     """
-    A column of booleans: whether the user of each row may, true as it is handed out.
+    Return a column of booleans: whether the user of each row allows *ask*, true when it is returned.
 
     Args:
         consent: The client.
 
-        user_ids: A column of ids, strings; where it is null, the answer is no.
+        user_ids: A column of ids, strings. Where it is null, the answer is no.
 
         ask: What is to be done with the users' data.
 
-        malformed: What happens at a malformed id, as for `ConsentClient.permitted_mask`; its place is its row, from 0.
+        malformed: What happens at a malformed id, as for `ConsentClient.permitted_mask`. Its place is its row, from 0.
 
-        unavailable: What happens where nothing could be known of a user: `"raise"`, or `"null"`, there is no answer.
+        unavailable: What happens if the store is out of reach. `"raise"` raises, and `"null"` leaves the row's answer
+            null.
 
     Raises:
-        StoreUnavailable: nothing could be known of some users, and *unavailable* is `"raise"`.
+        StoreUnavailable: some users could not be checked, and *unavailable* is `"raise"`.
 
         StoreUnusable: the store's answer cannot be trusted.
 
         ClientClosed: the client is closed.
 
-        TypeError: *user_ids* is no column of polars or pandas, or holds something else than strings.
+        TypeError: *user_ids* is not a column of polars or pandas, or holds something else than strings.
 
-        ValueError: an id is malformed, or an option is something else.
+        ValueError: an id is malformed, or an option is not one of those above.
     """
     check_ask(ask)
-    then = on_malformed(malformed)
+    handle_malformed = on_malformed(malformed)
     if unavailable not in ("raise", "null"):
         raise ValueError('unavailable is "raise" or "null"')
-    is_null, ids = _column(user_ids)
+    is_null, ids = _split_nulls(user_ids)
     rows = [row for row, null in enumerate(is_null) if not null]
 
     def at_row(place: int) -> None:
         try:
             identifier(ids[place])
         except (TypeError, ValueError) as error:
-            then(rows[place], error)
+            handle_malformed(rows[place], error)
 
-    look = consent.permitted_mask if unavailable == "raise" else consent._partial_mask  # noqa: SLF001
+    ask_all = consent.permitted_mask if unavailable == "raise" else consent._partial_mask  # noqa: SLF001
     answers: list[bool | None] = [False] * len(is_null)
-    for row, answer in zip(rows, look(ids, ask, at_row), strict=True):
+    for row, answer in zip(rows, ask_all(ids, ask, at_row), strict=True):
         answers[row] = None if answer == UNKNOWN else answer == YES
-    return _like(user_ids, answers, may_be_null=unavailable == "null")
+    return _make_column(user_ids, answers, may_be_null=unavailable == "null")
 
 
-def _column(user_ids: Any) -> tuple[list[bool], list[str]]:
-    """Which rows are null, and the ids of the others."""
+def _split_nulls(user_ids: Any) -> tuple[list[bool], list[str]]:
+    """Return which rows are null, and the ids of the others."""
     if _is_series(user_ids, "polars"):
         return user_ids.is_null().to_list(), user_ids.drop_nulls().to_list()
     if _is_series(user_ids, "pandas"):
@@ -110,10 +111,10 @@ def _column(user_ids: Any) -> tuple[list[bool], list[str]]:
     )
 
 
-def _like(user_ids: Any, answers: list[bool | None], *, may_be_null: bool) -> Any:
-    """The answers as a column beside that of the ids."""
+def _make_column(user_ids: Any, answers: list[bool | None], *, may_be_null: bool) -> Any:
+    """Make a column of answers in the library, and with the index, of the ids."""
     if _is_series(user_ids, "polars"):
-        import polars as pl  # noqa: PLC0415 - whoever passes a column of it has it
+        import polars as pl  # noqa: PLC0415 - installed, since a column of it was passed
 
         return pl.Series(user_ids.name, answers, dtype=pl.Boolean)
     import pandas as pd  # noqa: PLC0415 - as above

@@ -1,4 +1,8 @@
-"""Whose consent a request is about."""
+"""
+Find the user that a request comes from.
+
+A request may change its user by signing in another, so what it keeps must be checked each time.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,24 @@ from ..cache.user import UserConsent
 from ..decisions import looked_up
 from ..vocabulary import Reason
 
-NOBODY = looked_up(Reason.UNKNOWN_USER, 3)  # row 2: of nobody, nothing is allowed
+NOBODY = looked_up(Reason.UNKNOWN_USER, 3)  # row 2 of the decision table
 
 
-def somebody(user_id: str | None) -> str:
+def require_user_id(user_id: str | None) -> str:
     """
-    The id of the user that a request comes from.
+    Return the id of the user that a request comes from.
 
     Raises:
-        ConsentDenied: it comes from nobody: `UNKNOWN_USER`.
+        ConsentDenied: the request comes from nobody. The reason is `UNKNOWN_USER`.
     """
     if user_id is None:
         NOBODY.or_raise()
     return str(user_id)
 
 
-def still_answers(user: UserConsent, user_id: str) -> bool:
+def is_current(user: UserConsent, user_id: str) -> bool:
     """
-    Whether what a request keeps may still answer it: it is about the user of now, whom a request may change by signing
-    in another, and its lease is not over, which ends when the request itself records something.
+    Whether the consent that a request keeps may still answer it: it is that of the present user, and its lease, which
+    ends when the request records something, is not over.
     """
     return user.user_id == user_id and user.is_live()

@@ -5,10 +5,10 @@ OpenFeature: asks as boolean flags of the user that the targeting key names.
     share.acme-records     with `data` (a list of fields) and `purpose` in the evaluation context
     market.email           with `data` there too, if it touches more than the channel's own field
 
-OpenFeature gives the *default* where there is no provider, or where one raises: pass `False` as the default, always.
-This provider never raises for a boolean: what it cannot answer is `False` with the reason `ERROR` and what to do as its
-message. Where the default is `False`, it has an error code too, and error hooks run; where it is `True` it has none,
-for with one OpenFeature would give that default. Once the client is closed, the provider's status is `ERROR`.
+OpenFeature returns the *default* where there is no provider, or where a provider raises, so always pass `False`. This
+provider never raises for a boolean. What it cannot answer is `False`, with the reason `ERROR` and a message that says
+what to do. If the default is `False`, the answer also has an error code, and error hooks run. If it is `True`, there is
+no code, since OpenFeature would return the default for one. The provider of a closed client has the status `ERROR`.
 """
 
 from __future__ import annotations
@@ -36,31 +36,35 @@ with needs_extra("the OpenFeature provider", "openfeature", "openfeature"):
 
 from ..client import ConsentClient
 from ..decisions import Ask, Decision, Market, Process, Retain, Share, Show
-from ..vocabulary import Reason as Why
+from ..vocabulary import Reason as ConsentReason
 
-KINDS: Mapping[str, type[Ask]] = {"market": Market, "process": Process, "retain": Retain, "share": Share, "show": Show}
-ANY_SHARING: Mapping[str, Any] = {"data": ("username",), "purpose": "surveys"}  # to see whether a key is right at all
+ASKS: Mapping[str, type[Ask]] = {"market": Market, "process": Process, "retain": Retain, "share": Share, "show": Show}
+ANY_SHARING: Mapping[str, Any] = {"data": ("username",), "purpose": "surveys"}  # to check a key by itself
 CLOSED = "the client is closed: make a new one, and a provider of it"
-TAKES: Mapping[type[Ask], tuple[str, ...]] = {Market: ("data",), Process: ("data",), Share: ("data", "purpose")}
+CONTEXT_FIELDS: Mapping[type[Ask], tuple[str, ...]] = {
+    Market: ("data",),
+    Process: ("data",),
+    Share: ("data", "purpose"),
+}
 
 
 class ConsentProvider(AbstractProvider):
-    """Answers asks as flags. Whoever made the client closes it."""
+    """Answers asks as flags. It does not close the client."""
 
     def __init__(self, consent: ConsentClient) -> None:
         super().__init__()
         self._consent = consent
         self._is_closed = False
-        consent._when_closed(self._closed)  # noqa: SLF001 - nobody else has to know
+        consent._when_closed(self._on_close)  # noqa: SLF001 - of no use to applications
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """See OpenFeature: raises `ProviderNotReadyError` if the client is closed."""
         if self._is_closed:
             raise ProviderNotReadyError(CLOSED)
 
-    def _closed(self) -> None:
+    def _on_close(self) -> None:
         self._is_closed = True
-        # Not PROVIDER_FATAL: then OpenFeature would not ask this provider any more, and give defaults.
+        # Not PROVIDER_FATAL, after which OpenFeature would call this provider no more and return defaults.
         self.emit_provider_error(ProviderEventDetails(message=CLOSED, error_code=ErrorCode.PROVIDER_NOT_READY))
 
     def get_metadata(self) -> Metadata:
@@ -73,10 +77,10 @@ class ConsentProvider(AbstractProvider):
         default_value: bool,  # noqa: FBT001 - OpenFeature's signature
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
-        """The answer to the ask that *flag_key* names; *default_value* is never given."""
+        """Answer the ask that *flag_key* names. *default_value* is never returned."""
         context = evaluation_context or EvaluationContext()
         try:
-            details = self._details(flag_key, context)
+            details = self._answer(flag_key, context)
         except OpenFeatureError as error:
             details = FlagResolutionDetails(
                 value=False, error_code=error.error_code, error_message=error.error_message, reason=Reason.ERROR
@@ -85,12 +89,12 @@ class ConsentProvider(AbstractProvider):
             details.error_code = None
         return details
 
-    def _details(self, flag_key: str, context: EvaluationContext) -> FlagResolutionDetails[bool]:
+    def _answer(self, flag_key: str, context: EvaluationContext) -> FlagResolutionDetails[bool]:
         if not context.targeting_key:
             raise TargetingKeyMissingError("the targeting key names the user: set it")
-        ask = ask_from(flag_key, context.attributes)
+        ask = parse_flag(flag_key, context.attributes)
         try:
-            return _resolved(self._consent.decide(context.targeting_key, ask))
+            return _to_details(self._consent.decide(context.targeting_key, ask))
         except (ValueError, TypeError) as error:
             raise InvalidContextError(str(error)) from error
 
@@ -100,26 +104,26 @@ class ConsentProvider(AbstractProvider):
         default_value: bool,  # noqa: FBT001 - as above
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
-        """The same, beside the event loop."""
+        """Do the same in a thread, beside the event loop."""
         return await asyncio.to_thread(self.resolve_boolean_details, flag_key, default_value, evaluation_context)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        """Raises `TypeMismatchError`: an answer is a boolean."""
-        _mismatched(flag_key)
+        """Raise `TypeMismatchError`, since an answer is a boolean."""
+        _raise_mismatch(flag_key)
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """As for a string."""
-        _mismatched(flag_key)
+        """Raise `TypeMismatchError`, as for a string."""
+        _raise_mismatch(flag_key)
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """As for a string."""
-        _mismatched(flag_key)
+        """Raise `TypeMismatchError`, as for a string."""
+        _raise_mismatch(flag_key)
 
     def resolve_object_details(
         self,
@@ -127,29 +131,29 @@ class ConsentProvider(AbstractProvider):
         default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
-        """As for a string."""
-        _mismatched(flag_key)
+        """Raise `TypeMismatchError`, as for a string."""
+        _raise_mismatch(flag_key)
 
 
-def ask_from(flag_key: str, attributes: Mapping[str, Any]) -> Ask:
+def parse_flag(flag_key: str, attributes: Mapping[str, Any]) -> Ask:
     """
-    The ask that a flag's key and the evaluation context's attributes mean.
+    Make the ask that a flag's key and the attributes of the evaluation context describe.
 
     Raises:
-        FlagNotFoundError: the key means none.
+        FlagNotFoundError: the key names no ask.
 
-        InvalidContextError: the attributes are not what such an ask takes.
+        InvalidContextError: the attributes do not fit the ask.
     """
     name, _, subject = flag_key.partition(".")
-    kind = KINDS.get(name)
+    kind = ASKS.get(name)
     if kind is None:
-        raise FlagNotFoundError(f"no flag is called so: a key begins with {', '.join(f'{known}.' for known in KINDS)}")
+        raise FlagNotFoundError(f"no flag is called so: a key begins with {', '.join(f'{known}.' for known in ASKS)}")
     try:
         kind(subject, **(ANY_SHARING if kind is Share else {}))
     except ValueError as error:
         raise FlagNotFoundError(str(error)) from error
-    given = {name: attributes[name] for name in TAKES.get(kind, ()) if name in attributes}
-    missing = [name for name in TAKES.get(kind, ()) if kind is Share and name not in given]
+    given = {name: attributes[name] for name in CONTEXT_FIELDS.get(kind, ()) if name in attributes}
+    missing = [name for name in CONTEXT_FIELDS.get(kind, ()) if kind is Share and name not in given]
     if missing:
         raise InvalidContextError(f"{name} needs {' and '.join(missing)} in the evaluation context")
     try:
@@ -158,8 +162,8 @@ def ask_from(flag_key: str, attributes: Mapping[str, Any]) -> Ask:
         raise InvalidContextError(str(error)) from error
 
 
-def _resolved(decision: Decision) -> FlagResolutionDetails[bool]:
-    is_unknown = decision.reason in {Why.UNAVAILABLE, Why.STALE}
+def _to_details(decision: Decision) -> FlagResolutionDetails[bool]:
+    is_unknown = decision.reason in {ConsentReason.UNAVAILABLE, ConsentReason.STALE}
     return FlagResolutionDetails(
         decision.allowed,
         error_code=ErrorCode.GENERAL if is_unknown else None,
@@ -170,5 +174,5 @@ def _resolved(decision: Decision) -> FlagResolutionDetails[bool]:
     )
 
 
-def _mismatched(flag_key: str) -> NoReturn:
+def _raise_mismatch(flag_key: str) -> NoReturn:
     raise TypeMismatchError(f"{flag_key} is a boolean: an ask is answered with yes or no")

@@ -1,4 +1,8 @@
-"""A denial as an HTTP answer: an RFC 9457 problem document, the same from every framework."""
+"""
+Turn a denial into an HTTP response, an RFC 9457 problem document.
+
+Every framework sends the same one, so a page needs one way to show a refusal.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +21,24 @@ TITLES = {"vi": "Không được phép sử dụng dữ liệu này", "en": "Thi
 
 
 @attrs.frozen
-class Answer:
-    """Status, headers and body of an HTTP answer."""
+class ProblemResponse:
+    """Status, headers and body of an HTTP response."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-def answer(decision: Decision, accept_language: str | None = None) -> Answer:
+def problem_response(decision: Decision, accept_language: str | None = None) -> ProblemResponse:
     """
-    The answer to a request that was denied: 403, whatever the reason, which the document tells.
+    Make the response to a denied request. The status is 403 for every reason; the document has the reason.
 
     Args:
         decision: The denial.
 
-        accept_language: The request's header; Vietnamese if it names neither that nor English.
+        accept_language: The request's header. Without Vietnamese or English in it, the text is Vietnamese.
     """
-    language = preferred(accept_language)
+    language = preferred_language(accept_language)
     document: dict[str, Any] = {
         "type": PROBLEM_TYPE,
         "title": TITLES[language],
@@ -44,11 +48,11 @@ def answer(decision: Decision, accept_language: str | None = None) -> Answer:
         "clause": decision.clause,
     }
     headers = {"Cache-Control": "no-store", "Content-Language": language}
-    return Answer(FORBIDDEN, headers, json.dumps(document, ensure_ascii=False).encode())
+    return ProblemResponse(FORBIDDEN, headers, json.dumps(document, ensure_ascii=False).encode())
 
 
-def preferred(accept_language: str | None) -> str:
-    """The language of `LANGUAGES` that a header `Accept-Language` weighs highest; of equals the first named."""
+def preferred_language(accept_language: str | None) -> str:
+    """Return the language of `LANGUAGES` that the header `Accept-Language` weighs highest; of equals the first."""
     weighed: list[tuple[float, str]] = []
     for item in (accept_language or "").split(","):
         tag, _, weight = item.partition(";")

@@ -1,6 +1,6 @@
 """
-Starlette and FastAPI. `install(app, client, identify)` once; then `UserConsent` by `user_of(request)`, in FastAPI
-by `Depends(user_of)`: loaded once per user and request. A `ConsentDenied` becomes 403 with its reason.
+Starlette and FastAPI: call `install(app, client, identify)` once, then `user_of(request)`, in FastAPI as
+`Depends(user_of)`. It loads a `UserConsent` once per user and request. A `ConsentDenied` becomes 403 with its reason.
 """
 
 from __future__ import annotations
@@ -20,63 +20,63 @@ with needs_extra("the Starlette integration", "starlette", "starlette"):
 from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient
 from ..errors import ConsentDenied
-from .identity import somebody, still_answers
-from .problem import PROBLEM_JSON, answer
+from .identity import is_current, require_user_id
+from .problem import PROBLEM_JSON, problem_response
 
 Identify = Callable[[HTTPConnection], str | None]
 Installed = tuple[AsyncConsentClient | ConsentClient, Identify]
-KEPT = "_diijam_consent"  # in both states, where an application may well have a `consent` that is something else
+ATTRIBUTE = "_diijam_consent"  # of both states; an application may have a `consent` of another kind there
 
 
 def install(app: Starlette, client: AsyncConsentClient | ConsentClient, identify: Identify) -> None:
     """
-    Make consent known to an application, before it starts or in its lifespan. Whoever made the client closes it.
+    Install consent in an application, before it starts or in its lifespan. The client stays open when it ends.
 
     Args:
-        app: Of Starlette or FastAPI.
+        app: An application of Starlette or FastAPI.
 
-        client: Asked for users; a `ConsentClient` is asked in threads.
+        client: The client that loads users. A `ConsentClient` is called in threads.
 
-        identify: The id of the user a request comes from, None if from nobody: of whom it was proven, never one that
-            the request merely names. It is asked each time, and answers for the user of that moment.
+        identify: Returns the id of the user that a request comes from, None if from nobody. It must be the id of the
+            user who signed in, never one that the request merely names. It is called each time.
 
     Raises:
         RuntimeError: the application has started, and a middleware hides where its exception handlers are.
     """
     if app.middleware_stack is not None:
-        _handlers_in(app.middleware_stack).add_exception_handler(ConsentDenied, denied)
-    setattr(app.state, KEPT, (client, identify))
+        _find_exception_layer(app.middleware_stack).add_exception_handler(ConsentDenied, denied)
+    setattr(app.state, ATTRIBUTE, (client, identify))
     app.add_exception_handler(ConsentDenied, denied)
 
 
 async def user_of(request: Request) -> UserConsent:
     """
-    The consent of the user that a request comes from now, loaded once per user and request.
+    Return the consent of the user that a request comes from now, loaded once per user and request.
 
     Raises:
         ConsentDenied: the request comes from nobody.
 
         RuntimeError: consent was not installed in this application.
     """
-    installed: Installed | None = getattr(request.app.state, KEPT, None)
+    installed: Installed | None = getattr(request.app.state, ATTRIBUTE, None)
     if installed is None:
         raise RuntimeError("consent is not installed: call install(app, client, identify)")
     client, identify = installed
-    user_id = somebody(identify(request))
-    kept: tuple[object, UserConsent] | None = getattr(request.state, KEPT, None)
+    user_id = require_user_id(identify(request))
+    kept: tuple[object, UserConsent] | None = getattr(request.state, ATTRIBUTE, None)
     # A mounted application shares the request, and may have another client.
-    if kept is None or kept[0] is not client or not still_answers(kept[1], user_id):
+    if kept is None or kept[0] is not client or not is_current(kept[1], user_id):
         kept = (client, await _load(client, user_id))
-        setattr(request.state, KEPT, kept)
+        setattr(request.state, ATTRIBUTE, kept)
     return kept[1]
 
 
 async def denied(request: Request, error: Exception) -> Response:
-    """Answer a request that ended in `ConsentDenied`; as an exception handler, any other error is raised again."""
+    """Handle `ConsentDenied` with the response to a denied request; any other error is raised again."""
     if not isinstance(error, ConsentDenied):
         raise error
-    no = answer(error.decision, request.headers.get("accept-language"))
-    return Response(no.body, no.status, no.headers, PROBLEM_JSON)
+    problem = problem_response(error.decision, request.headers.get("accept-language"))
+    return Response(problem.body, problem.status, problem.headers, PROBLEM_JSON)
 
 
 async def _load(client: AsyncConsentClient | ConsentClient, user_id: str) -> UserConsent:
@@ -86,8 +86,8 @@ async def _load(client: AsyncConsentClient | ConsentClient, user_id: str) -> Use
     return await user
 
 
-def _handlers_in(stack: object) -> ExceptionMiddleware:
-    """The layer with the exception handlers of an application that has started: it no longer looks at the others."""
+def _find_exception_layer(stack: object) -> ExceptionMiddleware:
+    """Find the layer that holds the exception handlers of a started application, which ignores those added later."""
     layer = stack
     while not isinstance(layer, ExceptionMiddleware):
         if layer is None:

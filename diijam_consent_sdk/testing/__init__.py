@@ -1,6 +1,9 @@
 """
-What the tests of a service need: a client over a store in memory (the pytest fixture `consent`), clocks and a store
-that can be broken. `strategies` and `conformance` are modules of their own; nothing here imports pytest or Hypothesis.
+What the tests of a service need: a client over a store in memory (the pytest fixture `consent`), clocks that a test
+moves, and a store that can be broken.
+
+Import `strategies` and `conformance` by themselves. Nothing here imports pytest or Hypothesis, so a run pays for
+neither.
 """
 
 from .client import AsyncConsentForTests, ConsentForTests

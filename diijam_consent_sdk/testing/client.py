@@ -1,4 +1,8 @@
-"""Clients to test a service with: real ones, over a store in memory, on clocks that go on only when told."""
+"""
+Clients to test a service with.
+
+They are the real ones over a store in memory, so a test meets the same answers and errors as production.
+"""
 
 from __future__ import annotations
 
@@ -16,32 +20,32 @@ from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published,
 from ..stores.sqlite.memory import MemoryStore
 from ..vocabulary import Account, Channel, Purpose
 from .clocks import Clock
+from .coroutines import StrictCoroutine
 from .faulty import FaultyStore
-from .loud import LoudCoroutine
 
 NOTICE = "notice-in-a-test"
 GUARDS = ("can_market", "can_process", "can_retain", "can_share", "decide", "is_public", "public_view")
 
 
 class AsyncConsentForTests(AsyncConsentClient):
-    """The asyncio face of a `ConsentForTests`; `asynchronous` makes it."""
+    """An `AsyncConsentClient` beside a `ConsentForTests`, made by its `asynchronous`."""
 
     def user(self, user_id: str, at_least: str | None = None) -> Coroutine[Any, Any, UserConsent]:
         """See `ConsentClient.user`."""
-        return LoudCoroutine(super().user(user_id, at_least))
+        return StrictCoroutine(super().user(user_id, at_least))
 
 
 class ConsentForTests(ConsentClient):
     """
     A `ConsentClient` over a `MemoryStore`, for the tests of a service. As a pytest fixture: `consent`.
 
-    It follows no feed, so that nothing happens but what the test does: its own writes show at once, those of another
-    client once the lease of *max_staleness* seconds is over (`consent.clock.tick(60)`). Its guards in one step raise
-    `TypeError` as well if they are not called.
+    It follows no feed, so nothing happens but what the test does. The client's writes show at once, those of another
+    client after the lease of *max_staleness* seconds (`consent.clock.tick(60)`). A guard by id raises `TypeError` where
+    a test uses it as a condition without calling it.
 
     Attributes:
-        clock: `consent.clock.tick(seconds)` lets time pass, for the store and for leases;
-            `consent.clock.later(seconds)` is an instant to come.
+        clock: `consent.clock.tick(seconds)` moves the clocks of the store and of leases;
+            `consent.clock.later(seconds)` is a later instant.
 
         store: The store, which counts its calls and can be broken.
     """
@@ -55,14 +59,14 @@ class ConsentForTests(ConsentClient):
         self._owns_store = True
 
     def asynchronous(self, **options: Unpack[Options]) -> AsyncConsentForTests:
-        """An `AsyncConsentClient` over the same store and clocks. Close it in the loop that it is used in."""
+        """Make an `AsyncConsentClient` over the same store and clocks. Close it in the loop that uses it."""
         with_defaults: Options = {"follow": False, "clock": self.clock.lease, **options}
         return AsyncConsentForTests(self.store, **with_defaults)
 
     def offline(self) -> AbstractContextManager[None]:
         """
-        A context in which the store is out of reach. What is cached answers until its lease is over, then `STALE` or
-        `UNAVAILABLE`; `record` raises `StoreUnavailable`.
+        Put the store out of reach within a block. What is cached answers until its lease is over, then the answers are
+        `STALE` or `UNAVAILABLE`; `record` raises `StoreUnavailable`.
         """
         return self.store.offline()
 
@@ -70,28 +74,30 @@ class ConsentForTests(ConsentClient):
         self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False
     ) -> AbstractContextManager[None]:
         """
-        A context in which the store raises *error*: `OutcomeUnknown`, `VersionConflict` and `InvalidEvent` from
-        `record`, any other from whatever asks the store. Guards raise none of them: they say `UNAVAILABLE`.
+        Let the store raise *error* within a block.
+
+        `record` raises `OutcomeUnknown`, `VersionConflict` and `InvalidEvent`; every call to the store raises any other
+        error. Guards raise none of them, and deny with `UNAVAILABLE`.
 
         Args:
-            error: What it raises.
+            error: What the store raises.
 
-            written: Whether what is recorded gets into the ledger all the same: an answer that was lost.
+            written: Whether events are written all the same, as when only the answer is lost.
 
         Raises:
-            TypeError: no store raises such an error: `ConsentDenied` and `ClientClosed` come of a no and of `close`.
+            TypeError: no store raises such an error. `ConsentDenied` comes of a no, and `ClientClosed` of `close`.
         """
         return self.store.failing(error, written=written)
 
-    # What a customer did, in one line. Each gives the user, read anew; errors as for `record`.
+    # Each method below records what a customer did and returns the user, loaded again. Errors are those of `record`.
 
     def given(self, user_id: str, *events: Event) -> UserConsent:
-        """A user to whom all this happened."""
+        """Record events of a user."""
         self.record(user_id, *events)
         return self.user(user_id)
 
     def opened(self, user_id: str) -> UserConsent:
-        """A user with an open account."""
+        """Open a user's account, unless it is open."""
         if self.load(user_id).account is not Account.OPEN:
             self.record(user_id, AccountOpened())
         return self.user(user_id)
@@ -99,7 +105,7 @@ class ConsentForTests(ConsentClient):
     def opted_in(
         self, user_id: str, *what: str, notice: str = NOTICE, expires_at: datetime | None = None
     ) -> UserConsent:
-        """A user with an open account who said yes to *what*: channels of marketing, and purposes."""
+        """Record a user's yes to *what*: channels of marketing, and purposes. The account is opened first."""
         self.opened(user_id)
         channels, purposes = _channels_and_purposes(what)
         grants = [Granted(purpose, notice, expires_at=expires_at) for purpose in purposes]
@@ -108,7 +114,7 @@ class ConsentForTests(ConsentClient):
         return self.given(user_id, *grants)
 
     def opted_out(self, user_id: str, *what: str) -> UserConsent:
-        """A user who said no to *what*: channels of marketing, and purposes (`MARKETING`: all its channels)."""
+        """Record a user's no to *what*: channels of marketing, and purposes (`MARKETING` for all its channels)."""
         self.opened(user_id)
         channels, purposes = _channels_and_purposes(what)
         refusals = [Withdrawn(purpose) for purpose in purposes]
@@ -119,13 +125,13 @@ class ConsentForTests(ConsentClient):
     def agreed(
         self, user_id: str, recipient: str, data: Iterable[str], purpose: str, *, expires_at: datetime | None = None
     ) -> UserConsent:
-        """A user with an open account who was told of a sharing, and agreed to it."""
+        """Record that a user was notified of a sharing and agreed to it. The account is opened first."""
         self.opened(user_id)
         notice = f"{NOTICE}-{next(self._notices)}"
         return self.given(user_id, Notified(notice, recipient, data, purpose), Agreed(notice, expires_at))
 
     def published(self, user_id: str, *fields: str) -> UserConsent:
-        """A user with an open account who made these fields public."""
+        """Record that a user made fields public. The account is opened first."""
         self.opened(user_id)
         return self.given(user_id, *map(Published, fields))
 
@@ -135,7 +141,7 @@ for _name in GUARDS:
 
 
 def _channels_and_purposes(words: Iterable[str]) -> tuple[list[Channel], list[Purpose]]:
-    """What the words mean; one that is no channel is a purpose, or a `ValueError` that lists those."""
+    """Sort words into channels and purposes; a word that is neither is a `ValueError` that lists the purposes."""
     given = list(words)
     channels = [Channel(word) for word in given if word in list(Channel)]
     return channels, [Purpose(word) for word in given if word not in list(Channel)]

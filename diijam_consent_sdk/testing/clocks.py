@@ -1,4 +1,4 @@
-"""Clocks that go on only when told."""
+"""Clocks that a test moves, so that no test waits for a lease or a consent to end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class LeaseClock:
         return self.now
 
     def tick(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock."""
         self.now += seconds
 
 
 class WallClock:
-    """A wall clock, which can be set back as well."""
+    """A wall clock, which a test can also set back."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -29,12 +29,12 @@ class WallClock:
         return self.now
 
     def tick(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock."""
         self.now += timedelta(seconds=seconds)
 
 
 class Clock:
-    """The wall clock of a store and the lease clock of its client, which go on together."""
+    """The wall clock of a store and the lease clock of its client, moved together."""
 
     def __init__(self) -> None:
         self.wall = WallClock()
@@ -42,7 +42,7 @@ class Clock:
 
     def tick(self, seconds: float) -> None:
         """
-        Let time pass.
+        Move both clocks.
 
         Raises:
             ValueError: *seconds* is negative: a lease clock never goes back.
@@ -53,5 +53,5 @@ class Clock:
         self.lease.tick(seconds)
 
     def later(self, seconds: float) -> datetime:
-        """The instant so many seconds from now: for `expires_at` and `until`."""
+        """Return the instant so many seconds from now, for `expires_at` and `until`."""
         return self.wall.now + timedelta(seconds=seconds)

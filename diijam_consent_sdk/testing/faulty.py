@@ -1,4 +1,8 @@
-"""A store that fails, hangs or lies on demand."""
+"""
+A store that fails, hangs or answers wrongly on demand.
+
+Outages are rare and short, so a test must make the one that it is about.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from ..events import Event, LedgerEntry
 from ..stores.protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Store
 
 METHODS = ("load", "append", "changes", "history", "open_requests")
-OF_A_WRITE = (InvalidEvent, OutcomeUnknown, VersionConflict)  # what no store says of anything that is read
+WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
 
 
 class FaultyStore:
@@ -25,15 +29,15 @@ class FaultyStore:
 
         loaded: The ids of each load.
 
-        broken: Raised instead of calling the inner store: nothing was written. `failing` sets it for a block.
+        broken: Raised instead of calling the inner store, so nothing is written.
 
-        broken_after: Raised after the inner store was called: an append was written, but nobody says so.
+        broken_after: Raised after the inner store was called, so an append is written.
 
-        hold: By method, what to wait for before answering; ten seconds at most.
+        hold: By method, an event to wait for before the answer; ten seconds at most.
 
-        before_answer: By method, what is set once the inner store has answered.
+        before_answer: By method, an event to set once the inner store has answered.
 
-        alter: By name, what to put in place of a field of `Loaded`.
+        alter: By name, the value to put into a field of `Loaded`.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -49,18 +53,18 @@ class FaultyStore:
         self.alter: dict[str, object] = {}
 
     def offline(self) -> AbstractContextManager[None]:
-        """Within this block the store is out of reach."""
+        """Put the store out of reach within a block."""
         return self.failing(unreachable())
 
     @contextmanager
     def failing(self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False) -> Iterator[None]:
         """
-        Within this block the store raises *error* in place of an answer; `OF_A_WRITE` only when something is appended.
+        Raise *error* in place of an answer within a block; `WRITE_ERRORS` only for appends.
 
         Args:
-            error: What it raises.
+            error: What the store raises.
 
-            written: Whether what is appended gets into the ledger all the same; then it raises for appends alone.
+            written: Whether appends are written all the same; then only appends raise.
 
         Raises:
             TypeError: no store raises such an error.
@@ -69,7 +73,7 @@ class FaultyStore:
             raise TypeError(f"no store raises {type(error).__name__}: a guard's no and a closed client make theirs")
         failures = self._losses if written else self._refusals
         before = dict(failures)
-        failures.update(dict.fromkeys(("append",) if written or isinstance(error, OF_A_WRITE) else METHODS, error))
+        failures.update(dict.fromkeys(("append",) if written or isinstance(error, WRITE_ERRORS) else METHODS, error))
         try:
             yield
         finally:
@@ -146,5 +150,5 @@ class FaultyStore:
 
 
 def unreachable() -> StoreUnavailable:
-    """What a store says that is out of reach."""
+    """Make the error of a store that is out of reach."""
     return StoreUnavailable("out of reach: try again")

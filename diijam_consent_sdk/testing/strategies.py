@@ -1,8 +1,8 @@
 """
-Hypothesis strategies for events, asks and records. Ids, fields and instants come from pools so small that events meet:
-the same notice is told and agreed to, a hold runs out just as somebody asks. They need the extra `testing`.
+Hypothesis strategies for events, asks and records. They need the extra `testing`.
 
-All that happens lies within `SPAN_SECONDS` after `START`; ask within `instants()`, and events will matter.
+Ids, fields and instants come from small pools, so that events meet: the same notice is shown and agreed to, or a hold
+ends at the instant of an ask. All events lie within `SPAN_SECONDS` after `START`, so ask within `instants()`.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def channel_sets() -> st.SearchStrategy[frozenset[Channel]]:
 
 
 def ends() -> st.SearchStrategy[datetime | None]:
-    """Until when something holds: for good, or to an instant."""
+    """Ends of what holds, an instant or None for good."""
     return st.none() | instants(first=8)
 
 
 def saying_yes() -> st.SearchStrategy[e.Event]:
-    """An event by which a customer allows something, or is told of a sharing that may be agreed to."""
+    """An event that allows something, or notifies of a sharing to agree to."""
     notice, marketing = st.sampled_from(NOTICES), st.just(Purpose.MARKETING)
     recipient = st.sampled_from(RECIPIENTS)
     return st.one_of(
@@ -72,7 +72,7 @@ def saying_yes() -> st.SearchStrategy[e.Event]:
 
 
 def saying_no() -> st.SearchStrategy[e.Event]:
-    """An event by which a customer takes something away, or leaves."""
+    """An event that takes permission away, or closes the account."""
     return st.one_of(
         st.builds(e.Withdrawn, purposes()),
         st.builds(e.Withdrawn, st.just(Purpose.MARKETING), channel_sets()),
@@ -115,8 +115,8 @@ def events() -> st.SearchStrategy[e.Event]:
 
 def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
     """
-    What somebody tries on one user: seconds to wait, then an event. Most open an account and say yes to much; some say
-    no before there is an account.
+    Events that are tried on one user, each after seconds to wait. Most open an account and say yes to much; some say no
+    before there is an account.
     """
     waits = st.integers(0, 2)
     opened = [(0, e.AccountOpened())]
@@ -128,7 +128,7 @@ def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
 
 
 def records(user_id: str = "u-1") -> st.SearchStrategy[ConsentRecord]:
-    """Any record that the policy lets come about: the fold of what it accepts of `moves`."""
+    """Any record that the policy allows: the fold of the `moves` that it accepts."""
 
     def played(tried: list[tuple[int, e.Event]]) -> ConsentRecord:
         record, at = unopened(user_id), START

@@ -1,4 +1,4 @@
-"""A denial as an HTTP answer."""
+"""A denial as an HTTP response."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from diijam_consent_sdk.decisions import DECISIONS, Decision
-from diijam_consent_sdk.integrations.problem import answer, preferred
+from diijam_consent_sdk.integrations.problem import preferred_language, problem_response
 
 DENIALS = [decision for decision in DECISIONS.values() if not decision]
 
@@ -15,7 +15,7 @@ DENIALS = [decision for decision in DECISIONS.values() if not decision]
 @pytest.mark.parametrize("denial", DENIALS, ids=lambda denial: f"{denial.reason}-{denial.clause}")
 def test_every_denial_is_a_problem(denial: Decision) -> None:
     """Each denial gives a 403 and a document with its reason, clause and wording."""
-    found = answer(denial, "en")
+    found = problem_response(denial, "en")
     document = json.loads(found.body)
     assert found.status == document["status"] == 403
     assert (document["reason"], document["clause"], document["detail"]) == (
@@ -34,4 +34,4 @@ def test_every_denial_is_a_problem(denial: Decision) -> None:
 )  # fmt: skip
 def test_the_language_that_is_preferred(header: str | None, language: str) -> None:
     """The heavier of Vietnamese and English, Vietnamese if it names neither."""
-    assert preferred(header) == language
+    assert preferred_language(header) == language

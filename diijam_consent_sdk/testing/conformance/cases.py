@@ -1,4 +1,8 @@
-"""The shipped cases."""
+"""
+Load the shipped cases.
+
+They are data, so that each is read the same way in any language.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,13 @@ class Case:
     One history, what must be answered on the way, and what must be refused.
 
     Attributes:
-        id: Its clause and number.
+        id: The clause and a number.
 
-        clause: Of the policy, 1 to 7.
+        clause: The clause of the policy, 1 to 7.
 
         title: What holds, in a sentence.
 
-        steps: As `schema.json` describes them.
+        steps: What is done and expected, as `schema.json` describes it.
     """
 
     id: str
@@ -34,13 +38,13 @@ class Case:
     steps: Sequence[Step] = attrs.field(repr=False)
 
     def needs_clock(self) -> bool:
-        """Whether an append has to come later than others: asks about a later time need only to be told the time."""
-        dones = [step["do"] for step in self.steps]
-        return "wait" in dones and "append" in dones[dones.index("wait") :]
+        """Whether an append comes after a wait. Asks after one need no clock, since the time is passed to `decide`."""
+        actions = [step["do"] for step in self.steps]
+        return "wait" in actions and "append" in actions[actions.index("wait") :]
 
 
 def load_cases() -> list[Case]:
-    """All cases, in order."""
+    """Load all cases, in order."""
     found: list[Case] = []
     for source in sorted(files(__package__).joinpath("cases").iterdir(), key=lambda source: source.name):
         if source.name.startswith("clause_"):

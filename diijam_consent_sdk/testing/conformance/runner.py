@@ -1,4 +1,8 @@
-"""Plays cases on a store, and says of each whether it held."""
+"""
+Run cases on a store, and report of each whether it held.
+
+Each case has users with random ids, so a run needs no empty store.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ NEEDS_CLOCK = "needs a store whose clock can be set"
 
 
 class CaseOutcome(StrEnum):
-    """How a case went."""
+    """How a case ended."""
 
     PASSED = auto()
     FAILED = auto()
@@ -27,7 +31,7 @@ class CaseOutcome(StrEnum):
 
 @attrs.frozen
 class Result:
-    """A case, how it went, and why it failed or was skipped."""
+    """A case, how it ended, and why it failed or was skipped."""
 
     case: Case
     outcome: CaseOutcome
@@ -42,26 +46,26 @@ def run(
     decide: Decide = decide,
 ) -> Iterator[Result]:
     """
-    Play the cases, one after the other. Each writes users of its own, with random ids; they stay in the ledger.
+    Run the cases, one after the other. Each writes users with random ids, which stay in the ledger.
 
     Args:
-        store: What is tested. It may hold others' records, and others may write to it meanwhile.
+        store: The store to test. It may hold other records, and others may write to it meanwhile.
 
-        cases: Which; all if none are given.
+        cases: The cases to run; all if not given.
 
-        tick: Sets the store's wall clock forward by seconds. Without it, cases that write after a wait are skipped.
+        tick: Moves the store's wall clock forward by seconds. Without it, cases that write after a wait are skipped.
 
-        decide: What decides asks on the store's records.
+        decide: Decides asks on the store's records.
 
     Raises:
-        StoreUnavailable: the store is out of reach; that says nothing of a case.
+        StoreUnavailable: the store is out of reach, so the case neither held nor failed.
     """
     prefix = f"conformance-{secrets.token_hex(8)}"
     for case in load_cases() if cases is None else cases:
-        yield _result(case, Player(store, f"{prefix}-{case.id}", tick, decide))
+        yield _run_case(case, Player(store, f"{prefix}-{case.id}", tick, decide))
 
 
-def _result(case: Case, player: Player) -> Result:
+def _run_case(case: Case, player: Player) -> Result:
     if player.tick is None and case.needs_clock():
         return Result(case, CaseOutcome.SKIPPED, NEEDS_CLOCK)
     where = "before step 1"
@@ -76,6 +80,6 @@ def _result(case: Case, player: Player) -> Result:
         raise
     except Mismatch as mismatch:
         return Result(case, CaseOutcome.FAILED, f"{where}: {mismatch}")
-    except Exception as error:  # noqa: BLE001 - whatever a store raises where it should answer
+    except Exception as error:  # noqa: BLE001 - a store under test may raise anything
         return Result(case, CaseOutcome.FAILED, f"{where}: {type(error).__name__}: {error}")
     return Result(case, CaseOutcome.PASSED)

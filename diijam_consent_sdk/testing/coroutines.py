@@ -1,4 +1,8 @@
-"""A coroutine without a truth. It costs three times as much on each call: tests can afford that, services cannot."""
+"""
+A coroutine that refuses to be a condition, so that a forgotten `await` fails a test.
+
+A plain coroutine is truthy and would read as yes. The check triples the cost of a call, which only tests can afford.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class LoudCoroutine(Coroutine[Any, Any, T]):
-    """A coroutine to be awaited, and nothing else."""
+class StrictCoroutine(Coroutine[Any, Any, T]):
+    """A coroutine that can be awaited, and raises where it is used as a condition."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
 
     def __bool__(self) -> bool:
         if str(sys._getframe(1).f_globals.get("__name__")).startswith("asyncio."):  # noqa: SLF001 - it has no other name
-            return True  # before Python 3.13 the repr of a task asks whether it has one
+            return True  # before Python 3.13 the repr of a task tests its coroutine
         self._coroutine.close()
         raise TypeError("a coroutine is no answer: await it")
 
