@@ -1,5 +1,7 @@
 """
-The asks, and how each is decided. `answer` is the decision table of the policy, row by row (docs/decision-table.md).
+The asks, and the decision of each: `_rows` is the policy's decision table, row by row (docs/decision-table.md).
+
+The first row that hits decides, so the code reads as the table does, and each row can be checked against it.
 """
 
 from __future__ import annotations
@@ -72,14 +74,14 @@ _ASKS = get_args(Ask)
 
 
 def check_ask(ask: Ask) -> None:
-    """`TypeError` for what is no ask."""
+    """Raise `TypeError` unless *ask* is one of the five asks."""
     if not isinstance(ask, _ASKS):
         raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
 
 
 @attrs.frozen(eq=False)
 class Decision:
-    """An answer, truthy if it allows; immutable, and one shared object per reason and clause (1 to 7)."""
+    """An answer, truthy if it allows; immutable, and one shared object for each reason and clause (1 to 7)."""
 
     allowed: bool
     reason: Reason
@@ -90,27 +92,27 @@ class Decision:
             raise TypeError("a Decision is looked up, never built: use decide()")
 
     if TYPE_CHECKING:
-        # For checkers of truth (mypy's truthy-bool); see `Denial` for why it is not there.
+        # Only for type checkers (mypy's truthy-bool); `Denial` tells why there is none at run time.
         def __bool__(self) -> bool: ...
 
     def __reduce__(self) -> tuple[object, ...]:
         return looked_up, (self.reason, self.clause)
 
     def message(self, language: str) -> str:
-        """The answer as a sentence for the customer, in `"vi"` or `"en"`; else `ValueError`."""
+        """Word the answer for the customer, in `"vi"` or `"en"`; any other language is a `ValueError`."""
         if language not in {"vi", "en"}:
             raise ValueError(f'messages exist in "vi" and "en", not in {language!r}')
         return str(getattr(WORDING[self.reason, self.clause], language))
 
     def or_raise(self) -> Self:
-        """Itself if it allows, else raises `ConsentDenied` that carries it as `.decision`."""
+        """Return the decision if it allows, else raise `ConsentDenied`, which carries it as `.decision`."""
         if not self.allowed:
             raise ConsentDenied(self)
         return self
 
 
 class Denial(Decision):
-    """A no. Only this side defines `__bool__`: a yes is truthy at no cost."""
+    """A no. Only a denial defines `__bool__`, so that testing a yes costs nothing."""
 
     __slots__ = ()
 
@@ -123,7 +125,7 @@ for _key, _wording in WORDING.items():
 
 
 def looked_up(reason: Reason, clause: int) -> Decision:
-    """The one decision of this reason and clause; a `KeyError` if the policy knows none."""
+    """Return the one decision of this reason and clause; `KeyError` if the policy has none."""
     return DECISIONS[reason, clause]
 
 
@@ -131,14 +133,14 @@ UNAVAILABLE = looked_up(Reason.UNAVAILABLE, 3)  # row 1: nothing is known
 STALE = looked_up(Reason.STALE, 3)  # row 1: what was known is too old
 
 
-NO_DATA: tuple[str, ...] = ()  # beside the channel's own field; told apart from other empty sets by identity
+NO_DATA: tuple[str, ...] = ()  # beside the channel's field; a default is recognised by identity
 
 Evidence = Consent | Notice | Hold | Request
 
 
 @attrs.frozen
 class Explanation:
-    """A decision with what a yes rests on: None for a no, or where no consent, agreement, hold or request is needed."""
+    """A decision and the evidence of a yes, None for a no or where no consent, agreement, hold or request is needed."""
 
     decision: Decision
     evidence: Evidence | None
@@ -147,19 +149,19 @@ class Explanation:
 
 
 def decide(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
-    """The answer of *record* to *ask* at an instant (aware). Pure; raises nothing."""
+    """Decide *ask* on *record* at an instant (aware). Pure; raises nothing."""
     return explain(record, ask, at).decision
 
 
 def explain(record: ConsentRecord, ask: Ask, at: datetime) -> Explanation:
-    """The answer of *record* to *ask* at an instant (aware), with its evidence: the first row that hits decides."""
+    """Decide *ask* on *record* at an instant (aware), with the evidence. The first row that hits decides."""
     hit, reason, clause = next(row for row in _rows(record, ask, at) if row[0])
     evidence = None if isinstance(hit, bool) else hit
     return Explanation(DECISIONS[reason, clause], evidence, record.version, at)
 
 
 def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence | bool | None, Reason, int]]:
-    """The decision table: what hits (for a yes that needs evidence: that evidence), then reason and clause."""
+    """Yield the rows of the decision table: what hits (the evidence of a yes, or a boolean), reason and clause."""
     yield r.account is Account.UNKNOWN, Reason.UNKNOWN_USER, 3  # row 2
     yield r.account is Account.ERASED, Reason.ERASED, 6  # row 3
     match ask:
@@ -206,7 +208,7 @@ def _first(found: Iterable[Evidence]) -> Evidence | None:
 
 
 def _about(ask: Ask) -> tuple[Purpose | None, frozenset[Field] | None]:
-    """The purpose of an ask, if it has one, and the fields it touches (None: any)."""
+    """Return the purpose of an ask, if it has one, and the fields that it touches, None for any."""
     match ask:
         case Process(purpose, data) | Share(_, data, purpose):
             return purpose, data

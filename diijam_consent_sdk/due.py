@@ -1,4 +1,8 @@
-"""What is owed to customers: open requests by the time they are due, and erasures that may, or may not yet, be done."""
+"""
+What is owed to customers: open requests by due time, and erasures that may or may not yet be done.
+
+The law sets a time for each request, so the list is computed from the records and never kept by hand.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from .vocabulary import RequestKind
 
 @attrs.frozen
 class OpenRequest:
-    """What a user asked for and has not been given yet; `request.due_at` says until when it is owed."""
+    """A request that a user filed and that is not resolved; it is owed until `request.due_at`."""
 
     user_id: str = attrs.field(repr=False)
     request: Request
@@ -25,8 +29,8 @@ class PendingErasure:
     """
     A user who asked to be erased, at the latest by `due_at`.
 
-    `holds` are those that keep the data at present; `until` is when the last of them ends, None if there is none, or
-    if one lasts until it is released.
+    `holds` are the holds that keep the data at present. `until` is when the last of them ends; None if no hold keeps
+    the data, or if one lasts until it is released.
     """
 
     user_id: str = attrs.field(repr=False)
@@ -38,10 +42,10 @@ class PendingErasure:
 @attrs.frozen
 class Due:
     """
-    The work list as of `at`: each part in order of `due_at`.
+    The work list as of `at`, each part in order of `due_at`.
 
-    `requests` are all open requests, erasures included; of the erasures, `erasable` may be done now by recording
-    `Erased`, `held` only when their holds have ended.
+    `requests` are all open requests, erasures included. Erasures in `erasable` may be done now by recording `Erased`,
+    those in `held` when their holds have ended.
     """
 
     at: datetime
@@ -52,10 +56,10 @@ class Due:
 
 def due(records: Iterable[ConsentRecord], at: datetime) -> Due:
     """
-    The work list of these users.
+    Make the work list of these users.
 
     Args:
-        records: Their records; those without open requests add nothing.
+        records: Their records. Those without open requests add nothing.
 
         at: The instant at which holds are judged, by the store's clock.
     """

@@ -1,8 +1,8 @@
 """
-What can happen to a user's record. Events are values: they say what happened, never when; the store stamps the time.
+The events that can happen to a user's record. An event is a value that has no time, since the store stamps it.
 
-Building one checks its words, types and ids (`ValueError`, `TypeError`). Whether it makes sense on a record at
-an instant is `record.refusal`'s to say.
+Making an event checks its words, types and ids (`ValueError`, `TypeError`). Whether a record accepts it at an instant
+is decided by `record.refusal`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class RestrictionLifted:
 
 @attrs.frozen
 class Notified:
-    """The user was told that these data would be shared with this recipient for this purpose: clause 5."""
+    """The user was notified that these data would be shared with this recipient for this purpose: clause 5."""
 
     notice: str = attrs.field(converter=identifier)
     recipient: str = attrs.field(converter=identifier)
@@ -103,7 +103,7 @@ class Notified:
 
 @attrs.frozen
 class Agreed:
-    """The user agreed to what the notice told: clause 5."""
+    """The user agreed to the sharing of the notice: clause 5."""
 
     notice: str = attrs.field(converter=identifier)
     expires_at: datetime | None = attrs.field(converter=converters.optional(instant), default=None)
@@ -111,7 +111,7 @@ class Agreed:
 
 @attrs.frozen
 class AgreementWithdrawn:
-    """The user said no to what the notice told: clause 5."""
+    """The user said no to the sharing of the notice: clause 5."""
 
     notice: str = attrs.field(converter=identifier)
 
@@ -179,13 +179,13 @@ NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden, AccountClos
 
 
 def is_no(event: Event) -> bool:
-    """Whether the event takes permission away and gives none: it is written whatever the clock or the record says."""
+    """Whether the event takes permission away and gives none. A no is written whatever the clock or the record is."""
     return isinstance(event, NOES) or (isinstance(event, RequestFiled) and event.kind is RequestKind.ERASURE)
 
 
 @attrs.frozen
 class LedgerEntry:
-    """One event as the store accepted it: the position is the ledger's, the version the user's, `at` in UTC."""
+    """An event as the store accepted it, with its position in the ledger, the user's version, and `at` in UTC."""
 
     position: int
     user_id: str = attrs.field(repr=False)

@@ -99,8 +99,8 @@ TIME_LIMIT: Final[Mapping[RequestKind, timedelta]] = MappingProxyType({
 })  # fmt: skip
 
 
-# How much one user may have, so that no record grows without end, and how much one append may bring. Who says no is
-# never refused for it.
+# How much one user may have, so that no record grows without end, and how much one append may bring. A no is never
+# refused for it.
 MAX_OPEN_REQUESTS: Final = 50
 MAX_REQUESTS: Final = 1_000  # open and resolved
 MAX_NOTICES: Final = 1_000

@@ -1,4 +1,8 @@
-"""A user's record: the fold of that user's events, which events it refuses, and where it stands at an instant."""
+"""
+A user's record: the fold of that user's events, the events that it refuses, and what holds at an instant.
+
+Refusals and the fold are two tables with a row for each kind of event, as in the policy, so that they can be compared.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ from .vocabulary import Account, Channel, Field, HoldKind, Origin, Outcome, Purp
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNSAID: dict[str, Any] = {"given_at": None, "expires_at": None, "withdrawn_at": None}
-ACCEPTED_WHEN_UNKNOWN = (  # no no is refused for want of an account
+ACCEPTED_WHEN_UNKNOWN = (  # among them every way to say no, since a no needs no account
     e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden, e.RequestFiled, e.RequestResolved, e.Erased,
 )  # fmt: skip
 ACCEPTED_WHEN_CLOSED = (
@@ -34,7 +38,7 @@ ACCEPTED_WHEN_CLOSED = (
 
 
 def consent_key(purpose: Purpose, channel: Channel | None) -> str:
-    """Where `ConsentRecord.consents` keeps what was said to a purpose, for marketing over a channel."""
+    """Return the key in `ConsentRecord.consents` for a purpose, and for marketing over a channel."""
     return str(purpose) if channel is None else f"{purpose}:{channel}"
 
 
@@ -52,7 +56,7 @@ class Permission:
     withdrawn_at: datetime | None
 
     def standing(self, at: datetime) -> Reason:
-        """What rows 13 to 17 of the decision table make of this one permission."""
+        """Return the reason that rows 13 to 17 of the decision table give for this one permission."""
         if self.withdrawn_at is not None:
             return Reason.WITHDRAWN
         if self.given_at is None or at < self.given_at:
@@ -62,7 +66,7 @@ class Permission:
 
 @attrs.frozen(kw_only=True)
 class Consent(Permission):
-    """What the user last said to one purpose, for marketing over one channel: clause 4."""
+    """The user's last answer to one purpose, for marketing over one channel. Clause 4."""
 
     GIVEN = Reason.CONSENTED
     NEVER = Reason.NOT_CONSENTED
@@ -73,7 +77,7 @@ class Consent(Permission):
 
 @attrs.frozen(kw_only=True)
 class Notice(Permission):
-    """A sharing the user was told of, and what the user last said to it: clause 5."""
+    """A sharing that the user was notified of, and the user's last answer to it. Clause 5."""
 
     GIVEN = Reason.AGREED
     NEVER = Reason.NOT_AGREED
@@ -86,7 +90,7 @@ class Notice(Permission):
 
 @attrs.frozen(kw_only=True)
 class Hold:
-    """Data that must be kept from `placed_at` to before `until`, or until it is released: clause 6."""
+    """Data that must be kept from `placed_at` to before `until`, or until the hold is released. Clause 6."""
 
     hold: str
     kind: HoldKind
@@ -102,7 +106,7 @@ class Hold:
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What the user asked of Diijam, and until when Diijam owes the answer: clauses 1 and 2."""
+    """What the user asked of Diijam, and until when Diijam owes the answer. Clauses 1 and 2."""
 
     request: str
     kind: RequestKind
@@ -115,7 +119,7 @@ class Request:
 @attrs.frozen(kw_only=True)
 class ConsentRecord:
     """
-    All that stands for one user. Of version 0 nothing is known; an erased record is a tombstone, its details gone.
+    All that holds for one user. A record of version 0 has no events; an erased record is a tombstone without details.
 
     `consents` is keyed by purpose, for marketing by `marketing:<channel>`; `notices`, `holds`, `requests` by id.
     """
@@ -151,8 +155,8 @@ class ConsentRecord:
         """The holds that bind at this instant."""
         return [hold for hold in self.holds.values() if hold.is_live(at)]
 
-    def turns_at(self, at: datetime) -> datetime | None:
-        """The next instant after *at* at which time alone changes an answer, or None."""
+    def next_change_at(self, at: datetime) -> datetime | None:
+        """Return the next instant after *at* at which time alone changes an answer, or None."""
         permissions: tuple[Permission, ...] = (*self.consents.values(), *self.notices.values())
         ends = [p.expires_at for p in permissions if p.expires_at is not None and p.standing(at) is p.GIVEN]
         ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
@@ -161,7 +165,7 @@ class ConsentRecord:
 
 def unopened(user_id: str) -> ConsentRecord:
     """
-    The record of a user of whom nothing is known: what a history is folded from.
+    Make the record of an unknown user, from which a history is folded.
 
     `functools.reduce(fold, client.history(user_id), unopened(user_id))` is the record of that user.
     """
@@ -173,13 +177,13 @@ def unopened(user_id: str) -> ConsentRecord:
 
 
 def refusal(record: ConsentRecord, event: e.Event, at: datetime) -> str | None:
-    """Why the policy refuses *event* on this record at this instant; None if it is accepted."""
-    tests = chain(_refusals(record, event, at), _too_many(record, event))
+    """Return why the policy refuses *event* on this record at this instant, or None if the event is accepted."""
+    tests = chain(_refusals(record, event, at), _limits(record, event))
     return next((reason for refused, reason in tests if refused), None)
 
 
 def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[tuple[bool, str]]:
-    """The policy's column "refused when": each test with the reason it gives."""
+    """Yield the tests of the policy's column "refused when", each with its reason."""
     account, opening = record.account, isinstance(event, e.AccountOpened)
     yield account is Account.ERASED, "the user was erased, and a user id is never used again"
     unknown = account is Account.UNKNOWN and not isinstance(event, ACCEPTED_WHEN_UNKNOWN)
@@ -227,8 +231,8 @@ def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[t
             yield bool(holds), f"live holds keep the data, release them first: {holds}"
 
 
-def _too_many(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]:
-    """How much one user may have: of each test whether it refuses the event, with the reason it gives."""
+def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]:
+    """Yield the tests of how much one user may have, each with its reason."""
     match event:
         case e.Notified(notice):
             full = notice not in record.notices and len(record.notices) >= MAX_NOTICES
@@ -243,12 +247,12 @@ def _too_many(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str
 
 
 def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
-    """The record after an accepted *entry*. Never raises for what `refusal` accepted."""
-    return attrs.evolve(_changed(record, entry.event, entry.at), version=entry.version)
+    """Return the record after an accepted *entry*. Raises nothing for an event that `refusal` accepts."""
+    return attrs.evolve(_apply(record, entry.event, entry.at), version=entry.version)
 
 
 def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> ConsentRecord:
-    """The record after all of these accepted *entries*. Its maps are copied once, so the time is linear."""
+    """Return the record after accepted *entries*. The maps are copied once, so the time is linear."""
     record = _with_maps(record, _Growing)
     for entry in entries:
         record = fold(record, entry)
@@ -256,7 +260,7 @@ def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> Consent
 
 
 class _Growing(dict[str, Any]):
-    """A map that only one fold knows, so it is changed in place."""
+    """A map of one fold alone, so it is changed in place."""
 
 
 def _with_maps(record: ConsentRecord, kind: type[dict[str, Any]]) -> ConsentRecord:
@@ -266,19 +270,19 @@ def _with_maps(record: ConsentRecord, kind: type[dict[str, Any]]) -> ConsentReco
     )  # fmt: skip
 
 
-def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord:
+def _apply(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord:
     match event:
         case e.AccountOpened(origin=origin):
             return attrs.evolve(record, account=Account.OPEN, account_changed_at=at, origin=origin)
         case e.AccountClosed():
-            consents, notices = _ended(record.consents), _ended(record.notices)
+            consents, notices = _end_all(record.consents), _end_all(record.notices)
             record = attrs.evolve(record, consents=consents, notices=notices, published=frozenset())
             return attrs.evolve(record, account=Account.CLOSED, account_changed_at=at)
         case e.Granted(purpose, notice, channels, expires_at):
             given = {"notice": notice, "given_at": at, "expires_at": expires_at, "withdrawn_at": None}
-            return attrs.evolve(record, consents=_said(record, purpose, channels, given))
+            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, given))
         case e.Withdrawn(purpose, channels):
-            return attrs.evolve(record, consents=_said(record, purpose, channels, {"withdrawn_at": at}))
+            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, {"withdrawn_at": at}))
         case e.Objected(purpose):
             return attrs.evolve(record, objected=record.objected | {purpose})
         case e.ObjectionLifted(purpose):
@@ -293,9 +297,9 @@ def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentReco
             return attrs.evolve(record, notices=_put(record.notices, {notice: record.notices.get(notice, told)}))
         case e.Agreed(notice, expires_at):
             said = {"given_at": at, "expires_at": expires_at, "withdrawn_at": None}
-            return attrs.evolve(record, notices=_with(record.notices, notice, said))
+            return attrs.evolve(record, notices=_evolve_entry(record.notices, notice, said))
         case e.AgreementWithdrawn(notice):
-            return attrs.evolve(record, notices=_with(record.notices, notice, {"withdrawn_at": at}))
+            return attrs.evolve(record, notices=_evolve_entry(record.notices, notice, {"withdrawn_at": at}))
         case e.Published(field):
             return attrs.evolve(record, published=record.published | {field})
         case e.Hidden(field):
@@ -306,12 +310,12 @@ def _changed(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentReco
             return attrs.evolve(record, requests=_put(record.requests, {request: filed}))
         case e.RequestResolved(request, outcome):
             resolved = {"outcome": outcome, "resolved_at": at}
-            return attrs.evolve(record, requests=_with(record.requests, request, resolved))
+            return attrs.evolve(record, requests=_evolve_entry(record.requests, request, resolved))
         case e.HoldPlaced(hold, kind, data, until):
             placed = Hold(hold=hold, kind=kind, data=data, placed_at=at, until=until, released_at=None)
             return attrs.evolve(record, holds=_put(record.holds, {hold: placed}))
         case e.HoldReleased(hold):
-            return attrs.evolve(record, holds=_with(record.holds, hold, {"released_at": at}))
+            return attrs.evolve(record, holds=_evolve_entry(record.holds, hold, {"released_at": at}))
         case e.Erased(anonymised):
             tombstone = attrs.evolve(unopened(record.user_id), account=Account.ERASED, account_changed_at=at)
             return attrs.evolve(tombstone, anonymised=anonymised)
@@ -331,23 +335,23 @@ def _put(known: Mapping[str, T], changed: Mapping[str, T]) -> Mapping[str, T]:
     return {**known, **changed}
 
 
-def _with(known: Mapping[str, V], key: str, changes: dict[str, Any]) -> Mapping[str, V]:
+def _evolve_entry(known: Mapping[str, V], key: str, changes: dict[str, Any]) -> Mapping[str, V]:
     return _put(known, {key: attrs.evolve(known[key], **changes)})
 
 
-def _said(
-    record: ConsentRecord, purpose: Purpose, channels: frozenset[Channel], said: dict[str, Any]
+def _update_consents(
+    record: ConsentRecord, purpose: Purpose, channels: frozenset[Channel], changes: dict[str, Any]
 ) -> dict[str, Consent]:
-    """The consents after the user said yes or no to a purpose, for marketing over these channels (none: over all)."""
+    """Return the consents after a yes or no to a purpose, for marketing over these channels, or over all if empty."""
     consents = dict(record.consents)
     for channel in channels or (Channel if purpose is Purpose.MARKETING else (None,)):
         key = consent_key(purpose, channel)
         unsaid = Consent(purpose=purpose, channel=channel, notice=None, **UNSAID)
-        consents[key] = attrs.evolve(consents.get(key, unsaid), **said)
+        consents[key] = attrs.evolve(consents.get(key, unsaid), **changes)
     return consents
 
 
-def _ended(permissions: Mapping[str, P]) -> Mapping[str, P]:
-    """Closing ends every yes; what was withdrawn stays withdrawn."""
+def _end_all(permissions: Mapping[str, P]) -> Mapping[str, P]:
+    """End every yes, as closing an account does. What was withdrawn stays withdrawn."""
     given = {key: p for key, p in permissions.items() if p.given_at is not None}
     return _put(permissions, {key: attrs.evolve(p, given_at=None, expires_at=None) for key, p in given.items()})

@@ -1,4 +1,8 @@
-"""What a client knows of itself, for health checks and metrics. No user is named in it."""
+"""
+The state of a client, for health checks and metrics.
+
+It names no user, so it may be logged and exported.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ MAX_CAUSE_CHARACTERS = 500
 class Feed(StrEnum):
     """How the change feed is doing."""
 
-    OFF = auto()  # the client follows none, is closed, or was asked nothing yet
+    OFF = auto()  # the client follows no feed, is closed, or has not been used yet
     UP = auto()
     DOWN = auto()
 
@@ -25,29 +29,29 @@ class Feed(StrEnum):
 @attrs.frozen(kw_only=True)
 class Status:
     """
-    One look at a client.
+    The state of a client at one moment.
 
     Attributes:
-        ready: Whether a question would be answered from what the store said last: the client is open, and its last
-            exchange with the store went well. Not before the first one: nothing is known then.
+        ready: Whether the client is open and its last exchange with the store succeeded. False before the first
+            exchange.
 
-        last_error: Why that exchange failed, in one line; None if it went well, or if there was none yet.
+        last_error: Why the last exchange failed, in one line; None if it succeeded, and before the first.
 
         feed: Whether the change feed is followed, and reached.
 
-        feed_since: Since when it has been so (UTC); None while it is off.
+        feed_since: When `feed` last changed (UTC); None while it is off.
 
-        position: The ledger's, up to which the client knows of changes; None without a feed.
+        position: The position in the ledger up to which the client has seen changes; None without a feed.
 
-        age_seconds: How old what the feed said is at most, on the lease clock; None before its first word.
+        age_seconds: The greatest age of what the feed reported last, on the lease clock; None before its first report.
 
         users: How many users are kept in memory.
 
-        hits: How many times a user asked for was there. Threads that count at once may lose a few.
+        hits: How many users asked for were in memory. Threads that count at the same time may lose a few.
 
-        misses: How many times it was not.
+        misses: How many users asked for were not in memory.
 
-        denials: How many guards said no, by reason.
+        denials: How many guards denied, by reason.
     """
 
     ready: bool
@@ -64,10 +68,10 @@ class Status:
 
 def cause_of(error: BaseException) -> str:
     """
-    Why an exchange with the store failed, in one printable line for `Status.last_error` and the log.
+    Describe why an exchange with the store failed, in one printable line for `Status.last_error` and the log.
 
-    Only this library's errors are quoted: they never carry an id or a token, which those of a foreign store may.
+    Only this library's errors are quoted. They never carry an id or a token, as those of another store may.
     """
-    said = str(error) if isinstance(error, StoreError) else ""
-    line = "".join(c if c.isprintable() else " " for c in said[:MAX_CAUSE_CHARACTERS])
+    text = str(error) if isinstance(error, StoreError) else ""
+    line = "".join(c if c.isprintable() else " " for c in text[:MAX_CAUSE_CHARACTERS])
     return line or type(error).__name__

@@ -1,7 +1,7 @@
 """
-The closed vocabulary of the policy, and how a word from outside is checked against it.
+The closed vocabulary of the policy, and the checks of words, ids and instants that come from outside.
 
-Members and their plain strings are interchangeable everywhere. What is not a word here permits nothing.
+Members and their plain strings are interchangeable everywhere. A word that is not here permits nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum, auto
 from typing import TypeVar
 
 MAX_ID_CHARACTERS = 256
-_combine = datetime.combine  # of the real class: freezegun puts another in its place, which the codec does not know
+_combine = datetime.combine  # of the real class, since freezegun puts another in its place, which the codec refuses
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
 
 
@@ -153,27 +153,27 @@ Member = TypeVar("Member", bound=Word)
 
 
 def words(vocabulary: type[Member], values: Iterable[str]) -> frozenset[Member]:
-    """The set of words that *values* names. A bare string, bytes, a mapping or no iterable is a `TypeError`."""
+    """Return the set of words that *values* names. A bare string, bytes, a mapping or no iterable is a `TypeError`."""
     if isinstance(values, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(values, Iterable):
         raise TypeError(f"a set of {vocabulary.__name__} is needed, not {type(values).__name__}")
     return frozenset(map(vocabulary, values))
 
 
 def channels_of(values: Iterable[str]) -> frozenset[Channel]:
-    """The set of channels that *values* names; errors as in `words`."""
+    """Return the set of channels that *values* names; errors as in `words`."""
     return words(Channel, values)
 
 
 def fields_of(values: Iterable[str]) -> frozenset[Field]:
-    """The set of fields that *values* names; errors as in `words`."""
+    """Return the set of fields that *values* names; errors as in `words`."""
     return words(Field, values)
 
 
 def identifier(value: str) -> str:
     """
-    *value* as a plain string, if it can name a user, recipient, notice, hold or request. No error repeats it.
+    Return *value* as a plain string, if it can name a user, recipient, notice, hold or request. No error repeats it.
 
-    One person must not be two by a spelling that nobody can see: hence the form NFC, and nothing invisible.
+    Two spellings that look alike would make one person two, so an id is in form NFC and has no invisible characters.
 
     Raises:
         TypeError: *value* is not a string.
@@ -183,7 +183,7 @@ def identifier(value: str) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"an id is a string, not {type(value).__name__}")
-    value = str.__str__(value)  # a subclass (numpy.str_, an enum) may compare and print as it likes
+    value = str.__str__(value)  # a subclass (numpy.str_, an enum) may compare and print in another way
     if not 1 <= len(value) <= MAX_ID_CHARACTERS:
         raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters, not {len(value)}")
     if value.strip() != value:
@@ -205,7 +205,7 @@ def is_user_id(value: object) -> bool:
 
 def instant(value: datetime) -> datetime:
     """
-    *value* in UTC, as a plain datetime.
+    Return *value* in UTC, as a plain datetime.
 
     Raises:
         TypeError: *value* is not a datetime.
@@ -220,4 +220,4 @@ def instant(value: datetime) -> datetime:
         utc = value.astimezone(UTC)
     except OverflowError:
         raise ValueError("an instant lies within the years 1 to 9999 in UTC") from None
-    return _combine(utc.date(), utc.time(), UTC)  # of a subclass too (pandas.Timestamp), no more than JSON says
+    return _combine(utc.date(), utc.time(), UTC)  # of a subclass such as pandas.Timestamp, what JSON can hold

@@ -97,7 +97,7 @@ class Shared:
         self._known: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
 
     def compile(self, record: ConsentRecord, at: datetime) -> Answers:
-        """The answers of *record* at an instant, valid until `record.turns_at(at)`."""
+        """The answers of *record* at an instant, valid until `record.next_change_at(at)`."""
         choices = choices_in(record, at)
         answers = self._known.get(choices)
         if answers is None:

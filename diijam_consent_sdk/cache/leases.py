@@ -424,7 +424,7 @@ class Leases:
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
         turns_at = inf  # this very object for nearly all: a float of its own would cost each guard a miss of the cache
-        turn = record.turns_at(loaded.at)
+        turn = record.next_change_at(loaded.at)
         if turn is not None:
             turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
         fetched = UserConsent(

@@ -45,7 +45,7 @@ class Clock:
         Move both clocks.
 
         Raises:
-            ValueError: *seconds* is negative: a lease clock never goes back.
+            ValueError: *seconds* is negative, and a lease clock never goes back.
         """
         if not seconds >= 0:
             raise ValueError("time goes on: tick by 0 seconds or more (clock.wall.tick sets the wall clock back)")

@@ -97,7 +97,7 @@ def test_oracle_agrees(moves: Moves, some: list[Ask], at: datetime | None) -> No
 def test_answers_hold_until_they_turn(moves: Moves, wait: int) -> None:
     """From any instant on, no answer changes before `turns_at` says so, and none at all if it says never."""
     history = played(moves).tick(wait)
-    at, turns = history.at, history.record.turns_at(history.at)
+    at, turns = history.at, history.record.next_change_at(history.at)
     assert turns is None or turns > at
     last = at + AGES if turns is None else turns - INSTANT
     before = answers(history.record, at)
@@ -116,10 +116,10 @@ def test_turn_after_turn_comes_to_an_end(moves: Moves) -> None:
         *(hold.until for hold in record.live_holds(at)),
     } - {None}
     visited = []
-    turns = record.turns_at(at)
+    turns = record.next_change_at(at)
     while turns is not None:
         visited.append(turns)
-        turns = record.turns_at(turns)
+        turns = record.next_change_at(turns)
     assert visited == sorted(end for end in ends if end is not None)
 
 

@@ -200,11 +200,11 @@ TURNS = {
 def test_turns_at(steps: tuple[e.Event | int, ...], turns: int | None) -> None:
     """Answers change next when the first of the live consents, agreements and holds runs out."""
     history = opened(*steps)
-    assert history.record.turns_at(history.at) == after(turns)
+    assert history.record.next_change_at(history.at) == after(turns)
 
 
 def test_turns_at_is_after() -> None:
     """What ends now has ended, what ends in an instant has not."""
     record = opened(e.Granted("surveys", "n-1", expires_at=seconds(9))).record
-    assert record.turns_at(seconds(8.999999)) == seconds(9)
-    assert record.turns_at(seconds(9)) is None
+    assert record.next_change_at(seconds(8.999999)) == seconds(9)
+    assert record.next_change_at(seconds(9)) is None

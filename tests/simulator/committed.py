@@ -35,7 +35,7 @@ class Segment:
     def _end(self, ask: Ask) -> float:
         at = instant(self.shown)
         while decide(self.record, ask, at).allowed:
-            turn = self.record.turns_at(at)
+            turn = self.record.next_change_at(at)
             if turn is None:
                 return float("inf")
             at = turn

@@ -70,7 +70,7 @@ def _is_right(world: World, client: SimClient, user_id: str, done: Promise[UserC
 
 def _turns(world: World, user: UserConsent) -> bool:
     """Whether time alone changes an answer of this user after it was loaded."""
-    return user.as_of is not None and world.record_of(user.user_id).turns_at(user.as_of) is not None
+    return user.as_of is not None and world.record_of(user.user_id).next_change_at(user.as_of) is not None
 
 
 def _withdraw_all(world: World) -> None:

@@ -76,21 +76,21 @@ def permitted(
     resume: Annotated[
         bool,
         Parameter(
-            help="Go on with a run that was interrupted, with the same list and --output. Whoever was permitted then is"
-            " asked again, since a customer may have said no meanwhile."
+            help="Go on with a run that was interrupted, with the same list and --output. Customers who were permitted"
+            " then are asked again, since they may have said no meanwhile."
         ),
     ] = False,
     url: Url = None,
 ) -> int:
     """
-    Of many customers, write those of whom something may be done: the ids, or with --column their whole CSV rows.
+    Of many customers, write those who allow it: the ids, or with --column their whole CSV rows.
 
     Each customer is written once, by the first row that names them. Customers nobody knows are denied; ids that can
     be none (empty, too long, with invisible characters) are counted and left out. A summary goes to standard error.
     Memory stays the same however long the list is. A list is text in UTF-8; CSV may have commas, semicolons or tabs,
     and comes out as it was, with its byte-order mark if it had one. No error shows what the list holds.
 
-    The output is complete or absent. If a customer could not be checked, there is none: that is no customer's no.
+    The output is complete or absent. It is absent too if a customer could not be checked, which is no customer's no.
     Beside an --output FILE, a run that was interrupted leaves FILE.resume, for --resume to go on with.
 
     Exit status: 0 all were checked, 2 something failed and nothing was written, 130 interrupted.

@@ -47,7 +47,7 @@ class Summary:
         )
 
     def warning(self) -> str | None:
-        """Warn of users who were there already and have changed since; None if there are none."""
+        """Warn of users who were there already and have changed since; None if no user is."""
         if not self.outdated:
             return None
         some = ", ".join(map(str, self.outdated[:SHOWN_LINES])) + (", …" if len(self.outdated) > SHOWN_LINES else "")
