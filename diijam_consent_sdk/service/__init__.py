@@ -1,5 +1,5 @@
 """
-The consent service: HTTP over any store.
+The consent service: a store served over HTTP, so that processes on other machines can use it.
 
 It needs the extra `service`: `pip install 'diijam-consent-sdk[service]'`.
 """
@@ -19,11 +19,10 @@ __all__ = ["create_app"]
 
 def create_app(store: Store | AsyncStore, *, tokens: str | PathLike[str]) -> Litestar:
     """
-    An ASGI application that answers for *store*.
+    Make an ASGI application that serves *store*.
 
-    The store stays the caller's: close it once the server has ended. Long polls end when the server asks for shutdown
-    only if it says so before it waits for them: `service.server.run` does, for another server call
-    `app.state.service.polls.stop()`.
+    The caller closes the store once the server has ended. A server that waits for open requests at shutdown has to end
+    the long polls first: `service.server.run` does so; with another server call `app.state.feed.stop()`.
 
     Args:
         store: Any store, sync or async. A sync one is called in a bounded number of threads.
@@ -38,9 +37,9 @@ def create_app(store: Store | AsyncStore, *, tokens: str | PathLike[str]) -> Lit
 
         OSError: the tokens file cannot be read.
 
-        ValueError: it is no tokens file.
+        ValueError: the file holds something else than tokens.
     """
-    from .app import build  # noqa: PLC0415 - commands that do not serve work without the extra
+    from .app import build_app  # noqa: PLC0415 - commands that do not serve work without the extra
     from .tokens import TokenFile  # noqa: PLC0415
 
-    return build(store, TokenFile(tokens))
+    return build_app(store, TokenFile(tokens))

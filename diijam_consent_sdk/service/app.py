@@ -1,4 +1,4 @@
-"""The ASGI application, put together."""
+"""Builds the ASGI application: the handlers with the store, the change feed, the metrics and the tokens they use."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from ..stores.messages import MAX_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
-from .feed import Polls
-from .handlers import HANDLERS, StrictRequest
-from .metrics import Meters
-from .openapi import document
-from .problems import answer
-from .store_executor import Calls
+from .feed import ChangeFeed
+from .handlers import HANDLERS, dependencies
+from .lanes import Lane
+from .metrics import Metrics
+from .problems import problem_response
+from .store_executor import StoreExecutor
+from .strict_request import StrictRequest
 from .tokens import TokenFile
 
-NO_PATH = "/(other)"  # no operation is there
+UNKNOWN_PATH = "/(other)"  # no operation has it
 
 
-class Service(Litestar):
-    """The application: whatever it answers, errors of routing included, is counted, logged, and stored nowhere."""
+class ConsentApp(Litestar):
+    """The ASGI application. It counts, logs and marks as `no-store` each answer, errors of routing included."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """Answer one request, as ASGI has it."""
+        """Answer one request, as ASGI specifies."""
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
-        started, status, path = time.monotonic(), 500, self._path_of(scope)
+        started, status, path = time.monotonic(), 500, self._exact_path(scope)
 
-        async def sending(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -42,57 +43,51 @@ class Service(Litestar):
 
         try:
             method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
-            asked = {**scope, "method": method, "path": path, "raw_path": path.encode()}
-            await super().__call__(cast(Scope, asked), receive, sending)
+            exact = {**scope, "method": method, "path": path, "raw_path": path.encode()}
+            await super().__call__(cast(Scope, exact), receive, send_and_note)
         finally:
-            meters: Meters = self.state.meters
-            meters.answered(scope["method"], path, status, time.monotonic() - started)
+            metrics: Metrics = self.state.metrics
+            metrics.record_request(scope["method"], path, status, time.monotonic() - started)
 
-    def _path_of(self, scope: HTTPScope) -> str:
-        """The path asked for, if it is spelled as it is: a proxy's rules for paths hold for one spelling."""
+    def _exact_path(self, scope: HTTPScope) -> str:
+        """The request's path if it is spelled exactly as an operation's: a proxy's rules hold for one spelling."""
         paths: frozenset[str] = self.state.paths
         is_exact = scope["path"] in paths and scope.get("raw_path") in {None, scope["path"].encode()}
-        return scope["path"] if is_exact else NO_PATH
+        return scope["path"] if is_exact else UNKNOWN_PATH
 
 
-def build(store: Store | AsyncStore, tokens: TokenFile) -> Service:
+def build_app(store: Store | AsyncStore, tokens: TokenFile) -> ConsentApp:
     """
-    The application over *store*; see `service.create_app`.
+    Build the application over a store; see `service.create_app`.
 
     Args:
-        store: Any store, sync or async; it stays the caller's.
+        store: Any store, sync or async; the caller closes it.
 
-        tokens: Who may ask.
+        tokens: The tokens that are let in.
 
     Returns:
         The application.
     """
-    calls = Calls(store)
-    polls = Polls(calls)
-    meters = Meters(lambda: polls.held)
+    executor = StoreExecutor(store)
+    decoding = Lane("decode", 1, 1)
+    feed = ChangeFeed(executor)
     paths = frozenset(path for handler in HANDLERS for path in handler.paths)
-    meters.know(paths)
+    metrics = Metrics(lambda: feed.held, paths)
 
     def close() -> None:
-        polls.close()
-        calls.close()
+        feed.close()
+        executor.close()
+        decoding.close()
 
-    return Service(
+    return ConsentApp(
         HANDLERS,
+        dependencies=dependencies(executor, feed, metrics, tokens),
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        exception_handlers={Exception: answer},
+        exception_handlers={Exception: problem_response},
         on_shutdown=[close],
-        state=State(
-            {
-                "calls": calls,
-                "paths": paths,
-                "polls": polls,
-                "meters": meters,
-                "tokens": tokens,
-                "document": document(HANDLERS),
-            }
-        ),
+        # For all but handlers: the application, its requests and guards, and the server.
+        state=State({"paths": paths, "feed": feed, "metrics": metrics, "tokens": tokens, "decoding": decoding}),
         openapi_config=None,
         logging_config=None,
         debug=False,

@@ -1,4 +1,4 @@
-"""Who may ask: the bearer token of a request against the scope of what it asks."""
+"""Authorization: a request's bearer token has to allow the scope of the operation. Checked before the body is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from .metrics import Meters
+from .metrics import Metrics
 from .problems import Refused
 from .tokens import HELP, Scope, TokenFile
 
@@ -16,38 +16,38 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 CHALLENGE = "WWW-Authenticate"
 
 
-def needs(scope: Scope) -> Guard:
-    """A guard that lets in whoever sends a token with this scope, before the body is read."""
+def requires(scope: Scope) -> Guard:
+    """Make a guard that refuses requests without a token of this scope."""
 
     def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        admit(connection, scope)
+        authorize(connection, scope)
 
     return guard
 
 
-def admit(connection: Connection, scope: Scope) -> None:
+def authorize(connection: Connection, scope: Scope) -> None:
     """
-    See that the request's token allows *scope* now.
+    Check that the request's token allows *scope* now, and note the token as the request's caller.
 
     Raises:
         Refused: 401 without a known token, 403 without the scope.
 
         TokensUnreadable: 503, the tokens cannot be read.
     """
-    meters: Meters = connection.app.state.meters
+    metrics: Metrics = connection.app.state.metrics
+    tokens: TokenFile = connection.app.state.tokens
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        meters.refused("none")
+        metrics.record_refusal("none")
         detail = f"send the header Authorization: Bearer and a token; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: "Bearer"})
-    tokens: TokenFile = connection.app.state.tokens
     scopes = tokens.scopes_of(token.strip())
     if scopes is None:
-        meters.refused("unknown")
+        metrics.record_refusal("unknown")
         detail = f"the token is not known here, or not any more; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})
     connection.state.caller = hash(token)
     if scope not in scopes:
-        meters.refused("scope")
+        metrics.record_refusal("scope")
         detail = f"this needs a token with the scope {scope}; make one with: diijam-consent token new --scope {scope}"
         raise Refused("forbidden", detail, {CHALLENGE: f'Bearer error="insufficient_scope", scope="{scope}"'})

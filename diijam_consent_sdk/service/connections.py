@@ -1,8 +1,8 @@
 """
-How long a connection may take to ask and to be answered, and how many connections there may be.
+Limits of connections: how long one may take, how many there may be, and how much work one read may cause.
 
-uvicorn closes a connection that is idle after an answer. It keeps for ever one whose question never ends, and one whose
-answer nobody reads.
+uvicorn closes a connection that is idle after an answer. It keeps one for ever whose question never ends or whose
+answer nobody reads, and it parses whatever one read brought before anything else gets its turn.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 QUESTION_SECONDS = 10.0  # from its first byte, or from the connection, to the last byte of its body
 ANSWER_SECONDS = 60.0  # for the client to take it
 MAX_CONNECTIONS = 10_000
-LINES_AT_ONCE, SLICE_BYTES = 100, 2048  # more lines than that are read in slices,
-SLICE_SECONDS = 0.002  # with so much between for everybody else, threads too
+LINES_AT_ONCE, SLICE_BYTES = 100, 2048  # a read of more lines is parsed in slices
+SLICE_SECONDS = 0.002  # between two slices, for all other connections and threads
 
 
 class State(StrEnum):
-    """What a connection does."""
+    """The state of a connection."""
 
     ASKING = auto()  # no whole question is here yet
     READING = auto()  # the client has yet to take what was answered
@@ -37,7 +37,7 @@ LIMITS = {State.ASKING: QUESTION_SECONDS, State.READING: ANSWER_SECONDS}
 
 
 class _Flow(FlowControl):
-    """Reads nothing more while what was read waits in slices, whatever uvicorn says."""
+    """Flow control that reads nothing more while slices of the last read wait, whatever uvicorn asks for."""
 
     is_held = False
 
@@ -49,10 +49,10 @@ class _Flow(FlowControl):
 
 class Connection(H11Protocol):
     """
-    uvicorn's connection, h11's, which limits the size of a head. A question that is no HTTP is not our failure.
+    uvicorn's connection over h11, which limits the size of a head.
 
-    h11 is Python code: a body in chunks of a byte each, 256 KB of which may come at once, would have everybody wait for
-    a second.
+    h11 is Python code. 256 KB of body in chunks of a byte each, or of a head in short lines, may come in one read, and
+    would stop the event loop for a second, so such a read is parsed in slices.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -60,12 +60,12 @@ class Connection(H11Protocol):
         self._unread = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See asyncio."""
+        """Take the transport; see `asyncio.Protocol`."""
         super().connection_made(transport)
         self.flow: _Flow = _Flow(transport)
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio."""
+        """Parse what was read, in slices if it has many lines; see `asyncio.Protocol`."""
         if self.flow.is_held or data.count(b"\n") > LINES_AT_ONCE:
             self._unread += data
             if not self.flow.is_held:
@@ -87,7 +87,7 @@ class Connection(H11Protocol):
             self.transport.resume_reading()
 
     def state(self) -> State:
-        """What it does now."""
+        """Tell what the connection does now."""
         if self.transport.get_write_buffer_size():
             return State.READING
         if self.cycle is not None and not self.cycle.response_complete:
@@ -95,7 +95,7 @@ class Connection(H11Protocol):
         return State.ASKING if self.timeout_keep_alive_task is None else State.IDLE
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP with 400, unless an answer began; whoever waits for the rest of the body is told."""
+        """Answer bytes that are no HTTP with 400, unless an answer began, and end the wait for the rest of the body."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -118,38 +118,36 @@ class Sweeper:
     def __init__(self, most: int = MAX_CONNECTIONS, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.most = most
         self._clock = clock
-        # What each did when it was looked at last, for which question, and since when.
-        self._known: dict[Connection, tuple[State, object, float]] = {}
+        # The state of each connection at the last sweep, for which question, and since when.
+        self._seen: dict[Connection, tuple[State, object, float]] = {}
 
     def sweep(self, connections: Iterable[Connection]) -> None:
         """
-        End what has to be ended.
+        End the connections that are late, or else some of too many.
 
         Args:
-            connections: All there are.
+            connections: All connections of the server.
         """
         now = self._clock()
-        self._known = {each: self._look(each, now) for each in connections}
-        late = [
-            each for each, (state, _, since) in self._known.items() if now - since > LIMITS.get(state, float("inf"))
-        ]
+        self._seen = {each: self._look(each, now) for each in connections}
+        late = [each for each, (state, _, since) in self._seen.items() if now - since > LIMITS.get(state, float("inf"))]
         for each in late or self._too_many():
             each.transport.abort()
 
     def _look(self, connection: Connection, now: float) -> tuple[State, object, float]:
         state, cycle = connection.state(), connection.cycle
-        known = self._known.get(connection)
-        if known is not None and (state, cycle) == known[:2]:
-            return known
+        seen = self._seen.get(connection)
+        if seen is not None and (state, cycle) == seen[:2]:
+            return seen
         return state, cycle, now
 
     def _too_many(self) -> list[Connection]:
-        """Those to end, a tenth at once: first who asked nothing for longest, then who is idle for longest."""
-        if len(self._known) <= self.most:
+        """Choose a tenth to end: first those that asked nothing for longest, then those that are idle for longest."""
+        if len(self._seen) <= self.most:
             return []
         free = [
             (state is State.IDLE, since, number, each)
-            for number, (each, (state, _, since)) in enumerate(self._known.items())
+            for number, (each, (state, _, since)) in enumerate(self._seen.items())
             if state in {State.ASKING, State.IDLE}
         ]
-        return [each for *_, each in sorted(free)[: len(self._known) - self.most * 9 // 10]]
+        return [each for *_, each in sorted(free)[: len(self._seen) - self.most * 9 // 10]]

@@ -1,19 +1,20 @@
 """
-A new epoch for a file store whose history cannot be proven unbroken (protocol.md: Epoch).
+Begins a new epoch for a file store whose history cannot be proven unbroken (protocol.md, "Epoch").
 
-The danger: while no service ran, the file was replaced by an older copy, perhaps one that was then written on. Clients
-must not take it for the history they know. The proof that nothing happened: when the last service of a file stops in
-good order it notes the ledger's head, chain hash included, in a mark in this machine's memory (tmpfs). The next one
-takes the mark away, and keeps the epoch only if the mark is of exactly the head it finds.
+While no service ran, the file may have been replaced by an older copy, perhaps one that was then written on. Clients
+must not take that copy for the history in their caches. So the last service of a file, when it stops without an error,
+notes the ledger's head, chain hash included, in a mark in this machine's memory (tmpfs). The next service takes the
+mark away, and keeps the epoch only if the mark is of exactly the head that it finds.
 
-- Memory, not the disk: a mark beside the database would come back with a restored folder, volume or snapshot, and
-  prove the older copy. In memory it is lost at a reboot, in a new container or on another machine: then a new epoch.
-- Taken away at the start: a crash leaves none. Locked while in use: of several services of one file only the last to
-  stop leaves a mark.
-- A service that starts while another one answers for the file joins its epoch: the other one kept the history
-  unbroken. Until it has decided which epoch it is the first one holds the lock alone, and then says it in the mark.
-- The exact head: whoever wrote to the file between two services (an embedded client, the command line) costs a new
-  epoch. That is no more than every client loading its users again.
+- The mark is in memory, not on the disk. Beside the database it would come back with a restored folder, volume or
+  snapshot, and prove the older copy. In memory it is lost at a reboot, in a new container and on another machine, which
+  then begins a new epoch.
+- The mark is taken away at the start, so a crash leaves none. It is locked while in use, so of several services of one
+  file only the last to stop leaves a mark.
+- A service that starts while another one serves the file joins its epoch, since the other one kept the history
+  unbroken. The first service holds the lock alone until it has decided on the epoch, and then writes it into the mark.
+- The mark has to name the exact head. A write between two services (by an embedded client or the command line) begins
+  a new epoch, which costs no more than every client loading its users again.
 """
 
 from __future__ import annotations
@@ -34,19 +35,21 @@ from ..stores import SqliteStore
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs; names there are checked for their owner
 MAX_MARK_BYTES = 1_000
-AT_WORK = b"at work on "  # in the mark, before the epoch of the services that use it
+IN_USE = b"at work on "  # in the mark, before the epoch of the services that use it
 RETRY_SECONDS = 0.02
 
 
 @contextmanager
-def continued(store: object, memory: Path = MEMORY) -> Iterator[None]:
+def kept_epoch(store: object, memory: Path = MEMORY) -> Iterator[None]:
     """
-    The time during which a service answers for *store*: begins a new epoch unless the history is proven unbroken, and
-    leaves at the end, unless by an error, what proves it to the next.
+    Keep the epoch of *store* while a service serves it.
+
+    On entry, begin a new epoch unless the history is proven unbroken. On exit, unless by an error, leave the proof for
+    the next service.
 
     Args:
-        store: Only of a `SqliteStore` on a file is anything to be proven here. Memory begins with its process, and the
-            store of another service is that one's.
+        store: Nothing has to be proven unless it is a `SqliteStore` on a file: a store in memory begins with its
+            process, and another service's store is that service's concern.
 
         memory: A folder that is lost at a reboot.
 
@@ -56,29 +59,29 @@ def continued(store: object, memory: Path = MEMORY) -> Iterator[None]:
     if not isinstance(store, SqliteStore) or store.path is None:
         yield
         return
-    mark, proves = _mark(store.path, memory)
+    mark, proves = _open_mark(store.path, memory)
     try:
         if mark is None:
-            _begin(store)
+            _begin_epoch(store)
         else:
-            _enter(mark, store, proves=proves)
+            _begin_or_join(mark, store, proves=proves)
         yield
         if mark is not None:
-            _leave(mark, store)
+            _leave_proof(mark, store)
     finally:
         if mark is not None:
             os.close(mark)
 
 
-def _mark(path: Path, memory: Path) -> tuple[int | None, bool]:
-    """The mark of a file, open, and whether a head in it proves anything: not if it may have outlived a reboot."""
-    mark = _open(memory / _name(path))
+def _open_mark(path: Path, memory: Path) -> tuple[int | None, bool]:
+    """Open the mark of a file, and tell whether it proves anything, as one that may have outlived a reboot does not."""
+    mark = _open_own(memory / _name(path))
     if mark is not None:
         return mark, True
-    return _open(Path(tempfile.gettempdir()) / _name(path)), False
+    return _open_own(Path(tempfile.gettempdir()) / _name(path)), False
 
 
-def _begin(store: SqliteStore) -> None:
+def _begin_epoch(store: SqliteStore) -> None:
     store.begin_epoch()
     log.info("service.new_epoch")
 
@@ -91,8 +94,8 @@ def _head(store: SqliteStore) -> bytes:
     return str(store.load(()).cursor).encode()
 
 
-def _open(path: Path) -> int | None:
-    """The mark, open; None where there is no such memory, or the file is not ours alone."""
+def _open_own(path: Path) -> int | None:
+    """Open a mark; None where there is no such folder, or where the file is not this user's alone."""
     try:
         mark = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -105,42 +108,42 @@ def _open(path: Path) -> int | None:
     return None
 
 
-def _enter(mark: int, store: SqliteStore, *, proves: bool) -> None:
-    """Begin a new epoch unless the mark proves the history or another service is at work on it; share the lock."""
+def _begin_or_join(mark: int, store: SqliteStore, *, proves: bool) -> None:
+    """Begin a new epoch unless the mark proves the history or another service keeps it; then share the lock."""
     while True:
-        if _is_alone(mark):
+        if _lock_alone(mark):
             left = os.pread(mark, MAX_MARK_BYTES, 0)
-            os.ftruncate(mark, 0)  # first: a crash from here on leaves no proof
+            os.ftruncate(mark, 0)  # before all else, so that a crash leaves no proof
             if not proves or left != _head(store):
-                _begin(store)
-            os.pwrite(mark, _at_work(store), 0)
+                _begin_epoch(store)
+            os.pwrite(mark, _in_use(store), 0)
             fcntl.flock(mark, fcntl.LOCK_SH)
             return
-        fcntl.flock(mark, fcntl.LOCK_SH)  # waits for one that is starting, or leaving
-        said = os.pread(mark, MAX_MARK_BYTES, 0)
-        if said.startswith(AT_WORK):
-            if said != _at_work(store):  # the file is another one than that service opened
-                _begin(store)
-                os.pwrite(mark, _at_work(store), 0)
+        fcntl.flock(mark, fcntl.LOCK_SH)  # waits for a service that is starting or stopping
+        noted = os.pread(mark, MAX_MARK_BYTES, 0)
+        if noted.startswith(IN_USE):
+            if noted != _in_use(store):  # that service opened another file at this path
+                _begin_epoch(store)
+                os.pwrite(mark, _in_use(store), 0)
             return
-        fcntl.flock(mark, fcntl.LOCK_UN)  # it left, or died; of two that wait neither may keep the other from going on
+        fcntl.flock(mark, fcntl.LOCK_UN)  # it stopped or crashed; two that wait may not block each other
         time.sleep(RETRY_SECONDS)
 
 
-def _at_work(store: SqliteStore) -> bytes:
-    return AT_WORK + store.load(()).cursor.epoch.encode()
+def _in_use(store: SqliteStore) -> bytes:
+    return IN_USE + store.load(()).cursor.epoch.encode()
 
 
-def _leave(mark: int, store: SqliteStore) -> None:
-    """Note the head, if no other service is at work on this ledger."""
-    with suppress(OSError, StoreError):  # no mark is left, so the next one begins a new epoch
-        if _is_alone(mark):
+def _leave_proof(mark: int, store: SqliteStore) -> None:
+    """Note the head, if no other service uses this ledger."""
+    with suppress(OSError, StoreError):  # without a mark the next service begins a new epoch
+        if _lock_alone(mark):
             os.ftruncate(mark, 0)
             os.pwrite(mark, _head(store), 0)
 
 
-def _is_alone(mark: int) -> bool:
-    """Whether no other service uses this ledger; none can begin to until the lock is changed or given up."""
+def _lock_alone(mark: int) -> bool:
+    """Lock out all other services of this ledger; False if there is one. It lasts until the lock is changed."""
     try:
         fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond handlers and types: scopes, problems, examples."""
+"""The OpenAPI document: scopes, problems and examples, added to what handlers and types state themselves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar
+from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
@@ -23,7 +24,7 @@ from ..stores.messages import (
     Question,
     RequestsQuestion,
 )
-from .problems import PROBLEM_JSON, PROBLEMS, problem
+from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
 from .tokens import Scope
 
@@ -42,7 +43,7 @@ SECURITY = SecurityScheme(
     " `write` for appending.",
 )
 
-# By operation: its summary, the scope it needs, and the problems that it alone can meet.
+# By operation: its summary, the scope it needs, and the problems that only some operations have.
 OPERATIONS: dict[type[Question] | str, tuple[str, Scope | None, tuple[str, ...]]] = {
     LoadQuestion: ("Load records", Scope.READ, ()),
     AppendQuestion: ("Append events", Scope.WRITE, ("version-conflict", "invalid-event", "outcome-unknown")),
@@ -53,7 +54,7 @@ OPERATIONS: dict[type[Question] | str, tuple[str, Scope | None, tuple[str, ...]]
     "metrics": ("Figures for Prometheus", None, ()),
     "openapi": ("This document", None, ()),
 }
-OF_ALL_QUESTIONS = ("malformed", "unauthorized", "forbidden", "too-large", "store-unavailable", "store-unusable")
+COMMON_PROBLEMS = ("malformed", "unauthorized", "forbidden", "too-large", "store-unavailable", "store-unusable")
 DETAILS = {
     "malformed": "correct the question: Expected `array`, got `str` - at `$.user_ids`",
     "unauthorized": "send the header Authorization: Bearer and a token",
@@ -126,7 +127,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def documented(operation: type[Question] | str) -> dict[str, Any]:
     """
-    What an operation's handler is declared with, besides its path and guards.
+    Make the arguments that an operation's handler is declared with, besides its path and guards.
 
     Args:
         operation: A key of `OPERATIONS`.
@@ -136,7 +137,7 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
     """
     summary, scope, problems = OPERATIONS[operation]
     if scope is not None:
-        problems = (*OF_ALL_QUESTIONS, *problems)
+        problems = (*COMMON_PROBLEMS, *problems)
     by_status: dict[int, list[str]] = {}
     for key in (*problems, "internal"):
         by_status.setdefault(PROBLEMS[key][0], []).append(key)
@@ -162,20 +163,22 @@ def _response(keys: Sequence[str]) -> ResponseSpec:
 
 def _example(key: str) -> dict[str, Any]:
     versions = {"expected": 1, "actual": 2} if key == "version-conflict" else {}
-    found = problem(key, DETAILS[key], **versions)
+    found = make_problem(key, DETAILS[key], **versions)
     return {name: value for name, value in msgspec.structs.asdict(found).items() if value is not None}
 
 
 @functools.cache
-def document(handlers: tuple[HTTPRouteHandler, ...]) -> dict[str, Any]:
+def make_document(handlers: tuple[HTTPRouteHandler, ...], dependencies: tuple[str, ...]) -> dict[str, Any]:
     """
-    The OpenAPI document of these handlers.
+    Make the OpenAPI document of the service.
 
     Args:
         handlers: All operations of the service.
 
+        dependencies: The names of what the handlers are given besides the question.
+
     Returns:
-        It, ready for JSON.
+        The document, ready for JSON.
     """
     config = OpenAPIConfig(
         title="Diijam consent service",
@@ -184,21 +187,23 @@ def document(handlers: tuple[HTTPRouteHandler, ...]) -> dict[str, Any]:
         components=Components(security_schemes={BEARER: SECURITY}),
         use_handler_docstrings=True,
     )
-    # An application of its own: with the framework's routes for the document, paths that are none would answer HTML.
-    schema = Litestar(handlers, openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    # A separate application, since with the framework's routes for the document unknown paths would answer HTML.
+    provided = {name: Provide(lambda: None, sync_to_thread=False) for name in dependencies}
+    app = Litestar(handlers, dependencies=provided, openapi_config=config, logging_config=None)
+    schema = app.openapi_schema.to_schema()
     for path, (question, answer) in EXAMPLES.items():
         operation = schema["paths"][path]["post"]
         for place, example in ((operation["requestBody"], question), (operation["responses"]["200"], answer)):
             place["content"]["application/json"]["example"] = {"nonce": NONCE, **example}
     for item in schema["paths"].values():
         for operation in item.values():
-            _without_ids(operation)
+            _remove_ids(operation)
     schema["components"]["schemas"] = components()
     return schema
 
 
-def _without_ids(operation: dict[str, Any]) -> None:
-    """Litestar repeats an example's key inside it as `id`, which OpenAPI does not know."""
+def _remove_ids(operation: dict[str, Any]) -> None:
+    """Remove the key that Litestar repeats in each example as `id`, which is not of OpenAPI."""
     for response in operation["responses"].values():
         for content in response.get("content", {}).values():
             for example in content.get("examples", {}).values():

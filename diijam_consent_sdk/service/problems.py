@@ -1,4 +1,4 @@
-"""The one place where what went wrong becomes an RFC 9457 problem document."""
+"""Turns errors into RFC 9457 problem documents, in this one place, so that no answer repeats a customer's data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusab
 from ..status import cause_of
 from ..stores import messages, wire
 from ..stores.messages import PROBLEM_TYPE, Problem
-from .store_executor import MisusedStore
+from .store_executor import InvalidArguments
 from .tokens import TokensUnreadable
 
 PROBLEM_JSON = "application/problem+json"
@@ -31,35 +31,43 @@ PROBLEMS = {
     **messages.PROBLEMS,
 }
 
-# What the framework raises, by status: the problem's key, and what to do next.
-OF_STATUS = {
+# By the status of an error of the framework: the problem's key, and what to do next.
+PROBLEM_OF_STATUS = {
     404: ("not-found", "see /openapi.json for the paths there are"),
     405: ("wrong-method", "use a method that the header Allow names"),
     413: ("too-large", f"send at most {messages.MAX_BODY_BYTES} bytes: ask for fewer users or append fewer events"),
 }
-OF_CLASS: tuple[tuple[type[Exception], str], ...] = (
-    (InvalidEvent, "invalid-event"),  # before ValueError, which it is too
+PROBLEM_OF_ERROR: tuple[tuple[type[Exception], str], ...] = (
+    (InvalidEvent, "invalid-event"),  # before ValueError, its base
     (VersionConflict, "version-conflict"),
-    (TooLarge, "too-large"),  # before StoreUnavailable, which it is too
+    (TooLarge, "too-large"),  # before StoreUnavailable, its base
     (StoreUnavailable, "store-unavailable"),
     (TokensUnreadable, "store-unavailable"),
     (OutcomeUnknown, "outcome-unknown"),
     (StoreUnusable, "store-unusable"),
-    (MisusedStore, "malformed"),
+    (InvalidArguments, "malformed"),
     (wire.Malformed, "malformed"),
 )
-STORE_FAILED = frozenset({"store-unavailable", "store-unusable"})  # whose cause is for those who run the service
+STORE_FAILED = frozenset({"store-unavailable", "store-unusable"})  # their causes are for the operator's log
 
-# A quoted value, also one that never ends: so each is read once, whatever a caller made of it. No apostrophe of a word.
+# A quoted value, or one that never ends, so that each character is read once whatever the quotes. An apostrophe within
+# a word begins no value.
 QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|\\?\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z))""", re.DOTALL)
-MAX_TEXT = (
-    1_000  # characters of an error's text that are looked at: it may quote what a caller sent, whatever its length
-)
+MAX_TEXT = 1_000  # characters of an error's text that are searched, since it may quote a question of any length
 HOLD_IDS = re.compile(r"(?<=release them first): .*", re.DOTALL)
 
 
 class Refused(Exception):
-    """A question that is answered with a problem: its key in `PROBLEMS`, what to do next, and headers."""
+    """
+    Raised to answer a question with a problem.
+
+    Args:
+        key: The problem's key in `PROBLEMS`.
+
+        detail: What to do next.
+
+        headers: Headers of the response.
+    """
 
     def __init__(self, key: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(key)
@@ -68,18 +76,18 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-def problem(key: str, detail: str, *, expected: int | None = None, actual: int | None = None) -> Problem:
+def make_problem(key: str, detail: str, *, expected: int | None = None, actual: int | None = None) -> Problem:
     """
-    A problem document.
+    Make a problem document.
 
     Args:
-        key: Of `PROBLEMS`.
+        key: The problem's key in `PROBLEMS`.
 
         detail: What to do next.
 
-        expected: The version that an append expected.
+        expected: The version that the append expected.
 
-        actual: The version that the record is at.
+        actual: The version that the record has.
 
     Returns:
         The document.
@@ -90,52 +98,52 @@ def problem(key: str, detail: str, *, expected: int | None = None, actual: int |
     )  # fmt: skip
 
 
-def answer(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The answer to a question that ended in *error*; what was not foreseen is logged, without what it says."""
+def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a question that ended in *error*. An unforeseen one is logged, without its text."""
     headers: dict[str, str] = {}
     if isinstance(error, Refused):
-        document, headers = problem(error.key, error.detail), error.headers
-    elif isinstance(error, HTTPException) and error.status_code in OF_STATUS:
-        document, headers = problem(*OF_STATUS[error.status_code]), dict(error.headers or {})
+        document, headers = make_problem(error.key, error.detail), error.headers
+    elif isinstance(error, HTTPException) and error.status_code in PROBLEM_OF_STATUS:
+        document, headers = make_problem(*PROBLEM_OF_STATUS[error.status_code]), dict(error.headers or {})
     elif isinstance(error, HTTPException) and error.status_code < 500:
-        document = problem("malformed", "see /openapi.json for what this path takes")
+        document = make_problem("malformed", "see /openapi.json for what this path takes")
     else:
-        document = _document(error)
-    # What is unset is left out: RFC 9457 knows no null.
+        document = _document_of(error)
+    # RFC 9457 has no null, so unset fields are left out.
     fields = {name: value for name, value in msgspec.structs.asdict(document).items() if value is not None}
     content = msgspec.json.encode(fields)
     return Response(content, media_type=PROBLEM_JSON, status_code=document.status, headers=headers)
 
 
-def key_of(error: Exception) -> str:
-    """The key of the problem that *error* of the store or of the codec is; `internal` if it is unforeseen."""
-    return next((key for kind, key in OF_CLASS if isinstance(error, kind)), "internal")
+def problem_key(error: Exception) -> str:
+    """Find the key of the problem that *error* becomes; `internal` if the error is unforeseen."""
+    return next((key for kind, key in PROBLEM_OF_ERROR if isinstance(error, kind)), "internal")
 
 
-def _document(error: Exception) -> Problem:
-    key = key_of(error)
+def _document_of(error: Exception) -> Problem:
+    key = problem_key(error)
     if key == "internal":
         frame = extract_tb(error.__traceback__)[-1]
         log.error("service.failed", error=type(error).__name__, where=f"{Path(frame.filename).name}:{frame.lineno}")
-        return problem(key, "try again; if it stays so, tell those who run the service to look at its log")
-    if isinstance(error, TokensUnreadable):  # whose own text names a file: it is for the log
-        return problem(key, "the service cannot read its tokens file, and lets nobody in until that is put right")
+        return make_problem(key, "try again; if it stays so, tell those who run the service to look at its log")
+    if isinstance(error, TokensUnreadable):  # its text names a file, which is for the log alone
+        return make_problem(key, "the service cannot read its tokens file, and lets nobody in until that is put right")
     if isinstance(error, VersionConflict):
-        return problem(key, str(error), expected=error.expected, actual=error.actual)
+        return make_problem(key, str(error), expected=error.expected, actual=error.actual)
     if key in STORE_FAILED:
         log.warning("service.store_failed", error=type(error).__name__, cause=cause_of(error))
-    return problem(key, without_values(str(error)))
+    return make_problem(key, redact(str(error)))
 
 
-def without_values(text: str) -> str:
+def redact(text: str) -> str:
     """
-    An error's text without the values it may quote: words of this library stay, anything else may be personal.
+    Remove from an error's text the values it may quote, unless they are words of this library.
 
     Args:
-        text: What an error says.
+        text: The text of an error.
 
     Returns:
-        Its first `MAX_TEXT` characters, each other quoted value replaced by an ellipsis, the ids of holds left out.
+        Its first `MAX_TEXT` characters, with an ellipsis for each quoted value and without the ids of holds.
     """
     text = HOLD_IDS.sub("", text[:MAX_TEXT])
     return QUOTED.sub(lambda quoted: quoted[0] if quoted[0][1:-1] in _OUR_WORDS else "…", text)

@@ -1,4 +1,4 @@
-"""The JSON schemas of the OpenAPI document, from the very types that decode questions and encode answers."""
+"""The JSON schemas of the OpenAPI document, made from the types that decode questions and encode answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MESSAGES = (
     ChangesAnswer, RequestsQuestion, RequestsAnswer, Problem,
 )  # fmt: skip
 MAX_POSITION = 2**63 - 1  # positions have 64 bits
-# What `vocabulary.identifier` checks and types alone do not say; of it a pattern tells every reader of one thing.
+# The checks of `vocabulary.identifier` that types do not state; no pattern could state the last of them portably.
 IDENTIFIER = {
     "minLength": 1,
     "maxLength": MAX_ID_CHARACTERS,
@@ -42,10 +42,10 @@ IDENTIFIER = {
 
 def components() -> dict[str, Schema]:
     """
-    The schemas of all messages and events, by name.
+    Make the schemas of all messages and events, by name.
 
-    The framework makes schemas of its own, which lack the limits of list items and of optional values, the refusal of
-    unknown fields, and what an event is.
+    The framework's schemas lack the limits of list items and of optional values, the refusal of unknown fields, and the
+    events.
     """
     kinds = wire.EVENT_TYPES
     _, found = msgspec.json.schema_components([*MESSAGES, *kinds.values()], ref_template=REF)
@@ -63,12 +63,12 @@ def components() -> dict[str, Schema]:
     for name, schema in found.items():
         _complete(schema)
         if "properties" in schema and name != Problem.__name__:
-            schema["additionalProperties"] = False  # a field that is none is refused, also of a cursor or record
+            schema["additionalProperties"] = False  # unknown fields are refused everywhere, also in cursors
     return found
 
 
 def _event(name: str, schema: Schema) -> Schema:
-    """An event as it is sent: its name under `type`, its ids limited, no other fields."""
+    """Complete an event's schema: the name under `type`, limits for ids, no other fields."""
     for field in schema["properties"].values():
         if field == {"type": "string"}:
             field.update(IDENTIFIER)
@@ -85,18 +85,18 @@ def _event(name: str, schema: Schema) -> Schema:
 
 
 def _complete(schema: Schema) -> None:
-    """Say of ids what they are, and of instants that they are some."""
+    """Add the limits of ids and the format of instants."""
     for name, field in schema.get("properties", {}).items():
-        for text in _texts(field):
+        for text in _strings(field):
             if name in {"at", "until"} or name.endswith("_at"):
                 text["format"] = "date-time"
             elif text.get("maxLength") == MAX_ID_CHARACTERS:
                 text.update(IDENTIFIER)
 
 
-def _texts(schema: Schema) -> Iterator[Schema]:
+def _strings(schema: Schema) -> Iterator[Schema]:
     if schema.get("type") == "string":
         yield schema
     inner = [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]
     for one in inner:
-        yield from _texts(one)
+        yield from _strings(one)

@@ -1,4 +1,4 @@
-"""The server process: a socket, uvicorn on it, and an end in good order."""
+"""The server process: a socket, uvicorn on it, and a shutdown that answers what was asked."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ import uvicorn
 from litestar import Litestar
 
 from .connections import MAX_CONNECTIONS, Connection, Sweeper
-from .feed import Polls
+from .feed import ChangeFeed
 
-GRACE_SECONDS = 5  # for answers under way when the server is told to stop
-KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that they and not we close them
+GRACE_SECONDS = 5  # for answers under way at shutdown
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that a client closes them
 SWEEP_TICKS = 10  # of uvicorn, between two looks at all connections
 BACKLOG = 2048
-COLLECT_EVERY = 50_000  # objects more than there were; a load of 1,000 users makes about 10,000
+GC_THRESHOLD = 50_000  # new objects between two collections; a load of 1,000 users makes about 10,000
 
 
 class Server(uvicorn.Server):
     """
-    Uvicorn on what `create_app` gave. It ends long polls before it waits for them, and ends quietly: a signal that was
-    obeyed is not raised again.
+    uvicorn for the application. It ends long polls before it waits for open requests, and does not raise a signal
+    again that it obeyed.
 
     Args:
-        app: The application.
+        app: The application that `create_app` made.
 
         on_listening: Called once connections are accepted.
 
-        tls: What encrypts the connections; none unless given.
+        tls: The TLS context of the connections; without one they are plain.
     """
 
     def __init__(
@@ -58,32 +58,32 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
-        self._polls: Polls = app.state.polls
+        self._feed: ChangeFeed = app.state.feed
         self._on_listening = on_listening
         self._sweeper = Sweeper(min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        self.config.ssl = self._tls  # uvicorn would make its own, of files
+        """Listen, then call `on_listening`."""
+        self.config.ssl = self._tls  # uvicorn itself would make one from files, with other settings
         await super().startup(sockets)
         self._on_listening()
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: see that no connections are too many, and now and then that none takes too long."""
+        """End connections that are late or too many; uvicorn calls this ten times a second."""
         connections = cast(set[Connection], self.server_state.connections)
         if counter % SWEEP_TICKS == 0 or len(connections) > self._sweeper.most:
             self._sweeper.sweep(connections)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer the polls, then end as uvicorn does."""
-        self._polls.stop()
+        """Answer the long polls, then end as uvicorn does."""
+        self._feed.stop()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Obey a terminal that is gone as well, unless the process was started to outlive it (nohup)."""
+        """Obey SIGHUP too, sent when the terminal closes, unless the process was started to outlive it (nohup)."""
         before = signal.getsignal(signal.SIGHUP)
         with super().capture_signals(), contextlib.ExitStack() as stack:
             if threading.current_thread() is threading.main_thread() and before is not signal.SIG_IGN:
@@ -92,14 +92,14 @@ class Server(uvicorn.Server):
             yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
-        """Obey a signal."""
-        self.force_exit = self.should_exit  # the second one is impatient
+        """End the server; at once, if this is the second signal."""
+        self.force_exit = self.should_exit
         self.should_exit = True
 
 
-def listening(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """
-    A socket bound to that address.
+    Bind a socket to an address.
 
     Args:
         host: A name or address of this machine.
@@ -107,7 +107,7 @@ def listening(host: str, port: int) -> socket.socket:
         port: 0 for any that is free.
 
     Returns:
-        The socket.
+        The socket, which does not listen yet.
 
     Raises:
         OSError: the port is taken, or there is no such address here; the text says which.
@@ -137,29 +137,29 @@ def run(
     tls: ssl.SSLContext | None = None,
 ) -> None:
     """
-    Serve until SIGINT, SIGTERM or SIGHUP; long polls are answered then, and other answers get a few seconds.
+    Serve until SIGINT, SIGTERM or SIGHUP. Then long polls are answered, and other requests get a few seconds.
 
     Args:
-        app: What `create_app` gave.
+        app: The application that `create_app` made.
 
-        at: Where to listen; closed at the end.
+        at: The socket to listen on; closed at the end.
 
         on_listening: Called once connections are accepted.
 
-        tls: What encrypts the connections; none unless given.
+        tls: The TLS context of the connections; without one they are plain.
     """
     _raise_file_limit()
-    with _collecting_less():
+    with _tuned_gc():
         Server(app, on_listening, tls).run(sockets=[at])
 
 
 @contextlib.contextmanager
-def _collecting_less() -> Iterator[None]:
-    """What is here now stays. Answers are many objects that go together, in no cycles: they are looked at less."""
+def _tuned_gc() -> Iterator[None]:
+    """Freeze start-up objects and raise the GC threshold: answers are many short-lived objects without cycles."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_EVERY)
+    gc.set_threshold(GC_THRESHOLD)
     try:
         yield
     finally:
@@ -168,7 +168,7 @@ def _collecting_less() -> Iterator[None]:
 
 
 def _raise_file_limit() -> None:
-    """A thousand polls are a thousand open sockets, and the usual soft limit is 1,024 files."""
+    """Raise the soft limit of open files: each long poll holds a socket, and 1,024 files are the usual limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if soft != hard else (soft, hard))

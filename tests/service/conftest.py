@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from diijam_consent_sdk.service import create_app
-from diijam_consent_sdk.service.server import Server, listening
+from diijam_consent_sdk.service.server import Server, bind
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from diijam_consent_sdk.stores import AsyncStore, MemoryStore, Store
 
@@ -92,7 +92,7 @@ def running(store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None 
     app = create_app(store, tokens=tokens)
     ready = threading.Event()
     server = Server(app, ready.set, tls)
-    at = listening("127.0.0.1", 0)
+    at = bind("127.0.0.1", 0)
     url = f"{'https' if tls else 'http'}://127.0.0.1:{at.getsockname()[1]}"
     thread = threading.Thread(target=server.run, args=([at],), daemon=True)
     thread.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service.epoch import continued
+from diijam_consent_sdk.service.epoch import kept_epoch
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 
 
@@ -27,7 +27,7 @@ class Service:
     def serve(self, *users: str) -> str:
         """Serve for a while, append to these users, end in good order; the epoch meanwhile."""
         store = SqliteStore(self.path)
-        with continued(store, self.memory):
+        with kept_epoch(store, self.memory):
             for user in users:
                 store.append(user, [AccountOpened()])
             epoch = store.load(()).cursor.epoch
@@ -37,7 +37,7 @@ class Service:
     def crash(self) -> str:
         """Serve for a while, end badly; the epoch meanwhile."""
         store = SqliteStore(self.path)
-        serving = continued(store, self.memory)
+        serving = kept_epoch(store, self.memory)
         serving.__enter__()
         epoch = store.load(()).cursor.epoch
         error = KeyboardInterrupt()
@@ -55,7 +55,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 def test_a_restart_in_good_order_keeps_the_epoch(service: Service) -> None:
-    """A service that stopped in good order is continued by the next one, as often as you like."""
+    """A service that stopped in good order is kept_epoch by the next one, as often as you like."""
     first = service.serve("u-1")
     assert service.serve("u-2") == first
     assert service.serve() == first
@@ -114,7 +114,7 @@ def test_a_write_between_two_services_is_another_epoch(service: Service) -> None
 def test_a_second_service_joins_the_epoch_of_the_first(service: Service) -> None:
     """Beside a service that is at work on the file another one changes no epoch, whichever of them ends first."""
     one, other = SqliteStore(service.path), SqliteStore(service.path)
-    first, second = continued(one, service.memory), continued(other, service.memory)
+    first, second = kept_epoch(one, service.memory), kept_epoch(other, service.memory)
     first.__enter__()
     epoch = one.load(()).cursor.epoch
     second.__enter__()
@@ -131,9 +131,9 @@ def test_a_second_service_joins_the_epoch_of_the_first(service: Service) -> None
 def test_the_first_to_leave_leaves_no_proof(service: Service) -> None:
     """After the last of two services died, what the first one left proves nothing."""
     one, other = SqliteStore(service.path), SqliteStore(service.path)
-    with continued(one, service.memory):
+    with kept_epoch(one, service.memory):
         epoch = one.load(()).cursor.epoch
-        beside = continued(other, service.memory)
+        beside = kept_epoch(other, service.memory)
         beside.__enter__()
     other.append("u-1", [AccountOpened()])  # acknowledged, then lost: the second service dies
     beside.gen.close()
@@ -150,10 +150,10 @@ def test_services_that_start_at_once_share_an_epoch(has_memory: bool, service: S
     program = """
 import sys, time
 from pathlib import Path
-from diijam_consent_sdk.service.epoch import continued
+from diijam_consent_sdk.service.epoch import kept_epoch
 from diijam_consent_sdk.stores import SqliteStore
 store = SqliteStore(sys.argv[1], busy_seconds=5)
-with continued(store, Path(sys.argv[2])):
+with kept_epoch(store, Path(sys.argv[2])):
     print(store.load(()).cursor.epoch, flush=True)
     sys.stdin.read()
     print(store.load(()).cursor.epoch, flush=True)
@@ -169,7 +169,7 @@ with continued(store, Path(sys.argv[2])):
 def test_a_file_replaced_under_a_service_is_not_joined(service: Service) -> None:
     """A service that finds another file than the one at work opened begins an epoch of its own."""
     one = SqliteStore(service.path)
-    with continued(one, service.memory):
+    with kept_epoch(one, service.memory):
         epoch = one.load(()).cursor.epoch
         copy = service.path.with_suffix(".copy")
         SqliteStore(copy).close()
@@ -212,9 +212,9 @@ def test_other_stores_have_their_own_epochs() -> None:
     """A store in memory, or of another service, is left as it is."""
     store = MemoryStore()
     before = store.load(()).cursor
-    with continued(store):
+    with kept_epoch(store):
         assert store.load(()).cursor == before
-    with continued(object()):
+    with kept_epoch(object()):
         pass
 
 

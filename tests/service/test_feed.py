@@ -13,8 +13,8 @@ import pytest
 
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service.feed import Polls
-from diijam_consent_sdk.service.store_executor import Calls
+from diijam_consent_sdk.service.feed import ChangeFeed
+from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.stores import Changes, Cursor, MemoryStore, SqliteStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start
 from tests.service.crowd import polls, until_held
@@ -40,26 +40,28 @@ def store() -> FaultyStore:
     return FaultyStore()
 
 
-def run(store: FaultyStore, body: Callable[[Polls], Awaitable[T]], clock: Callable[[], float] = time.monotonic) -> T:
+def run(
+    store: FaultyStore, body: Callable[[ChangeFeed], Awaitable[T]], clock: Callable[[], float] = time.monotonic
+) -> T:
     """Run *body* with polls over the store."""
 
     async def main() -> T:
         """Make the polls on this loop."""
-        calls = Calls(store)
-        over = Polls(calls, clock=clock)
+        executor = StoreExecutor(store)
+        feed = ChangeFeed(executor, clock=clock)
         try:
-            return await body(over)
+            return await body(feed)
         finally:
-            over.close()
-            calls.close()
+            feed.close()
+            executor.close()
 
     return asyncio.run(asyncio.wait_for(main(), 20))
 
 
-def poll(over: Polls, after: Cursor, wait: float = 15.0) -> asyncio.Task[Changes]:
+def poll(feed: ChangeFeed, after: Cursor, wait: float = 15.0) -> asyncio.Task[Changes]:
     """A request for changes whose client stays."""
-    gone = asyncio.get_running_loop().create_future()
-    return asyncio.create_task(over.changes(after, wait=wait, limit=1000, gone=gone))
+    disconnected = asyncio.get_running_loop().create_future()
+    return asyncio.create_task(feed.changes(after, wait=wait, limit=1000, disconnected=disconnected))
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -96,9 +98,9 @@ def test_a_withdrawal_wakes_a_poll(asker: Asker, service: Running) -> None:
 def test_a_write_of_another_process_wakes_a_poll(store: FaultyStore) -> None:
     """What is written past this service, to the same store, wakes those who wait as well."""
 
-    async def body(over: Polls) -> Changes:
+    async def body(feed: ChangeFeed) -> Changes:
         """Wait, and write past the service."""
-        waiting = poll(over, store.inner.load(()).cursor)
+        waiting = poll(feed, store.inner.load(()).cursor)
         await until(lambda: "watch" in store.calls)
         store.inner.append("u-1", OPEN)
         return await waiting
@@ -109,13 +111,13 @@ def test_a_write_of_another_process_wakes_a_poll(store: FaultyStore) -> None:
 def test_a_crowd_costs_the_store_one_watcher_and_shared_looks(store: FaultyStore) -> None:
     """However many wait, one call waits on the store, and all who are woken together are answered by one look."""
 
-    async def body(over: Polls) -> list[Changes]:
+    async def body(feed: ChangeFeed) -> list[Changes]:
         """Wait in a crowd, and wake it."""
         head = store.inner.load(()).cursor
-        crowd = [poll(over, head) for _ in range(500)]
-        await until(lambda: over.held == 500 and "watch" in store.calls)
+        crowd = [poll(feed, head) for _ in range(500)]
+        await until(lambda: feed.held == 500 and "watch" in store.calls)
         assert (store.calls.count("watch"), store.calls.count("changes")) == (1, 1)
-        over.wake(store.inner.append("u-1", OPEN).cursor)
+        feed.wake(store.inner.append("u-1", OPEN).cursor)
         found = await asyncio.gather(*crowd)
         assert store.calls.count("changes") == 2
         return found
@@ -125,7 +127,7 @@ def test_a_crowd_costs_the_store_one_watcher_and_shared_looks(store: FaultyStore
 
 def test_without_waiting_nobody_watches(store: FaultyStore) -> None:
     """A poll that is answered at once starts no watcher."""
-    run(store, lambda over: poll(over, store.inner.load(()).cursor, wait=0))
+    run(store, lambda feed: poll(feed, store.inner.load(()).cursor, wait=0))
     assert store.calls == ["changes"]
 
 
@@ -133,9 +135,9 @@ def test_the_watcher_ends_when_nobody_waits(store: FaultyStore, monkeypatch: pyt
     """Once everybody was answered, the store is left in peace."""
     monkeypatch.setattr("diijam_consent_sdk.service.feed.WATCH_SECONDS", 0.05)
 
-    async def body(over: Polls) -> int:
+    async def body(feed: ChangeFeed) -> int:
         """Wait, then go."""
-        await poll(over, store.inner.load(()).cursor, wait=0.2)
+        await poll(feed, store.inner.load(()).cursor, wait=0.2)
         await asyncio.sleep(0.2)
         before = len(store.calls)
         await asyncio.sleep(0.3)
@@ -149,12 +151,12 @@ def test_waited_never_counts_a_look_that_lies_before_the_request(store: FaultySt
     clock = Clock()
     store.holds["changes"] = threading.Event()
 
-    async def body(over: Polls) -> tuple[Changes, Changes]:
+    async def body(feed: ChangeFeed) -> tuple[Changes, Changes]:
         """Ask twice, the second time while the first look is under way."""
         head = store.inner.load(()).cursor
-        early = poll(over, head, wait=0)
+        early = poll(feed, head, wait=0)
         await until(lambda: store.calls == ["changes"])
-        late = poll(over, head, wait=0)
+        late = poll(feed, head, wait=0)
         clock.now += 7  # the first look takes long
         await until(lambda: store.calls == ["changes"] * 2)
         store.holds["changes"].set()
@@ -169,14 +171,14 @@ def test_waited_is_read_before_the_last_look(store: FaultyStore) -> None:
     """A look that takes long makes no lease longer: `waited` ends where the look begins."""
     clock = Clock()
 
-    async def body(over: Polls) -> Changes:
+    async def body(feed: ChangeFeed) -> Changes:
         """Wait, be woken, and let the look take long."""
-        waiting = poll(over, store.inner.load(()).cursor)
-        await until(lambda: over.held == 1)
+        waiting = poll(feed, store.inner.load(()).cursor)
+        await until(lambda: feed.held == 1)
         store.holds["changes"] = threading.Event()
         looks = store.calls.count("changes")
         clock.now += 3
-        over.wake(store.inner.append("u-1", OPEN).cursor)
+        feed.wake(store.inner.append("u-1", OPEN).cursor)
         await until(lambda: store.calls.count("changes") > looks)
         clock.now += 50
         store.holds["changes"].set()
@@ -190,12 +192,12 @@ def test_what_the_store_waited_counts_too(store: FaultyStore) -> None:
     clock = Clock()
     store.said_waited = 2.0
 
-    async def body(over: Polls) -> Changes:
+    async def body(feed: ChangeFeed) -> Changes:
         """Wait, and be woken."""
-        waiting = poll(over, store.inner.load(()).cursor)
-        await until(lambda: over.held == 1)
+        waiting = poll(feed, store.inner.load(()).cursor)
+        await until(lambda: feed.held == 1)
         clock.now += 3
-        over.wake(store.inner.append("u-1", OPEN).cursor)
+        feed.wake(store.inner.append("u-1", OPEN).cursor)
         return await waiting
 
     assert run(store, body, clock).waited == pytest.approx(5, abs=0.1)
@@ -205,9 +207,9 @@ def test_a_write_between_the_look_and_the_wait_is_not_missed(store: FaultyStore)
     """Whatever is committed after a request looked wakes it, also before the watcher knows the head."""
     store.holds["load"] = threading.Event()
 
-    async def body(over: Polls) -> Changes:
+    async def body(feed: ChangeFeed) -> Changes:
         """Wait, and write before the watcher knows the head."""
-        waiting = poll(over, store.inner.load(()).cursor)
+        waiting = poll(feed, store.inner.load(()).cursor)
         await until(lambda: "load" in store.calls)  # the watcher is about to learn the head
         store.inner.append("u-1", OPEN)
         store.holds["load"].set()
@@ -220,9 +222,9 @@ def test_a_hung_watcher_makes_an_answer_late_but_never_wrong(store: FaultyStore)
     """When the watcher hangs, a request looks itself after its own time, and names who changed meanwhile."""
     store.holds["watch"] = threading.Event()
 
-    async def body(over: Polls) -> Changes:
+    async def body(feed: ChangeFeed) -> Changes:
         """Wait, and write past the watcher that hangs."""
-        waiting = poll(over, store.inner.load(()).cursor, wait=0.5)
+        waiting = poll(feed, store.inner.load(()).cursor, wait=0.5)
         await until(lambda: "watch" in store.calls)
         store.inner.append("u-1", OPEN)
         found = await waiting
@@ -238,9 +240,9 @@ def test_a_failing_watcher_goes_on(store: FaultyStore) -> None:
     """A watcher whose calls fail tries again, and wakes those who wait once they succeed."""
     store.fails["watch"] = StoreUnavailable("out of reach")
 
-    async def body(over: Polls) -> Changes:
+    async def body(feed: ChangeFeed) -> Changes:
         """Wait through failures, then write."""
-        waiting = poll(over, store.inner.load(()).cursor)
+        waiting = poll(feed, store.inner.load(()).cursor)
         await until(lambda: store.calls.count("watch") >= 3)
         store.inner.append("u-1", OPEN)
         store.fails.clear()
@@ -253,19 +255,19 @@ def test_a_poll_fails_as_its_look_does(store: FaultyStore) -> None:
     """What the store raises when a request looks is what the request gets."""
     store.fails["changes"] = StoreUnavailable("out of reach")
     with pytest.raises(StoreUnavailable):
-        run(store, lambda over: poll(over, store.inner.load(()).cursor))
+        run(store, lambda feed: poll(feed, store.inner.load(()).cursor))
 
 
 def test_stopping_answers_all_polls(store: FaultyStore) -> None:
     """When the service stops, those who wait get a complete answer at once, and so do those who ask then."""
 
-    async def body(over: Polls) -> tuple[Changes, Changes]:
+    async def body(feed: ChangeFeed) -> tuple[Changes, Changes]:
         """Wait, stop, and ask again."""
         head = store.inner.load(()).cursor
-        waiting = poll(over, head, wait=60)
-        await until(lambda: over.held == 1)
-        over.stop()
-        return await waiting, await poll(over, head, wait=60)
+        waiting = poll(feed, head, wait=60)
+        await until(lambda: feed.held == 1)
+        feed.stop()
+        return await waiting, await poll(feed, head, wait=60)
 
     assert all(found.complete and not found.user_ids for found in run(store, body))
 
@@ -273,15 +275,15 @@ def test_stopping_answers_all_polls(store: FaultyStore) -> None:
 def test_a_client_that_went_away_is_not_waited_for(store: FaultyStore) -> None:
     """A request whose client is gone ends at once: polls that nobody reads do not pile up."""
 
-    async def body(over: Polls) -> int:
+    async def body(feed: ChangeFeed) -> int:
         """Wait, and be gone."""
-        gone = asyncio.get_running_loop().create_future()
+        disconnected = asyncio.get_running_loop().create_future()
         head = store.inner.load(()).cursor
-        waiting = asyncio.create_task(over.changes(head, wait=60, limit=10, gone=gone))
-        await until(lambda: over.held == 1)
-        gone.set_result(None)
+        waiting = asyncio.create_task(feed.changes(head, wait=60, limit=10, disconnected=disconnected))
+        await until(lambda: feed.held == 1)
+        disconnected.set_result(None)
         await waiting
-        return over.held
+        return feed.held
 
     assert run(store, body) == 0
 
@@ -371,16 +373,16 @@ def test_whether_a_cursor_is_of_the_history_is_asked_of_the_store_each_time(stor
     head = store.load(()).cursor
     ahead = Cursor(head.epoch, head.position + 1, "ff" * 32)
 
-    async def body(over: Polls) -> None:
+    async def body(feed: ChangeFeed) -> None:
         """The same question again and again: unknown, until upstream has got there."""
         for _ in range(3):
             asked = store.calls.count("changes")
-            found = await poll(over, ahead, wait=0)
+            found = await poll(feed, ahead, wait=0)
             assert (found.cursor, found.user_ids, found.complete) == (head, {}, True)
             assert store.calls.count("changes") == asked + 1
         store.append("v", OPEN)
         new = store.load(()).cursor
-        assert (await poll(over, new, wait=0)).is_continuation()
-        assert list((await poll(over, head, wait=0)).user_ids) == ["v"]
+        assert (await poll(feed, new, wait=0)).is_continuation()
+        assert list((await poll(feed, head, wait=0)).user_ids) == ["v"]
 
     run(store, body)

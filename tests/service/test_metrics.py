@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.service.metrics import Meters
+from diijam_consent_sdk.service.metrics import Metrics
 from diijam_consent_sdk.service.tokens import Scope, new_token
 from diijam_consent_sdk.stores import MemoryStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start
@@ -74,19 +74,19 @@ def test_a_service_without_its_tokens_is_not_well(
 def test_unknown_tokens_are_counted_and_told_of_now_and_then() -> None:
     """Requests not let in are counted by why; a line at once, then one in ten seconds, says how many tokens came."""
     now = 100.0
-    meters = Meters(lambda: 0.0, clock=lambda: now)
+    metrics = Metrics(lambda: 0.0, clock=lambda: now)
     with capture_logs() as lines:
         for _ in range(1_000):
-            meters.refused("unknown")
-        meters.refused("none")
+            metrics.record_refusal("unknown")
+        metrics.record_refusal("none")
         now += 10
-        meters.refused("unknown")
+        metrics.record_refusal("unknown")
     assert [(line["event"], line["log_level"], line["count"]) for line in lines] == [
         ("service.unknown_tokens", "warning", 1),
         ("service.unknown_tokens", "warning", 1_000),
     ]
-    assert b'diijam_consent_refusals_total{token="unknown"} 1001.0' in meters.text()
-    assert b'diijam_consent_refusals_total{token="none"} 1.0' in meters.text()
+    assert b'diijam_consent_refusals_total{token="unknown"} 1001.0' in metrics.render()
+    assert b'diijam_consent_refusals_total{token="none"} 1.0' in metrics.render()
 
 
 def test_a_service_over_a_broken_store_is_not_well(start: Start, http: httpx.Client) -> None:

@@ -20,7 +20,7 @@ from diijam_consent_sdk.errors import (
     TooLarge,
     VersionConflict,
 )
-from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, without_values
+from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, redact
 from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, PROBLEM_TYPE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
@@ -214,7 +214,7 @@ def test_errors_outside_the_store_are_not_blamed_on_the_question(asker: Asker, m
 def test_texts_are_read_once(unit: str) -> None:
     """However long a text is and whatever quotes are in it, it is gone through once: 4 MiB take no time to speak of."""
     started = time.process_time()
-    assert len(without_values(f"unknown field `{unit * (MAX_BODY_BYTES // len(unit))}`")) <= MAX_TEXT
+    assert len(redact(f"unknown field `{unit * (MAX_BODY_BYTES // len(unit))}`")) <= MAX_TEXT
     assert time.process_time() - started < 0.5
 
 
@@ -254,7 +254,7 @@ def test_a_path_is_itself(shared: Running, method: str, spelling: str) -> None:
 )
 def test_texts_lose_their_values(text: str, left: str) -> None:
     """Of an error's text our own words stay, and nothing else that it quotes."""
-    assert without_values(text) == left
+    assert redact(text) == left
 
 
 CURSOR = '{"epoch":"e","position":0,"hash":"00"}'

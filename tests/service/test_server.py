@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from diijam_consent_sdk.service.server import listening
+from diijam_consent_sdk.service.server import bind
 from tests.service.conftest import NONCE, OPENED, Asker
 from tests.service.crowd import polls, until_held
 from tests.service.processes import Process
@@ -84,7 +84,7 @@ def test_a_taken_port_is_a_clear_error(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port}.*--port"):
-            listening("127.0.0.1", port)
+            bind("127.0.0.1", port)
         process = serve(port=port)
         assert f"port {port}" in process.until("cannot listen")
         assert process.end() != 0
@@ -93,12 +93,12 @@ def test_a_taken_port_is_a_clear_error(serve: Serve) -> None:
 def test_an_address_that_is_not_here_is_a_clear_error() -> None:
     """An address of another machine cannot be listened on."""
     with pytest.raises(OSError, match="--host"):
-        listening("192.0.2.1", 0)
+        bind("192.0.2.1", 0)
 
 
 def test_it_listens_on_ipv6_as_well() -> None:
     """An IPv6 address is as good as another."""
-    with listening("::1", 0) as at:
+    with bind("::1", 0) as at:
         assert at.family == socket.AF_INET6
 
 

@@ -1,4 +1,4 @@
-"""Whose call is next: many callers take turns, so that one who asks much waits for itself alone."""
+"""A semaphore that is fair to callers, so that one caller with many calls delays its own calls and no others."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from collections.abc import Hashable
 from contextlib import suppress
 
 
-class Turns:
+class FairSemaphore:
     """
-    A number of places, and who gets the next free one. To be used on one event loop.
+    A number of places, handed out round-robin over the callers that wait. Use it on one event loop only.
 
-    Callers who wait come one after the other, whoever came first among each one's own calls. No caller has more than so
-    many places: the others find one free.
+    Calls of one caller are served in order. One caller never has more places than its limit, so another caller finds
+    one free.
 
     Args:
         places: How many calls may run at once.
 
-        each: How many of them may be one caller's.
+        per_caller: How many of them may be one caller's.
     """
 
-    def __init__(self, places: int, each: int) -> None:
+    def __init__(self, places: int, per_caller: int) -> None:
         self._free = places
-        self._each = each
+        self._per_caller = per_caller
         self._running: Counter[Hashable] = Counter()
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
-    async def take(self, caller: Hashable) -> None:
+    async def acquire(self, caller: Hashable) -> None:
         """
-        Wait for a place, and take it. It has to be given back by `leave`.
+        Wait for a place and take it. Give it back with `release`.
 
         Args:
-            caller: Who takes it.
+            caller: The one that the call is made for.
         """
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
@@ -41,17 +41,17 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave(caller)  # it was given one in the same moment
+                self.release(caller)  # the place was given in the moment of the cancellation
             else:
                 self._withdraw(caller, turn)
             raise
 
-    def leave(self, caller: Hashable) -> None:
+    def release(self, caller: Hashable) -> None:
         """
         Give a place back.
 
         Args:
-            caller: Who took it.
+            caller: As it was given to `acquire`.
         """
         self._free += 1
         self._running[caller] -= 1
@@ -60,8 +60,8 @@ class Turns:
         self._admit()
 
     def _admit(self) -> None:
-        while self._free and (ready := [each for each in self._waiting if self._running[each] < self._each]):
-            caller = ready[0]
+        """Hand out free places; the caller that got one goes to the end of the queue."""
+        while self._free and (caller := self._next_caller()) is not _NOBODY:
             turn = self._waiting[caller].popleft()
             self._waiting.move_to_end(caller)
             if not self._waiting[caller]:
@@ -71,8 +71,14 @@ class Turns:
                 self._running[caller] += 1
                 turn.set_result(None)
 
+    def _next_caller(self) -> Hashable:
+        return next((each for each in self._waiting if self._running[each] < self._per_caller), _NOBODY)
+
     def _withdraw(self, caller: Hashable, turn: asyncio.Future[None]) -> None:
         with suppress(KeyError, ValueError):
             self._waiting[caller].remove(turn)
             if not self._waiting[caller]:
                 del self._waiting[caller]
+
+
+_NOBODY = object()  # a caller may be None

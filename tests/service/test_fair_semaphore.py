@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from diijam_consent_sdk.service.turns import Turns
+from diijam_consent_sdk.service.fair_semaphore import FairSemaphore
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -25,8 +25,8 @@ def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
 class Crowd:
     """Callers who want a place, and the order in which they get one."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, semaphore: FairSemaphore) -> None:
+        self.semaphore = semaphore
         self.served: list[str | None] = []
 
     def wants(self, caller: str | None) -> asyncio.Task[None]:
@@ -34,7 +34,7 @@ class Crowd:
 
         async def call() -> None:
             """One call."""
-            await self.turns.take(caller)
+            await self.semaphore.acquire(caller)
             self.served.append(caller)
 
         return asyncio.create_task(call())
@@ -49,12 +49,12 @@ async def settled() -> None:
 @on_a_loop
 async def test_callers_take_turns() -> None:
     """However many calls one caller has waiting, the others' come in between."""
-    crowd = Crowd(turns := Turns(1, 1))
+    crowd = Crowd(semaphore := FairSemaphore(1, 1))
     for caller in ["greedy"] * 5 + ["a", "b", "a", None]:
         crowd.wants(caller)
     await settled()
     for done in range(9):
-        turns.leave(crowd.served[done])
+        semaphore.release(crowd.served[done])
         await settled()
     assert crowd.served == ["greedy", "greedy", "a", "b", None, "greedy", "a", "greedy", "greedy"]
 
@@ -62,7 +62,7 @@ async def test_callers_take_turns() -> None:
 @on_a_loop
 async def test_nobody_has_all_places() -> None:
     """A caller who asks much has a part of the places; another finds one free at once."""
-    crowd = Crowd(turns := Turns(3, 2))
+    crowd = Crowd(semaphore := FairSemaphore(3, 2))
     for _ in range(5):
         crowd.wants("greedy")
     await settled()
@@ -70,7 +70,7 @@ async def test_nobody_has_all_places() -> None:
     crowd.wants("a")
     await settled()
     assert crowd.served == ["greedy", "greedy", "a"]
-    turns.leave("greedy")
+    semaphore.release("greedy")
     await settled()
     assert crowd.served[3:] == ["greedy"]
 
@@ -81,17 +81,17 @@ def test_who_leaves_the_queue_keeps_no_place(is_given: bool) -> None:
 
     async def test() -> None:
         """The test on one event loop."""
-        crowd = Crowd(turns := Turns(1, 1))
+        crowd = Crowd(semaphore := FairSemaphore(1, 1))
         crowd.wants("a")
         await settled()
         gone = crowd.wants("gone")
         await settled()
         if is_given:
-            turns.leave("a")
+            semaphore.release("a")
         gone.cancel()
         await settled()
         if not is_given:
-            turns.leave("a")
+            semaphore.release("a")
         crowd.wants("b")
         await settled()
         assert crowd.served == ["a", "b"]

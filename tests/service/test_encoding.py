@@ -9,7 +9,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import TooLarge
-from diijam_consent_sdk.service import answers
+from diijam_consent_sdk.service import encoding
 from diijam_consent_sdk.stores import AsyncHttpStore, HttpStore
 from tests.service.conftest import NONCE, OPENED, Asker
 from tests.service.test_problems import is_problem
@@ -23,7 +23,7 @@ def test_records_that_are_too_many_bytes_are_refused(asker: Asker, monkeypatch: 
     for user in users:
         asker.append(user, *FILED)
     size = len(asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": users}).content)
-    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", size // 2)
+    monkeypatch.setattr(encoding, "MAX_ANSWER_BYTES", size // 2)
     answer = asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": users})
     assert "ask for fewer users" in is_problem(answer, "too-large")["detail"]
     store = HttpStore(asker.url, token=asker.token, deadline=20)
@@ -38,7 +38,7 @@ def test_a_history_comes_in_pages(asker: Asker, monkeypatch: pytest.MonkeyPatch)
     asker.append("u-1", OPENED, *FILED)
     whole = asker.ask("/v1/history/load", user_id="u-1")
     assert (len(whole["entries"]), whole["after"]) == (10, None)
-    monkeypatch.setattr(answers, "PAGE_BYTES", 400)
+    monkeypatch.setattr(encoding, "PAGE_BYTES", 400)
     read: list[Any] = []
     after: int | None = 0
     pages = 0
@@ -63,7 +63,7 @@ def test_a_history_comes_in_pages(asker: Asker, monkeypatch: pytest.MonkeyPatch)
 
 def test_an_erasure_between_two_pages_leaves_the_tombstone(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a user who is erased while the history is read, the client's store gives the `Erased` alone."""
-    monkeypatch.setattr(answers, "PAGE_BYTES", 1)
+    monkeypatch.setattr(encoding, "PAGE_BYTES", 1)
     asker.append("u-1", OPENED, {"type": "AccountClosed"})
     store = HttpStore(asker.url, token=asker.token, deadline=20)
     ask = store._ask
@@ -85,7 +85,7 @@ def test_a_work_list_comes_in_pages(asker: Asker, monkeypatch: pytest.MonkeyPatc
     users = [f"u-{number}" for number in range(5)]
     for user in users:
         asker.append(user, *FILED)
-    monkeypatch.setattr(answers, "PAGE_BYTES", 1)
+    monkeypatch.setattr(encoding, "PAGE_BYTES", 1)
     found: list[str] = []
     after: str | None = None
     for _ in range(10):
