@@ -22,7 +22,7 @@ def create_app(store: Store | AsyncStore, *, tokens: str | PathLike[str]) -> Lit
     Make an ASGI application that serves *store*.
 
     The caller closes the store once the server has ended. A server that waits for open requests at shutdown has to end
-    the long polls first: `service.server.run` does so; with another server call `app.state.feed.stop()`.
+    the long polls first: `service.server.run` does so; with another server call `app.state.context.feed.stop()`.
 
     Args:
         store: Any store, sync or async. A sync one is called in a bounded number of threads.

@@ -7,20 +7,24 @@ from typing import cast
 
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from ..stores.messages import MAX_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
+from .context import ServiceContext
 from .feed import ChangeFeed
-from .handlers import HANDLERS, dependencies
+from .handlers import HANDLERS
 from .lanes import Lane
 from .metrics import Metrics
+from .openapi import make_document
 from .problems import problem_response
 from .store_executor import StoreExecutor
 from .strict_request import StrictRequest
 from .tokens import TokenFile
 
+PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
 UNKNOWN_PATH = "/(other)"  # no operation has it
 
 
@@ -32,7 +36,7 @@ class ConsentApp(Litestar):
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
-        started, status, path = time.monotonic(), 500, self._exact_path(scope)
+        started, status, path = time.monotonic(), 500, _exact_path(scope)
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
@@ -46,14 +50,14 @@ class ConsentApp(Litestar):
             exact = {**scope, "method": method, "path": path, "raw_path": path.encode()}
             await super().__call__(cast(Scope, exact), receive, send_and_note)
         finally:
-            metrics: Metrics = self.state.metrics
-            metrics.record_request(scope["method"], path, status, time.monotonic() - started)
+            context: ServiceContext = self.state.context
+            context.metrics.record_request(scope["method"], path, status, time.monotonic() - started)
 
-    def _exact_path(self, scope: HTTPScope) -> str:
-        """The request's path if it is spelled exactly as an operation's: a proxy's rules hold for one spelling."""
-        paths: frozenset[str] = self.state.paths
-        is_exact = scope["path"] in paths and scope.get("raw_path") in {None, scope["path"].encode()}
-        return scope["path"] if is_exact else UNKNOWN_PATH
+
+def _exact_path(scope: HTTPScope) -> str:
+    """The request's path if it is spelled exactly as an operation's: a proxy's rules hold for one spelling."""
+    is_exact = scope["path"] in PATHS and scope.get("raw_path") in {None, scope["path"].encode()}
+    return scope["path"] if is_exact else UNKNOWN_PATH
 
 
 def build_app(store: Store | AsyncStore, tokens: TokenFile) -> ConsentApp:
@@ -69,25 +73,18 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile) -> ConsentApp:
         The application.
     """
     executor = StoreExecutor(store)
-    decoding = Lane("decode", 1, 1)
     feed = ChangeFeed(executor)
-    paths = frozenset(path for handler in HANDLERS for path in handler.paths)
-    metrics = Metrics(lambda: feed.held, paths)
-
-    def close() -> None:
-        feed.close()
-        executor.close()
-        decoding.close()
-
+    metrics = Metrics(lambda: feed.held, PATHS)
+    context = ServiceContext(executor, feed, metrics, tokens, decoding=Lane("decode", 1, 1))
+    make_document(HANDLERS)  # now, since it takes long, and no request should wait for it
     return ConsentApp(
         HANDLERS,
-        dependencies=dependencies(executor, feed, metrics, tokens),
+        dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={Exception: problem_response},
-        on_shutdown=[close],
-        # For all but handlers: the application, its requests and guards, and the server.
-        state=State({"paths": paths, "feed": feed, "metrics": metrics, "tokens": tokens, "decoding": decoding}),
+        on_shutdown=[context.close],
+        state=State({"context": context}),  # for all but handlers
         openapi_config=None,
         logging_config=None,
         debug=False,

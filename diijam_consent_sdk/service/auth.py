@@ -8,9 +8,9 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from .metrics import Metrics
+from .context import ServiceContext
 from .problems import Refused
-from .tokens import HELP, Scope, TokenFile
+from .tokens import HELP, Scope
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 CHALLENGE = "WWW-Authenticate"
@@ -34,14 +34,14 @@ def authorize(connection: Connection, scope: Scope) -> None:
 
         TokensUnreadable: 503, the tokens cannot be read.
     """
-    metrics: Metrics = connection.app.state.metrics
-    tokens: TokenFile = connection.app.state.tokens
+    context: ServiceContext = connection.app.state.context
+    metrics = context.metrics
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         metrics.record_refusal("none")
         detail = f"send the header Authorization: Bearer and a token; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: "Bearer"})
-    scopes = tokens.scopes_of(token.strip())
+    scopes = context.tokens.scopes_of(token.strip())
     if scopes is None:
         metrics.record_refusal("unknown")
         detail = f"the token is not known here, or not any more; {HELP}"

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from litestar import MediaType, Response, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from ..errors import StoreUnavailable
@@ -27,24 +27,22 @@ from ..stores.messages import (
 )
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from .auth import authorize, requires
+from .context import ServiceContext
 from .encoding import encode_page, encode_whole, join
-from .feed import ChangeFeed
-from .metrics import METRICS_TYPE, Metrics
+from .metrics import METRICS_TYPE
 from .openapi import documented, make_document
 from .problems import Refused, problem_key
 from .schemas import MAX_POSITION
-from .store_executor import StoreExecutor
 from .strict_request import AnyRequest
-from .tokens import Scope, TokenFile
+from .tokens import Scope
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
+Context = NamedDependency[ServiceContext]
 MAX_LISTED = 50  # users on a page of requests, so that one caller's list takes short turns
 
 
 @post(PATHS[LoadQuestion], guards=[requires(Scope.READ)], **documented(LoadQuestion))
-async def load(
-    request: AnyRequest, data: JSONBody[LoadQuestion], store: NamedDependency[StoreExecutor]
-) -> Response[LoadAnswer]:
+async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Context) -> Response[LoadAnswer]:
     """
     Load the records of users, one for each id, in order, each id once; of no ids, just the ledger's head.
 
@@ -56,16 +54,14 @@ async def load(
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return encode_whole(answer, "records", loaded.records)
 
-    return _json(await store.load(request.state.caller, data.user_ids, encode))
+    return _json(await context.store.load(request.state.caller, data.user_ids, encode))
 
 
 @post(PATHS[AppendQuestion], guards=[requires(Scope.WRITE)], **documented(AppendQuestion))
 async def append(
     request: AnyRequest,
     data: JSONBody[AppendQuestion],
-    store: NamedDependency[StoreExecutor],
-    feed: NamedDependency[ChangeFeed],
-    metrics: NamedDependency[Metrics],
+    context: Context,
 ) -> Response[AppendAnswer]:
     """
     Append events of one user to the ledger, all of them or none.
@@ -80,22 +76,20 @@ async def append(
 
     try:
         events = [wire.event_from(fields) for fields in data.events]
-        cursor, body = await store.append(
+        cursor, body = await context.store.append(
             request.state.caller, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key, convert=encode,
         )  # fmt: skip
     except Exception as error:
-        metrics.record_append(problem_key(error))
+        context.metrics.record_append(problem_key(error))
         raise
-    metrics.record_append("done")
-    feed.wake(cursor)  # at once, not only when the watcher finds it
+    context.metrics.record_append("done")
+    context.feed.wake(cursor)  # at once, not only when the watcher finds it
     return _json(body)
 
 
 @post(PATHS[HistoryQuestion], guards=[requires(Scope.READ)], **documented(HistoryQuestion))
-async def history(
-    request: AnyRequest, data: JSONBody[HistoryQuestion], store: NamedDependency[StoreExecutor]
-) -> Response[HistoryAnswer]:
+async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context: Context) -> Response[HistoryAnswer]:
     """
     Load the ledger's entries of one user, oldest first; of an erased user the `Erased` alone.
 
@@ -108,12 +102,12 @@ async def history(
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
         return join(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
 
-    return _json(await store.history(request.state.caller, data.user_id, encode))
+    return _json(await context.store.history(request.state.caller, data.user_id, encode))
 
 
 @post(PATHS[RequestsQuestion], guards=[requires(Scope.READ)], **documented(RequestsQuestion))
 async def requests_due(
-    request: AnyRequest, data: JSONBody[RequestsQuestion], store: NamedDependency[StoreExecutor]
+    request: AnyRequest, data: JSONBody[RequestsQuestion], context: Context
 ) -> Response[RequestsAnswer]:
     """
     Load the records of users who have open requests, page by page: the work list of a support team.
@@ -127,13 +121,11 @@ async def requests_due(
         return join(RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after), "records", parts)
 
     limit = min(data.limit, MAX_LISTED)
-    return _json(await store.open_requests(request.state.caller, data.after, limit, encode))
+    return _json(await context.store.open_requests(request.state.caller, data.after, limit, encode))
 
 
 @post(PATHS[ChangesQuestion], guards=[requires(Scope.READ)], **documented(ChangesQuestion))
-async def changes(
-    request: AnyRequest, data: JSONBody[ChangesQuestion], feed: NamedDependency[ChangeFeed]
-) -> ChangesAnswer:
+async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context: Context) -> ChangesAnswer:
     """
     Ask who changed since a cursor: a long poll.
 
@@ -145,7 +137,7 @@ async def changes(
         raise Refused("malformed", "correct the question: a position has 63 bits - at `$.after.position`")
     disconnected = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        found = await feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
+        found = await context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     finally:
         disconnected.cancel()
     authorize(request, Scope.READ)  # again, since the token may have been revoked during the wait
@@ -170,43 +162,32 @@ async def _wait_for_disconnect(request: AnyRequest) -> None:
 
 
 @get("/healthz", **documented("health"))
-async def health(store: NamedDependency[StoreExecutor], tokens: NamedDependency[TokenFile]) -> dict[str, str]:
+async def health(context: Context) -> dict[str, str]:
     """
     Tell whether the store answers within a second and the tokens can be read: for load balancers, without a token.
 
     A HEAD is answered in the same way. While the store's clock is wrong the status is `clock-ahead`, and still 200:
     withdrawals are accepted, and a service that was restarted for it would take the wrong time for right.
     """
-    tokens.check()
+    context.tokens.check()
     try:
-        await asyncio.wait_for(store.head(), HEALTH_SECONDS)
+        await asyncio.wait_for(context.store.head(), HEALTH_SECONDS)
     except TimeoutError:
         raise StoreUnavailable("the store did not answer within a second: look at the store") from None
-    trouble = store.clock_trouble()
+    trouble = context.store.clock_trouble()
     return {"status": "ok"} if trouble is None else {"status": "clock-ahead", "detail": trouble}
 
 
 @get("/metrics", media_type=METRICS_TYPE, **documented("metrics"))
-async def show_metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
+async def show_metrics(context: Context) -> Response[bytes]:
     """Give the service's figures in Prometheus's text format, without a token: they name no user and no token."""
-    return Response(metrics.render(), media_type=METRICS_TYPE)
+    return Response(context.metrics.render(), media_type=METRICS_TYPE)
 
 
 @get("/openapi.json", **documented("openapi"))
-async def show_document(document: NamedDependency[dict[str, Any]]) -> dict[str, Any]:
+async def show_document() -> dict[str, Any]:
     """Give this document."""
-    return document
+    return make_document(HANDLERS)
 
 
 HANDLERS = (load, append, history, requests_due, changes, health, show_metrics, show_document)
-
-
-def dependencies(store: StoreExecutor, feed: ChangeFeed, metrics: Metrics, tokens: TokenFile) -> dict[str, Provide]:
-    """Make Litestar's dependencies, by the names of the handlers' parameters."""
-    given = {"store": store, "feed": feed, "metrics": metrics, "tokens": tokens}
-    document = make_document(HANDLERS, (*given, "document"))
-    return {name: _provide(value) for name, value in {**given, "document": document}.items()}
-
-
-def _provide(value: object) -> Provide:
-    return Provide(lambda: value, sync_to_thread=False)

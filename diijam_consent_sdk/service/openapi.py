@@ -168,14 +168,12 @@ def _example(key: str) -> dict[str, Any]:
 
 
 @functools.cache
-def make_document(handlers: tuple[HTTPRouteHandler, ...], dependencies: tuple[str, ...]) -> dict[str, Any]:
+def make_document(handlers: tuple[HTTPRouteHandler, ...]) -> dict[str, Any]:
     """
     Make the OpenAPI document of the service.
 
     Args:
         handlers: All operations of the service.
-
-        dependencies: The names of what the handlers are given besides the question.
 
     Returns:
         The document, ready for JSON.
@@ -188,8 +186,8 @@ def make_document(handlers: tuple[HTTPRouteHandler, ...], dependencies: tuple[st
         use_handler_docstrings=True,
     )
     # A separate application, since with the framework's routes for the document unknown paths would answer HTML.
-    provided = {name: Provide(lambda: None, sync_to_thread=False) for name in dependencies}
-    app = Litestar(handlers, dependencies=provided, openapi_config=config, logging_config=None)
+    context = {"context": Provide(object, sync_to_thread=False)}  # only its name counts here
+    app = Litestar(handlers, dependencies=context, openapi_config=config, logging_config=None)
     schema = app.openapi_schema.to_schema()
     for path, (question, answer) in EXAMPLES.items():
         operation = schema["paths"][path]["post"]

@@ -18,7 +18,7 @@ import uvicorn
 from litestar import Litestar
 
 from .connections import MAX_CONNECTIONS, Connection, Sweeper
-from .feed import ChangeFeed
+from .context import ServiceContext
 
 GRACE_SECONDS = 5  # for answers under way at shutdown
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that a client closes them
@@ -58,7 +58,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
-        self._feed: ChangeFeed = app.state.feed
+        self._context: ServiceContext = app.state.context
         self._on_listening = on_listening
         self._sweeper = Sweeper(min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._tls = tls
@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer the long polls, then end as uvicorn does."""
-        self._feed.stop()
+        self._context.feed.stop()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from ..stores import wire
-from .lanes import Lane
+from .context import ServiceContext
 from .problems import Refused, redact
 
 AnyRequest = Request[Any, Any, Any]
@@ -50,8 +50,8 @@ class StrictRequest(AnyRequest):
         decode = functools.partial(_decode, body, question_type(self.route_handler.fn))
         if len(body) <= LARGE_BYTES:
             return decode()
-        lane: Lane = self.app.state.decoding
-        return await lane.run(self.state.caller, decode)
+        context: ServiceContext = self.app.state.context
+        return await context.decoding.run(self.state.caller, decode)
 
 
 def _decode(body: bytes, question: type[msgspec.Struct]) -> Any:
