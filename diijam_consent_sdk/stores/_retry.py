@@ -1,14 +1,18 @@
-"""Trying again, within a call's deadline: what failed, whether it may be repeated, and how long to wait before."""
+"""Attempts within a call's deadline: what failed, whether it may be repeated, and how long to wait before that."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, VersionConflict
 
+T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 0.05  # at most; doubled with each attempt
-MAX_PAUSE_SECONDS = 1.0  # between two tries, whatever the other side asks for
+MAX_PAUSE_SECONDS = 1.0  # between two attempts, whatever the other side asks for
 
 
 def backoff(attempt: int, *, longest: float, least: float = 0.0) -> float:
@@ -28,8 +32,18 @@ def backoff(attempt: int, *, longest: float, least: float = 0.0) -> float:
 
 class Failure(Exception):
     """
-    One try that brought no answer to believe; another may. Tells whether its append may have been written, whether the
-    deadline cut it off, and what to do about it if that does not pass by itself.
+    An attempt that gave no trustworthy answer, where another may.
+
+    Args:
+        why: What happened.
+
+        maybe_written: Whether an append may have been carried out all the same.
+
+        retry_after: Seconds that the other side asked to wait.
+
+        advice: What to do if it does not pass.
+
+        is_late: Whether the deadline cut the attempt off.
     """
 
     def __init__(
@@ -43,20 +57,20 @@ class Failure(Exception):
     ) -> None:
         super().__init__(why)
         self.why = why
-        self.advice = advice
-        self.is_late = is_late
         self.maybe_written = maybe_written
         self.retry_after = retry_after
+        self.advice = advice
+        self.is_late = is_late
 
 
-class Tries:
+class Attempts:
     """
-    The tries of one call. Only one thread or task uses it.
+    The attempts at one call. Only one thread or task uses it.
 
     Args:
         seconds: How long they may take together.
 
-        is_repeatable: Whether the call may be made again at all. One that may be written is repeated only with a key.
+        is_repeatable: Whether the call may be repeated at all. One that may be written is repeated only with a key.
 
         idempotency_key: The key of an append.
     """
@@ -65,41 +79,71 @@ class Tries:
         self.until = time.monotonic() + seconds
         self._is_repeatable = is_repeatable
         self._key = idempotency_key
-        self._tries = 0
+        self._failed = 0
         self._maybe_written = False
         self._failure: Failure | None = None
 
-    def left(self) -> float:
-        """Seconds until the deadline."""
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline."""
         return self.until - time.monotonic()
 
-    def pause(self, failure: Failure) -> float:
+    def run(self, attempt: Callable[[], T]) -> T:
         """
-        Seconds to wait before the next try, with full jitter.
+        Repeat *attempt* until it does not raise `Failure`, and return what it returns.
 
         Raises:
-            OutcomeUnknown: there may be none, and one of the tries may have been written.
+            OutcomeUnknown, StoreUnavailable: as `pause_after` and `check_refusal` raise them.
 
-            StoreUnavailable: there may be none, and nothing was written.
+            Exception: whatever else the attempt raises.
+        """
+        while True:
+            try:
+                return attempt()
+            except Failure as failure:
+                time.sleep(self.pause_after(failure))
+            except Exception as error:
+                self.check_refusal(error)
+                raise
+
+    async def run_async(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Do as `run` does, from a task."""
+        while True:
+            try:
+                return await attempt()
+            except Failure as failure:
+                await asyncio.sleep(self.pause_after(failure))
+            except Exception as error:
+                self.check_refusal(error)
+                raise
+
+    def pause_after(self, failure: Failure) -> float:
+        """
+        Choose how many seconds to wait before the next attempt.
+
+        Raises:
+            OutcomeUnknown: there is no other, and one of the attempts may have been written.
+
+            StoreUnavailable: there is no other, and nothing was written.
         """
         self._maybe_written |= failure.maybe_written
-        if not failure.is_late or self._failure is None:  # a last try that was cut off says less than those before it
+        if not failure.is_late or self._failure is None:  # a last attempt that was cut off tells least of the cause
             self._failure = failure
-        seconds = backoff(self._tries, longest=MAX_PAUSE_SECONDS, least=failure.retry_after)
-        self._tries += 1
+        seconds = backoff(self._failed, longest=MAX_PAUSE_SECONDS, least=failure.retry_after)
+        self._failed += 1
         may_repeat = self._is_repeatable and (bool(self._key) or not self._maybe_written)
-        if may_repeat and seconds < self.left():
+        if may_repeat and seconds < self.seconds_left():
             return seconds
         if self._maybe_written:
             raise self._unknown(self._failure.why)
         raise StoreUnavailable(f"{self._failure.why}: {self._failure.advice}")
 
-    def end(self, error: Exception) -> None:
+    def check_refusal(self, error: Exception) -> None:
         """
-        A try ended the call with *error*, which says nothing of the tries before it, unless the ledger itself does.
+        Check whether *error*, which ended the call, settles its outcome. Only what the ledger itself raises tells about
+        earlier attempts too.
 
         Raises:
-            OutcomeUnknown: one of those may have been written.
+            OutcomeUnknown: an earlier attempt may have been written.
         """
         if self._maybe_written and not isinstance(error, (InvalidEvent, VersionConflict)):
             raise self._unknown("an earlier try may have been written") from error

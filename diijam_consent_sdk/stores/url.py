@@ -65,7 +65,7 @@ def open_store(
     if checked_address(url) == "memory:":
         return MemoryStore()
     if is_http(url):
-        from .http.store import HttpStore  # noqa: PLC0415 - httpx is an extra, and slow to import
+        from .http.store import HttpStore  # noqa: PLC0415 - httpx is slow to import
 
         return HttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):

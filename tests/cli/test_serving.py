@@ -141,11 +141,3 @@ def test_without_the_extra(token: str, module: str) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: serving needs its extra: pip install 'diijam-consent-sdk[service]'\n"
     assert without(module, *TOKEN_NEW, "--scope", "read").returncode == 0
-
-
-def test_without_httpx(token: str) -> None:
-    """A relay without an HTTP client says how to get one."""
-    result = without("httpx", "serve", "--url", "https://consent.example", "--tokens", "tokens.json", "--port", "0")
-    assert result.returncode == 2
-    assert "error: a consent service needs httpx: pip install 'diijam-consent-sdk[http]'" in result.stderr
-    assert "Traceback" not in result.stderr

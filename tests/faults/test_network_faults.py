@@ -111,7 +111,7 @@ def test_a_load_is_tried_again_within_its_deadline(proxy: Proxy, direct: HttpSto
     """A single hiccup costs a moment, not an answer."""
     hiccups = [faults.error_500, faults.reset, faults.healthy]
     proxy.fault = lambda exchange: hiccups.pop(0)(exchange)  # noqa: PLW0108 - each exchange has its own
-    store = HttpStore(proxy.url, token=direct._service._token, deadline=5)
+    store = HttpStore(proxy.url, token=direct._transport._credentials._token, deadline=5)
     assert store.load([user_id]).records[0].version == 0
     assert len(proxy.requests) == 3
     store.close()

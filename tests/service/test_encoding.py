@@ -66,16 +66,16 @@ def test_an_erasure_between_two_pages_leaves_the_tombstone(asker: Asker, monkeyp
     monkeypatch.setattr(encoding, "PAGE_BYTES", 1)
     asker.append("u-1", OPENED, {"type": "AccountClosed"})
     store = HttpStore(asker.url, token=asker.token, deadline=20)
-    ask = store._ask
+    send = store._transport.send
 
-    def erasing(question: Any) -> Any:
+    def erasing(exchange: Any, attempts: Any) -> Any:
         """Erase the user after the first page."""
-        page = ask(question)
-        if question.fields.get("after") == 0:
+        page = send(exchange, attempts)
+        if exchange.fields.get("after") == 0:
             asker.append("u-1", {"type": "Erased"})
         return page
 
-    monkeypatch.setattr(store, "_ask", erasing)
+    monkeypatch.setattr(store._transport, "send", erasing)
     assert [type(entry.event) for entry in store.history("u-1")] == [e.Erased]
     store.close()
 

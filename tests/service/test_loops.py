@@ -46,8 +46,8 @@ def test_no_connection_outlives_its_loop(asker: Asker) -> None:
         for _ in range(3):
             asyncio.run(task(), debug=True)
             gc.collect()
-        assert not store._endings
-        assert not len(store._service._clients)
+        assert not store._transport._clients._closers
+        assert not len(store._transport._clients)
         asyncio.run(store.close())
 
 
@@ -84,8 +84,8 @@ def test_a_loop_that_ended_by_itself(asker: Asker) -> None:
         del loop
         asyncio.run(store.load([]))
         gc.collect()
-    assert not store._endings
-    assert not len(store._service._clients)
+    assert not store._transport._clients._closers
+    assert not len(store._transport._clients)
 
 
 def test_httpx_logs_no_line_for_an_exchange(asker: Asker, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
-from diijam_consent_sdk.stores._retry import Failure, Tries
+from diijam_consent_sdk.stores._retry import Attempts, Failure
 from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
 
 
@@ -27,7 +27,7 @@ def appending(kind: type[Any], outcomes: list[Exception], key: str | None) -> Ca
         next_try()
 
     is_async = inspect.iscoroutinefunction(kind.append)
-    store._try = next_async_try if is_async else next_try
+    store._transport.send = next_async_try if is_async else next_try
 
     def append() -> None:
         answer = store.append("u", [e.AccountOpened()], idempotency_key=key)
@@ -85,10 +85,10 @@ def test_a_token_that_is_not_to_be_had_is_no_mistake_of_the_call(kind: type[Any]
 
 def test_a_last_try_that_was_cut_off_hides_no_cause() -> None:
     """What is told is why the tries before it failed, not that there was no time left for another."""
-    tries = Tries(60)
-    tries.pause(Failure("nothing listens there", maybe_written=False, advice="see that it runs"))
-    tries.until = 0.0
+    attempts = Attempts(60)
+    attempts.pause_after(Failure("nothing listens there", maybe_written=False, advice="see that it runs"))
+    attempts.until = 0.0
     with pytest.raises(StoreUnavailable, match="nothing listens there: see that it runs"):
-        tries.pause(Failure("no answer in time", maybe_written=False, is_late=True))
+        attempts.pause_after(Failure("no answer in time", maybe_written=False, is_late=True))
     with pytest.raises(StoreUnavailable, match="no answer in time: try again"):
-        Tries(0).pause(Failure("no answer in time", maybe_written=False, is_late=True))
+        Attempts(0).pause_after(Failure("no answer in time", maybe_written=False, is_late=True))

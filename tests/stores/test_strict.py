@@ -16,7 +16,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.service.openapi import EXAMPLES
 from diijam_consent_sdk.stores import Cursor, messages, wire
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http import exchange as rules
+from diijam_consent_sdk.stores.http import exchange
 from diijam_consent_sdk.testing.strategies import records
 
 NONCE = "0123456789abcdef"
@@ -206,19 +206,19 @@ def answer_of(extra: str) -> bytes:
 def test_an_answer_with_a_key_twice_is_not_believed() -> None:
     """A load whose answer says two things is a failure; so is one with a field that is none."""
     headers = {"content-type": "application/json"}
-    assert rules.believe(rules.load([]), "n", 200, headers, answer_of("")).cursor == Cursor("e", 1, "h")
+    assert exchange.load([]).result("n", 200, headers, answer_of("")).cursor == Cursor("e", 1, "h")
     for extra in (',"nonce":"n"', ',"records":[]', ',"suspended":true'):
         with pytest.raises(Failure, match="it is malformed"):
-            rules.believe(rules.load([]), "n", 200, headers, answer_of(extra))
+            exchange.load([]).result("n", 200, headers, answer_of(extra))
 
 
 def test_a_problem_with_its_type_twice_promises_nothing() -> None:
     """A refusal that also says `store-unavailable` does not promise that nothing was written."""
-    question = rules.append("u", [e.AccountOpened()], None, "k")
+    append = exchange.append("u", [e.AccountOpened()], None, "k")
     known = b'{"type":"urn:diijam-consent:store-unavailable","title":"","status":503,"detail":"","more":1'
     with pytest.raises(Failure) as promise:
-        rules.believe(question, "n", 503, {}, known + b"}")
+        append.result("n", 503, {}, known + b"}")
     assert not promise.value.maybe_written
     with pytest.raises(Failure) as failure:
-        rules.believe(question, "n", 503, {}, known + b',"type":"urn:diijam-consent:outcome-unknown"}')
+        append.result("n", 503, {}, known + b',"type":"urn:diijam-consent:outcome-unknown"}')
     assert failure.value.maybe_written

@@ -6,10 +6,10 @@ import errno
 import os
 import socket
 import ssl
-from urllib.parse import urlsplit
 
 TOO_LATE = "see that it runs, that the URL's host and port are right, and that no firewall is between"
 NO_SERVICE = "is this URL (https or http, host, port, path) that of a consent service?"
+PROXY_REFUSES = "the proxy of the environment does not let this through to {where}: look at HTTPS_PROXY, or trust_env="
 CLOSED = (
     "the connection to {where} was closed without an answer: does the service speak https there, or want a client"
     " certificate (cert=)?"
@@ -45,13 +45,6 @@ OF_ERRNO = {
     errno.EACCES: "this process may not connect to {where}: look at the rules of its container or firewall",
     errno.EPERM: "this process may not connect to {where}: look at the rules of its container or firewall",
 }
-
-
-def place_of(url: str) -> str:
-    """Host and port of a service's checked URL, as errors name them: quoted, so that a relay keeps them to itself."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"'{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}'"
 
 
 def cause(error: BaseException, where: str) -> str:

@@ -21,7 +21,7 @@ from ..._logging import log
 from ...errors import StoreError, StoreUnavailable, StoreUnusable
 from ...events import Event, LedgerEntry
 from .._fork_safety import gate, leak
-from .._retry import Failure, Tries
+from .._retry import Attempts, Failure
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 from ..sql.dialect import entries_of, history_query, rows_translated
 from ..sql.operations import Clock, Operations
@@ -89,8 +89,8 @@ class _Settings:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._is_closed else 'open'}>"
 
-    def _tries(self, key: str | None = None) -> Tries:
-        return Tries(self._deadline, idempotency_key=key or "")
+    def _attempts(self, key: str | None = None) -> Attempts:
+        return Attempts(self._deadline, idempotency_key=key or "")
 
     def _note(self, error: psycopg.Error) -> None:
         self._trouble = Failure(unreached(error) or UNREACHED, maybe_written=False)
@@ -115,11 +115,11 @@ class _Settings:
             return type(trouble)(*trouble.args)
         return Failure(UNREACHED if trouble is None else str(trouble), maybe_written=False)
 
-    def _begin_call(self, tries: Tries) -> float:
+    def _begin_call(self, attempts: Attempts) -> float:
         """How long one try may wait for a connection: a part of the time left, so that another try can follow."""
         if self._is_closed:
             raise StoreUnavailable(CLOSED)
-        return max(0.01, min(tries.left(), self._deadline / 3))
+        return max(0.01, min(attempts.seconds_left(), self._deadline / 3))
 
 
 class PostgresStore(_Settings, SqlStore):
@@ -235,31 +235,27 @@ class PostgresStore(_Settings, SqlStore):
             _see(line, line.rows_of(SET_UP))
 
     def _read(self, query: Query[T]) -> T:
-        return self._run(lambda: reading(query), self._tries())
+        return self._run(lambda: reading(query), self._attempts())
 
     def _write(self, transaction: Transaction[T]) -> T:
-        tries = self._tries(transaction.idempotency_key)
-        done = self._run(lambda: writing(self._beginning, transaction.start()), tries)
+        attempts = self._attempts(transaction.idempotency_key)
+        done = self._run(lambda: writing(self._beginning, transaction.start()), attempts)
         if transaction.is_erasure:
-            self._scrub(tries)
+            self._scrub(attempts)
         return done
 
     def _watch(self) -> Callable[[float], object]:
         return partial(self._news.wait, self._news.next())
 
-    def _run(self, steps: Callable[[], Steps[T]], tries: Tries) -> T:
-        while True:
-            try:
-                with gate.call(), translated():
-                    return self._try(steps(), tries)
-            except Failure as failure:
-                time.sleep(tries.pause(failure))
-            except Exception as error:
-                tries.end(error)
-                raise
+    def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
+        def attempt() -> T:
+            with gate.call(), translated():
+                return self._try(steps(), attempts)
 
-    def _try(self, steps: Steps[T], tries: Tries) -> T:
-        share = self._begin_call(tries)
+        return attempts.run(attempt)
+
+    def _try(self, steps: Steps[T], attempts: Attempts) -> T:
+        share = self._begin_call(attempts)
         pool = self._opened()
         try:
             while not is_alive(line := pool.getconn(share)):  # after a restart all may be dead: no reason to pause
@@ -267,7 +263,7 @@ class PostgresStore(_Settings, SqlStore):
         except NO_CONNECTION:
             raise self._no_connection() from None
         try:
-            line.until = tries.until
+            line.until = attempts.until
             return _run_on(line, steps)
         finally:
             try:
@@ -275,13 +271,13 @@ class PostgresStore(_Settings, SqlStore):
             finally:
                 pool.putconn(line)
 
-    def _scrub(self, tries: Tries) -> None:
+    def _scrub(self, attempts: Attempts) -> None:
         """
         Have PostgreSQL clear away what was erased. What is in the way postpones it to its own autovacuum: the erasure
         is durable already, so this never raises for the world.
         """
         try:
-            self._run(lambda: alone(VACUUM), tries)
+            self._run(lambda: alone(VACUUM), attempts)
         except StoreError as error:
             log.warning("store.scrub_postponed", error=type(error).__name__)
 
@@ -425,28 +421,24 @@ class AsyncPostgresStore(_Settings):
             _see(line, await line.rows_of(SET_UP))
 
     async def _read(self, query: Query[T]) -> T:
-        return await self._run(lambda: reading(query), self._tries())
+        return await self._run(lambda: reading(query), self._attempts())
 
     async def _write(self, transaction: Transaction[T]) -> T:
-        tries = self._tries(transaction.idempotency_key)
-        done = await self._run(lambda: writing(self._beginning, transaction.start()), tries)
+        attempts = self._attempts(transaction.idempotency_key)
+        done = await self._run(lambda: writing(self._beginning, transaction.start()), attempts)
         if transaction.is_erasure:
-            await self._scrub(tries)
+            await self._scrub(attempts)
         return done
 
-    async def _run(self, steps: Callable[[], Steps[T]], tries: Tries) -> T:
-        while True:
-            try:
-                with translated():
-                    return await self._try(steps(), tries)
-            except Failure as failure:
-                await asyncio.sleep(tries.pause(failure))
-            except Exception as error:
-                tries.end(error)
-                raise
+    async def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
+        async def attempt() -> T:
+            with translated():
+                return await self._try(steps(), attempts)
 
-    async def _try(self, steps: Steps[T], tries: Tries) -> T:
-        share = self._begin_call(tries)
+        return await attempts.run_async(attempt)
+
+    async def _try(self, steps: Steps[T], attempts: Attempts) -> T:
+        share = self._begin_call(attempts)
         pool = await self._opened()
         try:
             while not is_alive(line := await pool.getconn(share)):
@@ -454,7 +446,7 @@ class AsyncPostgresStore(_Settings):
         except NO_CONNECTION:
             raise self._no_connection() from None
         try:
-            line.until = tries.until
+            line.until = attempts.until
             return await _run_on_async(line, steps)
         finally:
             try:
@@ -462,10 +454,10 @@ class AsyncPostgresStore(_Settings):
             finally:
                 await pool.putconn(line)
 
-    async def _scrub(self, tries: Tries) -> None:
+    async def _scrub(self, attempts: Attempts) -> None:
         """See `PostgresStore._scrub`."""
         try:
-            await self._run(lambda: alone(VACUUM), tries)
+            await self._run(lambda: alone(VACUUM), attempts)
         except StoreError as error:
             log.warning("store.scrub_postponed", error=type(error).__name__)
 

@@ -9,7 +9,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge
 from diijam_consent_sdk.stores import Cursor, messages
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http import exchange as rules
+from diijam_consent_sdk.stores.http import exchange, problems
 
 
 @pytest.mark.parametrize(
@@ -18,43 +18,43 @@ from diijam_consent_sdk.stores.http import exchange as rules
 )
 def test_a_poll_asks_no_more_than_one_may(wait: float, limit: int, asked: tuple[float, int]) -> None:
     """A client with a bound of an hour would wait 15 minutes: a service refuses that, so it polls more often."""
-    question = rules.changes(Cursor("e", 0, "00"), wait, limit)
-    sent = msgspec.json.decode(question.body()[0], type=messages.ChangesQuestion)
+    poll = exchange.changes(Cursor("e", 0, "00"), wait, limit)
+    sent = msgspec.json.decode(poll.encode()[0], type=messages.ChangesQuestion)
     assert (sent.wait, sent.limit) == asked
-    assert question.wait == asked[0]
-    assert question.is_repeatable == (wait == 0)
+    assert poll.wait == asked[0]
+    assert poll.is_repeatable == (wait == 0)
 
 
 def test_a_refusal_from_a_cache_says_nothing_of_this_append() -> None:
     """A problem has no nonce, but one with an age is of an earlier question: this append may have been written."""
-    question = rules.append("u", [e.AccountOpened()], None, "k")
+    append = exchange.append("u", [e.AccountOpened()], None, "k")
     body = b'{"type":"urn:diijam-consent:invalid-event","title":"t","status":422,"detail":"d"}'
     with pytest.raises(InvalidEvent):
-        rules.believe(question, "n", 422, {}, body)
+        append.result("n", 422, {}, body)
     for status in (401, 422, 503):
         with pytest.raises(Failure) as failure:
-            rules.believe(question, "n", status, {"age": "3"}, body)
+            append.result("n", status, {"age": "3"}, body)
         assert failure.value.maybe_written
 
 
 @pytest.mark.parametrize(
     "body", [b"<html>413 Request Entity Too Large</html>", b'{"type":"urn:diijam-consent:too-large"}']
 )
-@pytest.mark.parametrize("question", [rules.load(["u"]), rules.append("u", [e.AccountOpened()], None, "k")])
-def test_too_large_is_an_error_of_its_own(question: rules.Question, body: bytes) -> None:
+@pytest.mark.parametrize("operation", [exchange.load(["u"]), exchange.append("u", [e.AccountOpened()], None, "k")])
+def test_too_large_is_an_error_of_its_own(operation: exchange.Exchange, body: bytes) -> None:
     """A 413, of the service or of a proxy before it, says that fewer must be asked for; nothing was written."""
     with pytest.raises(TooLarge, match="ask for fewer users") as error:
-        rules.believe(question, "n", 413, {}, body)
+        operation.result("n", 413, {}, body)
     assert isinstance(error.value, StoreUnavailable)
 
 
 def test_an_answer_that_goes_on_and_on_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an answer no more is read than the limit: fewer must be asked for; an append may have been written."""
-    monkeypatch.setattr(rules, "MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr(exchange, "MAX_RESPONSE_BYTES", 10)
     with pytest.raises(TooLarge):
-        rules.take(bytearray(8), b"123", rules.load(["u"]))
+        exchange.load(["u"]).receive(bytearray(8), b"123")
     with pytest.raises(Failure) as failure:
-        rules.take(bytearray(8), b"123", rules.append("u", [e.AccountOpened()], None, "k"))
+        exchange.append("u", [e.AccountOpened()], None, "k").receive(bytearray(8), b"123")
     assert failure.value.maybe_written
 
 
@@ -67,7 +67,7 @@ def test_a_service_s_text_is_cut_and_obeys_nobody(key: str, status: int, kind: t
     detail = "\x1b[2J\u202egone\r\n\u2028" + "long " * 1_000
     body = msgspec.json.encode({"type": f"urn:diijam-consent:{key}", "title": "", "status": status, "detail": detail})
     with pytest.raises(kind) as error:
-        rules.believe(rules.load(["u"]), "n", status, {}, body)
+        exchange.load(["u"]).result("n", status, {}, body)
     assert str(error.value).isprintable()
     assert "gone" in str(error.value)
-    assert len(str(error.value)) == rules.MAX_SAID
+    assert len(str(error.value)) == problems.MAX_DETAIL_CHARACTERS

@@ -22,7 +22,7 @@ from diijam_consent_sdk import AsyncConsentClient, ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
-from diijam_consent_sdk.stores._retry import Failure, Tries
+from diijam_consent_sdk.stores._retry import Attempts, Failure
 from diijam_consent_sdk.stores.postgres import connection as lines
 from diijam_consent_sdk.stores.postgres import schema
 from diijam_consent_sdk.stores.postgres import store as postgres_store
@@ -512,7 +512,7 @@ def end_all(db: psycopg.Connection) -> None:
     time.sleep(0.1)
 
 
-def test_connections_that_died_unused_cost_no_tries(
+def test_connections_that_died_unused_cost_no_attempts(
     store: PostgresStore, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many there were: a call that has one try alone is answered."""
@@ -520,11 +520,11 @@ def test_connections_that_died_unused_cost_no_tries(
     for line in [pool.getconn() for _ in range(10)]:
         pool.putconn(line)
     end_all(db)
-    monkeypatch.setattr(store, "_tries", lambda key=None: Tries(5, is_repeatable=False))
+    monkeypatch.setattr(store, "_attempts", lambda key=None: Attempts(5, is_repeatable=False))
     assert store.load([]).cursor.position == 0
 
 
-def test_connections_of_asyncio_that_died_unused_cost_no_tries(
+def test_connections_of_asyncio_that_died_unused_cost_no_attempts(
     url: str, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same for asyncio."""
@@ -536,7 +536,7 @@ def test_connections_of_asyncio_that_died_unused_cost_no_tries(
         for line in [await pool.getconn() for _ in range(10)]:
             await pool.putconn(line)
         end_all(db)
-        monkeypatch.setattr(store, "_tries", lambda key=None: Tries(5, is_repeatable=False))
+        monkeypatch.setattr(store, "_attempts", lambda key=None: Attempts(5, is_repeatable=False))
         try:
             return (await store.load([])).cursor.position
         finally:
