@@ -17,18 +17,18 @@ import attrs
 from ..errors import StoreUnavailable
 from ..record import ConsentRecord
 from ..stores.protocol import Changes, Cursor, Loaded
-from .compiled import ALL_STALE, ALL_UNAVAILABLE, NONE_KEPT, Answers, Shared
-from .counters import Counts
+from .compiled import ALL_STALE, ALL_UNAVAILABLE, NO_ANSWERS, AnswerPool, Answers
+from .counters import Counters
 from .fast_path import FastPath
-from .pending_writes import Floors
+from .pending_writes import MinimumPositions
 from .user import Generation, UserConsent
 
 CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
 MARGIN_SECONDS = 0.01
 MAX_WRITES = 256  # under way or of unknown outcome; past that new writes are refused
-MAX_NOES = 256  # of writes that only take away: apart, so that no other write locks out a no
-MAX_PROVEN = 1_000  # cursors known to be of this history
-MAX_AHEAD = 100  # heads of loads that are not proven yet; of more, the users just have their own leases
+MAX_WITHDRAWALS = 256  # of writes that only take away: apart, so that no other write locks out a no
+MAX_CONFIRMED = 1_000  # cursors known to be of this history
+MAX_UNCONFIRMED = 100  # heads of loads that are not proven yet; of more, the users just have their own leases
 
 
 @attrs.define(eq=False)
@@ -95,23 +95,23 @@ class Leases:
         self._follow = follow
         self._clock = clock
         self._lock = threading.RLock()  # a signal handler may close the client while its thread is closing it
-        self.counts = Counts()
-        self._shared = Shared(self.counts.by_decision)
+        self.counts = Counters()
+        self._pool = AnswerPool(self.counts.by_decision)
         self._generation = Generation(clock, self.counts)
         self.fast_path = FastPath()
         self._fast_answers = self.fast_path.answers
         self._entries: dict[str, UserConsent] = {}
         self._asked: dict[str, UserConsent] = {}  # by guards in one step, to be covered
-        self._hand: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
+        self._eviction_cursor: Iterator[UserConsent] = iter(())  # goes round the entries, to make room
         self._fetches: set[Fetch] = set()
-        self._seen: Cursor | None = None  # the newest head in any answer of this history
+        self._latest_head: Cursor | None = None  # the newest head in any answer of this history
         self._max_staleness = max_staleness
-        self._floors = Floors(max_staleness)
+        self._minimums = MinimumPositions(max_staleness)
         self._writes: Counter[str] = Counter()
         self._writes_by_kind: Counter[bool] = Counter()  # whether they only take away
         self._watched: list[set[str]] = []  # by each mask under way: the users written since it began
-        self._proven: set[Cursor] = set()
-        self._ahead: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
+        self._confirmed_heads: set[Cursor] = set()
+        self._unconfirmed: dict[Cursor, Generation] = {}  # by head of a load that the feed has not shown
         self.get = self._entries.get
 
     def answers(self, user_id: str) -> Answers | None:
@@ -136,7 +136,7 @@ class Leases:
 
     def _own_answers(self, user_id: str) -> Answers | None:
         user = self._entries.get(user_id)
-        if user is None or (answers := user.answers()) in NONE_KEPT:
+        if user is None or (answers := user.answers()) in NO_ANSWERS:
             return None
         self.ask_for_fast_path(user)
         return answers
@@ -146,23 +146,25 @@ class Leases:
         if self._follow and user.user_id not in self.fast_path:
             self._asked[user.user_id] = user
 
-    def fetching(self, user_ids: Iterable[str], now: float) -> Fetch:
+    def begin_fetch(self, user_ids: Iterable[str], now: float) -> Fetch:
         """A load of these users is about to be sent: each attempt begins anew (rule 1)."""
         wanted = tuple(user_ids)
         with self._lock:
             applied = self.applied.position if self.applied else 0
-            fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, self._generation, applied, self._seen)
+            fetch = Fetch(
+                wanted, frozenset(wanted), now, now + self.length, self._generation, applied, self._latest_head
+            )
             self._fetches.add(fetch)
             return fetch
 
-    def fetched(self, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+    def finish_fetch(self, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
         """The load is over: keep of it what rule 4 allows, and give that back. None: it failed."""
         with self._lock:
             self._fetches.discard(fetch)
             self._cover_asked()
             if loaded is None or self.closed or fetch.generation is not self._generation:
                 return {}
-            if not self._agrees(loaded.cursor):
+            if not self._continues_history(loaded.cursor):
                 self._restart(loaded.cursor, now)
                 return {}
             if _is_behind(loaded.cursor, fetch.seen):
@@ -180,12 +182,12 @@ class Leases:
                 if record.user_id == user_id and self._may_install(user_id, fetch, loaded.cursor.position)
             }
 
-    def polling(self, after: Cursor, now: float) -> Poll:
+    def begin_poll(self, after: Cursor, now: float) -> Poll:
         """A poll of the feed, from `applied` on, or from a cursor to prove, is about to be sent."""
         with self._lock:
-            return Poll(after, now, self._generation, self._seen)
+            return Poll(after, now, self._generation, self._latest_head)
 
-    def polled(self, poll: Poll, changes: Changes, now: float) -> None:
+    def finish_poll(self, poll: Poll, changes: Changes, now: float) -> None:
         """
         The poll is over: rules 2, 3 and 6.
 
@@ -199,7 +201,7 @@ class Leases:
             if poll.after != self.applied:  # another poll from there was answered first
                 return
             seen_before = poll.seen if changes.complete else poll.after
-            if not self._agrees(changes.cursor):
+            if not self._continues_history(changes.cursor):
                 self._restart(changes.cursor, now)
                 return
             if _is_behind(changes.cursor, seen_before):
@@ -211,8 +213,8 @@ class Leases:
             for user_id, position in changes.user_ids.items():
                 self._change(user_id, position)
             self.applied = changes.cursor
-            self._note_proven(changes.cursor)
-            self._floors.pass_by(changes.cursor.position, now)
+            self._note_confirmed(changes.cursor)
+            self._minimums.pass_by(changes.cursor.position, now)
             if changes.complete:
                 waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # NaN stays, and renews nothing
                 fresh_until = max(self._generation.fresh_until, poll.sent_at + waited + self.length)
@@ -220,7 +222,7 @@ class Leases:
                 self.fast_path.renew(fresh_until)
             self._cover_asked()
 
-    def writing(self, user_id: str, *, takes_away: bool = False) -> Write:
+    def begin_write(self, user_id: str, *, takes_away: bool = False) -> Write:
         """
         A write of this user is about to be sent: from now on the user is denied (rule 8).
 
@@ -238,10 +240,10 @@ class Leases:
 
     def check_writes(self, *, takes_away: bool) -> None:
         """`StoreUnavailable` if as many writes of this kind as may be are under way or of unknown outcome."""
-        if self._writes_by_kind[takes_away] >= (MAX_NOES if takes_away else MAX_WRITES):
+        if self._writes_by_kind[takes_away] >= (MAX_WITHDRAWALS if takes_away else MAX_WRITES):
             raise StoreUnavailable("too many writes are under way or of unknown outcome; this one was not sent")
 
-    def written(self, write: Write, cursor: Cursor | None, now: float) -> None:
+    def finish_write(self, write: Write, cursor: Cursor | None, now: float) -> None:
         """The write is over, acknowledged at *cursor* or (None) refused. Nothing is installed: the user is fetched."""
         with self._lock:
             self._writes_by_kind[write.takes_away] -= 1
@@ -250,11 +252,11 @@ class Leases:
                 del self._writes[write.user_id]
             if cursor is None:
                 return
-            if not self._agrees(cursor):
+            if not self._continues_history(cursor):
                 if write.generation is not self._generation:  # it was written to the history before
                     return
                 self._restart(cursor, now)
-            self._floors.lift(write.user_id, cursor.position)
+            self._minimums.lift(write.user_id, cursor.position)
 
     @contextmanager
     def watching_writes(self) -> Iterator[set[str]]:
@@ -291,14 +293,14 @@ class Leases:
         """Whether the feed has shown both the token and a user as of then or later: rule 8."""
         position = user.position  # first: covered at it or later, it may be loaded meanwhile where nothing is proven
         covered = self._follow and user.is_in(self._generation)
-        return covered and token in self._proven and position >= token.position
+        return covered and token in self._confirmed_heads and position >= token.position
 
-    def unproven(self) -> list[Cursor]:
+    def unconfirmed_heads(self) -> list[Cursor]:
         """The heads of loads that the feed went past without showing them, oldest first."""
         with self._lock:
-            return [head for head in self._ahead if self.applied and head.position <= self.applied.position]
+            return [head for head in self._unconfirmed if self.applied and head.position <= self.applied.position]
 
-    def prove(self, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:
+    def confirm(self, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:
         """
         Whether the cursor that was polled from is of the store's history. If a head seen in this history (*is_head*:
         else it may be any token) is not, the store has another one: rule 6.
@@ -311,10 +313,10 @@ class Leases:
             is_proven = changes.is_continuation()
             if self.closed or poll.generation is not self._generation:
                 return is_proven
-            if not is_proven and (is_head or not self._agrees(changes.cursor)):
+            if not is_proven and (is_head or not self._continues_history(changes.cursor)):
                 self._restart(changes.cursor, now)
             elif is_proven and self.applied is not None and poll.after.position <= self.applied.position:
-                self._note_proven(poll.after)  # ahead of the feed, that may yet go another way
+                self._note_confirmed(poll.after)  # ahead of the feed, that may yet go another way
             return is_proven
 
     def close(self) -> None:
@@ -329,44 +331,44 @@ class Leases:
         self.closed = True
         self._drop_all(ALL_STALE)
 
-    def _agrees(self, head: Cursor) -> bool:
+    def _continues_history(self, head: Cursor) -> bool:
         """Whether a head may be of this history, as far as it shows by itself: rule 6. One that is newer is noted."""
-        seen = self._seen
+        seen = self._latest_head
         if seen is None or (head.epoch == seen.epoch and head.position > seen.position):
-            self._seen = head
+            self._latest_head = head
             return True
         return head.epoch == seen.epoch and (head.position != seen.position or head.hash == seen.hash)
 
     def _restart(self, head: Cursor, now: float, *, same_history: bool = False) -> None:
         """A new generation, everything dropped, from this head on: rule 6. Writes of unknown outcome stay."""
-        is_same_epoch = self._seen is not None and self._seen.epoch == head.epoch
+        is_same_epoch = self._latest_head is not None and self._latest_head.epoch == head.epoch
         self._drop_all(ALL_STALE)
         self._generation = Generation(self._clock, self.counts)
         self.applied = head if self._follow else None
-        self._proven.add(head)
+        self._confirmed_heads.add(head)
         if not same_history:
-            self._seen = head
+            self._latest_head = head
             if is_same_epoch:  # if it only lagged after all, it shows what was written here within B
-                self._floors.keep_until(now + self._max_staleness)
+                self._minimums.keep_until(now + self._max_staleness)
             else:
-                self._floors.clear()
+                self._minimums.clear()
 
     def _drop_all(self, answers: Answers) -> None:
         self.fast_path.clear()
         self._generation.fresh_until = -inf
         for entry in list(self._entries.values()):
-            entry.die(answers)
+            entry.invalidate(answers)
         self._entries.clear()
         self._asked.clear()
-        self._proven.clear()
-        self._ahead.clear()
+        self._confirmed_heads.clear()
+        self._unconfirmed.clear()
 
     def _drop(self, user_id: str) -> None:
         """The user is known no more: interrupted anywhere, it says no more than it should."""
         self.fast_path.remove(user_id)
         entry = self._entries.get(user_id)
         if entry is not None:
-            entry.die()
+            entry.invalidate()
             self._note(user_id, entry.position)  # a slow load must not bring an older state back
             self._entries.pop(user_id, None)
 
@@ -375,7 +377,7 @@ class Leases:
             fetch.note(user_id, position)
 
     def _change(self, user_id: str, position: int) -> None:
-        """Rule 3 for one user; `polled` publishes `applied` only after it."""
+        """Rule 3 for one user; `finish_poll` publishes `applied` only after it."""
         self._note(user_id, position)
         entry = self._entries.get(user_id)
         if entry is not None and entry.position < position:
@@ -394,48 +396,48 @@ class Leases:
         proven: it goes on from `applied`, and would not notice that a head which only a load saw is of a history lost
         since.
         """
-        if not self._follow or head in self._proven:
+        if not self._follow or head in self._confirmed_heads:
             return None
-        if head not in self._ahead:
-            if len(self._ahead) >= MAX_AHEAD:
-                del self._ahead[next(iter(self._ahead))]
-            self._ahead[head] = Generation(self._clock, self.counts)
-        return self._ahead[head]
+        if head not in self._unconfirmed:
+            if len(self._unconfirmed) >= MAX_UNCONFIRMED:
+                del self._unconfirmed[next(iter(self._unconfirmed))]
+            self._unconfirmed[head] = Generation(self._clock, self.counts)
+        return self._unconfirmed[head]
 
-    def _note_proven(self, cursor: Cursor) -> None:
+    def _note_confirmed(self, cursor: Cursor) -> None:
         """From now on the feed covers whoever was loaded at this head."""
-        if len(self._proven) >= MAX_PROVEN:
-            self._proven.clear()
-        self._proven.add(cursor)
-        ahead = self._ahead.pop(cursor, None)
+        if len(self._confirmed_heads) >= MAX_CONFIRMED:
+            self._confirmed_heads.clear()
+        self._confirmed_heads.add(cursor)
+        ahead = self._unconfirmed.pop(cursor, None)
         if ahead is not None:
             for user_id in ahead.waiting & self._entries.keys():
-                self._entries[user_id].move(ahead, self._generation)
+                self._entries[user_id].promote(ahead, self._generation)
 
     def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:
         """Rule 4, for a record evaluated at *position*; rule 8 for a user with writes under way."""
         known = self._entries.get(user_id)
         return user_id not in self._writes and position >= max(
             fetch.applied,
-            self._floors.under(user_id, fetch.sent_at),
+            self._minimums.under(user_id, fetch.sent_at),
             fetch.changed.get(user_id, 0),
             known.position if known is not None else 0,
         )
 
     def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
-        turns_at = inf  # this very object for nearly all: a float of its own would cost each guard a miss of the cache
+        valid_until = inf  # one object for nearly all users: another float would cost each guard a cache miss
         turn = record.next_change_at(loaded.at)
         if turn is not None:
-            turns_at = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
+            valid_until = fetch.sent_at + (turn - loaded.at).total_seconds() * CLOCK_RATE  # rule 7
         fetched = UserConsent(
             user_id=record.user_id,
             version=record.version,
             as_of=loaded.at,
             _head=loaded.cursor,
-            _answers=self._shared.compile(record, loaded.at),
+            _answers=self._pool.compile(record, loaded.at),
             _generation=ahead or self._generation,
-            _until=fetch.own_until,  # rule 1
-            _turns_at=turns_at,
+            _own_until=fetch.own_until,  # rule 1
+            _valid_until=valid_until,
         )
         entry = self._entries.get(record.user_id)
         if entry is not None:
@@ -451,13 +453,13 @@ class Leases:
     def _make_room(self) -> None:
         """The hand goes round: whoever was asked for since it came by stays once more (CLOCK)."""
         while len(self._entries) >= self.capacity:
-            for entry in self._hand:
+            for entry in self._eviction_cursor:
                 was_covered = self.fast_path.remove(entry.user_id)  # a guard by id put it there: as good as a mark
-                if not (entry.unmark() or was_covered) and self._entries.get(entry.user_id) is entry:
+                if not (entry.clear_referenced() or was_covered) and self._entries.get(entry.user_id) is entry:
                     self._drop(entry.user_id)
                     break
             else:
-                self._hand = iter(list(self._entries.values()))
+                self._eviction_cursor = iter(list(self._entries.values()))
 
 
 def _is_behind(head: Cursor, seen_before: Cursor | None) -> bool:

@@ -6,12 +6,12 @@ from math import inf
 
 import attrs
 
-MAX_FLOORS = 10_000  # users with a floor of their own; past that the oldest share one
+MAX_MINIMUMS = 10_000  # users with a floor of their own; past that the oldest share one
 
 
 @attrs.define
 class _Kept:
-    """Floors by user, in order of when they were lifted; past the cap those of the oldest are everybody's: stricter."""
+    """Minimums by user, oldest first; past the cap the oldest are merged into one for all: stricter."""
 
     of: dict[str, tuple[int, float]] = attrs.field(factory=dict, repr=False)  # the position, and until when it counts
     of_all: tuple[int, float] = (0, -inf)
@@ -19,7 +19,7 @@ class _Kept:
     def lift(self, user_id: str, position: int, until: float) -> None:
         """Of this user nothing older until then."""
         self.of[user_id] = _stricter(self.of.pop(user_id, (0, -inf)), (position, until))
-        while len(self.of) > MAX_FLOORS:
+        while len(self.of) > MAX_MINIMUMS:
             self.of_all = _stricter(self.of_all, self.of.pop(next(iter(self.of))))
 
     def under(self, user_id: str, sent_at: float) -> int:
@@ -33,7 +33,7 @@ class _Kept:
             del self.of[next(iter(self.of))]
 
 
-class Floors:
+class MinimumPositions:
     """
     By user, in bounded memory. Not thread-safe: `Leases` holds a lock.
 
@@ -56,7 +56,7 @@ class Floors:
         return len(self._lifted.of)
 
     def sizes(self) -> list[int]:
-        """How many floors there are of each kind, none of them more than `MAX_FLOORS`."""
+        """How many floors there are of each kind, none of them more than `MAX_MINIMUMS`."""
         return [len(kept.of) for kept in (self._lifted, self._passed, self._of_before)]
 
     def lift(self, user_id: str, position: int) -> None:

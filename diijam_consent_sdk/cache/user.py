@@ -13,12 +13,12 @@ from ..decisions import NO_DATA, Ask, Decision, Market, Process, Share
 from ..policy import PUBLISHABLE
 from ..stores.protocol import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
-from .counters import Counts
+from .counters import Counters
 from .guard import guard
 
 V = TypeVar("V")
 
-NOWHERE = Cursor("", 0, "")  # the head of whoever was not loaded
+NO_HEAD = Cursor("", 0, "")  # the head of whoever was not loaded
 
 
 class Generation:
@@ -29,7 +29,7 @@ class Generation:
 
     __slots__ = ("clock", "counts", "fresh_until", "waiting")
 
-    def __init__(self, clock: Callable[[], float], counts: Counts, fresh_until: float = -inf) -> None:
+    def __init__(self, clock: Callable[[], float], counts: Counters, fresh_until: float = -inf) -> None:
         self.clock = clock
         self.counts = counts
         self.fresh_until = fresh_until
@@ -67,16 +67,16 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     # What a guard reads lies together, in the order of the names.
     _answers: Answers
     _generation: Generation
-    _marked: bool | None = None  # None: about to be made
-    _turns_at: float
-    _until: float
+    _referenced: bool | None = None  # None: about to be made
+    _valid_until: float
+    _own_until: float
 
     @classmethod
-    def unavailable(cls, user_id: str, counts: Counts) -> UserConsent:
+    def unavailable(cls, user_id: str, counts: Counters) -> UserConsent:
         """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
         return cls(
-            user_id=user_id, version=0, as_of=None, _head=NOWHERE, _answers=ALL_UNAVAILABLE,
-            _generation=Generation(clock=float, counts=counts), _until=inf, _turns_at=inf,
+            user_id=user_id, version=0, as_of=None, _head=NO_HEAD, _answers=ALL_UNAVAILABLE,
+            _generation=Generation(clock=float, counts=counts), _own_until=inf, _valid_until=inf,
         )  # fmt: skip
 
     @property
@@ -100,9 +100,9 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         raise TypeError("a UserConsent stays in its client: pass the user id on, and ask there")
 
     def __post_init__(self) -> None:  # a copy that msgspec makes comes by here too
-        if self._marked is not None:
+        if self._referenced is not None:
             raise TypeError("a UserConsent is what its client made it: get a new one there")
-        self._marked = False
+        self._referenced = False
 
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
@@ -163,13 +163,13 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         # it lets the shared state go on, so whoever read the new state cannot read the old answers after it.
         generation = self._generation
         fresh_until = generation.fresh_until
-        answers, turns_at = self._answers, self._turns_at
+        answers, valid_until = self._answers, self._valid_until
         now = generation.clock()
         # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
         # Its own lease is read last, and seldom: it grows only while nothing changed since the clock was read.
-        if now < turns_at and ((now < fresh_until and self._generation is generation) or now < self._until):
-            if not self._marked:  # a look is cheaper than a write to memory that was not in the processor's cache
-                self._marked = True
+        if now < valid_until and ((now < fresh_until and self._generation is generation) or now < self._own_until):
+            if not self._referenced:  # a look is cheaper than a write to memory that was not in the processor's cache
+                self._referenced = True
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -179,7 +179,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def compiled(self) -> tuple[Answers, float]:
         """What it answers under any lease, and when that ends by itself (infinity: never)."""
-        return self._answers, self._turns_at
+        return self._answers, self._valid_until
 
     def _decide(self, ask: Ask) -> Decision:
         decision = self.answers().decide(ask)
@@ -193,8 +193,8 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Live on, if the same version was fetched again and answers the same."""
         if self.version != fetched.version or self._answers is not fetched._answers:
             return False
-        self.as_of, self._head, self._turns_at = fetched.as_of, fetched._head, fetched._turns_at
-        self._until = max(self._until, fetched._until)
+        self.as_of, self._head, self._valid_until = fetched.as_of, fetched._head, fetched._valid_until
+        self._own_until = max(self._own_until, fetched._own_until)
         self._generation.waiting.discard(self.user_id)
         self._generation = fetched._generation
         return True
@@ -203,17 +203,17 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Whether this is what covers it."""
         return self._generation is generation
 
-    def move(self, waited_in: Generation, covering: Generation) -> None:
+    def promote(self, waited_in: Generation, covering: Generation) -> None:
         """Be covered by the feed, if this was loaded where *waited_in* waited for it, and not elsewhere since."""
         if self._generation is waited_in:
             self._generation = covering
 
-    def unmark(self) -> bool:
+    def clear_referenced(self) -> bool:
         """Whether it was asked since this was called last."""
-        marked, self._marked = self._marked, False
+        marked, self._referenced = self._referenced, False
         return bool(marked)
 
-    def die(self, answers: Answers = ALL_STALE) -> None:
+    def invalidate(self, answers: Answers = ALL_STALE) -> None:
         """Never say yes again."""
         self._answers = answers
         self._generation.waiting.discard(self.user_id)

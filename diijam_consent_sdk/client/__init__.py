@@ -289,7 +289,7 @@ class ConsentClient(_Client):
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).decide(ask)
         decision = answers.decide(ask)
-        self._counts.by_decision[decision].told += 1
+        self._counts.by_decision[decision].hits += 1
         return decision
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
@@ -299,7 +299,7 @@ class ConsentClient(_Client):
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).can_market(channel)
         count = answers.market[channel]
-        count.told += 1
+        count.hits += 1
         return count.decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
@@ -311,7 +311,7 @@ class ConsentClient(_Client):
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).is_public(field)
         count = answers.show[field]
-        count.told += 1
+        count.hits += 1
         return count.decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
@@ -321,7 +321,7 @@ class ConsentClient(_Client):
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).can_process(purpose)
         count = answers.process[purpose]
-        count.told += 1
+        count.hits += 1
         return count.decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:

@@ -42,11 +42,11 @@ class Exchanges:
         One load: what it brought, and what of it the leases took. Of nobody: just the head, not lost on the leases.
         None: it lay behind what was seen before, and is discarded.
         """
-        fetch, loaded = self.leases.fetching(user_ids, self._clock()), None
+        fetch, loaded = self.leases.begin_fetch(user_ids, self._clock()), None
         try:
             loaded = yield Call("load", (list(fetch.user_ids),))
         finally:
-            users = self.leases.fetched(fetch, loaded, self._clock())
+            users = self.leases.finish_fetch(fetch, loaded, self._clock())
         if fetch.lies_behind is None:
             return loaded, users
         yield from self._confirm(fetch.lies_behind)
@@ -70,17 +70,17 @@ class Exchanges:
         Raises:
             StoreUnavailable: it says nothing: it lay behind what was seen before, or was to another question.
         """
-        poll = self.leases.polling(after, self._clock())
+        poll = self.leases.begin_poll(after, self._clock())
         changes: Changes = yield Call("changes", (after,), {"wait": wait})
-        self.leases.polled(poll, changes, self._clock())
+        self.leases.finish_poll(poll, changes, self._clock())
         if poll.lies_behind is not None and (yield from self._confirm(poll.lies_behind)):
             raise StoreUnavailable(LAGS)
 
     def prove(self, cursor: Cursor, *, is_head: bool = False) -> Steps[bool]:
         """The shortest poll from *cursor*, a head seen or any token: is that of the store's history?"""
-        poll = self.leases.polling(cursor, self._clock())
+        poll = self.leases.begin_poll(cursor, self._clock())
         changes: Changes = yield Call("changes", (cursor,), {"wait": 0.0, "limit": 1})
-        return self.leases.prove(poll, changes, self._clock(), is_head=is_head)
+        return self.leases.confirm(poll, changes, self._clock(), is_head=is_head)
 
     def _confirm(self, head: Cursor) -> Steps[bool]:
         """Whether a head that was seen is of the store's history still: asked once for all who wonder meanwhile."""

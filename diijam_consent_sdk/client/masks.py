@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from ..cache.compiled import NONE_KEPT
+from ..cache.compiled import NO_ANSWERS
 from ..cache.user import Generation, UserConsent
 from ..decisions import Ask, Decision
 from ..errors import StoreUnavailable
@@ -86,7 +86,7 @@ class Mask:
     ) -> None:
         """Answer for the user at *place*. A yes that the feed does not cover rests on the head of the user's load."""
         answers = user.answers()
-        if answers in NONE_KEPT:
+        if answers in NO_ANSWERS:
             return
         decision = answers.decide(self._ask)
         if not decision.allowed:

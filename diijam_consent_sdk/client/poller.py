@@ -38,7 +38,7 @@ def follow(
                 yield from exchanges.load_head()
             else:
                 yield from exchanges.poll(leases.applied, wait)
-                for head in leases.unproven()[:MAX_PROOFS]:
+                for head in leases.unconfirmed_heads()[:MAX_PROOFS]:
                     yield from exchanges.prove(head, is_head=True)
         except Exception as error:  # noqa: BLE001 - whatever failed, nothing is renewed by it and it is tried again
             wait = 0.0

@@ -108,19 +108,19 @@ class Writes:
             pending.turn = turn
         if pending.write is None:
             try:
-                pending.write = self._leases.writing(pending.user_id, takes_away=pending.takes_away)
+                pending.write = self._leases.begin_write(pending.user_id, takes_away=pending.takes_away)
             except StoreUnavailable as error:
                 pending.outcome.set_exception(error)
                 return
             self._pending.add(pending)
         outcome = yield from self._repeated(pending)
         if isinstance(outcome, Appended):
-            self._leases.written(pending.write, outcome.cursor, self._clock())
+            self._leases.finish_write(pending.write, outcome.cursor, self._clock())
             self._pending.discard(pending)
             pending.outcome.set_result(outcome)
         else:
             if not isinstance(outcome, OutcomeUnknown):
-                self._leases.written(pending.write, None, self._clock())
+                self._leases.finish_write(pending.write, None, self._clock())
             self._pending.discard(pending)
             pending.outcome.set_exception(outcome)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache.counters import Counts
-from diijam_consent_sdk.cache.fast_path import TURNING_SECONDS, FastPath
+from diijam_consent_sdk.cache.counters import Counters
+from diijam_consent_sdk.cache.fast_path import MIN_VALID_SECONDS, FastPath
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.user import Generation
 from diijam_consent_sdk.record import ConsentRecord
@@ -76,7 +76,7 @@ def test_the_feed_keeps_the_covered_fresh() -> None:
     "happens",
     [
         lambda world: world.poll(head(11), {"u": 11}),
-        lambda world: world.leases.writing("u"),
+        lambda world: world.leases.begin_write("u"),
         lambda world: world.load(withdrawn(), at=head(11)),
         lambda world: world.load(consenting(), at=head(11)),
         lambda world: world.load(consenting("v"), at=head(12, "two")),
@@ -139,7 +139,7 @@ def test_who_is_asked_in_one_step_stays_in_memory() -> None:
 
 def test_rule_7_who_turns_is_covered_until_the_feed_reaches_that_far() -> None:
     """With the feed up, a grant that ends is answered here while it surely lasts, then by the user alone."""
-    ends = TURNING_SECONDS + 10 * B
+    ends = MIN_VALID_SECONDS + 10 * B
     world = covering(consenting(expires_at=AT + timedelta(seconds=ends)))
     said = []
     for _ in range(15):
@@ -151,7 +151,7 @@ def test_rule_7_who_turns_is_covered_until_the_feed_reaches_that_far() -> None:
 
 def test_rule_7_who_turns_soon_is_not_covered() -> None:
     """A load of such a user does not cost each poll a look at all of them."""
-    soon = consenting(expires_at=AT + timedelta(seconds=B + TURNING_SECONDS / 2))
+    soon = consenting(expires_at=AT + timedelta(seconds=B + MIN_VALID_SECONDS / 2))
     world = covering(soon, consenting("v"))
     (user,) = world.load(soon).values()
     world.cover(user)
@@ -162,7 +162,7 @@ def test_rule_7_whose_turn_is_no_number_is_not_covered() -> None:
     """A lease clock that showed NaN while a user was loaded makes nobody last for ever."""
     clock = LeaseClock()
     fast_path = FastPath()
-    fast_path.add(made(Generation(clock, Counts()), turns_at=nan))
+    fast_path.add(made(Generation(clock, Counters()), valid_until=nan))
     assert len(fast_path) == 0
 
 
@@ -176,7 +176,7 @@ STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sample
 def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str, float]]) -> None:
     """Who is here turns no earlier than what the feed ever said is fresh, in this history or one before."""
     clock = LeaseClock()
-    fast_path, generation = FastPath(), Generation(clock, Counts())
+    fast_path, generation = FastPath(), Generation(clock, Counters())
     turns: dict[str, float] = {}
     latest = 0.0
     for step, user_id, at in steps:
@@ -184,7 +184,7 @@ def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str,
             case "add":
                 fast_path.remove(user_id)
                 turns[user_id] = at
-                fast_path.add(made(generation, user_id, turns_at=at))
+                fast_path.add(made(generation, user_id, valid_until=at))
             case "remove":
                 fast_path.remove(user_id)
             case "renew":

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from diijam_consent_sdk import Channel, Field, Purpose, Share
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache.compiled import ALL_STALE, MAX_REMEMBERED, Shared, settle
-from diijam_consent_sdk.cache.counters import Counts
+from diijam_consent_sdk.cache.compiled import ALL_STALE, MAX_REMEMBERED, AnswerPool, freeze_at
+from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.decisions import STALE, decide
 from tests import strategies as st
 from tests.client.world import AT, consenting, withdrawn
@@ -25,7 +25,7 @@ def test_a_settled_record_answers_the_same(moves: list[tuple[int, e.Event]]) -> 
     history = History()
     for wait, event in moves:
         history.tick(wait).attempt(event)
-    settled = settle(history.record, history.at)
+    settled = freeze_at(history.record, history.at)
     for later in (timedelta(0), timedelta(days=3650)):
         for ask in st.EVERY_ASK:
             assert decide(settled, ask, history.at + later) is decide(history.record, ask, history.at)
@@ -33,7 +33,7 @@ def test_a_settled_record_answers_the_same(moves: list[tuple[int, e.Event]]) -> 
 
 def test_users_with_the_same_choices_share_their_answers() -> None:
     """Ids, versions, notices and times tell users apart, not answers; they are kept as long as they are in use."""
-    shared = Shared(Counts().by_decision)
+    shared = AnswerPool(Counters().by_decision)
     hold = e.HoldPlaced("h", "debt", {"payment"})
     one = opened(e.Granted("surveys", notice="a"), 5, hold, e.RequestFiled("r", "access"))
     other = opened(3, hold, e.HoldReleased("h"), e.HoldPlaced("h2", "debt", {"payment"}), e.RequestFiled("q", "access"))
@@ -48,7 +48,7 @@ def test_users_with_the_same_choices_share_their_answers() -> None:
 
 def test_a_plain_word_and_its_member_find_the_same_answer() -> None:
     """Members and their plain strings are interchangeable, also a member of another vocabulary."""
-    answers = Shared(Counts().by_decision).compile(consenting(), AT)
+    answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
     assert answers.market["email"] is answers.market[Channel.EMAIL] is answers.market[Field.EMAIL]
     assert len(answers.market) == 1
 
@@ -64,7 +64,7 @@ def test_what_is_no_word_is_a_mistake_also_when_all_is_denied(word: object, erro
 
 def test_what_is_remembered_is_bounded() -> None:
     """I7: asks with ever new recipients do not fill the memory."""
-    answers = Shared(Counts().by_decision).compile(consenting(), AT)
+    answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
     for number in range(3 * MAX_REMEMBERED):
         assert not answers.decide(Share(f"r{number}", {"email"}, Purpose.PAYMENT))
         assert len(answers._remembered) <= MAX_REMEMBERED
@@ -73,4 +73,4 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_what_is_no_ask_is_a_mistake() -> None:
     """A word in place of an ask raises `TypeError`."""
     with pytest.raises(TypeError, match="an ask is needed"):
-        Shared(Counts().by_decision).compile(consenting(), AT).decide("email")  # type: ignore[arg-type]
+        AnswerPool(Counters().by_decision).compile(consenting(), AT).decide("email")  # type: ignore[arg-type]

@@ -101,7 +101,7 @@ ENDING = consenting(expires_at=AT + timedelta(seconds=1000))
 
 def written(world: World) -> None:
     """A write, refused by the store."""
-    world.leases.written(world.leases.writing("u"), None, world.clock.now)
+    world.leases.finish_write(world.leases.begin_write("u"), None, world.clock.now)
 
 
 def covered_again(world: World) -> None:
@@ -158,18 +158,18 @@ def test_an_older_state_does_not_come_back_wherever_a_write_was_interrupted() ->
 
     def happens(world: World) -> None:
         """A write is about to be sent."""
-        world.leases.writing("v")
+        world.leases.begin_write("v")
 
     slow: list[Fetch] = []
 
     def known(world: World) -> None:
         """Loaded, with an older load still under way."""
-        slow[:] = [world.leases.fetching(["v"], world.clock.now)]
+        slow[:] = [world.leases.begin_fetch(["v"], world.clock.now)]
         world.load(withdrawn("v"), at=head(15))
 
     for world, _ in interrupted(happens, known):
         old = Loaded(head(12), AT, (consenting("v"),))
-        assert not world.leases.fetched(slow[0], old, world.clock.now)
+        assert not world.leases.finish_fetch(slow[0], old, world.clock.now)
 
 
 def test_a_close_that_was_interrupted_can_be_made_good() -> None:

@@ -10,8 +10,8 @@ import attrs
 
 from diijam_consent_sdk import Channel, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache.compiled import Answers, Shared
-from diijam_consent_sdk.cache.counters import Counts
+from diijam_consent_sdk.cache.compiled import AnswerPool, Answers
+from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
@@ -38,7 +38,7 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     return attrs.evolve(record, version=version)
 
 
-CHOICES = Shared(Counts().by_decision).compile(consenting(), AT)
+CHOICES = AnswerPool(Counters().by_decision).compile(consenting(), AT)
 
 
 def withdrawn(user_id: str = "u") -> ConsentRecord:
@@ -47,12 +47,12 @@ def withdrawn(user_id: str = "u") -> ConsentRecord:
 
 
 def made(
-    generation: Generation, user_id: str = "u", position: int = 10, *, until: float = inf, turns_at: float = inf
+    generation: Generation, user_id: str = "u", position: int = 10, *, until: float = inf, valid_until: float = inf
 ) -> UserConsent:
     """A user who may be mailed, as from a load, but in no client's memory."""
     return UserConsent(
         user_id=user_id, version=1, as_of=AT, _head=head(position), _answers=CHOICES,
-        _generation=generation, _until=until, _turns_at=turns_at,
+        _generation=generation, _own_until=until, _valid_until=valid_until,
     )  # fmt: skip
 
 
@@ -71,23 +71,23 @@ class World:
 
     def load(self, *records: ConsentRecord, at: Cursor | None = None) -> dict[str, UserConsent]:
         """A fetch that is answered at once."""
-        fetch = self.leases.fetching([record.user_id for record in records], self.clock.now)
-        return self.leases.fetched(fetch, Loaded(at or head(10), AT, records), self.clock.now)
+        fetch = self.leases.begin_fetch([record.user_id for record in records], self.clock.now)
+        return self.leases.finish_fetch(fetch, Loaded(at or head(10), AT, records), self.clock.now)
 
     def cover(self, *users: UserConsent) -> None:
         """Guards in one step asked these themselves, and the store answered something since."""
         for user in users:
             self.leases.ask_for_fast_path(user)
-        self.leases.fetched(self.leases.fetching((), self.clock.now), None, self.clock.now)
+        self.leases.finish_fetch(self.leases.begin_fetch((), self.clock.now), None, self.clock.now)
 
     def poll(
         self, cursor: Cursor, users: dict[str, int] | None = None, *, complete: bool = True, waited: float = 0.0
     ) -> None:
         """A poll that is answered at once."""
         assert self.leases.applied is not None
-        poll = self.leases.polling(self.leases.applied, self.clock.now)
+        poll = self.leases.begin_poll(self.leases.applied, self.clock.now)
         self.clock.tick(waited)
-        self.leases.polled(poll, Changes(poll.after, cursor, users or {}, complete, waited), self.clock.now)
+        self.leases.finish_poll(poll, Changes(poll.after, cursor, users or {}, complete, waited), self.clock.now)
 
 
 def reason(user: UserConsent) -> Reason:

@@ -95,7 +95,7 @@ def test_oracle_agrees(moves: Moves, some: list[Ask], at: datetime | None) -> No
 @many
 @given(moves(), st.integers(0, 10))
 def test_answers_hold_until_they_turn(moves: Moves, wait: int) -> None:
-    """From any instant on, no answer changes before `turns_at` says so, and none at all if it says never."""
+    """From any instant on, no answer changes before `next_change_at` says so, and none at all if it says never."""
     history = played(moves).tick(wait)
     at, turns = history.at, history.record.next_change_at(history.at)
     assert turns is None or turns > at
@@ -108,7 +108,7 @@ def test_answers_hold_until_they_turn(moves: Moves, wait: int) -> None:
 @many
 @given(moves())
 def test_turn_after_turn_comes_to_an_end(moves: Moves) -> None:
-    """Following `turns_at` from turn to turn visits the ends of what is live, each once, then rests."""
+    """Following `next_change_at` from turn to turn visits the ends of what is live, each once, then rests."""
     history = played(moves)
     record, at = history.record, history.at
     ends = {

@@ -182,8 +182,8 @@ class Checks:
         if user.position < tops.get(user.user_id, 0):
             self.fail("I2", f"{user.user_id} went back from {tops[user.user_id]} to {user.position}")
         tops[user.user_id] = user.position
-        if user._until > max(user.longest, loaded.sent + leases.length) + EPSILON:
-            self.fail("I3", f"a lease ends {user._until - loaded.sent} after it was sent")
+        if user._own_until > max(user.longest, loaded.sent + leases.length) + EPSILON:
+            self.fail("I3", f"a lease ends {user._own_until - loaded.sent} after it was sent")
         user.longest = max(user.longest, loaded.sent + leases.length)
 
     @staticmethod
@@ -207,19 +207,19 @@ class Checks:
         sizes = {
             "entries": (len(leases._entries), leases.capacity),
             "fast path": (len(leases.fast_path), len(leases._entries)),
-            "turns": (len(leases.fast_path._turns), len(leases.fast_path)),
-            "floors": (max(leases._floors.sizes()), pending_writes.MAX_FLOORS),
+            "turns": (len(leases.fast_path._ends), len(leases.fast_path)),
+            "floors": (max(leases._minimums.sizes()), pending_writes.MAX_MINIMUMS),
             "confirming": (len(steps._exchanges._confirming), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
             "writes": (leases._writes_by_kind[False], leases_module.MAX_WRITES),
-            "noes": (leases._writes_by_kind[True], leases_module.MAX_NOES),
-            "proven": (len(leases._proven), leases_module.MAX_PROVEN),
-            "ahead": (len(leases._ahead), leases_module.MAX_AHEAD),
-            "waiting": (sum(len(head.waiting) for head in leases._ahead.values()), leases.capacity),
+            "noes": (leases._writes_by_kind[True], leases_module.MAX_WITHDRAWALS),
+            "proven": (len(leases._confirmed_heads), leases_module.MAX_CONFIRMED),
+            "ahead": (len(leases._unconfirmed), leases_module.MAX_UNCONFIRMED),
+            "waiting": (sum(len(head.waiting) for head in leases._unconfirmed.values()), leases.capacity),
             "flying": (len(booked._aloft), single_flight.MAX_FLIGHTS),
             "queue": (len(booked._queue), single_flight.MAX_QUEUED),
             "flights": (len(booked._of), (single_flight.MAX_FLIGHTS + single_flight.MAX_QUEUED) * batching.BATCH),
             "fetches": (len(leases._fetches), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS),
-            "calls": (len(steps._writes), leases_module.MAX_WRITES + leases_module.MAX_NOES),
+            "calls": (len(steps._writes), leases_module.MAX_WRITES + leases_module.MAX_WITHDRAWALS),
         }
         for name, (size, most) in sizes.items():
             if size > most:

@@ -87,7 +87,7 @@ class SimUser(UserConsent, gc=True, dict=True):  # a simulated clock knows its c
 
     def compiled(self) -> tuple[Answers, float]:
         """See `UserConsent.compiled`: read under the lock."""
-        return self.kept, self._turns_at
+        return self.kept, self._valid_until
 
 
 KEPT: Any = UserConsent._answers
@@ -185,11 +185,11 @@ class SimLeases(Leases):
         self.client.wrote()
         return user
 
-    def polled(self, poll: Poll, changes: Changes, now: float) -> None:
-        """See `Leases.polled`."""
+    def finish_poll(self, poll: Poll, changes: Changes, now: float) -> None:
+        """See `Leases.finish_poll`."""
         assert isinstance(changes, SimChanges)
         self.client.checks.justify(poll, changes, self.length)
-        super().polled(poll, changes, now)
+        super().finish_poll(poll, changes, now)
         self.client.checks.renewed(self)
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
     """A fork's copy of its parent's memory, as it lay when it was forked."""
     copy = SimLeases(max_staleness=client.bound, capacity=parent.capacity, clock=clock, follow=True)
     copy.applied, copy.closed = parent.applied, parent.closed
-    copy._seen = parent._seen
+    copy._latest_head = parent._latest_head
     generations: dict[int, SimGeneration] = {}
     users: dict[str, UserConsent] = {}
     for user_id, user in parent._entries.items():
@@ -243,7 +243,7 @@ def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, Si
     copy = SimUser(
         user_id=user.user_id, version=user.version, as_of=user.as_of, _head=user._head, _answers=user.kept,
         _generation=inherit_generation(user._generation, clock, generations),
-        _until=user._until, _turns_at=user._turns_at,
+        _own_until=user._own_until, _valid_until=user._valid_until,
     )  # fmt: skip
     copy.source, copy.is_inherited = user.source, True
     return copy

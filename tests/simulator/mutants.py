@@ -11,7 +11,7 @@ from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
-from diijam_consent_sdk.cache.pending_writes import Floors
+from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.effects import Steps
 from diijam_consent_sdk.client.engine import ClientSteps
@@ -21,7 +21,12 @@ from diijam_consent_sdk.client.writes import PendingWrite, Writes
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 
-_fetched, _polled, _may_install, _written = Leases.fetched, Leases.polled, Leases._may_install, Leases.written
+_fetched, _polled, _may_install, _written = (
+    Leases.finish_fetch,
+    Leases.finish_poll,
+    Leases._may_install,
+    Leases.finish_write,
+)
 _restart, _until = Leases._restart, ClientSteps._until
 
 
@@ -94,7 +99,7 @@ def any_name(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> d
 
 
 def agree_always(self: Leases, head: Cursor) -> bool:
-    self._seen = head
+    self._latest_head = head
     return True
 
 
@@ -111,15 +116,15 @@ def believe_at_once(self: Leases, fetch: Fetch, loaded: Loaded | None, now: floa
     if fetch.lies_behind is not None and loaded is not None:
         fetch.lies_behind = None
         self._restart(loaded.cursor, now)
-        self._floors.clear()
+        self._minimums.clear()
     return users
 
 
-def keep_no_floor(self: Floors, until: float) -> None:
+def keep_no_floor(self: MinimumPositions, until: float) -> None:
     self.clear()
 
 
-def forget_passed_floors(self: Floors, position: int, now: float) -> None:
+def forget_passed_floors(self: MinimumPositions, position: int, now: float) -> None:
     self._lifted.of = {u: kept for u, kept in self._lifted.of.items() if kept[0] > position}
 
 
@@ -141,7 +146,7 @@ def clock_first(self: UserConsent) -> Answers:
     now = self._generation.clock()
     fresh_until = self._generation.fresh_until
     answers = self._answers
-    if (now < self._until or now < fresh_until) and now < self._turns_at:
+    if (now < self._own_until or now < fresh_until) and now < self._valid_until:
         return answers
     return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -150,13 +155,13 @@ def entry_first(self: UserConsent) -> Answers:
     answers = self._answers
     fresh_until = self._generation.fresh_until
     now = self._generation.clock()
-    return answers if (now < self._until or now < fresh_until) and now < self._turns_at else ALL_STALE
+    return answers if (now < self._own_until or now < fresh_until) and now < self._valid_until else ALL_STALE
 
 
 def never_turn(self: UserConsent) -> Answers:
     fresh_until, answers = self._generation.fresh_until, self._answers
     now = self._generation.clock()
-    return answers if now < self._until or now < fresh_until else ALL_STALE
+    return answers if now < self._own_until or now < fresh_until else ALL_STALE
 
 
 def never_end(self: UserConsent) -> Answers:
@@ -232,7 +237,7 @@ def take_up_nothing(self: Writes) -> None:
 
 def lost_is_refused(self: Writes, pending: PendingWrite, turn: object, worked: Promise[None]) -> None:
     if not pending.outcome.done() and worked.exception() is not None and pending.write is not None:
-        self._leases.written(pending.write, None, self._clock())
+        self._leases.finish_write(pending.write, None, self._clock())
         self._pending.discard(pending)
         pending.outcome.set_exception(StoreUnavailable("its event loop ended"))
 
@@ -255,7 +260,7 @@ def no_cap(self: Flights) -> list[Flight]:
 def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
     wanted = tuple(user_ids)
     with self._lock:
-        fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, self._generation, 0, self._seen)
+        fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, self._generation, 0, self._latest_head)
         self._fetches.update((fetch, attrs.evolve(fetch)))
         return fetch
 

@@ -47,7 +47,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(leases, Generation=SimGeneration, UserConsent=SimUser)
     put(poller, random=world.random)
     if world.has_small_caps:
-        put(pending_writes, MAX_FLOORS=2)
-        put(leases, MAX_WRITES=2, MAX_NOES=2, MAX_PROVEN=2, MAX_AHEAD=2)
+        put(pending_writes, MAX_MINIMUMS=2)
+        put(leases, MAX_WRITES=2, MAX_WITHDRAWALS=2, MAX_CONFIRMED=2, MAX_UNCONFIRMED=2)
         put(single_flight, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
         put(batching, BATCH=2)

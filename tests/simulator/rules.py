@@ -7,7 +7,7 @@ from typing import Any
 from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import Leases
-from diijam_consent_sdk.cache.pending_writes import Floors
+from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import engine as steps_module
 from diijam_consent_sdk.client.engine import ClientSteps
@@ -18,34 +18,34 @@ from tests.simulator import mutants
 
 Patch = tuple[Any, str, Any]
 BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
-    "1 a lease from arrival": (Leases, "fetched", mutants.lease_from_arrival),
-    "2 renewed for twice as long": (Leases, "polled", mutants.no_waiting_for_sent),
-    "2 renewed by an incomplete poll": (Leases, "polled", mutants.renew_incomplete),
-    "2 never renewed": (Leases, "polled", mutants.renew_never),
-    "2 any after will do": (Leases, "polled", mutants.any_after),
-    "3 published before dropped": (Leases, "polled", mutants.publish_before_dropping),
+    "1 a lease from arrival": (Leases, "finish_fetch", mutants.lease_from_arrival),
+    "2 renewed for twice as long": (Leases, "finish_poll", mutants.no_waiting_for_sent),
+    "2 renewed by an incomplete poll": (Leases, "finish_poll", mutants.renew_incomplete),
+    "2 never renewed": (Leases, "finish_poll", mutants.renew_never),
+    "2 any after will do": (Leases, "finish_poll", mutants.any_after),
+    "3 published before dropped": (Leases, "finish_poll", mutants.publish_before_dropping),
     "3 not noted on fetches": (Leases, "_change", mutants.note_nothing),
     "3 not dropped": (Leases, "_change", mutants.drop_nothing),
     "3 forgotten but not dead": (Leases, "_drop", mutants.forget_only),
     "4 any position will do": (Leases, "_may_install", mutants.install_anything),
-    "4 installed after its lease": (Leases, "fetched", mutants.install_late),
-    "4 any record will do": (Leases, "fetched", mutants.any_name),
+    "4 installed after its lease": (Leases, "finish_fetch", mutants.install_late),
+    "4 any record will do": (Leases, "finish_fetch", mutants.any_name),
     "4 no second fetch": (steps_module, "ROUNDS", 1),
     "5 the first failure ends the feed": (steps_module, "follow", mutants.one_poll_only),
     "6 any history will do": (
-        (Leases, "_agrees", mutants.agree_always),
+        (Leases, "_continues_history", mutants.agree_always),
         (Changes, "is_continuation", mutants.continue_always),
     ),
     "6 backwards will do": (leases_module, "_is_behind", mutants.never_behind),
-    "6 what lags is another history": (Leases, "fetched", mutants.believe_at_once),
-    "6 floors go at once": (Floors, "keep_until", mutants.keep_no_floor),
-    "6 floors are gone once passed": (Floors, "pass_by", mutants.forget_passed_floors),
+    "6 what lags is another history": (Leases, "finish_fetch", mutants.believe_at_once),
+    "6 floors go at once": (MinimumPositions, "keep_until", mutants.keep_no_floor),
+    "6 floors are gone once passed": (MinimumPositions, "pass_by", mutants.forget_passed_floors),
     "6 entries outlive their history": (Leases, "_restart", mutants.keep_on_restart),
     "7 the clock first": (UserConsent, "answers", mutants.clock_first),
     "7 the entry first": (UserConsent, "answers", mutants.entry_first),
     "7 nothing ends by itself": (UserConsent, "answers", mutants.never_turn),
     "7 no lease ends": (UserConsent, "answers", mutants.never_end),
-    "7 the dead live on": (UserConsent, "die", mutants.never_die),
+    "7 the dead live on": (UserConsent, "invalidate", mutants.never_die),
     "7 in one step, the clock first": (Leases, "answers", mutants.clock_first_in_one_step),
     "7 in one step, the user first": (Leases, "answers", mutants.user_first_in_one_step),
     "7 in one step, nothing ends by itself": (FastPath, "renew", mutants.never_turn_in_one_step),
@@ -53,19 +53,19 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 in one step, covered beyond their history": (FastPath, "clear", mutants.clear_nothing),
     "7 in one step, covered before a proof": (Leases, "_cover_asked", mutants.cover_anybody),
     "7 in one step, covered although dropped": (Leases, "_cover_asked", mutants.cover_whoever_is_asked),
-    "8 allowed while writing": (Leases, "writing", mutants.no_denial_while_writing),
+    "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
-    "8 no floor": (Leases, "written", mutants.no_floor),
+    "8 no floor": (Leases, "finish_write", mutants.no_floor),
     "8 an unknown outcome is a refusal": (Writes, "_repeated", mutants.unknown_is_refused),
     "8 nobody goes on with what a loop's end left": (Writes, "take_up", mutants.take_up_nothing),
     "8 the end of a loop is a refusal": (Writes, "_left", mutants.lost_is_refused),
-    "8 any token will do": (Leases, "prove", mutants.prove_anything),
+    "8 any token will do": (Leases, "confirm", mutants.prove_anything),
     "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),
     "10 a clock that runs ahead": (leases_module, "CLOCK_RATE", 1.2),
     "11 no deadline": (ClientSteps, "_until", mutants.wait_forever),
     "11 no cap on flights": (Flights, "_next", mutants.no_cap),
-    "I7 fetches that are never forgotten": (Leases, "fetching", mutants.no_sharing),
+    "I7 fetches that are never forgotten": (Leases, "begin_fetch", mutants.no_sharing),
     "I8 no follower": (steps_module, "follow", mutants.follow_nothing),
 }
 

@@ -36,11 +36,11 @@ def process(world: World, *, follow: bool = True) -> SimClient:
 def sent_load(world: World, client: SimClient, *user_ids: str) -> Callable[[SimLoaded | None], dict[str, UserConsent]]:
     """A load that is under way, to be answered when the caller says so; by default with what the ledger holds then."""
     sent = client.clock.show()
-    fetch = client.leases.fetching(user_ids, sent)
+    fetch = client.leases.begin_fetch(user_ids, sent)
 
     def answer(loaded: SimLoaded | None = None) -> dict[str, UserConsent]:
         answered = attrs.evolve(loaded or world.ledger.load(list(user_ids)), sent=sent)
-        users = client.leases.fetched(fetch, answered, client.clock.show())
+        users = client.leases.finish_fetch(fetch, answered, client.clock.show())
         cover(client, *users.values())
         return users
 
@@ -52,7 +52,7 @@ def cover(client: SimClient, *users: UserConsent) -> None:
     for user in users:
         client.leases.ask_for_fast_path(user)
     now = client.clock.show()
-    client.leases.fetched(client.leases.fetching((), now), None, now)
+    client.leases.finish_fetch(client.leases.begin_fetch((), now), None, now)
 
 
 def poll(world: World, client: SimClient) -> None:
@@ -60,9 +60,9 @@ def poll(world: World, client: SimClient) -> None:
     assert client.leases.applied is not None
     sent = client.clock.show()
     answers: list[SimChanges] = []
-    asked = client.leases.polling(client.leases.applied, sent)
+    asked = client.leases.begin_poll(client.leases.applied, sent)
     world.ledger.changes(asked.after, 0.0, 1000, answers.append)  # type: ignore[arg-type]
-    client.leases.polled(asked, attrs.evolve(answers[0], sent=sent), client.clock.show())
+    client.leases.finish_poll(asked, attrs.evolve(answers[0], sent=sent), client.clock.show())
 
 
 def keep_fresh(world: World, client: SimClient, seconds: float) -> None:
@@ -93,11 +93,11 @@ def a_poll_answered_with_another(world: World) -> None:
     sent_load(world, client, "user0")(None)
     applied = client.leases.applied
     assert applied is not None
-    asked = client.leases.polling(applied, client.clock.show())
+    asked = client.leases.begin_poll(applied, client.clock.show())
     after = attrs.evolve(applied, position=applied.position - 1)
     answer = SimChanges(after, applied, {}, complete=True, waited=9.0, sent=client.clock.show())
     with suppress(StoreUnavailable):
-        client.leases.polled(asked, answer, client.clock.show())
+        client.leases.finish_poll(asked, answer, client.clock.show())
     world.write("user0", e.Withdrawn("marketing"))
     world.loop.now += world.bound + 5
     look(world, client)
@@ -183,7 +183,7 @@ def everything_lags_behind_what_the_feed_passed(world: World) -> None:
     world.run_for(7)
     client.record("user0", e.Withdrawn("marketing"))
     world.run_for(1)
-    assert not len(client.leases._floors)
+    assert not len(client.leases._minimums)
     world.ledger.begin_lag(Lag(loads=6.0, changes=6.0, until=world.loop.now + 4))
     for _ in range(20):
         world.run_for(0.2)

@@ -93,7 +93,7 @@ def a_position_that_went_back(world: World) -> None:
     slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
     world.write("user0", e.Withdrawn("marketing"))
     sent_load(world, client, "user0")(None)
-    client.leases.written(client.leases.writing("user0"), None, client.clock.show())
+    client.leases.finish_write(client.leases.begin_write("user0"), None, client.clock.show())
     slow(old)
 
 
@@ -101,11 +101,11 @@ def writes_of_one_user_without_end(world: World) -> None:
     """I7: the cap counts users, so one user's writes of unknown outcome, a thread each, are without bound."""
     client = process(world)
     world.network.weather = attrs.evolve(world.network.weather, lost_answer=1.0)
-    for _ in range(leases.MAX_NOES + 50):
+    for _ in range(leases.MAX_WITHDRAWALS + 50):
         client.record("user0", e.Hidden("avatar"))
         world.run_for(0.01)
     world.run_for(world.deadline + 1)
-    if len(client.steps._writes) > leases.MAX_NOES:
+    if len(client.steps._writes) > leases.MAX_WITHDRAWALS:
         world.checks.fail("I7", f"{len(client.steps._writes)} writes are under way")
 
 
