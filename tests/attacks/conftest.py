@@ -37,7 +37,7 @@ class Beside:
 
 @attrs.frozen
 class Served:
-    """`diijam-consent serve` over a SQLite ledger, in a process of its own."""
+    """`diijam-consent serve` over a SQLite ledger, in a separate process."""
 
     url: str
     token: str
@@ -45,7 +45,7 @@ class Served:
     process: Process
 
     def ask(self, path: str, body: bytes | dict[str, Any], **headers: str) -> tuple[int, bytes]:
-        """One question on a connection of its own: the status and the body of the answer."""
+        """Ask one question on a new connection; return the answer's status and body."""
         connection = self.connect()
         data = body if isinstance(body, bytes) else json.dumps({"nonce": NONCE, **body}).encode()
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}

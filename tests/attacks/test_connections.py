@@ -51,7 +51,7 @@ def test_half_open_connections_are_ended(served: Served, beside: Callable[[], An
             dripping.sendall(b"X-More: a\r\n")
             time.sleep(0.5)
         for number, connection in enumerate(connections):
-            if number % len(starts) < 4:  # the others are answered already: idle, which has a limit of its own
+            if number % len(starts) < 4:  # the others are answered already: idle, which has a separate limit
                 answer_on(connection)
         assert time.monotonic() - started < QUESTION_SECONDS + 10
         for connection in connections:

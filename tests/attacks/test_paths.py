@@ -6,7 +6,7 @@ from tests.attacks.conftest import Served
 
 
 def test_no_other_spelling_of_a_path_leads_there(served: Served) -> None:
-    """S6: what a proxy lets through as another path is none here."""
+    """S6: a path that a proxy lets through under another spelling does not exist here."""
     connection = served.connect()
     for path in (
         "/metrics/",

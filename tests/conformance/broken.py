@@ -285,7 +285,7 @@ class OpensFirst(Sound):
 
 
 class KeepsClosed(Sound):
-    """Who said no before there was an account cannot open one."""
+    """A user who refused something before opening an account cannot open one."""
 
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None

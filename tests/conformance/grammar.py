@@ -10,7 +10,7 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     = [key=k-1] AccountOpened                repeated: the same answer, and nothing is written
     wait 60                                  seconds pass
     ? Market email => yes consented 4        an ask and its answer, or `malformed`
-    record version=2 published=avatar        what the record says then
+    record version=2 published=avatar        the record's values then
     due q-1 10                               the days from filing to due date
     history AccountOpened ; Erased           the entries' events
     @other + AccountOpened                   of another user

@@ -26,7 +26,7 @@ PUBLISHABLE = ("full_name", "username", "avatar", "follower_count", "followers",
 
 
 class Oracle:
-    """What policy.md answers at an instant, about a user to whom all of *ledger* happened."""
+    """What policy.md answers at an instant, about the user whose history is *ledger*."""
 
     def __init__(self, ledger: Sequence[e.LedgerEntry], at: datetime) -> None:
         self.ledger, self.at = ledger, at

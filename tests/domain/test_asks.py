@@ -92,7 +92,7 @@ def test_asks_pass_as_asks(ask: d.Ask) -> None:
 
 @pytest.mark.parametrize("bad", [None, "email", d.Market, Channel.EMAIL, ("email",)], ids=repr)
 def test_what_is_no_ask(bad: Any) -> None:
-    """What is no ask is a `TypeError` that names the asks there are."""
+    """A value that is not an ask raises a `TypeError` that names the asks."""
     kind = type(bad).__name__
     text = rf"^an ask is needed \(Process, Market, Share, Show, Retain\), not {kind}$"
     with pytest.raises(TypeError, match=text):

@@ -446,7 +446,7 @@ def test_origin_never_changes_an_answer() -> None:
 
 @pytest.mark.parametrize("odd", [None, "email", object(), e.Hidden("avatar")], ids=lambda odd: type(odd).__name__)
 def test_what_is_no_ask_has_no_answer(odd: Any) -> None:
-    """What is none of the five asks is never allowed: it has no answer at all."""
+    """A value other than the five asks is never allowed: it has no answer at all."""
     with pytest.raises(TypeError):
         opened(e.Published("avatar")).decide(odd)
 

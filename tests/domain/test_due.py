@@ -28,7 +28,7 @@ def test_nothing_is_owed() -> None:
 
 
 def test_requests_come_in_the_order_they_are_due() -> None:
-    """Whoever filed first: what is due first comes first, whosesoever it is."""
+    """The request that is due first comes first, whichever user filed it, and whenever."""
     records = [made("u-1", ERASURE, at=0), made("u-2", e.RequestFiled("q-2", "access"), at=5)]
     records += [made("u-3", e.RequestFiled("q-3", "complaint"), e.RequestFiled("q-4", "rectification"), at=1)]
     owed = due(records, START + timedelta(days=6))

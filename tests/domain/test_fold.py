@@ -259,7 +259,7 @@ def test_restricted_and_lifted_as_a_whole() -> None:
 
 
 def test_notified() -> None:
-    """A notice notes what was told, and when; nothing is agreed by it."""
+    """A notice records what the customer was notified of, and when; nothing is agreed by it."""
     history = opened(2)
     told = attrs.evolve(NOTICE, told_at=seconds(2))
     assert changed(history, TOLD, notices={"n-1": told})
@@ -272,7 +272,7 @@ def test_notified() -> None:
 
 @pytest.mark.parametrize("said", [(), (e.Agreed("n-1"),), (e.AgreementWithdrawn("n-1"),)], ids=["", "yes", "no"])
 def test_notified_again(said: tuple[e.Event, ...]) -> None:
-    """Telling the same again changes neither when it was told first nor what was said to it."""
+    """The same notice again changes neither the time of the first nor the customer's answer to it."""
     assert changed(opened(TOLD, *said, 5), TOLD)
 
 
@@ -397,7 +397,7 @@ def test_erased(anonymised: bool, closed: bool) -> None:
 
 @pytest.mark.parametrize("odd", [None, "withdrawn", object(), Show("avatar")], ids=lambda odd: type(odd).__name__)
 def test_what_is_no_event_is_never_folded(odd: Any) -> None:
-    """What is none of the events is never taken for one."""
+    """A value that is not an event is never folded as one."""
     with pytest.raises(AssertionError):
         fold(opened().record, e.LedgerEntry(900, USER_ID, 2, seconds(1), odd))
 

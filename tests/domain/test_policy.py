@@ -108,7 +108,7 @@ def test_time_limits() -> None:
 
 
 def test_every_answer_has_its_wording() -> None:
-    """The answers are those of the decision table, and each allows or denies as it says there."""
+    """The answers are those of the decision table, and each allows or denies as in its row."""
     assert {key: wording.allowed for key, wording in WORDING.items()} == ANSWERS
     assert {reason for reason, _ in WORDING} == set(Reason)
     assert {clause for _, clause in WORDING} <= set(CLAUSES)

@@ -95,7 +95,7 @@ def test_oracle_agrees(moves: Moves, some: list[Ask], at: datetime | None) -> No
 @many
 @given(moves(), st.integers(0, 10))
 def test_answers_hold_until_they_turn(moves: Moves, wait: int) -> None:
-    """From any instant on, no answer changes before `next_change_at` says so, and none at all if it says never."""
+    """From any instant on, no answer changes before `next_change_at`, and none at all if that is never."""
     history = played(moves).tick(wait)
     at, turns = history.at, history.record.next_change_at(history.at)
     assert turns is None or turns > at

@@ -1,4 +1,4 @@
-"""What a record says of itself, and where it stands at an instant."""
+"""A record's properties, and its state at an instant."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ def test_erased_user_refuses_every_event(event: e.Event) -> None:
 
 @each_event
 def test_unknown_user_refuses_every_event_but_opening_noes_and_requests(event: e.Event) -> None:
-    """Who was never opened can be opened, say no, and ask something of Diijam; nothing else."""
+    """A user without an account can open one, refuse, and file requests; nothing else."""
     history = History().append(e.RequestFiled("q-1", "erasure"))
     accepted = (
         e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden, e.RequestFiled, e.RequestResolved, e.Erased
@@ -279,7 +279,7 @@ def test_unknown_user_is_erased_only_on_request() -> None:
 
 @pytest.mark.parametrize("purpose", [purpose for purpose in Purpose if BASIS[purpose] is not Basis.DUTY])
 def test_no_of_an_unknown_user_is_checked_as_any(purpose: Purpose) -> None:
-    """A no without an account is refused only for what it says."""
+    """A no without an account is refused only for its content."""
     record = History().record
     assert refusal(record, e.Objected(purpose), seconds(0)) is None
     expected = None if BASIS[purpose] is Basis.OPT_IN else f"{purpose} does not stand on consent"
@@ -342,7 +342,7 @@ def test_two_erasures_may_be_open() -> None:
 
 
 def test_a_thousand_notices_are_told() -> None:
-    """The notice after a thousand is refused; one that was told may be told and agreed to again."""
+    """The notice after a thousand is refused; an earlier one may be repeated and agreed to again."""
     history = many(999, TOLD)
     assert refusal(history.record, TOLD, history.at) is None
     history.append(TOLD)
@@ -363,7 +363,7 @@ def test_a_thousand_holds_are_placed() -> None:
 
 
 def test_a_no_is_never_refused_for_its_number() -> None:
-    """Who has as much of everything as a record takes may still say no to anything, again and again."""
+    """A user at every limit may still refuse anything, again and again."""
     history = many(1_000, TOLD, DEBT, ASKED, RESOLVED)
     noes = (
         e.Withdrawn("surveys"), e.AgreementWithdrawn("m-7"), e.Objected("payment"), e.Restricted(), e.Hidden("avatar")
@@ -417,7 +417,7 @@ def test_objection_is_lifted_that_was_never_raised() -> None:
 
 
 def test_restriction_of_each_field_can_be_lifted_in_part() -> None:
-    """Who restricted every field by name may lift some: what should stay is known then."""
+    """A user who restricted every field by name may lift some, because the others stay restricted by name."""
     record = opened(e.Restricted(Field), e.RestrictionLifted(["email"])).record
     assert record.restricted == frozenset(Field) - {Field.EMAIL}
 

@@ -80,7 +80,7 @@ def objected(purpose: str) -> Row:
 
 
 def notice(name: str, answer: tuple[str, int], purpose: str, *said: e.Event) -> Row:
-    """A row on a notice of its own to the recipient of the ask."""
+    """A row on a separate notice to the recipient of the ask."""
     return Row(name, answer, events=(e.Notified(f"n-{name}", "acme-records", ["email"], purpose), *said))
 
 

@@ -63,7 +63,7 @@ def test_one_says_no(url: str, audience: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_campaign_only_reads(url: str, audience: str) -> None:
-    """Unless told to opt somebody out, the campaign leaves the ledger as it is."""
+    """Without an opt-out option the campaign leaves the ledger as it is."""
     store = SqliteStore(url.removeprefix("sqlite:///"))
     before = store.load([]).cursor
     campaign.main(["--audience", audience])
@@ -101,7 +101,7 @@ def test_unreachable_store(audience: str, capsys: pytest.CaptureFixture[str]) ->
 def test_refused_write(
     url: str, audience: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the no cannot be recorded, the program says so and fails."""
+    """If the no cannot be recorded, the program prints that and fails."""
 
     def broken(*_: object, **__: object) -> None:
         raise StoreUnavailable("the disk is full")

@@ -1,4 +1,4 @@
-"""The demo: it tells the whole story, quickly, and leaves nothing behind."""
+"""The demo shows the whole story, quickly, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from examples import demo
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """The demo in a process of its own."""
+    """The demo in a separate process."""
     return subprocess.Popen(
         [sys.executable, demo.__file__, *arguments],
         env={**os.environ, **environment},
@@ -47,7 +47,7 @@ def test_story() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=str)
 def test_stopped(tmp_path: Path, how: signal.Signals) -> None:
-    """Stopped in the middle of loading, it says so, ends with 130 and leaves nothing behind."""
+    """Stopped while it loads, the demo prints that, ends with 130 and leaves nothing behind."""
     with start(TMPDIR=str(tmp_path)) as process:
         give_up = time.monotonic() + 20
         while not list(tmp_path.glob("diijam-demo-*/consents.db")) and time.monotonic() < give_up:

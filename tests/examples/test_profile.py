@@ -77,14 +77,14 @@ def test_public_is_not_shared(url: str, people: str, capsys: pytest.CaptureFixtu
 
 
 def test_default_page(capsys: pytest.CaptureFixture[str], url: str) -> None:
-    """The page shown by default is of somebody in the committed audience; whom this ledger does not know, it hides."""
+    """The default page is of a user in the committed audience; users without an account in this ledger are hidden."""
     assert profile.main(["--url", url]) == 0
     assert not sections(capsys.readouterr().out)["The"]
 
 
 @pytest.mark.parametrize("user_id", ["nobody", "u-\x07"])
 def test_no_such_page(url: str, people: str, capsys: pytest.CaptureFixture[str], user_id: str) -> None:
-    """An id that is not in the list, or is none, ends the program with 2 and is not repeated."""
+    """An id that is not in the list, or is malformed, ends the program with 2 and is not repeated."""
     with pytest.raises(SystemExit) as stopped:
         profile.main(["--url", url, "--users", people, "--user", user_id])
     assert stopped.value.code == 2

@@ -1,4 +1,4 @@
-"""What the example programs need to start, and what they say without it."""
+"""The requirements of the example programs, and their messages without them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each_program = pytest.mark.parametrize(("main", "option"), PROGRAMS.items(), ids
 
 
 def complaint(main: Main, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What the program says on standard error as it ends with 2."""
+    """The program's standard error as it ends with 2."""
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2

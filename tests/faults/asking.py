@@ -1,10 +1,10 @@
 """
-A program that asks one user's guards until it is told to stop, and says what they answered, a JSON line each.
+A program that asks one user's guards until it is stopped, and prints each answer as a line of JSON.
 
     python -m tests.faults.asking USER alone|fork|multiprocessing-fork|multiprocessing-spawn
 
-The ledger is what `DIIJAM_CONSENT_URL` says. Every way but `alone` begins a second process once the first has its yes:
-forked with the client and a user held, or spawned, with a client of its own. Both end when standard input does.
+The ledger is that of `DIIJAM_CONSENT_URL`. Every way but `alone` begins a second process once the first has its yes:
+forked with the client and a user held, or spawned, with a new client. Both end when standard input does.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def tell(asked: Asked) -> None:
 
 
 def ready(user_id: str) -> tuple[ConsentClient, UserConsent]:
-    """A client, and a user that it says yes for."""
+    """A client, and a user that it allows."""
     consent = ConsentClient.from_env(max_staleness=B, deadline=DEADLINE)
     assert eventually(lambda: bool(consent.can_market(user_id, "email")), within=20)
     return consent, consent.user(user_id)
 
 
 def ask(consent: ConsentClient, held: UserConsent) -> None:
-    """Ask until the parent, or whoever began it, is gone or has enough."""
+    """Ask until the parent process is gone or stops this one."""
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     ask_on(consent, held, tell, over.is_set, os.getpid())

@@ -1,4 +1,4 @@
-"""A consent service in a process of its own, and a proxy before it that can misbehave."""
+"""A consent service in a separate process, and a proxy in front of it that can misbehave."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def serving(folder: Path) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service, shared by a module: each test has users of its own."""
+    """A running service, shared by a module; each test has separate users."""
     with serving(tmp_path_factory.mktemp("service")) as service:
         yield service
 

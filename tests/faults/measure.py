@@ -27,7 +27,7 @@ HANDFUL = 10  # requests a minute
 
 
 def tell(line: str) -> None:
-    """Say something to whoever runs it."""
+    """Print a line at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

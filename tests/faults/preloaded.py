@@ -15,7 +15,7 @@ consent, held = ready(os.environ["PRELOADED_USER"])
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with what the guards say, which process it is, how many threads it has, and how long they took."""
+    """Respond with the guards' answers, the process, its number of threads, and the time the guards took."""
     began = time.monotonic()
     decision, by_held = consent.can_market(held.user_id, "email"), held.can_market("email")
     took = time.monotonic() - began

@@ -1,5 +1,5 @@
 """
-A proxy between a client and a consent service that can be told to misbehave, on real sockets.
+A proxy between a client and a consent service that misbehaves on command, on real sockets.
 
 Each fault is a function of the exchange under way: it may answer by itself, alter the service's answer, or leave the
 client alone with a silent socket.
@@ -180,7 +180,7 @@ def _linger(client: socket.socket, seconds: float = 30) -> None:
 
 
 class Proxy:
-    """Listens on a port of its own and hands each request to the fault of the moment."""
+    """Listens on a separate port and hands each request to the fault of the moment."""
 
     def __init__(self, port: int) -> None:
         self.fault: Fault = healthy

@@ -30,7 +30,7 @@ REQUESTS = re.compile(
 
 @contextmanager
 def seer(**environment: str) -> Iterator[Callable[..., str]]:
-    """`tests.faults.seeing` in a process of its own: gives a line to it if there is one, else takes one from it."""
+    """Run `tests.faults.seeing` in a separate process; the callable sends a line if given one, else reads one."""
     program = [sys.executable, "-m", "tests.faults.seeing"]
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
@@ -97,12 +97,12 @@ class Freshness:
 
 def freshness(service: Service, user_ids: list[str], max_staleness: float) -> Freshness:
     """
-    Load users who may be mailed, wait until no lease of their own lasts any more, ask each: the feed alone kept them.
+    Load users who may be mailed, wait until their leases ended, and ask about each: only the feed keeps them fresh.
 
     Args:
         service: Counts the requests that it answered meanwhile.
 
-        user_ids: Who they are.
+        user_ids: The users' ids.
 
         max_staleness: The bound, in seconds, and a little more how long it takes.
     """

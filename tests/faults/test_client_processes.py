@@ -24,7 +24,7 @@ from tests.faults.watching import Asked, B, Watch, check, comes_back, patient, s
 
 @attrs.define
 class Program(Watch):
-    """`tests.faults.asking` in a process of its own."""
+    """`tests.faults.asking` in a separate process."""
 
     process: subprocess.Popen[str] = attrs.field(kw_only=True)
 
@@ -33,7 +33,7 @@ class Program(Watch):
         return {asked.pid for asked in list(self.asked)}
 
     def read(self) -> None:
-        """Take in what it says."""
+        """Read the program's answers."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.asked.append(Asked(**json.loads(line)))
@@ -92,7 +92,7 @@ def test_a_client_with_children(way: str, is_up: bool, own_service: Service, use
 
 @pytest.mark.parametrize("is_up", [True, False], ids=["service up", "service frozen"])
 def test_a_client_that_was_stopped_for_longer_than_the_bound(is_up: bool, own_service: Service, user_id: str) -> None:
-    """The first answer after it, like all others, is no yes on what it knew before."""
+    """The first answer afterwards, like all others, is not a yes on the state before."""
     with (
         signed_up(patient(own_service), user_id) as store,
         asking("alone", 1, own_service, user_id) as program,

@@ -56,7 +56,7 @@ class Gunicorn:
 
 @contextmanager
 def gunicorn(**environment: str) -> Iterator[Gunicorn]:
-    """Run it with two workers, and end it in good order."""
+    """Run gunicorn with two workers, and end it by SIGTERM."""
     program = [sys.executable, "-m", "gunicorn", "--preload", "--workers", str(WORKERS), "--bind", "127.0.0.1:0"]
     process = subprocess.Popen(
         [*program, "tests.faults.preloaded:application"],
@@ -102,7 +102,7 @@ def by_file(service: Service, folder: Path) -> Iterator[tuple[Store, dict[str, s
 def test_workers_forked_from_a_preloaded_client(
     ledger: Callable[..., Any], service: Service, tmp_path: Path, user_id: str
 ) -> None:
-    """Each worker answers, obeys a no within the bound and by its own feed, and ends when it is told to."""
+    """Each worker answers, obeys a no within the bound and by its own feed, and ends on SIGTERM."""
     with (
         ledger(service, tmp_path) as (opened, environment),
         signed_up(opened, user_id) as store,

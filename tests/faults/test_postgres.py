@@ -100,7 +100,7 @@ class Toggler(threading.Thread):
     __hash__ = object.__hash__
 
     def run(self) -> None:
-        """Until told to stop."""
+        """Write until stopped."""
         self._insist(e.AccountOpened())
         while not self.stop.is_set():
             self._insist(GRANTED)

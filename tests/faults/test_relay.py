@@ -22,7 +22,7 @@ from tests.faults.watching import B, check, client_of, comes_back, patient, sign
 
 WITHDRAWN = (e.Withdrawn("marketing"),)
 
-# Far below the bound of 60 s. A relay whose far service was silent in an earlier test asks it anew after six seconds.
+# Far below the bound of 60 s. A relay whose far service was silent in an earlier test asks it again after six seconds.
 SOON = 10
 
 
@@ -111,7 +111,7 @@ def frozen_feed(far: Service, upstream: Proxy) -> Callable[[], None]:
 
 
 def replayed_feed(far: Service, upstream: Proxy) -> Callable[[], None]:
-    """The feed says the same again and again."""
+    """The feed's answer is replayed again and again."""
     return _with(upstream, only("/v1/changes", faults.Replay()))
 
 

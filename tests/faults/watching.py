@@ -99,7 +99,7 @@ class Watch:
 
 @contextmanager
 def watching(consent: ConsentClient, user_id: str) -> Iterator[Watch]:
-    """Have the user's guards asked from a thread of its own, from a first yes on."""
+    """Ask the user's guards in a separate thread, from a first yes on."""
     assert eventually(lambda: bool(consent.can_market(user_id, "email")), within=10)
     held, watch = consent.user(user_id), Watch()
 

@@ -40,7 +40,7 @@ django.setup()
 
 
 def signed_in(request: HttpRequest) -> str | None:
-    """Who sent it: the tests' session."""
+    """Return the sender's id, from the tests' session header."""
     return request.headers.get("x-signed-in")
 
 
@@ -108,7 +108,7 @@ def test_nobody(consent: ConsentForTests) -> None:
 
 
 def test_the_store_is_out_of_reach(consent: ConsentForTests) -> None:
-    """Nobody's no is told apart by its reason."""
+    """A denial without a refusal is recognisable by its reason."""
     with consent.offline():
         denied = Client().get("/plain", headers={"x-signed-in": "u-3"})
     assert (denied.status_code, denied.json()["reason"]) == (403, "unavailable")

@@ -120,7 +120,7 @@ def test_what_cannot_be_answered(
 
 
 def test_the_store_is_out_of_reach(flags: OpenFeatureClient, consent: ConsentForTests) -> None:
-    """Where nothing is known the flag is off and told apart."""
+    """If nothing is known the flag is off, with a reason that shows it."""
     with consent.offline():
         details = flags.get_boolean_details("market.email", True, user("u-3"))
         checked = flags.get_boolean_details("market.email", False, user("u-3"))

@@ -27,7 +27,7 @@ Known = Annotated[UserConsent, Depends(user_of)]
 
 
 def signed_in(connection: HTTPConnection) -> str | None:
-    """Who sent it: the tests' session."""
+    """Return the sender's id, from the tests' session header."""
     return connection.headers.get("x-signed-in")
 
 
@@ -125,7 +125,7 @@ def test_nobody(make: Make, consent: ConsentForTests) -> None:
 
 @pytest.mark.parametrize("make", [fastapi, starlette], ids=lambda make: make.__name__)
 def test_the_store_is_out_of_reach(make: Make, consent: ConsentForTests) -> None:
-    """Nobody's no is told apart by its reason."""
+    """A denial without a refusal is recognisable by its reason."""
     with consent.offline():
         denied = get(make(consent), "u-3")
     assert (denied.status_code, denied.json()["reason"]) == (403, "unavailable")
@@ -221,7 +221,7 @@ def test_an_application_with_a_consent_of_its_own(consent: ConsentForTests) -> N
 
 
 def test_a_mounted_application(consent: ConsentForTests) -> None:
-    """A mounted application with a client of its own gets no answer of the outer one's."""
+    """A mounted application with a separate client gets no answer of the outer one's."""
 
     async def inner(request: Request) -> PlainTextResponse:
         """Say what the inner application knows."""

@@ -1,5 +1,5 @@
 """
-Takes the pictures in docs/images anew: `apt-get install pngquant`, `make test-browser`, then
+Take the pictures in docs/images again: `apt-get install pngquant`, `make test-browser`, then
 `.venv/bin/python -m tests.examples.browser.screenshots`. The dates in them are those of the day.
 """
 

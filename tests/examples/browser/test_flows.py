@@ -58,7 +58,7 @@ def test_a_switch(visit: Visit, center: Center, script: bool) -> None:
     page.get_by_role("switch", name="By email").click()
     answered(page, "email", "consented")
     assert center.last_said("generous") == [Granted(Purpose.MARKETING, "privacy-center-1-en", {Channel.EMAIL})]
-    assert page.url.endswith("/choices") is script  # with it, nothing was loaded anew
+    assert page.url.endswith("/choices") is script  # with it, the page was not loaded again
 
 
 @with_and_without
@@ -142,7 +142,7 @@ def test_said_in_another_tab(visit: Visit) -> None:
 def test_yes_on_an_old_page(visit: Visit, center: Center) -> None:
     """A yes on a page that missed a no from elsewhere does not count; the visitor reads why, and sees the no."""
     page = visit("choices", language="en")
-    page.route("**/services", lambda route: route.abort())  # it hears of nothing
+    page.route("**/services", lambda route: route.abort())  # it receives no news
     center.store.append(WHO["generous"][1], [Objected(Purpose.SURVEYS)])
     press(page, "#surveys")
     assert "changed somewhere else" in page.inner_text("#note")

@@ -104,7 +104,7 @@ class Visitor:
         return found.group(1) if found else ""
 
     def answers(self) -> dict[str, str]:
-        """What the services were told, by ask."""
+        """The services' answers, by ask."""
         return dict(re.findall(r'data-ask="(\w+)" data-answer="(\w+)"', self.html))
 
     def sign_in(self, who: int = 0, language: str = "en") -> _Forms:
@@ -121,7 +121,7 @@ class Visitor:
 
 @pytest.fixture
 def store() -> Iterator[FailingStore]:
-    """A ledger in which Lan opened an account and was told of a sharing; nobody else did."""
+    """A ledger in which Lan opened an account and was notified of a sharing; no other user did."""
     store = FailingStore()
     store.append(LAN, [AccountOpened(), PARTNER])
     yield store

@@ -87,7 +87,7 @@ def test_all_channels_off(lan: Visitor, store: MemoryStore) -> None:
 
 
 def test_services_obey_at_once(lan: Visitor) -> None:
-    """The page that follows a press shows the services' new answers, as their own clients heard them."""
+    """The page that follows a press shows the services' new answers, as their clients received them."""
     assert lan.answers()["email"] == "not_consented"
     lan.press("marketing-email")
     assert lan.answers()["email"] == "consented"
@@ -123,7 +123,7 @@ def test_no_on_a_page_that_is_out_of_date(lan: Visitor, store: MemoryStore) -> N
 
 
 def test_refused(lan: Visitor, store: MemoryStore) -> None:
-    """What the policy refuses is told in words, and nothing is written: here a request that was cancelled already."""
+    """A refusal by the policy is shown in words, and nothing is written: here a request that was cancelled already."""
     lan.open("/requests")
     lan.press("file-access")
     old = lan.page().buttons["request-1-cancel"]
@@ -184,7 +184,7 @@ def test_closed_account(lan: Visitor, store: MemoryStore) -> None:
 
 
 def test_erased_account(lan: Visitor, store: MemoryStore) -> None:
-    """Of an erased account every page says just that, and nothing can be pressed; the services are told no."""
+    """Every page of an erased account shows just that, and nothing can be pressed; the services are denied."""
     store.append(LAN, [AccountClosed(), Erased()])
     for page in ("choices", "sharing", "profile", "limits", "requests", "timeline"):
         assert list(lan.open(f"/{page}").buttons) == ["language-vi"]
@@ -209,7 +209,7 @@ def test_unknown_account(visitor: Visitor, store: MemoryStore) -> None:
 
 
 def test_too_many_requests(lan: Visitor, store: MemoryStore) -> None:
-    """A customer who files without end is told, in words, and can still say no."""
+    """A customer who files without end gets a message in words, and can still refuse."""
     lan.open("/requests")
     for number in range(60):
         lan.press("file-access", request=f"r-{number}")

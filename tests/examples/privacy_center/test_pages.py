@@ -204,7 +204,7 @@ def test_error_nobody_foresaw(lan: Visitor, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_services_that_have_not_heard(lan: Visitor, store: FailingStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a service has not heard in time, the visitor is told so, and until when an old answer may last."""
+    """When a service does not follow in time, the page shows that, and until when an old answer may last."""
 
     async def nobody(*_: object) -> None:
         """Nobody has heard in time."""
@@ -273,7 +273,7 @@ def test_odd_cookies(visitor: Visitor, name: str, value: bytes) -> None:
 
 @pytest.mark.parametrize("token", ["\u00e9", "", "0", "x" * 10_000, "0" * 128])
 def test_odd_tokens(lan: Visitor, token: str) -> None:
-    """A token that is none is refused in words, in the form and in the cookie."""
+    """A malformed token is refused in words, in the form and in the cookie."""
     form = {**lan.open("/choices").forms[0], "language": "vi"}
     assert lan.http.post("/language", data={**form, "_csrf_token": token}).status_code == 403
     (name,) = [name for name in lan.http.cookies if name.startswith("csrf-")]
@@ -337,7 +337,7 @@ def test_a_demo_answers_nobody_from_outside(store: MemoryStore, address: str) ->
 
 
 def test_with_a_sign_in(store: MemoryStore) -> None:
-    """With `identify` the visitor is whom that found, from anywhere; nobody can pick, and nobody is let in unknown."""
+    """With `identify` the visitor is the user it finds, from anywhere; nobody picks, and no one else gets in."""
     app = create_app(lambda: AsyncConsentClient(store), identify=lambda request: request.headers.get("x-signed-in"))
     with TestClient(app, base_url="https://consent.example.vn") as http:
         http.cookies.set("who", "0")

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def start(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The centre in a process of its own, and where it is; killed if it still runs at the end."""
+    """The centre in a separate process, and its address; killed if it still runs at the end."""
     with subprocess.Popen(
         [sys.executable, "-m", "examples.privacy_center", "--port", "0", *arguments],
         cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -92,7 +92,7 @@ def test_cannot_start(arguments: list[str], complaint: str, capsys: pytest.Captu
 
 
 def test_port_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where another listens, it says how to get another port."""
+    """If the port is taken, the message shows how to get another one."""
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(SystemExit) as stopped:
         main(["--port", str(other.getsockname()[1])])
     assert stopped.value.code == 2
@@ -100,7 +100,7 @@ def test_port_taken(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where what it needs is not installed, it says which command installs it."""
+    """If a package is missing, the message names the command that installs it."""
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "examples.privacy_center.__main__")
     with pytest.raises(SystemExit) as stopped:
@@ -110,7 +110,7 @@ def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` tells how to start it on a ledger of one's own, and who can open it."""
+    """`--help` shows how to start the centre on another ledger, and who can open it."""
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     assert stopped.value.code == 0
