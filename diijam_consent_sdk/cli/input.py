@@ -31,6 +31,7 @@ EXPORT = "export the ids as UTF-8 text"
 FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "UTF-32", SAVE),
     (rb"\xff\xfe|\xfe\xff", "UTF-16", SAVE),
+    (rb"\xc3\xaf\xc2\xbb\xc2\xbf", "UTF-8 that was taken for Latin-1 and encoded a second time", SAVE),
     (rb"\x1f\x8b", "a gzip file", UNPACK),
     (rb"\x28\xb5\x2f\xfd", "a Zstandard file", UNPACK),
     (rb"BZh[1-9]1AY&SY", "a bzip2 file", UNPACK),

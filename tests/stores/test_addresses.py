@@ -6,8 +6,9 @@ import logging
 import socket
 import struct
 import threading
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,27 @@ def test_a_missing_root_certificate_is_named(tmp_path: Path, monkeypatch: pytest
         prepare(url)
     server.close()
     assert "create it" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://[{}]/", "https://[{}", "https://h]{}/", "https://[::1]{}/"])
+def test_what_is_no_address_is_not_repeated(url: str) -> None:
+    """A secret in the place of a host is in no error: not in the words of those who could not read it either."""
+    with pytest.raises(ValueError, match="URL") as caught:
+        HttpStore(url.format("a-secret"))
+    assert "a-secret" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_token_that_is_taken_for_a_file_is_in_no_traceback() -> None:
+    """What token= raises may show the token: it is named, and not shown."""
+
+    def token() -> str:
+        return Path("a-secret").read_text(encoding="utf-8")
+
+    with (
+        closing(HttpStore("https://127.0.0.1:1", token=token)) as store,
+        pytest.raises(StoreUnavailable, match="FileNotFoundError") as caught,
+    ):
+        store.load([])
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "No such file" not in shown

@@ -39,12 +39,12 @@ class Credentials:
 def _called(token: Callable[[], str]) -> str:
     try:
         return checked_token(token())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the application's; it may show the token
         # Only an absolute path is repeated: a relative one might be the token itself.
         path = getattr(error, "filename", None)
         file = f": {path}" if isinstance(path, str) and os.path.isabs(path) else ""  # noqa: PTH117 - a string
         why = f"token= gave no token to send ({type(error).__name__}{file}), so nothing was sent: see what it calls"
-        raise StoreUnavailable(why) from error
+        raise StoreUnavailable(why) from None
 
 
 def checked_token(token: str) -> str:

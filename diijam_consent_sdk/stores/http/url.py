@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from .._addresses import checked_address, is_loopback
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+FORM = "the URL of a consent service is https://host[:port][/path]"
 
 
 def checked_url(url: str, insecure_hosts: frozenset[str] = frozenset()) -> str:
@@ -24,9 +25,12 @@ def checked_url(url: str, insecure_hosts: frozenset[str] = frozenset()) -> str:
     """
     if "@" in checked_address(url):  # urlsplit would repeat an unencoded password in its error
         raise ValueError("the URL of a consent service holds no user or password: pass token=")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it repeats what it takes for an address
+        raise ValueError(FORM) from None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError("the URL of a consent service is https://host[:port][/path]")
+        raise ValueError(FORM)
     if parts.query or parts.fragment or not _has_valid_port(parts):
         raise ValueError("the URL of a consent service holds no query or fragment, and its port is a number")
     if parts.scheme == "http" and not is_loopback(parts.hostname) and parts.hostname not in insecure_hosts:
@@ -39,8 +43,9 @@ def checked_url(url: str, insecure_hosts: frozenset[str] = frozenset()) -> str:
 
 def _has_valid_port(parts: SplitResult) -> bool:
     """Whether the port is missing or a number: anything else may be part of a password."""
+    address, _, after_address = parts.netloc.rpartition("]")
     with suppress(ValueError):
-        return parts.port != 0
+        return parts.port != 0 and not (address and after_address[:1] not in {"", ":"})
     return False
 
 

@@ -12,9 +12,10 @@ from .. import wire
 from ..sql.dialect import no_ledger
 from .file_systems import has_locks, kind_of
 
+DAMAGED = "the database is damaged: restore it from a backup"
 # What SQLite's primary result codes mean here: the error to raise, and what to do about it.
 MEANINGS: dict[int, tuple[type[StoreError], str]] = {
-    0: (StoreUnusable, "the database is damaged: restore it from a backup"),  # Python's own: text that is not UTF-8
+    0: (StoreUnusable, DAMAGED),  # Python's own: text that is not UTF-8
     sqlite3.SQLITE_BUSY: (StoreUnavailable, "another process holds the database locked: try again"),
     sqlite3.SQLITE_LOCKED: (StoreUnavailable, "another thread holds the database locked: try again"),
     sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full, nothing was written: free some space, then try again"),
@@ -25,7 +26,7 @@ MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     ),
     sqlite3.SQLITE_PERM: (StoreUnavailable, "the database may not be opened: give this user the right to"),
     sqlite3.SQLITE_IOERR: (StoreUnavailable, "the disk failed to read or write: look at the machine's disk"),
-    sqlite3.SQLITE_CORRUPT: (StoreUnusable, "the database is damaged: restore it from a backup"),
+    sqlite3.SQLITE_CORRUPT: (StoreUnusable, DAMAGED),
     sqlite3.SQLITE_ERROR: (StoreUnusable, "the database does not hold a ledger as this version knows it"),
     sqlite3.SQLITE_NOTADB: (StoreUnusable, "this file is no SQLite database: choose another path"),
 }
@@ -52,13 +53,20 @@ def translated(path: Path | None = None) -> Iterator[None]:
         if (lack := _file_system_lack(error, path)) is not None:
             kind, advice = StoreUnavailable, lack
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        # Quoted, so that the service leaves it out of what it answers.
-        where = "" if path is None else f", file {str(path)!r}"
-        raise kind(f"{advice} ({name}){where}") from error
+        raise kind(f"{advice} ({name}){_where(path)}") from error
     except wire.Malformed as error:
-        raise no_ledger(error) from error
+        raise StoreUnusable(f"{no_ledger(error)}{_where(path)}") from error
     except UnicodeDecodeError as error:  # of SQLite's own message about a damaged schema
-        raise StoreUnusable(MEANINGS[sqlite3.SQLITE_CORRUPT][1]) from error
+        raise StoreUnusable(DAMAGED + _where(path)) from error
+    except StoreUnusable as error:
+        if type(error) is not StoreUnusable:  # LedgerBroken names a position
+            raise
+        raise StoreUnusable(f"{error}{_where(path)}") from error.__cause__
+
+
+def _where(path: Path | None) -> str:
+    """Name the file, quoted, so that the service leaves it out of what it answers."""
+    return "" if path is None else f", file {str(path)!r}"
 
 
 def primary_code(error: BaseException | None) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..._logging import log
+from ...errors import StoreUnusable
 from .. import wire
 from ..protocol import MAX_LOAD_BYTES, Cursor
 from ..sql.dialect import Dialect
@@ -19,6 +20,7 @@ from ..sql.statements import Query, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
 from .database import Database, FileDatabase
+from .errors import DAMAGED
 from .file_systems import remarks_on
 from .schema import FILLER_BYTES, REQUESTING, check_schema
 
@@ -87,6 +89,8 @@ class SqliteDatabaseStore(SqlStore):
                 lambda: _run(db, self._operations.head()).cursor,
                 sqlite3.OperationalError,
             )
+            if db.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:  # an index that lacks rows hides them
+                raise StoreUnusable(DAMAGED)
         for remark in self.remarks():
             log.info("store.remark", remark=remark)
         return head

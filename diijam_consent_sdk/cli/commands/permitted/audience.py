@@ -101,6 +101,8 @@ def _plain_rows(lines: Lines) -> Iterator[tuple[int, list[str]]]:
         text = decode_line(line).removesuffix("\n").removesuffix("\r")
         if number <= FIRST_LINES and not text.isprintable() and _has_other_encoding(text):
             raise ValueError(f"line {number} is not UTF-8 (Latin-1, or a code page of Windows?): save it as UTF-8 text")
+        if 3 * line.count(b"\0") >= len(line):  # one alone costs its own row, too
+            raise ValueError(f"line {number} is UTF-16 (another file was joined to the first?): save it as UTF-8 text")
         yield number, [text]
 
 
@@ -110,7 +112,7 @@ def _has_other_encoding(text: str) -> bool:
 
 def _check_plain(first: str) -> None:
     """Check that a list of ids does not begin as JSON or CSV does. The line is not shown: it may be a customer's."""
-    if first[:1] in {"{", "["} and first[1:2] in {'"', "{"}:
+    if first[:1] in {"{", "["} and first[1:].strip()[:1] in {"", '"', "{", "["}:
         raise ValueError("this looks like JSON: give the ids one a line")
     if first[:1] == '"' or any(delimiter in first for delimiter in DELIMITERS[:3]) or DELIMITER_LINE.fullmatch(first):
         raise ValueError("this looks like CSV: add --column with the name of the one that holds the ids")

@@ -1,0 +1,65 @@
+"""Somebody wrote to the file past this library: what verify sees of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import StoreUnusable
+from diijam_consent_sdk.stores import SqliteStore
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger with an open request."""
+    path = tmp_path / "ledger.db"
+    with closing(SqliteStore(path)) as store:
+        store.append("u", [e.AccountOpened(), e.RequestFiled("r", "access")])
+        store.append("u", [e.Objected("surveys")], idempotency_key="k")
+    return path
+
+
+@contextmanager
+def planting(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that may write the schema's own table."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        yield db
+        ((number,),) = db.execute("PRAGMA schema_version")
+        db.execute(f"PRAGMA schema_version={number + 1}")
+
+
+def test_an_index_that_hides_rows_is_found(ledger: Path) -> None:
+    """An index made of no rows and then named as the ledger's hides open requests, and no hash is wrong."""
+    with planting(ledger) as db:
+        ((sql,),) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'records_requesting'")
+        db.execute("DROP INDEX records_requesting")
+        db.execute(f"{sql.partition(' WHERE ')[0]} WHERE user_id < ''")
+        db.execute("PRAGMA writable_schema=ON")
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'records_requesting'", (sql,))
+    with closing(SqliteStore(ledger)) as store, pytest.raises(StoreUnusable, match="damaged: restore"):
+        store.verify()
+
+
+def test_two_tables_in_one_place_are_found(ledger: Path) -> None:
+    """A table that was pointed to another's pages is no table of the ledger, whatever it is called."""
+    with planting(ledger) as db:
+        ((root,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'records'")
+        db.execute("PRAGMA writable_schema=ON")
+        db.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = 'appends'", (root,))
+    with closing(SqliteStore(ledger)) as store, pytest.raises(StoreUnusable, match="damaged: restore"):
+        store.verify()
+
+
+@pytest.mark.parametrize("statement", ["CREATE VIEW v AS SELECT 1", "PRAGMA user_version=7", "PRAGMA application_id=7"])
+def test_the_file_is_named(ledger: Path, statement: str) -> None:
+    """What cannot be used is named: an operator may have several."""
+    with planting(ledger) as db:
+        db.execute(statement)
+    with pytest.raises(StoreUnusable) as caught:
+        SqliteStore(ledger)
+    assert str(caught.value).endswith(f"file {str(ledger)!r}")
