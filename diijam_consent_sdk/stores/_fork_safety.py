@@ -10,12 +10,11 @@ import ctypes
 import os
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Protocol
 
 from .._threads import Promise
-from ._places import Places
+from ._call_queue import CallQueue, Ticket
 
 MAX_WAIT_SECONDS = 2.0  # longer than a call that waits for another process's lock, as `busy_seconds` comes
 
@@ -52,23 +51,24 @@ class Gate:
         self._begin()
 
     def _begin(self) -> None:
-        self._inside = Places()
+        self._inside = CallQueue()
         self._forks: list[Promise[None]] = []  # under way
         self._pid = os.getpid()
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Make a call within the block: a fork waits for its end, but not for long."""
+    def call(self) -> Ticket:
+        """Begin a call, for a `with` block: a fork waits for its end, but not for long."""
         if self._pid != os.getpid():  # forked, and the hooks below never ran
             self._begin()
+        ticket = self._inside.join()  # before the look: a fork that begins after it sees the ticket
+        return self._wait_for_forks(ticket) if self._forks else ticket
+
+    def _wait_for_forks(self, ticket: Ticket) -> Ticket:
         until = time.monotonic() + MAX_WAIT_SECONDS
-        while True:
-            with self._inside.place():  # before the look: a fork that begins after it sees the place
-                left = until - time.monotonic()
-                if not (forks := tuple(self._forks)) or left <= 0:
-                    yield
-                    return
+        while (forks := tuple(self._forks)) and (left := until - time.monotonic()) > 0:
+            ticket.leave()
             forks[0].wait(left)
+            ticket = self._inside.join()
+        return ticket
 
     def register(self, resource: Resource) -> None:
         """Release this resource before each fork."""

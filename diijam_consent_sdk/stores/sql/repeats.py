@@ -7,7 +7,6 @@ Of an append only its key's digest and a salted fingerprint of its events are ke
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from ...errors import StoreUnavailable, StoreUnusable
 from ...events import Event
 from ...record import fold_all, unopened
 from .. import wire
-from .._places import Places
+from .._call_queue import CallQueue
 from ..protocol import Appended, Cursor
 from .dialect import entries_of
 from .hash_chain import SALT_BYTES, Link, fingerprint
@@ -117,11 +116,7 @@ class LongFolds:
     """
 
     def __init__(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._under_way = Places()
+        self._under_way = CallQueue()
 
     @contextmanager
     def folding(self, version: int) -> Iterator[None]:
@@ -134,9 +129,7 @@ class LongFolds:
         if version <= LONG_HISTORY:
             yield
             return
-        if self._pid != os.getpid():  # the parent's folds are not under way here
-            self._begin()
-        with self._under_way.place() as mine:
-            if self._under_way.first() is not mine:
+        with self._under_way.join() as ticket:
+            if self._under_way.first() is not ticket.over:
                 raise StoreUnavailable("another repeat with a long history is being answered: try again")
             yield

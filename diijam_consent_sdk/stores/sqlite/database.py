@@ -13,12 +13,12 @@ from pathlib import Path
 from ..._logging import log
 from ..._threads import Promise
 from ...errors import OutcomeUnknown, StoreError, StoreUnavailable
+from .._call_queue import CallQueue
 from .._fork_safety import gate
 from .connections import ConnectionPool
 from .errors import primary_code, translated
 from .file_systems import remarks_on
 from .schema import check_schema
-from .turns import Turns
 
 
 class Database(ABC):
@@ -27,7 +27,7 @@ class Database(ABC):
     def __init__(self, path: Path | None, busy_seconds: float) -> None:
         self.path = path
         self._busy_seconds = busy_seconds
-        self._turns = Turns()
+        self._writes = CallQueue()  # SQLite lets in the first to ask at the right moment, and others wait for ever
         self._closed: Promise[None] = Promise()
         self._schema_version: int | None = None  # of the schema that was found right
 
@@ -54,7 +54,12 @@ class Database(ABC):
     @contextmanager
     def writing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
         """Lend a connection that takes the write lock by `begin_write`; its writes are durable after the block."""
-        with gate.call(), translated(self.path), self._turns.turn(self._busy_seconds / 2), self._connection() as db:
+        with (
+            gate.call(),
+            translated(self.path),
+            self._writes.take_turn(self._busy_seconds / 2),
+            self._connection() as db,
+        ):
             yield db
             if not db.in_transaction:
                 return
