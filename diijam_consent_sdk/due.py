@@ -13,15 +13,16 @@ import attrs
 
 from .events import Erased
 from .record import ConsentRecord, Hold, Request, refusal
-from .vocabulary import RequestKind
+from .vocabulary import RequestKind, RequestState
 
 
 @attrs.frozen
 class OpenRequest:
-    """A request that a user filed and that is not resolved; it is owed until `request.due_at`."""
+    """What a user asked for and has not been given yet, and how it stands to its deadlines."""
 
     user_id: str = attrs.field(repr=False)
     request: Request
+    state: RequestState
 
 
 @attrs.frozen
@@ -61,13 +62,13 @@ def due(records: Iterable[ConsentRecord], at: datetime) -> Due:
     Args:
         records: Their records. Those without open requests add nothing.
 
-        at: The instant at which holds are judged, by the store's clock.
+        at: The instant at which holds and deadlines are judged, by the store's clock.
     """
     requests: list[OpenRequest] = []
     erasable: list[PendingErasure] = []
     held: list[PendingErasure] = []
     for record in records:
-        requests += [OpenRequest(record.user_id, request) for request in record.open_requests()]
+        requests += [OpenRequest(record.user_id, request, request.state(at)) for request in record.open_requests()]
         if record.is_erasing():
             (held if refusal(record, Erased(), at) else erasable).append(_pending(record, at))
     requests.sort(key=lambda open_request: open_request.request.due_at)

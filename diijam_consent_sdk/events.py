@@ -132,18 +132,41 @@ class Hidden:
 
 @attrs.frozen
 class RequestFiled:
-    """The user asked something of Diijam: clauses 1 and 2."""
+    """
+    The user asked something of Diijam: clauses 1 and 2.
+
+    `processor`: somebody outside Diijam must act too, which gives more time. `received_at`: when the request reached
+    Diijam, if it was typed in later; the time runs from there.
+    """
 
     request: str = attrs.field(converter=identifier)
     kind: RequestKind = attrs.field(converter=RequestKind)
+    processor: bool = attrs.field(converter=_flag, default=False)
+    received_at: datetime | None = attrs.field(converter=converters.optional(instant), default=None)
+
+
+@attrs.frozen
+class RequestReplied:
+    """The user was answered that the request arrived and what happens next: clause 2."""
+
+    request: str = attrs.field(converter=identifier)
+
+
+@attrs.frozen
+class RequestExtended:
+    """A request takes longer, once, for a reason given to the user: clause 2. `reason` is the id of its text."""
+
+    request: str = attrs.field(converter=identifier)
+    reason: str = attrs.field(converter=identifier)
 
 
 @attrs.frozen
 class RequestResolved:
-    """A request ended. An erasure is fulfilled by `Erased` alone."""
+    """A request ended; `reason`, the id of a text, says why if it was refused. `Erased` alone fulfils an erasure."""
 
     request: str = attrs.field(converter=identifier)
     outcome: Outcome = attrs.field(converter=Outcome)
+    reason: str | None = attrs.field(converter=converters.optional(identifier), default=None)
 
 
 @attrs.frozen
@@ -172,8 +195,8 @@ class Erased:
 
 Event = (
     AccountOpened | AccountClosed | Granted | Withdrawn | Objected | ObjectionLifted | Restricted | RestrictionLifted
-    | Notified | Agreed | AgreementWithdrawn | Published | Hidden | RequestFiled | RequestResolved | HoldPlaced
-    | HoldReleased | Erased
+    | Notified | Agreed | AgreementWithdrawn | Published | Hidden | RequestFiled | RequestReplied
+    | RequestExtended | RequestResolved | HoldPlaced | HoldReleased | Erased
 )  # fmt: skip
 NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden, AccountClosed, Erased)
 

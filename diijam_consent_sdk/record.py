@@ -7,7 +7,7 @@ Refusals and the fold are two tables with a row for each kind of event, as in th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, ClassVar, TypeVar, assert_never
 
@@ -16,24 +16,38 @@ import attrs
 from . import events as e
 from .policy import (
     BASIS,
+    DUE_SOON_SHARE,
     MAX_HOLDS,
     MAX_NOTICES,
     MAX_OPEN_REQUESTS,
     MAX_REQUESTS,
     PUBLISHABLE,
-    TIME_LIMIT,
+    TIME_LIMITS,
     Basis,
 )
-from .vocabulary import Account, Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind
+from .vocabulary import (
+    Account,
+    Channel,
+    Field,
+    HoldKind,
+    Origin,
+    Outcome,
+    Purpose,
+    Reason,
+    RequestKind,
+    RequestState,
+)
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNSAID: dict[str, Any] = {"given_at": None, "expires_at": None, "withdrawn_at": None}
 ACCEPTED_WHEN_UNKNOWN = (  # among them every way to say no, since a no needs no account
-    e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden, e.RequestFiled, e.RequestResolved, e.Erased,
+    e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden,
+    e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.Erased,
 )  # fmt: skip
 ACCEPTED_WHEN_CLOSED = (
     e.AccountOpened, e.Withdrawn, e.AgreementWithdrawn, e.Objected, e.Restricted, e.Hidden,
-    e.RequestFiled, e.RequestResolved, e.HoldPlaced, e.HoldReleased, e.Erased,
+    e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved,
+    e.HoldPlaced, e.HoldReleased, e.Erased,
 )  # fmt: skip
 
 
@@ -106,14 +120,33 @@ class Hold:
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What the user asked of Diijam, and until when Diijam owes the answer. Clauses 1 and 2."""
+    """
+    What the user asked of Diijam, and until when Diijam owes a reply and the deed: clauses 1 and 2. Both times run from
+    `received_at`, which is `filed_at` unless the request was typed in later. `extension_reason` is None if the request
+    was not extended; `reason` is the outcome's.
+    """
 
     request: str
     kind: RequestKind
+    processor: bool
     filed_at: datetime
+    received_at: datetime
+    reply_due_at: datetime
+    replied_at: datetime | None
     due_at: datetime
+    extension_reason: str | None
     outcome: Outcome | None
+    reason: str | None
     resolved_at: datetime | None
+
+    def state(self, at: datetime) -> RequestState:
+        """How the request, while it is open, stands to its deadlines at this instant: the worse of reply and deed."""
+        ends = [self.due_at] if self.replied_at is not None else [self.due_at, self.reply_due_at]
+        if any(end <= at for end in ends):
+            return RequestState.OVERDUE
+        if any((end - at) * DUE_SOON_SHARE < end - self.received_at for end in ends):
+            return RequestState.DUE_SOON
+        return RequestState.ON_TRACK
 
 
 @attrs.frozen(kw_only=True)
@@ -213,13 +246,14 @@ def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[t
             yield notice not in record.notices, "this notice was not told beforehand"
         case e.Published(field):
             yield field not in PUBLISHABLE, f"{field} is never public"
-        case e.RequestFiled(request):
+        case e.RequestFiled(request, received_at=received_at):
             yield request in record.requests, "this request id is known already"
-        case e.RequestResolved(request, outcome):
+            yield received_at is not None and received_at > at, "received_at is in the future"
+        case e.RequestReplied(request) | e.RequestExtended(request) | e.RequestResolved(request):
             known = record.requests.get(request)
             yield known is None or known.outcome is not None, "there is no such open request"
-            fulfilled = known is not None and (known.kind, outcome) == (RequestKind.ERASURE, Outcome.FULFILLED)
-            yield fulfilled, "an erasure is fulfilled by appending Erased"
+            if known is not None:
+                yield from _refused_of(known, event, at)
         case e.HoldPlaced(hold):
             yield hold in record.holds, "this hold id is known already"
         case e.HoldReleased(hold):
@@ -229,6 +263,22 @@ def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[t
             yield unasked, "no erasure is pending and the account is not closed"
             holds = ", ".join(hold.hold for hold in record.live_holds(at))
             yield bool(holds), f"live holds keep the data, release them first: {holds}"
+
+
+def _refused_of(
+    request: Request, event: e.RequestReplied | e.RequestExtended | e.RequestResolved, at: datetime
+) -> Iterator[tuple[bool, str]]:
+    """What is refused of an open request."""
+    match event:
+        case e.RequestReplied():
+            yield request.replied_at is not None, "the request was replied to already"
+        case e.RequestExtended():
+            yield request.extension_reason is not None, "the request was extended already: it is extended once"
+            yield request.due_at <= at, "the request is past its due time: it is extended before"
+        case e.RequestResolved(outcome=outcome, reason=reason):
+            fulfilled = (request.kind, outcome) == (RequestKind.ERASURE, Outcome.FULFILLED)
+            yield fulfilled, "an erasure is fulfilled by appending Erased"
+            yield outcome is Outcome.REFUSED and reason is None, "a request is refused for a reason: give its id"
 
 
 def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]:
@@ -304,12 +354,17 @@ def _apply(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord
             return attrs.evolve(record, published=record.published | {field})
         case e.Hidden(field):
             return attrs.evolve(record, published=record.published - {field})
-        case e.RequestFiled(request, kind):
-            due_at = min(at, END_OF_TIME - TIME_LIMIT[kind]) + TIME_LIMIT[kind]
-            filed = Request(request=request, kind=kind, filed_at=at, due_at=due_at, outcome=None, resolved_at=None)
-            return attrs.evolve(record, requests=_put(record.requests, {request: filed}))
-        case e.RequestResolved(request, outcome):
-            resolved = {"outcome": outcome, "resolved_at": at}
+        case e.RequestFiled(request):
+            return attrs.evolve(record, requests=_put(record.requests, {request: _filed(event, at)}))
+        case e.RequestReplied(request):
+            return attrs.evolve(record, requests=_evolve_entry(record.requests, request, {"replied_at": at}))
+        case e.RequestExtended(request, reason):
+            known = record.requests[request]
+            due_at = _later(known.due_at, TIME_LIMITS[known.kind].extension)
+            extended = {"due_at": due_at, "extension_reason": reason}
+            return attrs.evolve(record, requests=_evolve_entry(record.requests, request, extended))
+        case e.RequestResolved(request, outcome, reason):
+            resolved = {"outcome": outcome, "reason": reason, "resolved_at": at}
             return attrs.evolve(record, requests=_evolve_entry(record.requests, request, resolved))
         case e.HoldPlaced(hold, kind, data, until):
             placed = Hold(hold=hold, kind=kind, data=data, placed_at=at, until=until, released_at=None)
@@ -321,6 +376,21 @@ def _apply(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord
             return attrs.evolve(tombstone, anonymised=anonymised)
         case _:
             assert_never(event)
+
+
+def _filed(event: e.RequestFiled, at: datetime) -> Request:
+    limits, received_at = TIME_LIMITS[event.kind], event.received_at or at
+    done = limits.done_with_processor if event.processor else limits.done
+    return Request(
+        request=event.request, kind=event.kind, processor=event.processor, filed_at=at, received_at=received_at,
+        reply_due_at=_later(received_at, limits.reply), replied_at=None, due_at=_later(received_at, done),
+        extension_reason=None, outcome=None, reason=None, resolved_at=None,
+    )  # fmt: skip
+
+
+def _later(at: datetime, by: timedelta) -> datetime:
+    """The instant *by* after *at*, or the end of the calendar."""
+    return min(at, END_OF_TIME - by) + by
 
 
 P = TypeVar("P", bound=Permission)

@@ -112,6 +112,14 @@ class Outcome(Word):
     CANCELLED = auto()
 
 
+class RequestState(Word):
+    """How an open request stands to its deadlines: clause 2."""
+
+    ON_TRACK = auto()
+    DUE_SOON = auto()  # less than a quarter of the time from receipt is left
+    OVERDUE = auto()
+
+
 class Account(Word):
     """Where a user stands with Diijam."""
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from ..decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
-from ..record import ConsentRecord, Hold, Permission, Request
+from ..record import ConsentRecord, Hold, Permission
 from ..vocabulary import Channel, Field, Purpose, Reason, Word
 from .counters import DecisionCounter
 
@@ -29,6 +29,14 @@ _FROZEN: dict[Reason, dict[str, Any]] = {
         (Reason.NOT_CONSENTED, None, None, None),
         (Reason.NOT_AGREED, None, None, None),
     )
+}
+
+# What no answer depends on, of a request that is open.
+_UNTIMED: dict[str, Any] = {
+    **dict.fromkeys(("filed_at", "received_at", "reply_due_at", "due_at"), _SOME_INSTANT),
+    **dict.fromkeys(("replied_at", "extension_reason")),
+    "request": "",
+    "processor": False,
 }
 
 P = TypeVar("P", bound=Permission)
@@ -124,12 +132,7 @@ def freeze_at(record: ConsentRecord, at: datetime) -> ConsentRecord:
         Hold(hold="", kind=hold.kind, data=hold.data, placed_at=_SOME_INSTANT, until=None, released_at=None)
         for hold in record.live_holds(at)
     }
-    requests = {
-        Request(
-            request="", kind=request.kind, filed_at=_SOME_INSTANT, due_at=_SOME_INSTANT, outcome=None, resolved_at=None
-        )
-        for request in record.open_requests()
-    }
+    requests = {attrs.evolve(request, **_UNTIMED) for request in record.open_requests()}
     return attrs.evolve(
         record,
         user_id="", version=0, account_changed_at=None, origin=None, anonymised=False,

@@ -23,6 +23,7 @@ from ..vocabulary import Channel, Purpose
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
+TIME_FIELDS = {field.name for kind in get_args(Event) for field in attrs.fields(kind) if "datetime" in str(field.type)}
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -66,8 +67,8 @@ def event_from(fields: object) -> Event:
     if unknown:
         raise Malformed(f"{name} has no field {min(unknown)[:40]!r}; known: {', '.join(known) or 'none'}")
     try:
-        for end in given.keys() & {"expires_at", "until"}:
-            given[end] = None if given[end] is None else _time(given[end])
+        for time in given.keys() & TIME_FIELDS:
+            given[time] = None if given[time] is None else _time(given[time])
         return kind(**given)
     except (TypeError, ValueError) as error:
         raise Malformed(f"{name}: {error}") from None

@@ -27,6 +27,7 @@ NOTICES = ("n-1", "n-2")
 RECIPIENTS = ("acme-records", "bolt-ads")
 REQUESTS = ("q-1", "q-2", "q-3")
 HOLDS = ("h-1", "h-2", "h-3")
+REASONS = ("not-yours", "archive")
 COMMON_FIELDS = (Field.EMAIL, Field.PHONE, Field.DEVICE, Field.USERNAME)
 OPT_IN = tuple(purpose for purpose, basis in BASIS.items() if basis is Basis.OPT_IN)
 COMMON_PURPOSES = (Purpose.MARKETING, Purpose.SURVEYS, Purpose.PAYMENT, Purpose.LEGAL_OBLIGATION)
@@ -86,12 +87,14 @@ def saying_no() -> st.SearchStrategy[e.Event]:
 
 def keeping() -> st.SearchStrategy[e.Event]:
     """An event of a hold or a request."""
-    request, hold = st.sampled_from(REQUESTS), st.sampled_from(HOLDS)
+    request, hold, reason = st.sampled_from(REQUESTS), st.sampled_from(HOLDS), st.sampled_from(REASONS)
     return st.one_of(
         st.builds(e.HoldPlaced, hold, st.sampled_from(HoldKind), data_sets(min_size=0), ends()),
         st.builds(e.HoldReleased, hold),
-        st.builds(e.RequestFiled, request, st.sampled_from(RequestKind)),
-        st.builds(e.RequestResolved, request, st.sampled_from(Outcome)),
+        st.builds(e.RequestFiled, request, st.sampled_from(RequestKind), st.booleans(), st.none() | instants()),
+        st.builds(e.RequestReplied, request),
+        st.builds(e.RequestExtended, request, reason),
+        st.builds(e.RequestResolved, request, st.sampled_from(Outcome), st.none() | reason),
     )
 
 

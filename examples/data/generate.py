@@ -75,6 +75,7 @@ HOLDS: Mapping[HoldKind, tuple[int, tuple[Field, ...]]] = {
     HoldKind.LEGAL: (1, (Field.FULL_NAME, Field.EMAIL, Field.PHONE)),
 }
 DEFAULTS = (None, False, frozenset[str](), Origin.DIRECT)  # of any field of an event that has one
+REASONS = {Outcome.FULFILLED: None, Outcome.REFUSED: "identity-not-shown"}  # of what Diijam answered
 SETTLED_BY_LAW = {HoldKind.TAX, HoldKind.ACCOUNTING, HoldKind.AUDIT}  # these end on a day, not when somebody pays
 
 T = TypeVar("T")
@@ -197,8 +198,12 @@ class Customer:
                 outcome = self._dice.weigh(
                     {Outcome.FULFILLED: 6, Outcome.REFUSED: 1, Outcome.CANCELLED: 1, None: 3}
                 )  # fmt: skip
+                if outcome in REASONS:
+                    self._do(e.RequestReplied(request))
+                    if kind is RequestKind.RECTIFICATION:
+                        self._do(e.RequestExtended(request, "label-has-to-answer"))
                 if outcome is not None:
-                    self._do(e.RequestResolved(request, outcome))
+                    self._do(e.RequestResolved(request, outcome, REASONS.get(outcome)))
 
     def leave(self) -> None:
         """Clause 6: some come back, to start without any consent; some are erased, unless a hold keeps the data."""
@@ -218,7 +223,7 @@ class Customer:
             self._do(e.RequestFiled("q-3", RequestKind.ERASURE))
             what_next = self._dice.weigh({"pending": 5, "be erased": 3, "cancelled": 1, "refused": 1})
             if what_next in {"cancelled", "refused"}:
-                self._do(e.RequestResolved("q-3", Outcome(what_next)))
+                self._do(e.RequestResolved("q-3", Outcome(what_next), REASONS.get(Outcome(what_next))))
             elif what_next == "be erased":
                 self._do(*(e.HoldReleased(hold.hold) for hold in self._record.live_holds(NOW)))
                 self._do(e.Erased(anonymised=self._dice.chance(0.3)))

@@ -34,7 +34,7 @@ class Day:
     lines: Sequence[Line]
 
 
-DIIJAMS = (e.Notified, e.HoldPlaced, e.HoldReleased, e.Erased)
+DIIJAMS = (e.Notified, e.RequestReplied, e.RequestExtended, e.HoldPlaced, e.HoldReleased, e.Erased)
 TONES: dict[str, tuple[type, ...]] = {
     "yes": (e.Granted, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted),
     "no": (e.Withdrawn, e.AgreementWithdrawn, e.Hidden, e.Objected, e.Restricted),
@@ -101,6 +101,10 @@ def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) ->
             return words("said.filed_complaint")
         case e.RequestFiled(_, kind):
             return words("said.filed", kind=words(f"kind.{kind}.name"))
+        case e.RequestReplied(request):
+            return words("said.replied", kind=_kind(request, history, words))
+        case e.RequestExtended(request):
+            return words("said.extended", kind=_kind(request, history, words))
         case e.RequestResolved(request, outcome):
             return words(f"said.{outcome}", kind=_kind(request, history, words))
         case e.HoldPlaced(_, kind, data):

@@ -21,7 +21,7 @@ from diijam_consent_sdk import (
     Show,
     UserConsent,
 )
-from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, TIME_LIMIT, Basis
+from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, TIME_LIMITS, Basis
 from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Request
 from diijam_consent_sdk.vocabulary import Account
 
@@ -196,7 +196,7 @@ class View:
     def kinds(self) -> list[tuple[RequestKind, int, str]]:
         """What can be asked for, in how many days it is answered, and an id for such a request."""
         kinds = [kind for kind in RequestKind if not (kind is RequestKind.ERASURE and self.erasure)]
-        return [(kind, TIME_LIMIT[kind].days, f"pc-{token_hex(8)}") for kind in kinds]
+        return [(kind, TIME_LIMITS[kind].done.days, f"pc-{token_hex(8)}") for kind in kinds]
 
     def holds(self) -> Sequence[Hold]:
         """What must be kept, and why: clause 6."""

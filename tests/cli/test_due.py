@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from diijam_consent_sdk import events as e
 from tests.cli.conftest import Cli, Ledger
@@ -29,8 +30,23 @@ def test_the_lists(cli: Cli, ledger: Ledger) -> None:
     lines = cli("due").out.splitlines()
     assert lines[0] == "open requests      3"
     assert [line.split()[-1] for line in lines[2:5]] == ["u-curious", "u-free", "u-held"]
+    assert lines[1].split() == ["state", "due", "at", "reply", "by", "kind", "request", "user"]
     assert "may be erased now  1" in lines
     assert lines[-1].split()[1:] == ["u-held", "released", "invoice-7", "(tax)"]
+
+
+def test_how_a_request_stands(cli: Cli, ledger: Ledger) -> None:
+    """Each request has its state; one that was replied to says so, one that came in long ago is overdue."""
+    long_ago = datetime.now(UTC) - timedelta(days=11)
+    ledger.record("u-late", e.RequestFiled("q-1", "access", received_at=long_ago), e.RequestReplied("q-1"))
+    ledger.record("u-new", e.RequestFiled("q-1", "access"))
+    ledger.record("u-soon", e.RequestFiled("q-1", "access", received_at=long_ago + timedelta(days=2)))
+    rows = [line.split() for line in cli("due").out.splitlines()[2:5]]
+    assert [(row[0], row[-1]) for row in rows] == [("overdue", "u-late"), ("overdue", "u-soon"), ("on", "u-new")]
+    assert ["replied" in row for row in rows] == [True, False, False]
+    ledger.record("u-soon", e.RequestReplied("q-1"))
+    owed = json.loads(cli("due", "--json").out)
+    assert [it["state"] for it in owed["requests"]] == ["overdue", "due_soon", "on_track"]
 
 
 def test_for_machines(cli: Cli, ledger: Ledger) -> None:

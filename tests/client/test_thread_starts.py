@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from diijam_consent_sdk import _threads
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.client import runners
 from diijam_consent_sdk.testing import ConsentForTests
 from tests.client.test_client import eventually
 
@@ -38,7 +38,7 @@ def test_a_handler_raises_once_the_thread_began(monkeypatch: pytest.MonkeyPatch,
             handler()
 
     with ConsentForTests() as consent:
-        monkeypatch.setattr(runners, "start_new_thread", interrupted)
+        monkeypatch.setattr(_threads, "start_new_thread", interrupted)
         with pytest.raises(Handled):
             consent.record("u", *SIGNED_UP) if call == "record" else getattr(consent, call)("u")
         if call != "record":

@@ -11,7 +11,7 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     wait 60                                  seconds pass
     ? Market email => yes consented 4        an ask and its answer, or `malformed`
     record version=2 published=avatar        the record's values then
-    due q-1 10                               the days from filing to due date
+    due q-1 10 reply=2                       the days from receipt to the due dates of deed and reply
     history AccountOpened ; Erased           the entries' events
     @other + AccountOpened                   of another user
 
@@ -41,8 +41,10 @@ FIELDS = {
     "AgreementWithdrawn": "notice",
     "Published": "field",
     "Hidden": "field",
-    "RequestFiled": "request kind",
-    "RequestResolved": "request outcome",
+    "RequestFiled": "request kind processor? received_at!",
+    "RequestReplied": "request",
+    "RequestExtended": "request reason",
+    "RequestResolved": "request outcome reason",
     "HoldPlaced": "hold kind data* until!",
     "HoldReleased": "hold",
     "Erased": "anonymised?",
@@ -52,7 +54,7 @@ FIELDS = {
     "Show": "field",
     "Retain": "field",
 }
-SHORT = {"expires": "expires_at"}
+SHORT = {"expires": "expires_at", "received": "received_at"}
 PLAIN: dict[str, Any] = {"true": True, "false": False, "null": None, "empty": {}, "none": []}
 SETS = {"published", "restricted", "objected"}
 STEP = re.compile(r"(?:@(?P<user>\w+) )?(?P<sign>[-+=?]|wait|record|due|history)(?P<why>[a-z-]*)(?: (?P<rest>.*))?$")
@@ -106,8 +108,9 @@ def _done(sign: str, why: str, rest: str) -> dict[str, Any]:
         case "record":
             return {"do": "record", "is": _record(rest.split())}
         case "due":
-            request, days = rest.split()
-            return {"do": "due", "request": request, "days": int(days)}
+            request, days, *reply = rest.split()
+            step = {"do": "due", "request": request, "days": int(days)}
+            return {**step, "reply_days": int(reply[0].removeprefix("reply="))} if reply else step
         case _:
             return {"do": "history", "events": _events(rest)}
 
@@ -168,7 +171,7 @@ def _record(words: list[str]) -> dict[str, Any]:
     for name, value in (word.split("=") for word in words):
         if name.startswith("request:"):
             request, field = name.removeprefix("request:").split(".")
-            expected.setdefault("requests", {}).setdefault(request, {})[field] = value
+            expected.setdefault("requests", {}).setdefault(request, {})[field] = PLAIN.get(value, value)
         elif value in PLAIN:
             expected[name] = PLAIN[value]
         elif name in SETS:

@@ -45,6 +45,7 @@ TOLD, AGREED = told("n-1", ["email", "username"]), e.Agreed("n-1")
 GRANTED = e.Granted("surveys", "n-1")
 PROMOTED = e.Granted("marketing", "n-1", ["email"])
 ERASURE, ACCESS = e.RequestFiled("q-1", "erasure"), e.RequestFiled("q-2", "access")
+REFUSED = e.RequestResolved("q-1", "refused", "not-yours")
 SHARE, SURVEY, MAIL = Share("acme-records", ["email"], "marketing"), Process("surveys"), Market("email")
 
 # Each row: the steps on an opened account, the ask, the answer.
@@ -52,7 +53,7 @@ ROWS: dict[str, tuple[Steps, Ask, Answer]] = {
     "4 email": ((), Show("email"), (False, "not_publishable", 7)),
     "5 open": ((), Retain("email"), (True, "in_service", 6)),
     "5 other request": ((ACCESS,), Retain("email"), (True, "in_service", 6)),
-    "5 erasure refused": ((ERASURE, e.RequestResolved("q-1", "refused")), Retain("email"), (True, "in_service", 6)),
+    "5 erasure refused": ((ERASURE, REFUSED), Retain("email"), (True, "in_service", 6)),
     "5 erasure pending": ((ERASURE,), Retain("email"), (False, "erasure_requested", 1)),
     "5 closed": ((e.AccountClosed(),), Retain("email"), (False, "account_closed", 6)),
     "5 reopened": ((e.AccountClosed(), e.AccountOpened()), Retain("email"), (True, "in_service", 6)),

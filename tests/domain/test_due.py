@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.due import due
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
@@ -36,6 +38,38 @@ def test_requests_come_in_the_order_they_are_due() -> None:
         ("u-3", "q-3"), ("u-3", "q-4"), ("u-2", "q-2"), ("u-1", "q-1"),
     ]  # fmt: skip
     assert [it.request.due_at for it in owed.requests] == sorted(it.request.due_at for it in owed.requests)
+
+
+@pytest.mark.parametrize(
+    ("events", "hours", "state"),
+    [
+        ((), 0, "on_track"),
+        ((), 36, "on_track"),  # a quarter of two days is left for the reply: that is not less
+        ((), 36.001, "due_soon"),
+        ((), 48, "overdue"),
+        ((e.RequestReplied("q-2"),), 49, "on_track"),
+        ((e.RequestReplied("q-2"),), 180, "on_track"),
+        ((e.RequestReplied("q-2"),), 180.001, "due_soon"),
+        ((e.RequestReplied("q-2"),), 239.999, "due_soon"),
+        ((e.RequestReplied("q-2"),), 240, "overdue"),
+        ((e.RequestReplied("q-2"), e.RequestExtended("q-2", "archive")), 360, "on_track"),
+        ((e.RequestReplied("q-2"), e.RequestExtended("q-2", "archive")), 360.001, "due_soon"),
+        ((e.RequestReplied("q-2"), e.RequestExtended("q-2", "archive")), 480, "overdue"),
+        ((e.RequestExtended("q-2", "archive"),), 48, "overdue"),  # the reply, which no extension moves
+    ],
+)
+def test_state_of_a_request(events: tuple[e.Event, ...], hours: float, state: str) -> None:
+    """Overdue from the instant of the deed on, or of the reply while there is none; due soon in its last quarter."""
+    owed = due([made("u-1", e.RequestFiled("q-2", "access"), *events)], START + timedelta(hours=hours))
+    assert [it.state for it in owed.requests] == [state]
+
+
+def test_state_counts_from_receipt() -> None:
+    """A request that was typed in nine days late has one day left."""
+    late = e.RequestFiled("q-2", "access", received_at=START - timedelta(days=9))
+    record = made("u-1", late, e.RequestReplied("q-2"))
+    assert due([record], START).requests[0].state == "due_soon"
+    assert due([record], START + timedelta(days=1)).requests[0].state == "overdue"
 
 
 def test_erasures_are_split_by_their_holds() -> None:

@@ -77,12 +77,22 @@ def test_order_of_fields() -> None:
         "AgreementWithdrawn": ("notice",),
         "Published": ("field",),
         "Hidden": ("field",),
-        "RequestFiled": ("request", "kind"),
-        "RequestResolved": ("request", "outcome"),
+        "RequestFiled": ("request", "kind", "processor", "received_at"),
+        "RequestReplied": ("request",),
+        "RequestExtended": ("request", "reason"),
+        "RequestResolved": ("request", "outcome", "reason"),
         "HoldPlaced": ("hold", "kind", "data", "until"),
         "HoldReleased": ("hold",),
         "Erased": ("anonymised",),
     }
+
+
+def test_a_reason_is_an_id_or_nothing() -> None:
+    """Why a request was refused is the id of a text: no sentence of many lines, and not the empty one."""
+    assert e.RequestResolved("q-1", "cancelled").reason is None
+    for bad in ("", "not\nyours", "x" * 257):
+        with pytest.raises(ValueError, match="an id"):
+            e.RequestResolved("q-1", "refused", bad)
 
 
 def test_entry_hides_its_user_where_it_is_printed() -> None:

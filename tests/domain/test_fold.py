@@ -312,17 +312,43 @@ def test_published_and_hidden() -> None:
 
 
 @pytest.mark.parametrize(("kind", "days"), [("access", 10), ("rectification", 10), ("erasure", 20), ("complaint", 10)])
-def test_request_filed(kind: str, days: int) -> None:
-    """A request is due so many days of 24 hours after it was filed."""
+@pytest.mark.parametrize("processor", [False, True])
+@pytest.mark.parametrize("received_at", [None, seconds(-86_400)], ids=["typed in at once", "typed in a day later"])
+def test_request_filed(kind: str, days: int, received_at: datetime | None, *, processor: bool) -> None:
+    """A reply and the deed are due so many days of 24 hours after a request was received, filed later or not."""
+    start = received_at or seconds(2)
     filed = Request(
         request="q-1",
         kind=RequestKind(kind),
+        processor=processor,
         filed_at=seconds(2),
-        due_at=seconds(2) + timedelta(hours=24 * days),
+        received_at=start,
+        reply_due_at=start + timedelta(hours=48),
+        replied_at=None,
+        due_at=start + timedelta(hours=24 * days * (1.5 if processor else 1)),
+        extension_reason=None,
         outcome=None,
+        reason=None,
         resolved_at=None,
     )
-    assert changed(opened(2), e.RequestFiled("q-1", kind), requests={"q-1": filed})
+    assert changed(opened(2), e.RequestFiled("q-1", kind, processor, received_at), requests={"q-1": filed})
+
+
+def test_request_replied() -> None:
+    """A reply is kept with its instant, and moves no deadline."""
+    history = opened(e.RequestFiled("q-1", "access"), e.RequestFiled("q-2", "access"), 5)
+    first, second = history.record.requests.values()
+    replied = attrs.evolve(first, replied_at=seconds(5))
+    assert changed(history, e.RequestReplied("q-1"), requests={"q-1": replied, "q-2": second})
+
+
+@pytest.mark.parametrize(("kind", "days"), [("access", 20), ("erasure", 40), ("complaint", 20)])
+def test_request_extended(kind: str, days: int) -> None:
+    """An extension adds the kind's own days to the deed, and none to the reply."""
+    history = opened(e.RequestFiled("q-1", kind), 5)
+    (filed,) = history.record.requests.values()
+    extended = attrs.evolve(filed, due_at=filed.received_at + timedelta(days=days), extension_reason="archive")
+    assert changed(history, e.RequestExtended("q-1", "archive"), requests={"q-1": extended})
 
 
 @pytest.mark.parametrize(("kind", "days"), [("access", 10), ("erasure", 20)])
@@ -342,8 +368,8 @@ def test_request_resolved(outcome: Outcome) -> None:
     history = opened(e.RequestFiled("q-1", "access"), e.RequestFiled("q-2", "access"), 5)
     first, second = history.record.requests.values()
     assert history.record.open_requests() == [first, second]
-    ended = attrs.evolve(first, outcome=outcome, resolved_at=seconds(5))
-    assert changed(history, e.RequestResolved("q-1", outcome), requests={"q-1": ended, "q-2": second})
+    ended = attrs.evolve(first, outcome=outcome, reason="because", resolved_at=seconds(5))
+    assert changed(history, e.RequestResolved("q-1", outcome, "because"), requests={"q-1": ended, "q-2": second})
     assert history.record.open_requests() == [second]
 
 

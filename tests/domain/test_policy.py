@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from diijam_consent_sdk.policy import (
@@ -15,7 +16,7 @@ from diijam_consent_sdk.policy import (
     CLAUSES,
     DUTY_HOLDS,
     PUBLISHABLE,
-    TIME_LIMIT,
+    TIME_LIMITS,
     WORDING,
     Basis,
     Wording,
@@ -98,12 +99,13 @@ def test_publishable_fields() -> None:
 
 
 def test_time_limits() -> None:
-    """Ten days for access, rectification and complaints, twenty for an erasure."""
-    assert {kind: limit / timedelta(hours=24) for kind, limit in TIME_LIMIT.items()} == {
-        "access": 10,
-        "rectification": 10,
-        "erasure": 20,
-        "complaint": 10,
+    """Days to reply, to be done, to be done with somebody outside, and of one extension: the policy's table."""
+    days = {kind: [limit / timedelta(hours=24) for limit in attrs.astuple(of)] for kind, of in TIME_LIMITS.items()}
+    assert days == {
+        "access": [2, 10, 15, 10],
+        "rectification": [2, 10, 15, 10],
+        "erasure": [2, 20, 30, 20],
+        "complaint": [2, 10, 15, 10],
     }
 
 
@@ -146,7 +148,7 @@ def test_seven_clauses() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [CLAUSES, BASIS, DUTY_HOLDS, CHANNEL_FIELD, TIME_LIMIT, WORDING], ids=lambda table: str(next(iter(table)))
+    "table", [CLAUSES, BASIS, DUTY_HOLDS, CHANNEL_FIELD, TIME_LIMITS, WORDING], ids=lambda table: str(next(iter(table)))
 )
 def test_tables_cannot_be_changed(table: Any) -> None:
     """Nobody can add to the policy at run time."""

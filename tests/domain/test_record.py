@@ -75,7 +75,7 @@ def test_is_erasing() -> None:
     history = opened(e.RequestFiled("q-1", "complaint"))
     assert not history.record.is_erasing()
     assert history.append(e.RequestFiled("q-2", "erasure"), e.RequestFiled("q-3", "erasure")).record.is_erasing()
-    assert history.append(e.RequestResolved("q-2", "refused")).record.is_erasing()
+    assert history.append(e.RequestResolved("q-2", "refused", "not-yours")).record.is_erasing()
     assert not history.append(e.RequestResolved("q-3", "cancelled")).record.is_erasing()
 
 

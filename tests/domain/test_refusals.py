@@ -27,6 +27,11 @@ OTHER_CONTENT = "this notice was told before with other content"
 NOT_TOLD = "this notice was not told beforehand"
 REQUEST_KNOWN = "this request id is known already"
 NO_REQUEST = "there is no such open request"
+RECEIVED_LATER = "received_at is in the future"
+REPLIED = "the request was replied to already"
+EXTENDED = "the request was extended already: it is extended once"
+PAST_DUE = "the request is past its due time: it is extended before"
+NO_REASON = "a request is refused for a reason: give its id"
 USE_ERASED = "an erasure is fulfilled by appending Erased"
 HOLD_KNOWN = "this hold id is known already"
 NO_HOLD = "there is no such live hold"
@@ -50,9 +55,11 @@ class Case:
     neighbour: tuple[e.Event | int, ...]  # all of it is accepted
 
 
+DAY = 24 * 3600
 TOLD = e.Notified("n-1", "acme-records", ["email", "username"], "marketing")
 GRANT = e.Granted("surveys", "n-1")
 ERASURE = e.RequestFiled("q-1", "erasure")
+REFUSED = e.RequestResolved("q-1", "refused", "not-yours")
 DEBT = e.HoldPlaced("h-1", "debt", ["payment"])
 DEBT_FOR_10 = e.HoldPlaced("h-1", "debt", ["payment"], seconds(10))
 
@@ -132,15 +139,16 @@ CASES = {
     "RequestFiled under a known id": Case(
         (e.RequestFiled("q-1", "access"),), ERASURE, REQUEST_KNOWN, (ERASURE, e.RequestFiled("q-2", "erasure"))
     ),
-    "RequestFiled under the id of a resolved one": Case(
-        (ERASURE, e.RequestResolved("q-1", "refused")), ERASURE, REQUEST_KNOWN, (ERASURE,)
-    ),
+    "RequestFiled under the id of a resolved one": Case((ERASURE, REFUSED), ERASURE, REQUEST_KNOWN, (ERASURE,)),
     "RequestResolved that was never filed": Case(
-        (ERASURE,), e.RequestResolved("q-2", "refused"), NO_REQUEST, (ERASURE, e.RequestResolved("q-1", "refused"))
+        (ERASURE,),
+        e.RequestResolved("q-2", "refused", "not-yours"),
+        NO_REQUEST,
+        (ERASURE, REFUSED),
     ),
     "RequestResolved twice": Case(
         (ERASURE, e.RequestResolved("q-1", "cancelled")),
-        e.RequestResolved("q-1", "refused"),
+        REFUSED,
         NO_REQUEST,
         (ERASURE, e.RequestResolved("q-1", "cancelled"), e.RequestFiled("q-2", "erasure")),
     ),
@@ -152,6 +160,42 @@ CASES = {
         e.RequestResolved("q-1", "fulfilled"),
         USE_ERASED,
         (e.RequestFiled("q-1", "access"), e.RequestResolved("q-1", "fulfilled")),
+    ),
+    "RequestFiled that is received later": Case(
+        (5,),
+        e.RequestFiled("q-1", "access", received_at=seconds(5.000001)),
+        RECEIVED_LATER,
+        (5, e.RequestFiled("q-1", "access", received_at=seconds(5))),
+    ),
+    "RequestReplied that was never filed": Case(
+        (ERASURE,), e.RequestReplied("q-2"), NO_REQUEST, (ERASURE, e.RequestReplied("q-1"))
+    ),
+    "RequestReplied twice": Case(
+        (ERASURE, e.RequestReplied("q-1")),
+        e.RequestReplied("q-1"),
+        REPLIED,
+        (ERASURE, e.RequestFiled("q-2", "access"), e.RequestReplied("q-1"), e.RequestReplied("q-2")),
+    ),
+    "RequestReplied after the end": Case(
+        (ERASURE, e.RequestResolved("q-1", "cancelled")), e.RequestReplied("q-1"), NO_REQUEST, ()
+    ),
+    "RequestExtended that was never filed": Case(
+        (ERASURE,), e.RequestExtended("q-2", "archive"), NO_REQUEST, (ERASURE, e.RequestExtended("q-1", "archive"))
+    ),
+    "RequestExtended twice": Case(
+        (ERASURE, e.RequestExtended("q-1", "archive")), e.RequestExtended("q-1", "staff"), EXTENDED, ()
+    ),
+    "RequestExtended when it is due": Case(
+        (e.RequestFiled("q-1", "access"), 10 * DAY),
+        e.RequestExtended("q-1", "archive"),
+        PAST_DUE,
+        (e.RequestFiled("q-1", "access"), 10 * DAY - 1, e.RequestExtended("q-1", "archive")),
+    ),
+    "RequestResolved as refused without a reason": Case(
+        (ERASURE,),
+        e.RequestResolved("q-1", "refused"),
+        NO_REASON,
+        (ERASURE, REFUSED),
     ),
     "HoldPlaced on nothing": Case((), e.HoldPlaced("h-1", "debt", ()), NO_FIELDS, (DEBT,)),
     "HoldPlaced under a known id": Case((DEBT,), DEBT, HOLD_KNOWN, (DEBT, attrs.evolve(DEBT, hold="h-2"))),
@@ -263,7 +307,8 @@ def test_unknown_user_refuses_every_event_but_opening_noes_and_requests(event: e
     """A user without an account can open one, refuse, and file requests; nothing else."""
     history = History().append(e.RequestFiled("q-1", "erasure"))
     accepted = (
-        e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden, e.RequestFiled, e.RequestResolved, e.Erased
+        e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden,
+        e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.Erased,
     )  # fmt: skip
     expected = None if isinstance(event, accepted) else NEVER_OPENED
     assert refusal(history.record, event, seconds(0)) == expected
@@ -452,13 +497,13 @@ def test_requests_that_are_no_erasure_end_in_any_way(outcome: Outcome) -> None:
     """Only an erasure cannot be resolved as fulfilled."""
     for kind in ("access", "rectification", "complaint"):
         history = opened(e.RequestFiled("q-1", kind))
-        assert refusal(history.record, e.RequestResolved("q-1", outcome), history.at) is None
+        assert refusal(history.record, e.RequestResolved("q-1", outcome, "not-yours"), history.at) is None
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.CANCELLED])
 def test_erasure_can_be_refused_and_cancelled(outcome: Outcome) -> None:
     """An erasure that is not carried out ends as refused or cancelled, and is pending no more."""
-    record = opened(ERASURE, e.RequestResolved("q-1", outcome)).record
+    record = opened(ERASURE, e.RequestResolved("q-1", outcome, "not-yours")).record
     assert record.account is Account.OPEN
     assert not record.is_erasing()
 

@@ -110,6 +110,9 @@ TAKES_ID: dict[str, Callable[[Any], object]] = {
     "Agreed.notice": e.Agreed,
     "AgreementWithdrawn.notice": e.AgreementWithdrawn,
     "RequestFiled.request": lambda name: e.RequestFiled(name, "access"),
+    "RequestReplied.request": e.RequestReplied,
+    "RequestExtended.request": lambda name: e.RequestExtended(name, "archive"),
+    "RequestExtended.reason": lambda name: e.RequestExtended("q-1", name),
     "RequestResolved.request": lambda name: e.RequestResolved(name, "refused"),
     "HoldPlaced.hold": lambda name: e.HoldPlaced(name, "debt", ["email"]),
     "HoldReleased.hold": e.HoldReleased,
@@ -120,6 +123,7 @@ TAKES_INSTANT: dict[str, Callable[[Any], object]] = {
     "instant": instant,
     "Granted.expires_at": lambda at: e.Granted("surveys", "n-1", expires_at=at).expires_at,
     "Agreed.expires_at": lambda at: e.Agreed("n-1", at).expires_at,
+    "RequestFiled.received_at": lambda at: e.RequestFiled("q-1", "access", received_at=at).received_at,
     "HoldPlaced.until": lambda at: e.HoldPlaced("h-1", "debt", ["email"], at).until,
 }
 

@@ -35,7 +35,8 @@ FULL: list[e.Event] = [
     e.Objected("payment"),
     e.Restricted(["gender"]),
     e.Published("avatar"),
-    e.RequestResolved("q-1", "refused"),
+    e.RequestReplied("q-1"),
+    e.RequestResolved("q-1", "refused", "not-yours"),
     e.HoldPlaced("h-2", "tax", ["payment"], START + timedelta(days=9)),
     e.HoldReleased("h-1"),
 ]
@@ -311,6 +312,7 @@ def test_the_times_are_all_of_them() -> None:
     """The test above goes through every field that holds a time, in each kind of part."""
     expected = {"account_changed_at", "given_at", "expires_at", "withdrawn_at", "told_at"}
     expected |= {"placed_at", "until", "released_at", "filed_at", "due_at", "resolved_at"}
+    expected |= {"received_at", "reply_due_at", "replied_at"}
     kinds = (ConsentRecord, Consent, Notice, Hold, Request)
     assert {field.name for kind in kinds for field in attrs.fields(kind) if "datetime" in str(field.type)} == expected
     assert {path[-1] for path in TIMES} == expected

@@ -24,6 +24,7 @@ EXAMPLES = """\
 Examples:
   diijam-consent due
   diijam-consent due --json | jq -r '.erasable[].user_id'
+  diijam-consent due --json | jq -r '.requests[] | select(.state == "overdue") | .user_id'
 """
 
 
@@ -35,6 +36,10 @@ def due(
     """
     What customers asked for and have not been given yet, by the time it is due; and of the pending erasures, which may
     be done now, and which are held, by what and until when.
+
+    A request is "overdue" once the time of the deed, or of a reply that was not given, has passed; "due soon" in the
+    last quarter of that time; else "on track". Record a reply with `diijam-consent record USER RequestReplied`, one
+    extension with `RequestExtended`.
 
     Exit status: 0, also if nothing is owed; 2 it could not be read.
 
@@ -50,7 +55,7 @@ def due(
         print_json(_to_json(owed))
         return 0
     print_result(f"open requests      {len(owed.requests)}")
-    _print_table(("due at", "", "kind", "request", "user"), _request_rows(owed))
+    _print_table(("state", "due at", "reply by", "kind", "request", "user"), _request_rows(owed))
     print_result(f"may be erased now  {len(owed.erasable)}")
     _print_table(("due at", "", "user"), _erasure_rows(owed.erasable, owed.at))
     print_result(f"held               {len(owed.held)}")
@@ -75,8 +80,9 @@ def _lateness(due_at: datetime, at: datetime) -> str:
 def _request_rows(owed: Due) -> list[tuple[str, ...]]:
     return [
         (
+            it.state.replace("_", " "),
             format_time(it.request.due_at),
-            _lateness(it.request.due_at, owed.at),
+            "replied" if it.request.replied_at else format_time(it.request.reply_due_at),
             it.request.kind,
             it.request.request,
             it.user_id,
@@ -103,7 +109,7 @@ def _format_hold(hold: Hold) -> str:
 def _to_json(owed: Due) -> bytes:
     return wire.encode({
         "at": owed.at,
-        "requests": [{"user_id": it.user_id, "request": it.request} for it in owed.requests],
+        "requests": [{"user_id": it.user_id, "state": it.state, "request": it.request} for it in owed.requests],
         "erasable": [{"user_id": it.user_id, "due_at": it.due_at} for it in owed.erasable],
         "held": [
             {"user_id": it.user_id, "due_at": it.due_at, "until": it.until, "holds": it.holds} for it in owed.held

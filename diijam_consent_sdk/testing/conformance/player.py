@@ -24,6 +24,7 @@ from .cases import Step
 Decide = Callable[[ConsentRecord, Ask, datetime], Decision]
 ASKS: Mapping[str, type[Ask]] = {kind.__name__: kind for kind in get_args(Ask)}
 MAX_PAGES = 1_000  # of changes, since others may write meanwhile, but a store must come to an end
+DAY = timedelta(days=1)
 
 
 class Mismatch(Exception):
@@ -75,7 +76,10 @@ class Player:
                 self._compare("record", wire.decode(wire.encode(self._load(user).records[0])), step["is"])
             case "due":
                 request = self._load(user).records[0].requests[step["request"]]
-                _expect("days until it is due", (request.due_at - request.filed_at) / timedelta(days=1), step["days"])
+                _expect("days until it is due", (request.due_at - request.received_at) / DAY, step["days"])
+                if "reply_days" in step:
+                    days = (request.reply_due_at - request.received_at) / DAY
+                    _expect("days until the reply is due", days, step["reply_days"])
             case "history":
                 expected = [self._event(event) for event in step["events"]]
                 _expect("history", [entry.event for entry in self._store.history(user.user_id)], expected)

@@ -109,7 +109,9 @@ def story() -> list[e.LedgerEntry]:
         e.Published(Field.AVATAR),
         e.Hidden(Field.AVATAR),
         e.RequestFiled("q-1", RequestKind.ACCESS),
-        e.RequestResolved("q-1", Outcome.REFUSED),
+        e.RequestReplied("q-1"),
+        e.RequestExtended("q-1", "archive"),
+        e.RequestResolved("q-1", Outcome.REFUSED, "not-yours"),
         e.RequestFiled("q-2", RequestKind.COMPLAINT),
         e.RequestResolved("q-2", Outcome.CANCELLED),
         e.HoldPlaced("h-1", HoldKind.DEBT, {Field.PAYMENT}, LATER),
@@ -143,6 +145,8 @@ SENTENCES: dict[Language, list[str]] = {
         "You made public: profile picture.",
         "You hid: profile picture.",
         "You asked: “See my data”.",
+        "Diijam confirmed your request and is working on it: “See my data”.",
+        "Diijam told you that it needs more time for your request: “See my data”.",
         "Diijam refused your request: “See my data”.",
         "You complained.",
         "The request “Complain” was cancelled.",
@@ -165,9 +169,9 @@ def test_timeline(language: Language) -> None:
     lines = [line for day in timeline.days(story(), Words(language)) for line in day.lines][::-1]
     expected = SENTENCES[language]
     assert [line.text for line in lines][: len(expected)] == expected
-    assert len(lines) == 24
-    assert [number for number, line in enumerate(lines) if line.is_diijams] == [12, 18, 21, 22]
-    assert [number for number, line in enumerate(lines) if line.until] == [1, 21]
+    assert len(lines) == 26
+    assert [number for number, line in enumerate(lines) if line.is_diijams] == [12, 18, 19, 20, 23, 24]
+    assert [number for number, line in enumerate(lines) if line.until] == [1, 23]
     assert [line.tone for line in lines][:4] == ["plain", "yes", "yes", "no"]
 
 
@@ -181,7 +185,7 @@ def test_a_vietnamese_sentence_is_whole() -> None:
 def test_timeline_is_day_by_day() -> None:
     """Entries stand under their day in Vietnam."""
     days = timeline.days(story(), VIETNAMESE)
-    assert [(day.date, len(day.lines)) for day in days] == [("2/11/2026", 7), ("1/11/2026", 17)]
+    assert [(day.date, len(day.lines)) for day in days] == [("2/11/2026", 9), ("1/11/2026", 17)]
 
 
 def test_every_vocabulary_is_worded() -> None:

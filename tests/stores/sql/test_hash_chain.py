@@ -220,7 +220,7 @@ def rewrite(db: sqlite3.Connection, position: int, *events: e.Event) -> None:
         previous = link.hash
 
 
-@pytest.mark.parametrize("event", [AGREED, e.AgreementWithdrawn("n-7"), e.RequestResolved("q-1", "refused")])
+@pytest.mark.parametrize("event", [AGREED, e.AgreementWithdrawn("n-7"), e.RequestResolved("q-1", "cancelled")])
 def test_entries_that_no_record_accepts(event: e.Event, path: Path, db: sqlite3.Connection) -> None:
     """Also under hashes that fit, events that make no sense are told as a broken ledger."""
     rewrite(db, 15, event)

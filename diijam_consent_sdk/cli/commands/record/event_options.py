@@ -12,6 +12,7 @@ import attrs
 from cyclopts import Parameter
 
 from ....events import Event
+from ....stores import wire
 from ....stores.wire import EVENT_TYPES
 from ....vocabulary import Channel, HoldKind, Origin, Outcome, RequestKind
 from ...options import check_options, option_name, parse_time
@@ -38,6 +39,12 @@ class EventOptions:
     kind: Annotated[
         str | None, _option("kind", f"Of a request: {', '.join(RequestKind)}; of a hold: {', '.join(HoldKind)}.")
     ] = None
+    processor: Annotated[bool, _option("processor", "Somebody outside Diijam must act too.")] = False
+    received_at: Annotated[
+        str | None,
+        _option("received_at", "When it reached Diijam, if earlier: 2026-10-31T09:00:00+07:00."),
+    ] = None
+    reason: Annotated[str | None, _option("reason", "The id of the text that says why.")] = None
     outcome: Annotated[str | None, _option("outcome", f"{', '.join(Outcome)}.")] = None
     hold: Annotated[str | None, _option("hold", "The hold's id.")] = None
     until: Annotated[str | None, _option("until", "When it ends: 2027-01-31T00:00:00+07:00.")] = None
@@ -47,8 +54,8 @@ class EventOptions:
     def given(self) -> dict[str, Any]:
         """Return what was given, by field, with times parsed."""
         given = {name: value for name, value in attrs.asdict(self).items() if value is not None and value is not False}
-        for end in given.keys() & {"expires_at", "until"}:
-            given[end] = parse_time(end, given[end])
+        for name in given.keys() & wire.TIME_FIELDS:
+            given[name] = parse_time(name, given[name])
         return given
 
 
