@@ -52,6 +52,8 @@ STORE_FAILED = frozenset({"store-unavailable", "store-unusable"})  # their cause
 
 # A quoted value, or one that never ends, so that each character is read once whatever the quotes. An apostrophe within
 # a word begins no value.
+# A host or port as libpq writes them, outside quotes.
+ADDRESS = re.compile(r"\([0-9a-fA-F]{0,4}[:.][0-9a-fA-F:.%]{1,60}\)|\b(?:\d{1,3}\.){3}\d{1,3}\b|\bport \d{1,5}\b")
 QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|\\?\Z)|"(?:\\.|[^"\\])*(?:"|\\?\Z))""", re.DOTALL)
 MAX_TEXT = 1_000  # characters of an error's text that are searched, since it may quote a question of any length
 HOLD_IDS = re.compile(r"(?<=release them first): .*", re.DOTALL)
@@ -143,9 +145,10 @@ def redact(text: str) -> str:
         text: The text of an error.
 
     Returns:
-        Its first `MAX_TEXT` characters, with an ellipsis for each quoted value and without the ids of holds.
+        Its first `MAX_TEXT` characters, with an ellipsis for each quoted value and each address, without ids of holds.
     """
     text = HOLD_IDS.sub("", text[:MAX_TEXT])
+    text = ADDRESS.sub("…", text)
     return QUOTED.sub(lambda quoted: quoted[0] if quoted[0][1:-1] in _OUR_WORDS else "…", text)
 
 

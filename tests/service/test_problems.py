@@ -241,6 +241,23 @@ def test_a_path_is_itself(shared: Running, method: str, spelling: str) -> None:
 @pytest.mark.parametrize(
     ("text", "left"),
     [
+        ('connection to server at "db.internal" (10.0.0.5), port 5432 failed', "connection to server at … …, … failed"),
+        (
+            'connection to server at "::1" (::1), port 5432 failed: refused',
+            "connection to server at … …, … failed: refused",
+        ),
+        ("nothing listens on 192.168.7.1 (28P01)", "nothing listens on … (28P01)"),
+        ("PostgreSQL refused (42501); more than 1.5 s", "PostgreSQL refused (42501); more than 1.5 s"),
+    ],
+)
+def test_addresses_of_the_store_are_left_out(text: str, left: str) -> None:
+    """Where the store is stays in the service's log: no host, address or port of it reaches a client."""
+    assert redact(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
         ("unknown Purpose 'abc'; known: marketing", "unknown Purpose …; known: marketing"),
         ("'purpose' and 'notice' are missing", "'purpose' and 'notice' are missing"),
         ("bad 'it\\'s \"me\"' here", "bad … here"),
