@@ -20,6 +20,8 @@ from ..vocabulary import Channel, Field, Purpose
 Language = Literal["vi", "en"]
 LANGUAGES: tuple[Language, ...] = ("vi", "en")  # in the order of the policy's pairs of texts
 
+Json = Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")]
+
 ASKS: Mapping[str, type[Ask]] = {kind.__name__.lower(): kind for kind in get_args(Ask)}
 
 AskName = Annotated[str, Parameter(help=f"What is asked: {', '.join(ASKS)}.")]

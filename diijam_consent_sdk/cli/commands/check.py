@@ -16,7 +16,7 @@ from ...policy import CLAUSES
 from ...stores import wire
 from ...vocabulary import identifier
 from ..console import format_fields, format_time, print_json, print_result
-from ..options import LANGUAGES, SYNTAX, AskName, AskOptions, Language, Subject, parse_ask
+from ..options import LANGUAGES, SYNTAX, AskName, AskOptions, Json, Language, Subject, parse_ask
 from ..store import Url, make_client, open_store
 
 DENIED = 1
@@ -46,7 +46,7 @@ def check(
     *,
     options: Annotated[AskOptions | None, Parameter(name="*")] = None,
     lang: Annotated[Language, Parameter(help="The language of the message and the clause's title.")] = "en",
-    as_json: Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")] = False,
+    as_json: Json = False,
     url: Url = None,
 ) -> int:
     """

@@ -15,6 +15,7 @@ from ...policy import CLAUSES
 from ...stores import wire
 from ...testing.conformance import CaseOutcome, Result, load_cases, run
 from ..console import print_json, print_result, print_status, show_progress
+from ..options import Json
 from ..store import open_store
 
 EXAMPLES = """\
@@ -28,15 +29,13 @@ The URL of a service is asked with the token in DIIJAM_CONSENT_TOKEN, which
 must allow to read and to write.
 """
 
+TestUrl = Annotated[
+    str | None,
+    Parameter(help="Where to write the test users and ask about them. The environment's ledger is never taken."),
+]
 
-def conformance(
-    *,
-    as_json: Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")] = False,
-    url: Annotated[
-        str | None,
-        Parameter(help="Where to write the test users and ask about them. The environment's ledger is never taken."),
-    ] = None,
-) -> int:
+
+def conformance(*, as_json: Json = False, url: TestUrl = None) -> int:
     """
     Play the policy's cases on a ledger, and tell by clause how many held. It WRITES test users, with random ids, which
     stay in the ledger: run it on a staging system.

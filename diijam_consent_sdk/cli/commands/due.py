@@ -9,15 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.table import Table
 
 from ...due import Due, PendingErasure
 from ...record import Hold
 from ...stores import wire
 from ..console import format_time, make_console, print_json, print_result, printable
+from ..options import Json
 from ..store import Url, make_client, open_store
 
 EXAMPLES = """\
@@ -28,11 +27,7 @@ Examples:
 """
 
 
-def due(
-    *,
-    as_json: Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")] = False,
-    url: Url = None,
-) -> int:
+def due(*, as_json: Json = False, url: Url = None) -> int:
     """
     What customers asked for and have not been given yet, by the time it is due; and of the pending erasures, which may
     be done now, and which are held, by what and until when.

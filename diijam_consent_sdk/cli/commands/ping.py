@@ -59,13 +59,10 @@ class PingResult:
     clock_precision_seconds: float
 
 
-def ping(
-    *,
-    as_json: Annotated[
-        bool, Parameter(name="--json", help="One JSON object, for machines; also of a failure.")
-    ] = False,
-    url: Url = None,
-) -> int:
+Json = Annotated[bool, Parameter(name="--json", help="One JSON object, for machines; also of a failure.")]
+
+
+def ping(*, as_json: Json = False, url: Url = None) -> int:
     """
     Reach the store, as a service of yours would, and say what is wrong if that fails: the name, the port, the path, the
     certificate, the token, the database.

@@ -38,19 +38,25 @@ A relay on another machine, with another tokens file:
 """
 
 
+Tokens = Annotated[Path, Parameter(help="The file of tokens that may ask; read again when it changes.")]
+Host = Annotated[str, Parameter(help="The address to listen on; 127.0.0.1 unless given.")]
+PortNumber = Annotated[Port, Parameter(help="The port to listen on; 8700 unless given, 0 for any that is free.")]
+TlsCert = Annotated[
+    Path | None, Parameter(help="Speak TLS (1.2 and 1.3) with the certificate in this PEM file, its CA's after it.")
+]
+TlsKey = Annotated[
+    Path | None, Parameter(help="The PEM file of the certificate's key, not encrypted. It goes with --tls-cert.")
+]
+
+
 def serve(
     *,
     url: Url = None,
-    tokens: Annotated[Path, Parameter(help="The file of tokens that may ask; read again when it changes.")],
-    host: Annotated[str, Parameter(help="The address to listen on; 127.0.0.1 unless given.")] = "127.0.0.1",
-    port: Annotated[Port, Parameter(help="The port to listen on; 8700 unless given, 0 for any that is free.")] = 8700,
-    tls_cert: Annotated[
-        Path | None,
-        Parameter(help="Speak TLS (1.2 and 1.3) with the certificate in this PEM file, its CA's after it."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None, Parameter(help="The PEM file of the certificate's key, not encrypted. It goes with --tls-cert.")
-    ] = None,
+    tokens: Tokens,
+    host: Host = "127.0.0.1",
+    port: PortNumber = 8700,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
 ) -> int:
     """
     Answer for a ledger over HTTP: the consent service. It runs until it is stopped (Ctrl-C, SIGTERM).

@@ -50,43 +50,46 @@ Examples:
 {SYNTAX}"""
 
 
+Source = Annotated[
+    str,
+    Parameter(
+        name="--input",
+        help="A file of ids, one a line; with --column a CSV file. - is standard input.",
+        allow_leading_hyphen=True,
+    ),
+]
+Column = Annotated[str | None, Parameter(help="The input is CSV with a header, and this column holds the ids.")]
+Output = Annotated[str, Parameter(help="Where to write. - is standard output.", allow_leading_hyphen=True)]
+Reasons = Annotated[
+    bool, Parameter(help="Write the denied customers too, as CSV, with the columns reason and clause added.")
+]
+Resume = Annotated[
+    bool,
+    Parameter(
+        help="Go on with a run that was interrupted, with the same list and --output. Customers who were permitted"
+        " then are asked again, since they may have said no meanwhile."
+    ),
+]
+
+
 def permitted(
     ask: AskName,
     subject: Subject = None,
     /,
     *,
     options: Annotated[AskOptions | None, Parameter(name="*")] = None,
-    source: Annotated[
-        str,
-        Parameter(
-            name="--input",
-            help="A file of ids, one a line; with --column a CSV file. - is standard input.",
-            allow_leading_hyphen=True,
-        ),
-    ] = "-",
-    column: Annotated[
-        str | None, Parameter(help="The input is CSV with a header, and this column holds the ids.")
-    ] = None,
-    output: Annotated[
-        str, Parameter(help="Where to write. - is standard output.", allow_leading_hyphen=True)
-    ] = STANDARD_OUTPUT,
-    reasons: Annotated[
-        bool, Parameter(help="Write the denied customers too, as CSV, with the columns reason and clause added.")
-    ] = False,
-    resume: Annotated[
-        bool,
-        Parameter(
-            help="Go on with a run that was interrupted, with the same list and --output. Customers who were permitted"
-            " then are asked again, since they may have said no meanwhile."
-        ),
-    ] = False,
+    source: Source = "-",
+    column: Column = None,
+    output: Output = STANDARD_OUTPUT,
+    reasons: Reasons = False,
+    resume: Resume = False,
     url: Url = None,
 ) -> int:
     """
     Of many customers, write those who allow it: the ids, or with --column their whole CSV rows.
 
-    Each customer is written once, by the first row that names them. Customers nobody knows are denied; ids that can
-    be none (empty, too long, with invisible characters) are counted and left out. A summary goes to standard error.
+    Each customer is written once, by the first row that names them. Unknown customers are denied. What cannot be an id
+    (empty, too long, with invisible characters) is counted and left out. A summary goes to standard error.
     Memory stays the same however long the list is. A list is text in UTF-8; CSV may have commas, semicolons or tabs,
     and comes out as it was, with its byte-order mark if it had one. No error shows what the list holds.
 

@@ -117,13 +117,8 @@ def open_checkpoint(output: str, describe_run: Callable[[], Run], *, resume: boo
         OSError: the checkpoint cannot be read or written.
     """
     if output == STANDARD_OUTPUT:
-        if resume:
-            raise ValueError("--resume goes with --output FILE: what went to standard output cannot be gone on with")
-        try:
-            yield Checkpoint()
-        except KeyboardInterrupt as error:
-            error.add_note("run the same command again; with --output FILE one that is stopped can go on where it was")
-            raise
+        with _no_checkpoint(resume=resume) as checkpoint:
+            yield checkpoint
         return
     path = resolve_output(output)
     file = path.with_name(path.name + SUFFIX)
@@ -139,6 +134,18 @@ def open_checkpoint(output: str, describe_run: Callable[[], Run], *, resume: boo
                 error.add_note(f"checked so far: {checkpoint.total:,}; add --resume to the same command to go on")
             raise
         file.unlink()
+
+
+@contextmanager
+def _no_checkpoint(*, resume: bool) -> Iterator[Checkpoint]:
+    """Give a checkpoint that saves nothing, for standard output."""
+    if resume:
+        raise ValueError("--resume goes with --output FILE: what went to standard output cannot be gone on with")
+    try:
+        yield Checkpoint()
+    except KeyboardInterrupt as error:
+        error.add_note("run the same command again; with --output FILE one that is stopped can go on where it was")
+        raise
 
 
 @contextmanager

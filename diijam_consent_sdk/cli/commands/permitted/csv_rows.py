@@ -143,7 +143,7 @@ def find_column(header: list[str], column: str, delimiter: str) -> int:
     Find the place of a column.
 
     Raises:
-        ValueError: no column has this name, or several have. The error shows no header, which may be a customer.
+        ValueError: no column has this name, or several have. The header is not shown, as it may be a customer's.
     """
     if not header:
         raise ValueError("the input is empty: a CSV begins with the names of its columns")

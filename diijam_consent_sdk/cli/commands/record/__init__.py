@@ -50,28 +50,34 @@ Events and their options:
 """
 
 
+UserId = Annotated[str | None, Parameter(help="The customer, by the id your services use.")]
+EventName = Annotated[str | None, Parameter(help="What happened; see the list below.")]
+EventFile = Annotated[
+    str | None, Parameter(help="JSON Lines of events; - reads standard input.", allow_leading_hyphen=True)
+]
+Label = Annotated[
+    str | None,
+    Parameter(
+        help="With --file: an import's own name. The same lines count once for each label, so an import that may"
+        " repeat the lines of an earlier one (another week's unsubscribes) needs one.",
+    ),
+]
+ExpectedVersion = Annotated[int | None, Parameter(help="Write only if the customer's record is still at this version.")]
+IdempotencyKey = Annotated[
+    str | None, Parameter(help="The same key and event again write nothing and give the same answer.")
+]
+
+
 def record(
-    user_id: Annotated[str | None, Parameter(help="The customer, by the id your services use.")] = None,
-    event: Annotated[str | None, Parameter(help="What happened; see the list below.")] = None,
+    user_id: UserId = None,
+    event: EventName = None,
     /,
     *,
     options: Annotated[EventOptions | None, Parameter(name="*")] = None,
-    file: Annotated[
-        str | None, Parameter(help="JSON Lines of events; - reads standard input.", allow_leading_hyphen=True)
-    ] = None,
-    label: Annotated[
-        str | None,
-        Parameter(
-            help="With --file: an import's own name. The same lines count once for each label, so an import that may"
-            " repeat the lines of an earlier one (another week's unsubscribes) needs one.",
-        ),
-    ] = None,
-    expected_version: Annotated[
-        int | None, Parameter(help="Write only if the customer's record is still at this version.")
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, Parameter(help="The same key and event again write nothing and give the same answer.")
-    ] = None,
+    file: EventFile = None,
+    label: Label = None,
+    expected_version: ExpectedVersion = None,
+    idempotency_key: IdempotencyKey = None,
     url: Url = None,
 ) -> int:
     """
