@@ -70,24 +70,13 @@ def create_app(
             app.state.services = [Service(name, await stack.enter_async_context(connect())) for name in ASKS]
             yield
 
-    templates = Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    templates.globals["made_up"] = identify is None and all(one.about in CHOSEN.values() for one in customers)
-    templates.globals["picks"] = identify is None
     return Litestar(
         [*HANDLERS, create_static_files_router(path="/static", directories=[HERE / "static"])],
         guards=[only_here],
         lifespan=[connected],
         exception_handlers={Exception: answer},
-        template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(templates)),
-        csrf_config=CSRFConfig(
-            token_hex(32),
-            cookie_name=f"csrf-{token_hex(4)}",  # a cookie of an earlier start would be sent back, and never be right
-            cookie_httponly=True,
-            cookie_samesite="strict",
-            exclude=["^/static/"],
-        ),
+        template_config=TemplateConfig(instance=_make_templates(customers, identify)),
+        csrf_config=_make_csrf(),
         allowed_hosts=AllowedHostsConfig(allowed_hosts=list(hosts)),
         before_send=[_protect],
         state=State({"customers": customers, "identify": identify}),
@@ -95,6 +84,25 @@ def create_app(
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
+    )
+
+
+def _make_templates(customers: Sequence[Customer], identify: Identify | None) -> JinjaTemplateEngine:
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    templates.globals["made_up"] = identify is None and all(one.about in CHOSEN.values() for one in customers)
+    templates.globals["picks"] = identify is None
+    return JinjaTemplateEngine.from_environment(templates)
+
+
+def _make_csrf() -> CSRFConfig:
+    return CSRFConfig(
+        token_hex(32),
+        cookie_name=f"csrf-{token_hex(4)}",  # a cookie of an earlier start would be sent back, and never be right
+        cookie_httponly=True,
+        cookie_samesite="strict",
+        exclude=["^/static/"],
     )
 
 

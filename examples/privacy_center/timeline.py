@@ -60,12 +60,11 @@ def _line(entry: e.LedgerEntry, history: Sequence[e.LedgerEntry], words: Words) 
     return Line(words.time(entry.at), isinstance(event, DIIJAMS) or answered, tone, sentence, until)
 
 
+Case = e.AccountOpened | e.AccountClosed | e.RequestFiled | e.RequestResolved | e.HoldPlaced | e.HoldReleased | e.Erased
+
+
 def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) -> str:  # noqa: C901, PLR0911, PLR0912 - a row each
     match event:
-        case e.AccountOpened(origin):
-            return words(f"said.opened_{origin}")
-        case e.AccountClosed():
-            return words("said.closed")
         case e.Granted(Purpose.MARKETING, channels=channels):
             return words("said.granted_channels", channels=words.listed("channel", channels, ".phrase"))
         case e.Granted(purpose):
@@ -97,6 +96,17 @@ def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) ->
             return words("said.published", fields=words.fields([field]))
         case e.Hidden(field):
             return words("said.hidden", fields=words.fields([field]))
+        case _:
+            return _case_sentence(event, history, words)
+
+
+def _case_sentence(event: Case, history: Sequence[e.LedgerEntry], words: Words) -> str:  # noqa: PLR0911 - a row each
+    """Word what happened to the account, a request or a hold."""
+    match event:
+        case e.AccountOpened(origin):
+            return words(f"said.opened_{origin}")
+        case e.AccountClosed():
+            return words("said.closed")
         case e.RequestFiled(_, RequestKind.COMPLAINT):
             return words("said.filed_complaint")
         case e.RequestFiled(_, kind):
