@@ -27,6 +27,8 @@ MINDING_SIGNALS = (
     " signal.signal(signal.SIGHUP, {}); os.execv(sys.argv[1], sys.argv[1:])"
 )
 MAILABLE = (AccountOpened(), Granted(Purpose.MARKETING, notice="promo", channels={Channel.EMAIL}))
+MAIL = ("permitted", "market", "email")
+CSV = ("--input", "audience.csv", "--column", "user_id")
 
 
 @attrs.frozen
@@ -155,3 +157,18 @@ def start(ledger: Ledger) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def audience(tmp_path: Path, mailable: Ledger) -> Path:
+    """A CSV file of a customer who may be mailed, one who may not, and one nobody knows."""
+    mailable.record("u-2", MAILABLE[0])
+    path = tmp_path / "audience.csv"
+    path.write_text("name,user_id\nLê Thị Bé,u-1\nÁnh,u-2\nBảo,u-3\n", encoding="utf-8")
+    return path
+
+
+def counts(err: str) -> dict[str, int]:
+    """The summary's numbers by the words before them."""
+    rows = [line.split() for line in err.splitlines()[1:]]
+    return {" ".join(row[:-1]): int(row[-1].replace(",", "")) for row in rows}

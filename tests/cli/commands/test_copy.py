@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,7 @@ from diijam_consent_sdk.stores.sql import hash_chain
 from diijam_consent_sdk.stores.sql.dialect import insert_link
 from tests.cli.conftest import Cli, Ledger
 from tests.domain.samples import NEEDED
-from tests.stores.cluster import shared
 from tests.stores.contract import AGREED, TOLD, erase, sign_up
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A database with nothing in it."""
-    url = shared().database()
-    yield url
-    shared().give_back(url)
 
 
 def fill(store: SqliteStore | PostgresStore) -> None:
@@ -45,22 +35,6 @@ def head(result: str) -> tuple[str, str]:
     """Position and hash, without the epoch, of what `copy` and `verify` print."""
     cursor = Cursor.parse(result.split()[1])
     return str(cursor.position), cursor.hash
-
-
-def test_a_ledger_is_made_and_used(cli: Cli, url: str) -> None:
-    """After `init`, twice, the other commands work as on a file."""
-    assert cli("check", "u-1", "market", "email", "--url", url).status == 2
-    assert cli("init", "--url", url).out == cli("init", "--url", url).out == "the ledger is ready\n"
-    assert cli("record", "u-1", "AccountOpened", "--url", url).status == 0
-    assert cli("check", "u-1", "process", "payment", "--url", url).status == 0
-    assert cli("verify", "--url", url).out.endswith("entries  1\n")
-
-
-def test_init_makes_a_file_too(cli: Cli, tmp_path: Path) -> None:
-    """A ledger in a file is made in the same way, and a service's is not."""
-    assert cli("init", "--url", f"sqlite:///{tmp_path}/new.db").status == 0
-    assert (tmp_path / "new.db").exists()
-    assert "where its database is" in cli("init", "--url", "https://consent.example").err
 
 
 @pytest.mark.parametrize("page", [1, 3, 500])

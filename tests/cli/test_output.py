@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, Ledger
+from tests.cli.conftest import CSV, MAIL, Cli, Ledger
+from tests.cli.fakes import Feed, then
 
-MAIL = ("permitted", "market", "email", "--output", "ok.txt")
+MAIL_TO_FILE = (*MAIL, "--output", "ok.txt")
 NOTES = Path("ok.txt.resume")
 KEPT = "the customers of last year\n"
 
@@ -46,7 +47,7 @@ def test_what_is_planted_as_notes_is_left_as_it_is(
             os.mkfifo(NOTES)
         case "folder":
             NOTES.mkdir()
-    result = cli(*MAIL, *resume, stdin=b"u-1\n")
+    result = cli(*MAIL_TO_FILE, *resume, stdin=b"u-1\n")
     assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.startswith("error: ok.txt.resume")
     assert result.err.endswith("nothing was written to ok.txt\n")
@@ -58,14 +59,14 @@ def test_what_is_planted_as_notes_is_left_as_it_is(
 def test_a_file_that_is_no_notes_is_left_as_it_is(mailable: Ledger, cli: Cli, content: str) -> None:
     """A file of the user's own that happens to have the name is not emptied either."""
     NOTES.write_text(content)
-    result = cli(*MAIL, stdin=b"u-1\n")
+    result = cli(*MAIL_TO_FILE, stdin=b"u-1\n")
     assert (result.status, NOTES.read_text()) == (2, content)
     assert result.err == (
         "error: ok.txt.resume is not what an interrupted run leaves: move it away, or choose another --output;"
         " nothing was written to ok.txt\n"
     )
     NOTES.write_bytes(b"")  # what a run leaves that was killed at its start
-    assert cli(*MAIL, stdin=b"u-1\n").status == 0
+    assert cli(*MAIL_TO_FILE, stdin=b"u-1\n").status == 0
 
 
 @pytest.mark.parametrize("resume", [(), ("--resume",)])
@@ -75,7 +76,7 @@ def test_notes_of_somebody_else_are_not_taken(
     """Who plants notes could have told the answers: neither gone on with nor emptied."""
     NOTES.write_bytes(b"")
     belongs_to_another(NOTES, monkeypatch)
-    result = cli(*MAIL, *resume, stdin=b"u-1\n")
+    result = cli(*MAIL_TO_FILE, *resume, stdin=b"u-1\n")
     assert (result.status, NOTES.exists(), Path("ok.txt").exists()) == (2, True, False)
     assert "is not what an interrupted run leaves" in result.err
 
@@ -88,7 +89,7 @@ def test_a_link_that_somebody_else_planted_is_not_written_through(
     target.write_text(KEPT)
     Path("ok.txt").symlink_to(target)
     belongs_to_another(Path("ok.txt"), monkeypatch)
-    result = cli(*MAIL, stdin=b"u-1\n")
+    result = cli(*MAIL_TO_FILE, stdin=b"u-1\n")
     assert (result.status, target.read_text(), NOTES.exists()) == (2, KEPT, False)
     assert "this link belongs to user" in result.err
 
@@ -102,7 +103,7 @@ def test_only_its_owner_may_read_the_output(mailable: Ledger, cli: Cli, before: 
         output.chmod(before)
     umask = os.umask(0)
     try:
-        assert cli(*MAIL, stdin=b"u-1\n").status == 0
+        assert cli(*MAIL_TO_FILE, stdin=b"u-1\n").status == 0
     finally:
         os.umask(umask)
     assert (stat.S_IMODE(output.stat().st_mode), output.read_text()) == (0o600, "u-1\n")
@@ -119,7 +120,7 @@ def test_a_folder_that_cannot_be_synced(mailable: Ledger, cli: Cli, monkeypatch:
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    result = cli(*MAIL, stdin=b"u-1\n")
+    result = cli(*MAIL_TO_FILE, stdin=b"u-1\n")
     assert (Path("ok.txt").read_text(), "ok.txt is complete" in result.err) == ("u-1\n", True)
     assert result.status == (2 if code == errno.EIO else 0)  # a disk that fails is no file system that cannot
     assert not NOTES.exists()
@@ -133,7 +134,7 @@ def test_a_file_system_without_locks(mailable: Ledger, cli: Cli, monkeypatch: py
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    result = cli(*MAIL, stdin=b"u-1\n")
+    result = cli(*MAIL_TO_FILE, stdin=b"u-1\n")
     assert (result.status, Path("ok.txt").read_text(), NOTES.exists()) == (0, "u-1\n", False)
     assert result.err.startswith("note: this file system has no locks: see that no other process writes to ok.txt")
     assert cli("token", "new", "--tokens", "t.json", "--scope", "read").status == 0
@@ -146,7 +147,7 @@ def test_a_file_system_without_locks(mailable: Ledger, cli: Cli, monkeypatch: py
         ("history", "u-1"),
         ("verify",),
         ("record", "u-1", "Withdrawn", "--purpose", "marketing"),
-        (*MAIL, "--input", "ids.txt"),
+        (*MAIL_TO_FILE, "--input", "ids.txt"),
         ("due",),
         ("--help",),
     ],
@@ -164,3 +165,42 @@ def test_without_posix(mailable: Ledger, arguments: tuple[str, ...]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=False, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+def test_old_output_stays(audience: Path, cli: Cli, tmp_path: Path) -> None:
+    """An output that was there is replaced by a whole one, and left alone by a failure."""
+    (tmp_path / "ok.csv").write_text("old")
+    assert cli(*MAIL, "--column", "nil", "--input", "audience.csv", "--output", "ok.csv").status == 2
+    assert (tmp_path / "ok.csv").read_text() == "old"
+    assert cli(*MAIL, *CSV, "--output", "ok.csv").status == 0
+    assert (tmp_path / "ok.csv").read_text().count("\n") == 2
+
+
+def test_in_place(audience: Path, cli: Cli) -> None:
+    """The input may be the output."""
+    assert cli(*MAIL, *CSV, "--output", "audience.csv").status == 0
+    assert audience.read_text(encoding="utf-8") == "name,user_id\nLê Thị Bé,u-1\n"
+
+
+def test_output_through_a_link(audience: Path, cli: Cli, tmp_path: Path) -> None:
+    """A link to the output stays a link."""
+    (tmp_path / "link.csv").symlink_to(tmp_path / "ok.csv")
+    assert cli(*MAIL, *CSV, "--output", "link.csv").status == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "ok.csv").read_text(encoding="utf-8").endswith("u-1\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        (".", "error: . is no regular file: name another, or leave --output out to write to standard output\n"),
+        ("/dev/null", "error: /dev/null is no regular file: "),
+        ("nowhere/ok.csv", "error: nowhere/ok.csv: No such file or directory: see that the path is right; nothing was"),
+    ],
+)
+def test_output_that_cannot_be(mailable: Ledger, cli: Cli, output: str, error: str) -> None:
+    """A place that cannot be written is told before anything is read."""
+    result = cli(*MAIL, "--output", output, stdin=Feed(then(AssertionError("read"))))
+    assert (result.status, result.out) == (2, "")
+    assert error in result.err
+    assert Path("/dev/null").is_char_device()

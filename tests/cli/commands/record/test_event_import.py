@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from pathlib import Path
 
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.commands.record.event_file import UserEvents
-from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from diijam_consent_sdk.errors import StoreUnavailable
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 from tests.cli.fakes import FailingStore, Feed, Terminal, then
@@ -39,96 +35,6 @@ def test_many_users(ledger: Ledger, cli: Cli) -> None:
     words = [json.loads(entry)["event"]["type"] for entry in cli("history", "u-1", "--json").out.splitlines()]
     assert words == ["AccountOpened", "Granted", "Withdrawn"]
     assert cli("history", "Nguyễn Văn A").out.count("\n") == 2
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\xef\xbb\xbf" + line("u-1", OPENED),
-        line("u-1", OPENED).replace(b"\n", b"\r\n"),
-        line("u-1", OPENED).rstrip(),
-        b"\n  \n" + line("u-1", OPENED) + b"\n",
-        b' { "event" : {"type" :"AccountOpened", "origin": "direct"}, "user_id": "u-1"}',
-    ],
-    ids=["bom", "crlf", "no-last-lf", "blank-lines", "spelled-otherwise"],
-)
-def test_spellings(ledger: Ledger, cli: Cli, tmp_path: Path, data: bytes) -> None:
-    """However a file is spelled, the same events are the same batch: it is not written twice."""
-    (tmp_path / "events.jsonl").write_bytes(data)
-    assert cli("record", "--file", "events.jsonl").out == summary(1, 0, 0)
-    assert cli("record", "--file", "-", stdin=line("u-1", OPENED)).out == summary(0, 1, 0)
-    assert ledger.entries() == 1
-
-
-@pytest.mark.parametrize(
-    ("bad", "why"),
-    [
-        (b"{", "not JSON: Expecting property name enclosed in double quotes at column 2"),
-        (b"NaN", "not JSON: NaN"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b'{"user_id": "secret-id\xff"}', "not UTF-8 at byte 23"),
-        (b"[]", "a line holds user_id and event and nothing else"),
-        (b'{"user_id": "secret-id"}', "a line holds user_id and event and nothing else"),
-        (b'{"user_id": "a", "user_id": "secret-id", "event": {}}', "a name is given twice"),
-        (line("secret-id", OPENED)[:-2] + b', "at": 1}', "a line holds user_id and event and nothing else"),
-        (line("", OPENED), "an id has 1 to 256 characters, not 0"),
-        (line("secret-id" * 99, OPENED), "an id has 1 to 256 characters, not 891"),
-        (line("secret-id\u0007", OPENED), "an id holds no control, invisible, private or unassigned characters and no"),
-        (b'{"user_id": "\\ud800", "event": {"type": "AccountOpened"}}', "an id holds no control, invisible"),
-        (line(7, OPENED), "an id is a string, not int"),
-        (line("secret-id", None), "an event is an object whose type is one of AccountOpened, "),
-        (line("secret-id", {"type": "Opened"}), "an event is an object whose type is one of AccountOpened, "),
-        (line("secret-id", {"type": ["Granted"]}), "an event is an object whose type is one of AccountOpened, "),
-        (line("secret-id", {"type": "Granted"}), "Granted needs purpose and notice"),
-        (line("secret-id", OPENED | {"at": "now"}), "AccountOpened has no field …; known: origin"),
-        (line("secret-id", {"type": "Objected", "purpose": "greed"}), "Objected: unknown Purpose …; known: "),
-        (line("a", {"type": "Objected", "purpose": "secret-id" * 9}), "Objected: unknown Purpose …; known: "),
-        (line("a", WITHDRAWN | {"channels": ["secret-id"]}), "Withdrawn: unknown Channel …; known: "),
-        (line("a", OPENED | {"secret-id" * 9: 1}), "AccountOpened has no field …; known: origin"),
-        (line("a", {"type": "Agreed", "notice": "n", "expires_at": "secret-id"}), "Agreed: a time is written as "),
-        (line("secret-id", WITHDRAWN | {"channels": "email"}), "Withdrawn: a set of Channel is needed, not str"),
-        (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": "2126-01-01"}), "Agreed: an instant needs"),
-        (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": 5}), "Agreed: "),
-        (line("x" * MAX_LINE_BYTES, OPENED), "the line is longer than 1 MiB"),
-        (b"\xef\xbb\xbf" + line("x" * MAX_LINE_BYTES, OPENED), "the line is longer than 1 MiB"),
-    ],
-)  # fmt: skip
-def test_malformed(ledger: Ledger, cli: Cli, bad: bytes, why: str) -> None:
-    """One malformed line and nothing is written, not even a database; the line is named, its user never."""
-    is_first = bad.startswith(b"\xef\xbb\xbf")
-    lines = [bad.rstrip(b"\n") + b"\n", line("u-1", OPENED)]
-    result = cli("record", "--file", "-", stdin=b"".join(lines if is_first else reversed(lines)))
-    assert (result.status, result.out, ledger.path.exists()) == (2, "", False)
-    assert result.err.startswith("error: 1 line is malformed, nothing was written: correct, then run the same command")
-    assert f"\n  line {1 if is_first else 2}: {why}" in result.err
-    assert "secret-id" not in result.err
-
-
-@pytest.mark.parametrize(
-    "data", [line("u-1", OPENED).decode().encode("utf-16"), gzip.compress(line("u-1", OPENED))], ids=["utf-16", "gzip"]
-)
-def test_a_file_that_is_no_text(ledger: Ledger, cli: Cli, data: bytes) -> None:
-    """It is refused by the name of what it is, once and not line by line."""
-    result = cli("record", "--file", "-", stdin=data)
-    assert (result.status, result.out, ledger.path.exists()) == (2, "", False)
-    assert result.err.startswith("error: the input is ")
-    assert result.err.count("\n") == 1
-
-
-def test_joined_files(ledger: Ledger, cli: Cli) -> None:
-    """Where files with byte-order marks were joined, the marks are left out."""
-    mark = b"\xef\xbb\xbf"
-    result = cli("record", "--file", "-", stdin=mark + line("u-1", OPENED) + mark + line("u-2", OPENED))
-    assert (result.status, result.out) == (0, summary(2, 0, 0))
-
-
-def test_many_malformed(ledger: Ledger, cli: Cli) -> None:
-    """Of many malformed lines the first 20 are named, and the rest counted."""
-    result = cli("record", "--file", "-", stdin=(line("u-1", OPENED) + b"{\n") * 25)
-    head, *named = result.err.splitlines()
-    assert head.startswith("error: 25 lines are malformed, nothing was written")
-    assert [words.split(":")[0] for words in named[:-1]] == [f"  line {number}" for number in range(2, 41, 2)]
-    assert named[-1] == "  and 5 more"
 
 
 def test_refused(mailable: Ledger, cli: Cli) -> None:
@@ -165,17 +71,6 @@ def test_refused_while_others_write(cli: Cli, failing: FailingStore, monkeypatch
     monkeypatch.setattr(failing, "append", append_late)
     result = cli("record", "--url", "a:", "--file", "-", stdin=b"\n" + line("u-1", PUBLISHED))
     assert result.err.startswith("line 2: event 1 of 1, Published, is refused: the account was never opened")
-
-
-def test_too_many_events_of_one_user(ledger: Ledger, cli: Cli) -> None:
-    """The event after a user's thousandth is named by its line before anything is written."""
-    lines = [line("u-1", OPENED), *[line("u-2", WITHDRAWN)] * 1_002]
-    result = cli("record", "--file", "-", stdin=b"".join(lines))
-    assert result.status == 2
-    rest = "one append has at most 1,000 events, and the lines of one user are one: put the rest into a file of its own"
-    assert result.err.splitlines()[1:] == [f"  line 1002: {rest}", f"  line 1003: {rest}"]
-    assert not ledger.path.exists()
-    assert cli("record", "--file", "-", stdin=b"".join(lines[:-2])).status == 0
 
 
 def test_a_user_is_all_or_nothing(ledger: Ledger, cli: Cli) -> None:
@@ -228,38 +123,6 @@ def test_erased_since(ledger: Ledger, cli: Cli) -> None:
         summary(0, 0, 1),
     ]
     assert cli("verify").status == 0
-
-
-def test_empty_file(ledger: Ledger, cli: Cli) -> None:
-    """A file with no lines is no error."""
-    result = cli("record", "--file", "-")
-    assert (result.status, result.out) == (0, summary(0, 0, 0))
-
-
-@pytest.mark.parametrize(
-    ("file", "error"),
-    [
-        ("missing.jsonl", "error: missing.jsonl: No such file or directory: see that the path is right\n"),
-        (".", "error: .: Is a directory: name a file\n"),
-    ],
-)
-def test_unreadable_file(ledger: Ledger, cli: Cli, file: str, error: str) -> None:
-    """A file that cannot be read is named, and no database made."""
-    assert cli("record", "--file", file).err == error
-    assert not ledger.path.exists()
-
-
-def test_keys_differ() -> None:
-    """Another user, label, event, or order of events is another batch."""
-    opened, closed = e.AccountOpened(), e.AccountClosed()
-    keys = {
-        UserEvents("u-1", [], [opened, closed]).key(""),
-        UserEvents("u-2", [], [opened, closed]).key(""),
-        UserEvents("u-1", [], [opened, closed]).key("again"),
-        UserEvents("u-1", [], [opened]).key(""),
-        UserEvents("u-1", [], [closed, opened]).key(""),
-    }
-    assert len(keys) == 5
 
 
 def test_the_store_fails_on_the_way(cli: Cli, failing: FailingStore, monkeypatch: pytest.MonkeyPatch) -> None:
