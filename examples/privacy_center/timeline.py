@@ -60,7 +60,10 @@ def _line(entry: e.LedgerEntry, history: Sequence[e.LedgerEntry], words: Words) 
     return Line(words.time(entry.at), isinstance(event, DIIJAMS) or answered, tone, sentence, until)
 
 
-Case = e.AccountOpened | e.AccountClosed | e.RequestFiled | e.RequestResolved | e.HoldPlaced | e.HoldReleased | e.Erased
+Case = (
+    e.AccountOpened | e.AccountClosed | e.RequestFiled | e.RequestReplied | e.RequestExtended | e.RequestResolved
+    | e.HoldPlaced | e.HoldReleased | e.Erased
+)  # fmt: skip
 
 
 def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) -> str:  # noqa: C901, PLR0911, PLR0912 - a row each
@@ -100,7 +103,7 @@ def _sentence(event: e.Event, history: Sequence[e.LedgerEntry], words: Words) ->
             return _case_sentence(event, history, words)
 
 
-def _case_sentence(event: Case, history: Sequence[e.LedgerEntry], words: Words) -> str:  # noqa: PLR0911 - a row each
+def _case_sentence(event: Case, history: Sequence[e.LedgerEntry], words: Words) -> str:  # noqa: C901, PLR0911 - a row each
     """Word what happened to the account, a request or a hold."""
     match event:
         case e.AccountOpened(origin):
