@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Late(Exception):
+class WaitTimeout(Exception):
     """What was waited for did not come in time; it goes on."""
 
 
@@ -158,7 +158,7 @@ async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
     What *promise* comes to, from a task. Cancels nothing.
 
     Raises:
-        Late: it did not within so many seconds.
+        WaitTimeout: it did not within so many seconds.
     """
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
@@ -179,5 +179,5 @@ async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
     finally:
         promise.remove_done_callback(wake)
     if not promise.done():
-        raise Late
+        raise WaitTimeout
     return promise.result()

@@ -1,12 +1,12 @@
 """
-What has no truth, so that a slip raises where it would read as yes: a guard that is not called (`if user.can_market:`),
-and answers that nobody goes through (`if consent.permitted(…):`). mypy reports them too (docs/how-to/misuse.md).
+Guards without a truth value: `if user.can_market:`, which forgets the call, raises instead of reading as yes. mypy
+reports the slip too (docs/how-to/misuse.md).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -42,44 +42,3 @@ if TYPE_CHECKING:
         """To a type checker a guard is a method like any other."""
 else:
     guard = _Guard
-
-
-class _NoAnswer:
-    """What has answers, and is none."""
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("go through the users one by one: that there is an iterator says nothing of any of them")
-
-
-class LoudIterator(_NoAnswer, Iterator[T]):
-    """Answers to be gone through, and nothing else."""
-
-    def __init__(self, items: Generator[T, None, None]) -> None:
-        self._items = items
-
-    def __iter__(self) -> Iterator[T]:  # noqa: PYI034 - a loop goes through the items at no cost
-        return self._items
-
-    def __next__(self) -> T:
-        return next(self._items)
-
-    def close(self) -> None:
-        """Leave it early: for `contextlib.closing`."""
-        self._items.close()
-
-
-class LoudAsyncIterator(_NoAnswer, AsyncIterator[T]):
-    """`LoudIterator` for asyncio."""
-
-    def __init__(self, items: AsyncGenerator[T, None]) -> None:
-        self._items = items
-
-    def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034 - as above
-        return self._items
-
-    async def __anext__(self) -> T:
-        return await anext(self._items)
-
-    async def aclose(self) -> None:
-        """Leave it early: for `contextlib.aclosing`."""
-        await self._items.aclose()

@@ -1,6 +1,6 @@
 """
-Many users at once: their ids in batches, the next ones on their way while one is handed out; and what becomes of a
-malformed id among them.
+Batches: many users are loaded a batch at a time, with the next batches under way while one is handed out. What happens
+to a malformed id among them is decided here too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Malformed = Literal["raise", "skip"] | Callable[[int], object]
 OnMalformed = Callable[[int, TypeError | ValueError], object]
 
 BATCH = 1000  # users in one load, at most
-AHEAD = 3  # batches that are read before they are handed out
+AHEAD = 3  # batches that are started before they are handed out
 
 
 def on_malformed(malformed: Malformed) -> OnMalformed:
     """
-    What is done with the place (from 0) of a malformed id, and with what is wrong with it.
+    Make the callback for a malformed id, which takes the id's place (from 0) and the error.
 
     Raises:
         ValueError: *malformed* is neither a known word nor callable.
@@ -39,23 +39,23 @@ def _raise(place: int, error: TypeError | ValueError) -> None:
 
 
 def batches(
-    user_ids: Iterator[str], capacity: int, read: Callable[[int, list[str]], tuple[T, Exception | None]]
+    user_ids: Iterator[str], capacity: int, start: Callable[[int, list[str]], tuple[T, Exception | None]]
 ) -> Iterator[T]:
     """
-    The ids in batches, in order, each read a few batches before it is handed out; never more than memory holds.
+    Give the ids in batches, in order, each started a few batches before it is handed out.
 
     Args:
         user_ids: Read as the iteration goes on. If it raises, what was read before is handed out first.
 
-        capacity: How many users are kept in memory.
+        capacity: How many users are kept in memory. No more are started ahead, or the last would evict the first.
 
-        read: Begins to load what is missing of a batch, whose first id has this place among all, and gives what is
-            handed out for it; and why it ends there, if it does.
+        start: Begins to load a batch, given the place of its first id and its ids. Gives what is handed out for the
+            batch, and the error to raise after it, if any.
     """
     size = max(1, min(BATCH, capacity // AHEAD))
     most = max(1, min(AHEAD, capacity // size))
     first = 0
-    ahead = 1  # at first: whoever wants a few users, or reads ids from a slow pipe, does not wait for more batches
+    ahead = 1  # at first, so that a caller who wants a few users, or reads ids from a slow pipe, gets them soon
     window: deque[T] = deque()
     failure: Exception | None = None
     while True:
@@ -67,10 +67,10 @@ def batches(
                 failure = error
             if not batch:
                 break
-            ready, wrong = read(first, batch)
-            failure = wrong or failure
+            started, error_in_batch = start(first, batch)
+            failure = error_in_batch or failure
             first += len(batch)
-            window.append(ready)
+            window.append(started)
         if not window:
             break
         ahead = min(most, ahead + 1)

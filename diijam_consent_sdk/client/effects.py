@@ -1,32 +1,97 @@
 """
-What a client waits for, as values. `Steps` are generators that yield one of them, are sent its outcome, and never
-block: the two drivers run the same steps in threads or in asyncio tasks.
+Effects: what a client waits for, as values. The engine's functions are generators that yield one effect at a time and
+are sent its outcome, so the same code runs in threads, in asyncio tasks and in the simulator (see `runners`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from abc import abstractmethod
+from collections.abc import Awaitable, Generator
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
 from .._threads import Promise
+from ..events import Event, LedgerEntry
+from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 
 T = TypeVar("T")
+AnyStore = Store | AsyncStore
+
+
+class StoreCall(Generic[T]):
+    """One call of a store's method. Its arguments name users, so its repr leaves them out."""
+
+    @abstractmethod
+    def on(self, store: AnyStore) -> T | Awaitable[T]:
+        """Make the call: the answer of a sync store, the awaitable answer of an async one."""
 
 
 @attrs.frozen
-class Call:
-    """Call a method of the store."""
+class Load(StoreCall[Loaded]):
+    """Load the records of these users."""
 
-    method: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = attrs.field(factory=dict)
+    user_ids: tuple[str, ...] = attrs.field(repr=False)
+
+    def on(self, store: AnyStore) -> Loaded | Awaitable[Loaded]:
+        """See `StoreCall.on`."""
+        return store.load(self.user_ids)
+
+
+@attrs.frozen
+class Append(StoreCall[Appended]):
+    """Append events of one user."""
+
+    user_id: str = attrs.field(repr=False)
+    events: tuple[Event, ...] = attrs.field(repr=False)
+    expected_version: int | None
+    idempotency_key: str = attrs.field(repr=False)
+
+    def on(self, store: AnyStore) -> Appended | Awaitable[Appended]:
+        """See `StoreCall.on`."""
+        return store.append(
+            self.user_id, self.events, expected_version=self.expected_version, idempotency_key=self.idempotency_key
+        )
+
+
+@attrs.frozen
+class ChangesSince(StoreCall[Changes]):
+    """Poll the change feed for up to *wait* seconds."""
+
+    after: Cursor
+    wait: float = 0.0
+    limit: int = 1000
+
+    def on(self, store: AnyStore) -> Changes | Awaitable[Changes]:
+        """See `StoreCall.on`."""
+        return store.changes(self.after, wait=self.wait, limit=self.limit)
+
+
+@attrs.frozen
+class History(StoreCall[list[LedgerEntry]]):
+    """Read the entries of one user."""
+
+    user_id: str = attrs.field(repr=False)
+
+    def on(self, store: AnyStore) -> list[LedgerEntry] | Awaitable[list[LedgerEntry]]:
+        """See `StoreCall.on`."""
+        return store.history(self.user_id)
+
+
+@attrs.frozen
+class OpenRequestsAfter(StoreCall[OpenRequests]):
+    """Read the page of open requests that follows a user id."""
+
+    after: str | None = attrs.field(repr=False)
+
+    def on(self, store: AnyStore) -> OpenRequests | Awaitable[OpenRequests]:
+        """See `StoreCall.on`."""
+        return store.open_requests(self.after)
 
 
 @attrs.frozen
 class Wait:
-    """Wait for a promise, but not past an instant of `time.monotonic()`: then `Late` is raised."""
+    """Wait for a promise until an instant of `time.monotonic()`. Past it the generator gets a `WaitTimeout`."""
 
     promise: Promise[Any]
     until: float
@@ -34,10 +99,34 @@ class Wait:
 
 @attrs.frozen
 class Sleep:
-    """Wait for some seconds, or until the driver stops."""
+    """Sleep for some seconds, or until the client closes."""
 
     seconds: float
 
 
-Steps = Generator[Call | Wait | Sleep, Any, T]
-Spawn = Callable[[Steps[Any]], Promise[Any]]  # what the steps return or raise; raises nothing itself
+Effect = StoreCall[Any] | Wait | Sleep
+Effects = Generator[Effect, Any, T]  # a generator of effects that returns a T
+
+
+class Spawn(Protocol):
+    """Starts a generator of effects in the background. Raises nothing itself."""
+
+    def __call__(self, effects: Effects[T], /) -> Promise[T]:
+        """Give a promise of what the generator returns or raises."""
+
+
+def perform(call: StoreCall[T]) -> Effects[T]:
+    """Yield one call, and return the store's answer with its type."""
+    answer: T = yield call
+    return answer
+
+
+def wait(promise: Promise[T], until: float) -> Effects[T]:
+    """
+    Yield one wait and return the promise's result.
+
+    Raises:
+        WaitTimeout: the promise is not done by then.
+    """
+    result: T = yield Wait(promise, until)
+    return result

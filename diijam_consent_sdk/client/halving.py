@@ -1,4 +1,7 @@
-"""Load users together; those who cannot be had together in halves, so that one who is too much leaves out no others."""
+"""
+Load many users together, and in halves when the store refuses the batch: one user who is too large then leaves out no
+others.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,25 @@ import attrs
 from .._logging import log
 from ..cache.user import UserConsent
 from ..errors import TooLarge
-from .effects import Steps
+from .effects import Effects
 from .exchanges import Exchanges
 
-LATE = 0.9  # of a deadline: a store ends its calls by itself, some a little earlier
-MAX_FAILURES = 64  # of one load; past that those who were not asked yet are left out too
+LATE_SHARE = 0.9  # of a deadline: a failure after this much of it counts as late, since stores end calls a little early
+MAX_FAILURES = 64  # of one load; after that the users not yet asked for are left out too
 
 
 @attrs.define(eq=False)
-class Parts:
-    """A load that may go on in parts."""
+class BatchLoad:
+    """A load of several users that may be done in parts."""
 
     user_ids: dict[str, None] = attrs.field(factory=dict, repr=False)  # ordered, each once
-    users: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)  # those it has brought
-    left_out: set[str] = attrs.field(factory=set, repr=False)  # those who could not be had, although the store is there
-    parts: int = 0  # how many are over
+    users: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)  # those loaded so far
+    left_out: set[str] = attrs.field(factory=set, repr=False)  # those who cannot be loaded although the store answers
+    parts_done: int = 0
 
 
-def load_in_parts(exchanges: Exchanges, load: Parts) -> Steps[None]:
-    """Load its users. Raises what the store raised if it is away, or if there is but one to load."""
+def load_in_parts(exchanges: Exchanges, load: BatchLoad) -> Effects[None]:
+    """Load the users. Raises the store's error if the store is unreachable, or if only one user was asked for."""
     waiting = [list(load.user_ids)]
     failures = 0
     while waiting:
@@ -39,8 +42,8 @@ def load_in_parts(exchanges: Exchanges, load: Parts) -> Steps[None]:
             failures += 1
             if len(load.user_ids) <= 1 or failures > MAX_FAILURES:
                 raise
-            is_late = time.monotonic() - began >= LATE * exchanges.deadline
-            if not isinstance(error, TooLarge) and not (is_late and (yield from _is_there(exchanges))):
+            is_late = time.monotonic() - began >= LATE_SHARE * exchanges.deadline
+            if not isinstance(error, TooLarge) and not (is_late and (yield from _is_reachable(exchanges))):
                 raise
             if len(part) > 1:
                 middle = len(part) // 2
@@ -50,13 +53,13 @@ def load_in_parts(exchanges: Exchanges, load: Parts) -> Steps[None]:
                 log.warning("user.not_to_be_loaded", error=type(error).__name__)
         else:
             load.users |= users
-        load.parts += 1
+        load.parts_done += 1
 
 
-def _is_there(exchanges: Exchanges) -> Steps[bool]:
-    """Whether the store answers at all: it is asked for its head, which is little."""
+def _is_reachable(exchanges: Exchanges) -> Effects[bool]:
+    """Ask the store for its head alone, which is small: whether it answers."""
     try:
         yield from exchanges.load(())
-    except Exception:  # noqa: BLE001 - then it is away, and the caller raises why
+    except Exception:  # noqa: BLE001 - unreachable; the caller raises its own error
         return False
     return True

@@ -1,20 +1,33 @@
-"""A cap on calls under way at once (rule 11)."""
+"""
+Limits on the calls of one client (protocol.md, rule 11): how many run at once, and until when their caller waits.
+
+A slow store then costs a caller no more than the deadline, and the process no more than a few threads.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from typing import TypeVar
 
-from .._threads import Promise
+from .._threads import Lost, Promise, WaitTimeout
+from ..errors import StoreUnavailable
+from .effects import Effects, Spawn, wait
+
+T = TypeVar("T")
+
+MAX_CALLS = 8  # at once, beside the loads of `SingleFlight`
+NOT_BEGUN = "there is no thread or event loop for the call, so it was not sent: try again"
 
 
-class Unwanted(Exception):
+class Abandoned(Exception):
     """Nobody waits for this permit any more."""
 
 
 class Limiter:
     """
-    So many permits; who comes later waits for one, in order. Safe to use from several threads.
+    A number of permits, granted in the order of `acquire`. Safe to use from several threads.
 
     Args:
         permits: How many there are.
@@ -26,7 +39,7 @@ class Limiter:
         self._waiting: deque[Promise[None]] = deque()
 
     def acquire(self) -> Promise[None]:
-        """A permit: done once it is one's own, then or earlier to be released."""
+        """Ask for a permit: the promise is done once it is granted. Release it, granted or not."""
         permit: Promise[None] = Promise()
         with self._lock:
             if self._free:
@@ -38,11 +51,56 @@ class Limiter:
         return permit
 
     def release(self, permit: Promise[None]) -> None:
-        """The permit is free, or is not waited for any more."""
-        if permit.set_exception(Unwanted()):
+        """Pass a granted permit on to the next who waits; withdraw the request for one that is not granted yet."""
+        if permit.set_exception(Abandoned()):
             return
         with self._lock:
             while self._waiting:
                 if self._waiting.popleft().set_result(None):
                     return
             self._free += 1
+
+
+class LimitedCalls:
+    """
+    Runs exchanges in the background, a few at once, and waits for each within the deadline. Safe to use from several
+    threads.
+
+    Args:
+        deadline: How long, in real seconds, a caller waits.
+
+        spawn: Runs effects in the background.
+    """
+
+    def __init__(self, deadline: float, spawn: Spawn) -> None:
+        self.deadline = deadline
+        self._spawn = spawn
+        self._limiter = Limiter(MAX_CALLS)
+        self._too_late = f"the store did not answer within {deadline} s: try again"
+
+    def until(self) -> float:
+        """The instant of `time.monotonic()` at which the wait of a call that begins now ends."""
+        return time.monotonic() + self.deadline
+
+    def run(self, effects: Effects[T], until: float) -> Effects[T]:
+        """
+        Run *effects* once a permit is free, and wait for them until then.
+
+        Raises:
+            StoreUnavailable: they did not end in time, or there is no thread or event loop for them.
+        """
+        try:
+            return (yield from wait(self._spawn(self._with_permit(effects, until)), until))
+        except WaitTimeout:
+            raise StoreUnavailable(self._too_late) from None
+        except Lost as error:
+            raise StoreUnavailable(NOT_BEGUN) from error
+
+    def _with_permit(self, effects: Effects[T], until: float) -> Effects[T]:
+        """Run *effects* with a permit. This runs in the background, so an interrupted caller loses no permit."""
+        permit = self._limiter.acquire()
+        try:
+            yield from wait(permit, until)
+            return (yield from effects)
+        finally:
+            self._limiter.release(permit)

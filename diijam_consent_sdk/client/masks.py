@@ -1,9 +1,9 @@
 """
-Masks: answers for many users that hold together, at the instant they are handed out (docs/protocol.md, "Masks").
+Masks: one byte per user for a whole audience, filled batch by batch from a store that may be slow (docs/protocol.md,
+"Masks").
 
-A mask is filled in batches, from a source or a store that may be slow. When the last batch is in, the first answers
-may be older than the bound on a stale yes. So each yes keeps what it rests on, and before the mask is handed out the
-changes since then are read once.
+When the last batch arrives, the first answers may be older than the bound on a stale yes. So a mask keeps what each yes
+rests on, for `mask_confirmation` to confirm before the mask is handed out.
 """
 
 from __future__ import annotations
@@ -11,26 +11,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import Any
 
 import attrs
 
 from ..cache.compiled import NO_ANSWERS
 from ..cache.user import Generation, UserConsent
 from ..decisions import Ask, Decision
-from ..errors import StoreUnavailable
-from ..stores.protocol import Changes, Cursor
-from .batching import BATCH
-from .effects import Call, Steps
-from .exchanges import Exchanges
-from .halving import Parts, load_in_parts
+from ..stores.protocol import Cursor
 
 NO, YES, UNKNOWN = 0, 1, 2
-ROUNDS = 2  # a mask that is confirmed too late is confirmed once more
-AWAY = "nothing could be known of some users, so there is no mask: try again"
-TOO_LATE = "the mask could not be confirmed in time: try again, or ask for fewer users"
-OTHER_HISTORY = "the store's history was replaced while the mask was made: ask again"
-CONTRADICTION = "the answer of the change feed is to another question or contradicts itself"
 
 
 @attrs.define
@@ -41,19 +30,11 @@ class Basis:
     newest: Cursor
 
 
-@attrs.frozen
-class Walk:
-    """What the changes since the oldest basis showed: the head, when its page was sent, and the users named."""
-
-    cursor: Cursor
-    sent_at: float
-    named: set[str] = attrs.field(repr=False)
-    shown: set[Cursor]
-
-
 class Mask:
     """
     Answers for users in order, and what each yes rests on. Not thread-safe.
+
+    A basis costs one number per user, since all users that the feed covers share one.
 
     Args:
         ask: What is asked of each user.
@@ -66,13 +47,13 @@ class Mask:
         self._ask = ask
         self._on_no = on_no
         self._ids: list[str] = []
-        self._basis_of = array("I")  # by place: the number of its basis
+        self._basis_of = array("I")  # by place: the index of its basis
         self._bases: list[Basis] = []
-        self._numbers: dict[Generation | Cursor, int] = {}
+        self._indexes: dict[Generation | Cursor, int] = {}
         self._ends: dict[int, float] = {}  # by place of a yes: when it ends by itself; most never do
 
     def add(self, users: Iterable[UserConsent], generation: Generation, applied: Cursor | None) -> bool:
-        """Answer for the next users, with `Leases.feed()` as read before; whether each of them has an answer."""
+        """Answer for the next users, given `Leases.feed()` as read before. Whether every one of them has an answer."""
         first = len(self._ids)
         for place, user in enumerate(users, first):
             self._ids.append(user.user_id)
@@ -96,35 +77,39 @@ class Mask:
         self.answers[place] = YES
         head = user.head()
         if generation and applied and user.is_in(generation) and head.position <= applied.position:
-            self._basis_of[place] = self._number(generation, applied)
+            self._basis_of[place] = self._index_of(generation, applied)
         else:
-            self._basis_of[place] = self._number(head, head)
+            self._basis_of[place] = self._index_of(head, head)
         ends_at = user.compiled()[1]
         if ends_at < inf:
             self._ends[place] = ends_at
 
     def bases(self) -> dict[int, Basis]:
-        """What a yes rests on now, by number."""
-        used = {number for number, answer in zip(self._basis_of, self.answers, strict=True) if answer == YES}
-        return {number: self._bases[number] for number in used}
+        """The bases that some yes rests on now, by index."""
+        used = {index for index, answer in zip(self._basis_of, self.answers, strict=True) if answer == YES}
+        return {index: self._bases[index] for index in used}
 
-    def take_back(self, named: set[str], unconfirmed: set[int], now: float) -> dict[str, list[int]]:
-        """The users without an answer, by id with their places; each yes that may be over by *now* is one no more."""
+    def take_back(self, changed: set[str], unconfirmed: set[int], now: float) -> dict[str, list[int]]:
+        """
+        Take back each yes that may not hold any more: of a changed user, on an unconfirmed basis, or ended by *now*.
+
+        Gives the places of all users without an answer, by id.
+        """
         taken = {place for place, ends_at in self._ends.items() if not now < ends_at}
-        for place, user_id in enumerate(self._ids) if named or unconfirmed else ():
-            if self.answers[place] == YES and (user_id in named or self._basis_of[place] in unconfirmed):
+        for place, user_id in enumerate(self._ids) if changed or unconfirmed else ():
+            if self.answers[place] == YES and (user_id in changed or self._basis_of[place] in unconfirmed):
                 taken.add(place)
         for place in taken:
             self._set(place, UNKNOWN)
-        return self._unknown()
+        return self._unknown_places()
 
     def rest_on(self, cursor: Cursor) -> None:
-        """Each yes held at *cursor* too."""
-        self._bases, self._numbers = [Basis(cursor, cursor)], {cursor: 0}
+        """Note that each yes held at *cursor* too."""
+        self._bases, self._indexes = [Basis(cursor, cursor)], {cursor: 0}
         self._basis_of = array("I", [0]) * len(self._ids)
 
     def deny(self, written: set[str]) -> None:
-        """No yes for users with a write of this process: those already there, and those that come while this looks."""
+        """Answer no for users with a write of this process, also for those who join *written* meanwhile."""
         denied: set[str] = set()
         while new := written.copy() - denied:
             denied |= new
@@ -132,20 +117,20 @@ class Mask:
                 if user_id in new:
                     self._set(place, NO)
 
-    def forget(self) -> None:
-        """No yes could be confirmed."""
+    def forget_yes(self) -> None:
+        """Turn each yes into `UNKNOWN`: none could be confirmed."""
         self.answers = self.answers.replace(bytes([YES]), bytes([UNKNOWN]))
         self._ends.clear()
 
-    def first_end(self) -> float:
-        """Until when each yes holds if nothing happens."""
+    def holds_until(self) -> float:
+        """The first instant at which a yes ends by itself, on the lease clock."""
         return min(self._ends.values(), default=inf)
 
     def _set(self, place: int, answer: int) -> None:
         self.answers[place] = answer
         self._ends.pop(place, None)
 
-    def _unknown(self) -> dict[str, list[int]]:
+    def _unknown_places(self) -> dict[str, list[int]]:
         places: dict[str, list[int]] = {}
         place = self.answers.find(UNKNOWN)
         while place >= 0:
@@ -153,128 +138,11 @@ class Mask:
             place = self.answers.find(UNKNOWN, place + 1)
         return places
 
-    def _number(self, key: Generation | Cursor, cursor: Cursor) -> int:
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self._bases)
+    def _index_of(self, key: Generation | Cursor, cursor: Cursor) -> int:
+        index = self._indexes.get(key)
+        if index is None:
+            index = self._indexes[key] = len(self._bases)
             self._bases.append(Basis(cursor, cursor))
-        elif cursor.position > self._bases[number].newest.position:
-            self._bases[number].newest = cursor
-        return number
-
-
-@attrs.frozen
-class Confirming:
-    """
-    Makes a mask true at the instant it is handed out.
-
-    Attributes:
-        mask: What was answered.
-
-        written: `Leases.watching_writes()`, from before the first answer on.
-
-        run: Runs steps within a deadline of their own.
-    """
-
-    mask: Mask
-    written: set[str] = attrs.field(repr=False)
-    exchanges: Exchanges
-    clock: Callable[[], float]
-    run: Callable[[Steps[Any]], Steps[Any]]
-
-    def confirmed(self, *, partly: bool) -> Steps[bytearray]:
-        """
-        The answers; with *partly* `UNKNOWN` where there is none.
-
-        Raises:
-            StoreUnavailable: the store does not answer, answers too late, or began another history.
-        """
-        for _ in range(ROUNDS):
-            sent_at = yield from self._confirm()
-            self.mask.deny(self.written)
-            is_whole = partly or UNKNOWN not in self.mask.answers
-            until = min(sent_at + self.exchanges.leases.length, self.mask.first_end())
-            if is_whole and self.clock() < until:  # the clock is read last
-                return self.mask.answers
-        raise StoreUnavailable(TOO_LATE if is_whole else AWAY)
-
-    def _confirm(self) -> Steps[float]:
-        """Ask again whoever may have changed; when the first question that a yes now rests on was sent."""
-        bases = self.mask.bases()
-        if not bases:
-            sent_at = self.clock()
-            yield from self._load_again(self.mask.take_back(set(), set(), sent_at), None)
-            return sent_at
-        walk: Walk = yield from self._walk(min((basis.oldest for basis in bases.values()), key=lambda c: c.position))
-        unconfirmed = set()
-        for number, basis in bases.items():
-            if not (yield from self._is_confirmed(basis.newest, walk)):
-                unconfirmed.add(number)
-        again = self.mask.take_back(walk.named, unconfirmed, self.clock())
-        self.mask.rest_on(walk.cursor)
-        yield from self._load_again(again, walk.cursor)
-        return walk.sent_at  # these loads were sent later
-
-    def _walk(self, after: Cursor) -> Steps[Walk]:
-        begun = self.clock()
-        named: set[str] = set()
-        shown = {after}
-        while True:
-            sent_at = self.clock()
-            changes = yield from self._changes(after)
-            if not changes.is_continuation() or changes.cursor.epoch != after.epoch:
-                raise StoreUnavailable(OTHER_HISTORY)
-            if not _is_page(changes):
-                raise StoreUnavailable(CONTRADICTION)
-            named.update(changes.user_ids)
-            shown.add(changes.cursor)
-            if changes.complete:
-                return Walk(changes.cursor, sent_at, named, shown)
-            if self.clock() > begun + ROUNDS * self.exchanges.leases.length:
-                raise StoreUnavailable(TOO_LATE)
-            after = changes.cursor
-
-    def _is_confirmed(self, cursor: Cursor, walk: Walk) -> Steps[bool]:
-        """Whether the walk went by this cursor. Asked after the walk: a restore before it must not go unnoticed."""
-        if cursor in walk.shown:
-            return True
-        if cursor.position > walk.cursor.position:
-            return False
-        return (yield from self._changes(cursor, limit=1)).is_continuation()
-
-    def _changes(self, after: Cursor, **options: int) -> Steps[Changes]:
-        changes: Changes = yield from self.run(_one(Call("changes", (after,), {"wait": 0.0, **options})))
-        if changes.after != after:
-            raise StoreUnavailable(CONTRADICTION)
-        return changes
-
-    def _load_again(self, places: dict[str, list[int]], cursor: Cursor | None) -> Steps[None]:
-        """Load these users at *cursor* or past it."""
-        size = max(1, min(BATCH, self.exchanges.leases.capacity))
-        user_ids = [user_id for user_id in places if user_id not in self.written]
-        for start in range(0, len(user_ids), size):
-            missing = user_ids[start : start + size]
-            for _ in range(ROUNDS):  # rule 4: what could not be installed is fetched once more
-                load = Parts(dict.fromkeys(missing))
-                yield from self.run(load_in_parts(self.exchanges, load))
-                for user_id, user in load.users.items():
-                    if cursor is None or _is_at_or_past(user.head(), cursor):
-                        for place in places[user_id]:
-                            self.mask.answer(place, user)
-                missing = [u for u in missing if self.mask.answers[places[u][0]] == UNKNOWN]
-                if not missing:
-                    break
-
-
-def _one(call: Call) -> Steps[Any]:
-    return (yield call)
-
-
-def _is_page(changes: Changes) -> bool:
-    first, last = changes.after.position, changes.cursor.position
-    moves_on = changes.complete is True or (changes.complete is False and last > first)
-    return moves_on and all(first < position <= last for position in changes.user_ids.values())
-
-
-def _is_at_or_past(head: Cursor, cursor: Cursor) -> bool:
-    return head == cursor or (head.epoch == cursor.epoch and head.position > cursor.position)
+        elif cursor.position > self._bases[index].newest.position:
+            self._bases[index].newest = cursor
+        return index

@@ -1,99 +1,106 @@
-"""The two ways to run steps: `Threads` for the sync client, `Tasks` for the async one."""
+"""
+The two ways to run a generator of effects: in the calling thread for `ConsentClient`, in the calling task for
+`AsyncConsentClient`. All waiting happens here, so the engine exists once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from .._threads import Late, Promise, awaited, in_thread, lost
-from .effects import Call, Sleep, Steps, Wait
+from .._threads import Promise, WaitTimeout, awaited, in_thread, lost
+from .effects import AnyStore, Effect, Effects, Sleep, StoreCall, Wait
 
 T = TypeVar("T")
 
 
-class Threads:
-    """Runs steps in the thread that asks, and spawned steps in daemon threads."""
+class ThreadRunner:
+    """Runs effects in the calling thread, and spawned ones in daemon threads. Safe to use from several threads."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: AnyStore) -> None:
         self._store = store
         self._stopped: Promise[None] = Promise()
 
-    def run(self, steps: Steps[T]) -> T:
-        """Run *steps* to their end, in this thread."""
-        outcome: Any = None
-        resume: Callable[[Any], Call | Wait | Sleep] = steps.send
+    def run(self, effects: Effects[T]) -> T:
+        """Run *effects* to the end, in this thread."""
+        outcome: object = None
+        resume: Callable[[Any], Effect] = effects.send
         while True:
             try:
-                wanted = resume(outcome)
+                effect = resume(outcome)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             try:
-                outcome, resume = self._perform(wanted), steps.send
-            except BaseException as error:  # noqa: BLE001 - the steps decide what it means
-                outcome, resume = error, steps.throw
+                outcome, resume = self._perform(effect), effects.send
+            except BaseException as error:  # noqa: BLE001 - the generator decides what it means
+                outcome, resume = error, effects.throw
 
-    def spawn(self, steps: Steps[T]) -> Promise[T]:
-        """Run *steps* beside everything else."""
-        return in_thread(lambda: self.run(steps))
+    def spawn(self, effects: Effects[T]) -> Promise[T]:
+        """Run *effects* in a thread beside the caller's."""
+        return in_thread(lambda: self.run(effects))
 
     def stop(self) -> None:
-        """End every sleep, now and later."""
+        """End every `Sleep`, running and to come."""
         self._stopped.set_result(None)
 
-    def _perform(self, wanted: Call | Wait | Sleep) -> Any:
-        match wanted:
-            case Call(method, args, kwargs):
-                return getattr(self._store, method)(*args, **kwargs)
+    def _perform(self, effect: Effect) -> object:
+        match effect:
+            case StoreCall():
+                return effect.on(self._store)
             case Wait(promise, until):
                 if not promise.wait(until - time.monotonic()):
-                    raise Late
+                    raise WaitTimeout
                 return promise.result()
             case Sleep(seconds):
                 return self._stopped.wait(seconds)
             case _:
-                assert_never(wanted)
+                assert_never(effect)
 
 
-class Tasks:
-    """Runs steps in the task that asks, and spawned steps in tasks of their own; calls a sync store in threads."""
+class TaskRunner:
+    """
+    Runs effects in the calling asyncio task, and spawned ones in tasks beside it. A sync store is called in threads.
 
-    def __init__(self, store: Any) -> None:
+    Belongs to the event loop that was used last: what was spawned on a loop that has ended is `Lost`.
+    """
+
+    def __init__(self, store: AnyStore) -> None:
         self._store = store
-        self._is_async = inspect.iscoroutinefunction(store.load)
-        self._spawned: dict[asyncio.Task[None], tuple[Promise[Any], Steps[Any]]] = {}
+        self._is_store_async = inspect.iscoroutinefunction(store.load)
+        self._spawned: dict[asyncio.Task[None], tuple[Promise[Any], Effects[Any]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, steps: Steps[T]) -> T:
-        """Run *steps* to their end, in this task."""
+    async def run(self, effects: Effects[T]) -> T:
+        """Run *effects* to the end, in this task."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._move(loop)
-        outcome: Any = None
-        resume: Callable[[Any], Call | Wait | Sleep] = steps.send
+            self._switch_to(loop)
+        outcome: object = None
+        resume: Callable[[Any], Effect] = effects.send
         while True:
             try:
-                wanted = resume(outcome)
+                effect = resume(outcome)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             try:
-                outcome, resume = await self._perform(wanted), steps.send
-            except BaseException as error:  # noqa: BLE001 - the steps decide what it means
-                outcome, resume = error, steps.throw
+                outcome, resume = await self._perform(effect), effects.send
+            except BaseException as error:  # noqa: BLE001 - the generator decides what it means
+                outcome, resume = error, effects.throw
 
-    def spawn(self, steps: Steps[T]) -> Promise[T]:
-        """Run *steps* beside everything else."""
+    def spawn(self, effects: Effects[T]) -> Promise[T]:
+        """Run *effects* in a task beside the caller's."""
         promise: Promise[T] = Promise()
 
         async def run() -> None:
-            """Run them. The task itself has no result: in debug mode asyncio logs it."""
+            """Run the effects. The task has no result of its own, since asyncio logs results in debug mode."""
             try:
-                result = await self.run(steps)
-            except Exception as error:  # noqa: BLE001 - it is the waiter's
+                result = await self.run(effects)
+            except Exception as error:  # noqa: BLE001 - raised where the promise is waited for
                 promise.set_exception(error)
             else:
                 promise.set_result(result)
@@ -104,8 +111,8 @@ class Tasks:
             promise.set_exception(lost("there is no event loop for it", error))
             return promise
         task = loop.create_task(run())
-        self._spawned[task] = promise, steps
-        task.add_done_callback(self._finish)
+        self._spawned[task] = promise, effects
+        task.add_done_callback(self._release)
         return promise
 
     def stop(self) -> None:
@@ -113,39 +120,42 @@ class Tasks:
         for task in list(self._spawned):
             _cancel(task)
 
-    def is_home(self) -> bool:
-        """Whether the event loop that runs is the one that was used last."""
+    def is_on_its_loop(self) -> bool:
+        """Whether the running event loop is the one that was used last."""
         return asyncio.get_running_loop() is self._loop
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """A task is over, or will never go on: its waiters hear of it."""
-        promise, steps = self._spawned.pop(task, (None, None))
-        if promise is None or steps is None:
+    def _release(self, task: asyncio.Task[None]) -> None:
+        """Forget a task that is over or will never continue, and fail its promise if it has no result."""
+        promise, effects = self._spawned.pop(task, (None, None))
+        if promise is None or effects is None:
             return
-        steps.close()  # what they hold is free, at once
+        effects.close()  # releases what the generator holds, such as a permit, without waiting for the collector
         if task.done() and not task.cancelled():
-            task.exception()  # asyncio need not tell of it
+            task.exception()  # marks the exception as retrieved, or asyncio logs it
         promise.set_exception(lost("its event loop or its client ended"))
 
-    def _move(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Another event loop is used now: what was spawned on one that does not run any more is lost."""
+    def _switch_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make *loop* the current one, and give up the tasks of loops that no longer run."""
         self._loop = loop
         for task in list(self._spawned):
             if not task.get_loop().is_running():
                 _cancel(task)
-                self._finish(task)
+                self._release(task)
 
-    async def _perform(self, wanted: Call | Wait | Sleep) -> Any:
-        match wanted:
-            case Call(method, args, kwargs):
-                call = partial(getattr(self._store, method), *args, **kwargs)
-                return await (call() if self._is_async else awaited(in_thread(call)))
+    async def _perform(self, effect: Effect) -> object:
+        match effect:
+            case StoreCall():
+                if not self._is_store_async:
+                    return await awaited(in_thread(partial(effect.on, self._store)))
+                answer = effect.on(self._store)
+                return await answer if isinstance(answer, Awaitable) else answer
             case Wait(promise, until):
                 return await awaited(promise, max(0.0, until - time.monotonic()))
             case Sleep(seconds):
-                return await asyncio.sleep(seconds)
+                await asyncio.sleep(seconds)
+                return None
             case _:
-                assert_never(wanted)
+                assert_never(effect)
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,8 @@
-"""Loads on their way: concurrent misses for one user share one, and misses that have to wait leave together."""
+"""
+Single-flight: concurrent misses for one user share one load, and misses that have to wait leave in one batch.
+
+Without it, a popular user whose lease ends would be loaded once for every request that is being served.
+"""
 
 from __future__ import annotations
 
@@ -14,134 +18,133 @@ import attrs
 from .._threads import Promise
 from ..errors import TooLarge
 from .batching import BATCH
-from .effects import Spawn, Steps
+from .effects import Effects, Spawn
 from .exchanges import Exchanges
-from .halving import Parts, load_in_parts
+from .halving import BatchLoad, load_in_parts
 
-MAX_FLIGHTS = 8  # loads under way at once
-START_SECONDS = 0.05  # for a thread to begin; past that another one may, and the later of them does nothing
+MAX_IN_FLIGHT = 8  # loads at once
 MAX_QUEUED = 100  # loads that wait for a place; past that a miss is answered UNAVAILABLE at once
+START_SECONDS = 0.05  # for a thread to begin; after that another is started, and the later of the two does nothing
 
 
 @attrs.define(eq=False)
-class Flight(Parts):
-    """One load, and what it brought."""
+class SharedLoad(BatchLoad):
+    """One load that several callers wait for."""
 
-    landed: Promise[None] = attrs.field(factory=Promise)
-    failed: bool = False
+    done: Promise[None] = attrs.field(factory=Promise)
+    has_failed: bool = False
     started_at: float = -inf
-    _grounded: list[bool] = attrs.field(factory=lambda: [True])
+    _unclaimed: list[bool] = attrs.field(factory=lambda: [True])
 
-    def is_grounded(self) -> bool:
-        """Whether nothing flies it yet."""
-        return bool(self._grounded)
+    def is_unclaimed(self) -> bool:
+        """Whether no thread or task runs it yet."""
+        return bool(self._unclaimed)
 
-    def lift_off(self) -> bool:
-        """Whether the caller is to fly it: only one is."""
+    def claim(self) -> bool:
+        """Whether the caller is to run it: True once. One step of a list, which no signal handler interrupts."""
         try:
-            return self._grounded.pop()
+            return self._unclaimed.pop()
         except IndexError:
             return False
 
 
-class Flights:
+class SingleFlight:
     """
     All loads of one client. Safe to use from several threads.
 
     Args:
         exchanges: How users are loaded.
 
-        spawn: Runs steps beside everything else.
+        spawn: Runs effects in the background.
 
-        on_landing: Called after each load, with its error or None.
+        on_exchange: Called after each load with its error, or None.
     """
 
     def __init__(
         self,
         exchanges: Exchanges,
         spawn: Spawn,
-        on_landing: Callable[[BaseException | None], None],
+        on_exchange: Callable[[BaseException | None], None],
     ) -> None:
         self._exchanges = exchanges
         self._spawn = spawn
-        self._on_landing = on_landing
+        self._on_exchange = on_exchange
         self._lock = threading.Lock()
-        self._of: dict[str, Flight] = {}
-        self._queue: deque[Flight] = deque()
-        self._aloft: dict[Flight, None] = {}  # ordered
+        self._by_user: dict[str, SharedLoad] = {}
+        self._queue: deque[SharedLoad] = deque()
+        self._in_flight: dict[SharedLoad, None] = {}  # ordered
 
-    def book(self, user_ids: Iterable[str]) -> list[Flight]:
+    def join(self, user_ids: Iterable[str]) -> list[SharedLoad]:
         """
-        The flights that will bring these users, under way or new. Users there is no room for have none.
+        Give the loads that will bring these users, joined or new. A user for whom the queue has no room has none.
 
-        A signal handler that raises may interrupt this anywhere: what is left half done, the next call does.
+        A signal handler that raises may interrupt this anywhere; the next call does what was left undone.
         """
-        booked: dict[Flight, None] = {}
+        joined: dict[SharedLoad, None] = {}
         with self._lock:
             for user_id in user_ids:
-                flight = self._of.get(user_id) or self._seat(user_id)
-                if flight is not None:
-                    booked[flight] = None
-            leaving = self._next()
-        self._take_off(leaving)
-        return list(booked)
+                load = self._by_user.get(user_id) or self._enqueue(user_id)
+                if load is not None:
+                    joined[load] = None
+            ready = self._ready()
+        self._start(ready)
+        return list(joined)
 
-    def _seat(self, user_id: str) -> Flight | None:
+    def _enqueue(self, user_id: str) -> SharedLoad | None:
         if not self._queue or len(self._queue[-1].user_ids) >= BATCH:
             if len(self._queue) >= MAX_QUEUED:
                 return None
-            self._queue.append(Flight())
-        flight = self._queue[-1]
-        flight.user_ids[user_id] = None  # before it can be found: who is found leaves with its flight
-        self._of[user_id] = flight
-        return flight
+            self._queue.append(SharedLoad())
+        load = self._queue[-1]
+        load.user_ids[user_id] = None  # first, so that a user who is found by id is always in the load
+        self._by_user[user_id] = load
+        return load
 
-    def _next(self) -> list[Flight]:
-        """Which are to take off now: those with a place that nothing flies, also after an interrupted call."""
+    def _ready(self) -> list[SharedLoad]:
+        """The loads to start now: those in flight that nothing runs, which includes any that were interrupted."""
         now = time.monotonic()
-        while self._queue and len(self._aloft) < MAX_FLIGHTS:
-            self._aloft[self._queue[0]] = None  # first: interrupted here, it goes again
+        while self._queue and len(self._in_flight) < MAX_IN_FLIGHT:
+            self._in_flight[self._queue[0]] = None  # before it leaves the queue: interrupted here, it is moved again
             self._queue.popleft()
-        leaving = [flight for flight in self._aloft if flight.is_grounded() and now > flight.started_at + START_SECONDS]
-        for flight in leaving:
-            flight.started_at = now
-        return leaving
+        ready = [load for load in self._in_flight if load.is_unclaimed() and now > load.started_at + START_SECONDS]
+        for load in ready:
+            load.started_at = now
+        return ready
 
-    def _take_off(self, leaving: list[Flight]) -> None:
-        for flight in leaving:
-            self._spawn(self._fly(flight)).add_done_callback(partial(self._ended, flight))
+    def _start(self, ready: list[SharedLoad]) -> None:
+        for load in ready:
+            self._spawn(self._run(load)).add_done_callback(partial(self._on_end, load))
 
-    def _ended(self, flight: Flight, flown: Promise[None]) -> None:
-        """What was to fly it is over, perhaps before it ran any step."""
-        if not flight.landed.done() and flown.exception() is not None:
-            self._land(flight, flown.exception())
+    def _on_end(self, load: SharedLoad, ended: Promise[None]) -> None:
+        """Finish a load whose effects ended without doing so, perhaps before they ran at all."""
+        if not load.done.done() and ended.exception() is not None:
+            self._finish(load, ended.exception())
 
-    def _fly(self, flight: Flight) -> Steps[None]:
-        if not flight.lift_off():
+    def _run(self, load: SharedLoad) -> Effects[None]:
+        if not load.claim():
             return
         failure: BaseException | None = None
         try:
-            yield from load_in_parts(self._exchanges, flight)
-        except BaseException as error:  # noqa: BLE001 - a guard never raises for what the world does; `on_landing` tells
+            yield from load_in_parts(self._exchanges, load)
+        except BaseException as error:  # noqa: BLE001 - guards never raise on outages; `on_exchange` logs it
             failure = error
-        self._land(flight, failure)
+        self._finish(load, failure)
 
-    def _land(self, flight: Flight, failure: BaseException | None) -> None:
-        flight.failed = failure is not None
+    def _finish(self, load: SharedLoad, failure: BaseException | None) -> None:
+        load.has_failed = failure is not None
         try:
-            self._on_landing(
-                None if isinstance(failure, TooLarge) else failure
-            )  # the store is there, the user too much
+            # A user who is too large is no outage: the store answered.
+            self._on_exchange(None if isinstance(failure, TooLarge) else failure)
         finally:
-            self._give_way(flight)
+            self._remove(load)
 
-    def _give_way(self, flight: Flight) -> None:
-        """The flight is over; a second time it changes nothing."""
+    def _remove(self, load: SharedLoad) -> None:
+        """Make room for the next load and wake the callers. Doing so twice changes nothing."""
         with self._lock:
-            for user_id in flight.user_ids:
-                if self._of.get(user_id) is flight:
-                    del self._of[user_id]
-            self._aloft.pop(flight, None)
-            leaving = self._next()
-        flight.landed.set_result(None)
-        self._take_off(leaving)
+            for user_id in load.user_ids:
+                if self._by_user.get(user_id) is load:
+                    del self._by_user[user_id]
+            self._in_flight.pop(load, None)
+            ready = self._ready()
+        load.done.set_result(None)
+        self._start(ready)

@@ -1,9 +1,12 @@
-"""The writes of this process: each is repeated with its key until its outcome is definite (protocol.md, rule 8)."""
+"""
+Writes of this process: each is repeated with its idempotency key until the outcome is definite (protocol.md, rule 8).
+
+Until then the user is denied, since a guard must not say yes on what an unknown write may have withdrawn.
+"""
 
 from __future__ import annotations
 
 import itertools
-import random
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,41 +18,45 @@ from .._threads import Promise
 from ..cache.leases import Leases, Write
 from ..errors import OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from ..events import Event, is_no
+from ..stores._retry import backoff
 from ..stores.protocol import Appended
-from .effects import Call, Sleep, Spawn, Steps, Wait
+from .effects import Append, Effects, Sleep, Spawn, perform, wait
+from .limiter import NOT_BEGUN
 
 MAX_BACKOFF_SECONDS = 5.0
-NOT_BEGUN = "there is no thread or event loop for the call, it was not sent: try again"
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
 
 
 @attrs.define(eq=False)
 class PendingWrite:
-    """An append until its outcome is definite."""
+    """An append whose outcome is not definite yet."""
 
-    user_id: str = attrs.field(repr=False)
-    call: Call = attrs.field(repr=False)
-    key: str = attrs.field(repr=False)
+    append: Append = attrs.field(repr=False)
     takes_away: bool
     outcome: Promise[Appended] = attrs.field(factory=Promise)
     write: Write | None = None  # once its user is denied
     is_unknown: bool = False  # it may have been written
-    turn: object = None  # of the steps that are at work on it; None: nobody is
+    worker: object = None  # identifies the effects that work on it; None: none do
+
+    @property
+    def user_id(self) -> str:
+        """The user it is about."""
+        return self.append.user_id
 
 
 class Writes:
     """
     All writes of one client that are under way or of unknown outcome. Safe to use from several threads.
 
-    All that is noted of a write is noted in spawned steps: what interrupts the caller cannot come between a denial and
-    its end. Steps that end without an outcome (their event loop did) leave the write to `take_up`.
+    A write runs in the background, so an interrupted caller cannot leave its user denied for ever. If its event loop
+    ends before the outcome is definite, `resume` continues it on another.
 
     Args:
         leases: Where users are denied meanwhile.
 
         clock: The lease clock, in seconds.
 
-        spawn: Runs steps beside everything else.
+        spawn: Runs effects in the background.
     """
 
     def __init__(self, leases: Leases, clock: Callable[[], float], spawn: Spawn) -> None:
@@ -69,43 +76,42 @@ class Writes:
         Begin to write.
 
         Raises:
-            StoreUnavailable: as many writes of its kind as may be are under way or of unknown outcome.
+            StoreUnavailable: too many writes of this kind are under way or of unknown outcome.
         """
         takes_away = all(is_no(event) for event in events)
-        self._leases.check_writes(takes_away=takes_away)  # before there is a thread for it
-        call = Call("append", (user_id, events), {"expected_version": expected_version, "idempotency_key": key})
-        pending = PendingWrite(user_id, call, key, takes_away)
-        self._go_on(pending)
+        self._leases.check_writes(takes_away=takes_away)  # before a thread is started for it
+        pending = PendingWrite(Append(user_id, events, expected_version, key), takes_away)
+        self._start(pending)
         return pending
 
-    def take_up(self) -> None:
-        """Go on with the writes that nobody is at work on any more."""
+    def resume(self) -> None:
+        """Continue the writes whose effects ended without an outcome."""
         if self._pending and not self._is_stopped:
             for pending in list(self._pending):
-                if pending.turn is None:
-                    self._go_on(pending)
+                if pending.worker is None:
+                    self._start(pending)
 
-    def close(self, until: float) -> Steps[None]:
-        """Wait until then for every outcome; what is still unknown is given up."""
+    def close(self, until: float) -> Effects[None]:
+        """Wait until then for every outcome, and give up what is still unknown."""
         try:
-            self.take_up()
+            self.resume()
             for pending in list(self._pending):
                 try:
-                    yield Wait(pending.outcome, until)
-                except Exception as error:  # noqa: BLE001 - whoever called `record` was told, or is told by this line
+                    yield from wait(pending.outcome, until)
+                except Exception as error:  # noqa: BLE001 - the caller of `record` got it, or this line is all there is
                     log.warning("client.closed_with_unknown_write", error=type(error).__name__)
         finally:
             self._is_stopped = True
 
-    def _go_on(self, pending: PendingWrite) -> None:
-        turn = object()
-        self._spawn(self._work(pending, turn)).add_done_callback(partial(self._left, pending, turn))
+    def _start(self, pending: PendingWrite) -> None:
+        worker = object()
+        self._spawn(self._work(pending, worker)).add_done_callback(partial(self._on_end, pending, worker))
 
-    def _work(self, pending: PendingWrite, turn: object) -> Steps[None]:
+    def _work(self, pending: PendingWrite, worker: object) -> Effects[None]:
         with self._lock:
-            if pending.turn is not None or pending.outcome.done():
+            if pending.worker is not None or pending.outcome.done():
                 return
-            pending.turn = turn
+            pending.worker = worker
         if pending.write is None:
             try:
                 pending.write = self._leases.begin_write(pending.user_id, takes_away=pending.takes_away)
@@ -113,7 +119,7 @@ class Writes:
                 pending.outcome.set_exception(error)
                 return
             self._pending.add(pending)
-        outcome = yield from self._repeated(pending)
+        outcome = yield from self._repeat(pending)
         if isinstance(outcome, Appended):
             self._leases.finish_write(pending.write, outcome.cursor, self._clock())
             self._pending.discard(pending)
@@ -124,12 +130,12 @@ class Writes:
             self._pending.discard(pending)
             pending.outcome.set_exception(outcome)
 
-    def _repeated(self, pending: PendingWrite) -> Steps[Appended | Exception]:
-        """The definite outcome; if the client was closed meanwhile, that there is none."""
+    def _repeat(self, pending: PendingWrite) -> Effects[Appended | Exception]:
+        """Repeat the append until the outcome is definite, and give it: `OutcomeUnknown` once the client is closed."""
         for attempt in itertools.count():
-            was_unknown, pending.is_unknown = pending.is_unknown, True  # also if this ends here
+            was_unknown, pending.is_unknown = pending.is_unknown, True  # first: the effects may end inside the call
             try:
-                appended: Appended = yield pending.call
+                appended = yield from perform(pending.append)
             except (ValueError, TypeError, VersionConflict) as refused:
                 return refused
             except (StoreUnavailable, StoreUnusable) as failed:
@@ -143,19 +149,19 @@ class Writes:
                     return appended
                 log.error("write.answer_of_another_user")
             if self._is_stopped:
-                return OutcomeUnknown(UNKNOWN, pending.key)
-            yield Sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
+                return OutcomeUnknown(UNKNOWN, pending.append.idempotency_key)
+            yield Sleep(backoff(attempt, longest=MAX_BACKOFF_SECONDS))
         raise AssertionError
 
-    def _left(self, pending: PendingWrite, turn: object, worked: Promise[None]) -> None:
-        """Some steps are over. Without an outcome, others go on with the write; if it never began, it is over too."""
-        if pending.outcome.done() or worked.exception() is None:
+    def _on_end(self, pending: PendingWrite, worker: object, ended: Promise[None]) -> None:
+        """Leave the write to `resume` if its effects ended without an outcome, or fail it if they never began."""
+        if pending.outcome.done() or ended.exception() is None:
             return
         with self._lock:
-            if pending.turn is turn:
-                pending.turn = None
-            never_began = pending.write is None and pending.turn is None
+            if pending.worker is worker:
+                pending.worker = None
+            never_began = pending.write is None and pending.worker is None
         if never_began:
             error = StoreUnavailable(NOT_BEGUN)
-            error.__cause__ = worked.exception()
+            error.__cause__ = ended.exception()
             pending.outcome.set_exception(error)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.client.engine import MAX_CALLS
+from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.stores import MemoryStore
 
@@ -94,20 +94,20 @@ class Storm:
 
 def left_behind(client: ConsentClient) -> list[str]:
     """What is not as it was before, once the client was asked again."""
-    steps, said = client._all_steps, []
+    engine, single_flight, said = client._own_engine, client._own_engine._single_flight, []
     for number in range(20):
         if not eventually(lambda: client.can_market("u", "email").reason is Reason.CONSENTED):
             said.append("a user is unavailable for good")
         if not eventually(lambda: client.can_market(f"later{number}", "email").reason is Reason.UNKNOWN_USER):  # noqa: B023
             said.append("a user is unavailable for good")
-    if not eventually(lambda: not (steps._flights._aloft or steps._flights._of or steps._flights._queue)):
-        said.append(f"{len(steps._flights._aloft)} flights, for {len(steps._flights._of)} users")
-    if not eventually(lambda: steps._limiter._free == MAX_CALLS):
-        said.append(f"{MAX_CALLS - steps._limiter._free} permits")
-    if not eventually(lambda: not steps._writes and not steps.leases._writes):
-        said.append(f"{len(steps._writes)} writes")
-    if not eventually(lambda: not steps.leases._fetches):
-        said.append(f"{len(steps.leases._fetches)} fetches")
+    if not eventually(lambda: not (single_flight._in_flight or single_flight._by_user or single_flight._queue)):
+        said.append(f"{len(single_flight._in_flight)} loads, for {len(single_flight._by_user)} users")
+    if not eventually(lambda: engine._calls._limiter._free == MAX_CALLS):
+        said.append(f"{MAX_CALLS - engine._calls._limiter._free} permits")
+    if not eventually(lambda: not engine._writes and not engine.leases._writes):
+        said.append(f"{len(engine._writes)} writes")
+    if not eventually(lambda: not engine.leases._fetches):
+        said.append(f"{len(engine.leases._fetches)} fetches")
     if not eventually(lambda: len(ours()) <= 1):
         said.append(f"{len(ours()) - 1} threads")
     return said

@@ -15,7 +15,7 @@ import structlog
 from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show, UserConsent
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import AHEAD
-from diijam_consent_sdk.client.single_flight import Flight
+from diijam_consent_sdk.client.single_flight import SharedLoad
 from diijam_consent_sdk.errors import (
     ClientClosed,
     InvalidEvent,
@@ -237,10 +237,10 @@ def test_an_interrupted_write_goes_on(store: FaultyStore) -> None:
     """Ctrl-C while `record` waits leaves the user denied until the store has answered."""
     client = ConsentClient(store, follow=False, deadline=5)
     store.hold["append"] = threading.Event()
-    steps = client._steps.record("u", SIGNED_UP, None, None)
-    next(steps)
+    effects = client._engine.record("u", SIGNED_UP, None, None)
+    next(effects)
     with pytest.raises(KeyboardInterrupt):
-        steps.throw(KeyboardInterrupt())
+        effects.throw(KeyboardInterrupt())
     assert reason(client.user("u")) is Reason.UNAVAILABLE
     store.hold["append"].set()
     assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
@@ -650,14 +650,14 @@ def test_an_id_of_another_type_of_string_is_its_characters(client: Face, store: 
     assert reason(client.user("U")) is Reason.UNAVAILABLE
     store.hold["append"].set()
     assert eventually(lambda: reason(client.user("U")) is Reason.WITHDRAWN)
-    steps = client.client._all_steps if isinstance(client, AsyncFace) else client._all_steps
+    engine = client.client._own_engine if isinstance(client, AsyncFace) else client._own_engine
     asked: list[str] = []
 
-    def book(user_ids: Iterable[str]) -> list[Flight]:
+    def join(user_ids: Iterable[str]) -> list[SharedLoad]:
         asked.extend(user_ids)
         return []
 
-    steps._flights.book = book  # type: ignore[method-assign]
+    engine._single_flight.join = join  # type: ignore[method-assign]
     client.user(Caseless("V"))
     list(client.users([Caseless("W")]))
     assert {type(user_id) for user_id in asked} == {str}
@@ -693,10 +693,10 @@ def test_a_batch_whose_leases_ended_before_its_turn(
     with ConsentClient(store, follow=False, clock=clock) as consent:
         monkeypatch.setattr(store.inner, "load", slowly)
         consent.user("u")
-        batch = next(consent._steps.batches(["u"]))
+        batch = next(consent._engine.batches(["u"]))
         clock.tick(100)
         lateness.append(100)
-        (user,) = consent._driver.run(consent._steps.users(batch))
+        (user,) = consent._runner.run(consent._engine.users(batch))
         assert user.can_market("email")
         assert store.calls.count("load") == 3
 
@@ -720,19 +720,19 @@ def test_a_deadline_of_centuries_is_one(store: FaultyStore) -> None:
 
 
 class Ended(BaseException):
-    """What no steps catch."""
+    """What nothing in the engine catches."""
 
 
-def test_a_follower_that_ended_is_started_again(make_client: MakeClient, store: FaultyStore) -> None:
+def test_a_poller_that_ended_is_started_again(make_client: MakeClient, store: FaultyStore) -> None:
     """Whatever ends it, such as an application that cancels all tasks, the next exchange starts another."""
     client = make_client()
-    steps = client.client._all_steps if isinstance(client, AsyncFace) else client._all_steps
+    engine = client.client._own_engine if isinstance(client, AsyncFace) else client._own_engine
     store.hold["changes"] = threading.Event()
     client.user("u")
     assert eventually(lambda: "changes" in store.calls)
     store.broken_after = Ended()  # type: ignore[assignment]
     store.hold.pop("changes").set()
-    assert eventually(lambda: steps._follower is None)
+    assert eventually(lambda: engine._poller._worker is None)
     assert client.status().feed == "down"
     store.broken_after = None
     client.user("v")
@@ -750,9 +750,9 @@ def test_the_store_is_let_go_of_although_close_was_interrupted(store: FaultyStor
     client._owns_store = True
 
     store.hold["append"] = threading.Event()
-    client._all_steps._writes.begin("u", SIGNED_UP, None, "k")
-    assert eventually(lambda: bool(client._all_steps._writes))
-    client._driver._perform = interrupted  # type: ignore[method-assign, assignment]
+    client._own_engine._writes.begin("u", SIGNED_UP, None, "k")
+    assert eventually(lambda: bool(client._own_engine._writes))
+    client._runner._perform = interrupted  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         client.close()
     store.hold["append"].set()

@@ -21,7 +21,7 @@ from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cache.leases import Fetch
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client.engine import MAX_CALLS
+from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.stores import Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.test_client import SIGNED_UP, eventually
@@ -222,7 +222,8 @@ def test_interrupted_misses_lose_no_load(store: FaultyStore) -> None:
         for _ in everywhere(begin):
             for user_id in (f"u{asked}", f"v{asked}"):
                 assert eventually(lambda: client.can_market(user_id, "email").reason is Reason.UNKNOWN_USER)  # noqa: B023
-        assert eventually(lambda: not client._all_steps._flights._aloft and not client._all_steps._flights._of)
+        single_flight = client._own_engine._single_flight
+        assert eventually(lambda: not single_flight._in_flight and not single_flight._by_user)
 
 
 @pytest.mark.parametrize("call", ["load", "explain", "user with a token"])
@@ -244,7 +245,7 @@ def test_interrupted_reads_lose_no_permit(store: FaultyStore, call: str) -> None
     with client:
         for _ in everywhere(begin):
             assert client.load("u").version
-        assert eventually(lambda: client._all_steps._limiter._free == MAX_CALLS)
+        assert eventually(lambda: client._own_engine._calls._limiter._free == MAX_CALLS)
         assert not client.can_market("v", "email")
         assert eventually(lambda: client.status().feed == "up")
 

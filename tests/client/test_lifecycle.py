@@ -154,7 +154,7 @@ def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
     client = ConsentClient(store, max_staleness=1)
     client.user("u")
     assert eventually(lambda: "changes" in store.calls)
-    leases, gone = client._all_steps.leases, weakref.ref(client)
+    leases, gone = client._own_engine.leases, weakref.ref(client)
     del client
     gc.collect()
     assert gone() is None

@@ -147,7 +147,7 @@ def test_close_takes_it_up_and_waits_for_it(run: Run, client: AsyncConsentClient
     store.broken_after = None
     asyncio.run(client.close())
     assert len(store.inner.history("u")) == 3
-    assert not client._all_steps._writes
+    assert not client._own_engine._writes
 
     async def ask() -> None:
         """After the close."""
@@ -165,7 +165,7 @@ def test_loop_after_loop_leaves_it_pending_until_the_store_answers(
     asyncio.run(withdraw(client, store))
     for _ in range(5):
         assert asyncio.run(reason(client, "u")) is Reason.UNAVAILABLE
-    assert len(client._all_steps._writes) == 1
+    assert len(client._own_engine._writes) == 1
     store.broken_after = None
 
     async def main() -> None:
@@ -213,11 +213,11 @@ def test_a_loop_that_ends_leaves_no_load_and_no_permit(
         """The next loop."""
         assert await reason(client, "u") is Reason.CONSENTED
         assert (await client.load("u")).version == 2
-        steps = client._all_steps
+        single_flight = client._own_engine._single_flight
 
         async def free() -> bool:
             """Whether no load is under way and the feed is up."""
-            return not steps._flights._of and not steps._flights._aloft and client.status().feed == "up"
+            return not single_flight._by_user and not single_flight._in_flight and client.status().feed == "up"
 
         assert await becomes(free)
         await client.close()

@@ -101,8 +101,8 @@ def restorable() -> Restorable:
 def partial_mask(client: Face, ids: Iterable[str]) -> bytearray:
     """A mask that says where nothing is known."""
     if isinstance(client, AsyncFace):
-        return client._run(client.client._driver.run(client.client._steps.mask(ids, MAILED, partly=True)))
-    return client._driver.run(client._steps.mask(ids, MAILED, partly=True))
+        return client._run(client.client._runner.run(client.client._engine.mask(ids, MAILED, partly=True)))
+    return client._runner.run(client._engine.mask(ids, MAILED, partly=True))
 
 
 def stalling(ids: Iterable[str], *meanwhile: Callable[[], object], after: int = 1) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Loads on their way, with nothing that runs them."""
+"""Single-flight, with nothing that runs the loads."""
 
 from __future__ import annotations
 
@@ -10,109 +10,109 @@ import pytest
 from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.client.batching import BATCH
-from diijam_consent_sdk.client.effects import Steps
+from diijam_consent_sdk.client.effects import Effects
 from diijam_consent_sdk.client.exchanges import Exchanges
-from diijam_consent_sdk.client.single_flight import MAX_FLIGHTS, MAX_QUEUED, Flights
+from diijam_consent_sdk.client.single_flight import MAX_IN_FLIGHT, MAX_QUEUED, SingleFlight
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.testing import LeaseClock
 
 
-def flights(spawn: Any) -> Flights:
-    """Flights over new leases."""
+def over_new_leases(spawn: Any) -> SingleFlight:
+    """A `SingleFlight` over new leases."""
     clock = LeaseClock()
     leases = Leases(max_staleness=60, capacity=10, clock=clock, follow=False)
-    return Flights(Exchanges(leases, clock, 1.0), spawn, lambda _: None)
+    return SingleFlight(Exchanges(leases, clock, 1.0), spawn, lambda _: None)
 
 
 def test_what_waits_is_bounded() -> None:
-    """I7: past the loads under way and those that may wait, a miss gets no flight, so it is a no at once."""
-    launched: list[Steps[Any]] = []
+    """I7: past the loads in flight and those that may wait, a miss joins no load, so it is denied at once."""
+    started: list[Effects[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Promise[Any]:
-        launched.append(steps)
-        next(steps)
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
+        started.append(effects)
+        next(effects)
         return Promise()
 
-    all_flights = flights(spawn)
-    for number in range(MAX_FLIGHTS + MAX_QUEUED):
-        assert all_flights.book(f"{number}-{i}" for i in range(BATCH))
-    assert len(launched) == MAX_FLIGHTS
-    assert all_flights.book(["one more"]) == []
-    assert len(all_flights.book(["0-0"])) == 1
+    single_flight = over_new_leases(spawn)
+    for number in range(MAX_IN_FLIGHT + MAX_QUEUED):
+        assert single_flight.join(f"{number}-{i}" for i in range(BATCH))
+    assert len(started) == MAX_IN_FLIGHT
+    assert single_flight.join(["one more"]) == []
+    assert len(single_flight.join(["0-0"])) == 1
 
 
-def test_a_flight_that_cannot_start_has_landed() -> None:
-    """Where no thread can be had its waiters are answered at once, and the next flight may start."""
+def test_a_load_that_cannot_start_is_done() -> None:
+    """If no thread can be started, the callers are answered at once, and the next load may start."""
 
-    def spawn(steps: Steps[Any]) -> Promise[Any]:
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
         lost: Promise[Any] = Promise()
         lost.set_exception(Lost("can't start new thread"))
         return lost
 
-    all_flights = flights(spawn)
+    single_flight = over_new_leases(spawn)
     for _ in range(2):
-        (flight,) = all_flights.book(["u"])
-        assert flight.landed.done()
-        assert flight.failed
+        (load,) = single_flight.join(["u"])
+        assert load.done.done()
+        assert load.has_failed
 
 
-def test_a_flight_that_failed_leaves_nothing_behind() -> None:
-    """After a failed load the leases know of no fetch under way, and the user can be booked anew."""
-    launched: list[Steps[Any]] = []
+def test_a_load_that_failed_leaves_nothing_behind() -> None:
+    """After a failed load the leases have no fetch under way, and the user can be loaded again."""
+    started: list[Effects[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Promise[Any]:
-        launched.append(steps)
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
+        started.append(effects)
         return Promise()
 
-    all_flights = flights(spawn)
-    (first,) = all_flights.book(["u"])
-    next(launched[0])
+    single_flight = over_new_leases(spawn)
+    (first,) = single_flight.join(["u"])
+    next(started[0])
     with suppress(StopIteration):
-        launched[0].throw(StoreUnavailable("out of reach"))
-    assert first.failed
-    assert all_flights._exchanges.leases._fetches == set()
-    (second,) = all_flights.book(["u"])
+        started[0].throw(StoreUnavailable("out of reach"))
+    assert first.has_failed
+    assert single_flight._exchanges.leases._fetches == set()
+    (second,) = single_flight.join(["u"])
     assert second is not first
 
 
-def test_a_flight_whose_steps_never_ran_has_landed() -> None:
-    """A task that is cancelled before it began runs none of its steps: the flight still ends, and frees its place."""
+def test_a_load_whose_effects_never_ran_is_done() -> None:
+    """A task that is cancelled before it began runs nothing of the load, which still ends and frees its place."""
     spawned: list[Promise[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Promise[Any]:
-        steps.close()
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
+        effects.close()
         spawned.append(Promise())
         return spawned[-1]
 
-    all_flights = flights(spawn)
-    for number in range(2 * MAX_FLIGHTS):
-        (flight,) = all_flights.book([f"u{number}"])
+    single_flight = over_new_leases(spawn)
+    for number in range(2 * MAX_IN_FLIGHT):
+        (load,) = single_flight.join([f"u{number}"])
         spawned[-1].set_exception(Lost("its event loop ended"))
-        assert flight.landed.done()
-        assert flight.failed
-    assert not all_flights._aloft
-    assert not all_flights._of
+        assert load.done.done()
+        assert load.has_failed
+    assert not single_flight._in_flight
+    assert not single_flight._by_user
 
 
-def test_a_flight_lands_whatever_is_made_of_it() -> None:
-    """An error of whoever is told of a landing, such as a logger's, holds up no waiter and no later flight."""
-    launched: list[Steps[Any]] = []
+def test_a_load_is_done_whatever_its_callback_raises() -> None:
+    """An error of `on_exchange`, such as a logger's, holds up no caller and no later load."""
+    started: list[Effects[Any]] = []
 
-    def spawn(steps: Steps[Any]) -> Promise[Any]:
-        launched.append(steps)
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
+        started.append(effects)
         return Promise()
 
-    all_flights = flights(spawn)
+    single_flight = over_new_leases(spawn)
 
     def failing(_: BaseException | None) -> None:
         raise ZeroDivisionError
 
-    all_flights._on_landing = failing
-    for number in range(MAX_FLIGHTS + 1):
-        all_flights.book(f"{number}-{i}" for i in range(BATCH))
-    (flight,) = all_flights.book(["0-0"])
-    next(launched[0])
+    single_flight._on_exchange = failing
+    for number in range(MAX_IN_FLIGHT + 1):
+        single_flight.join(f"{number}-{i}" for i in range(BATCH))
+    (load,) = single_flight.join(["0-0"])
+    next(started[0])
     with pytest.raises(ZeroDivisionError):
-        launched[0].throw(StoreUnavailable("out of reach"))
-    assert flight.landed.done()
-    assert len(launched) == MAX_FLIGHTS + 1
+        started[0].throw(StoreUnavailable("out of reach"))
+    assert load.done.done()
+    assert len(started) == MAX_IN_FLIGHT + 1

@@ -48,13 +48,13 @@ async def client_of(kind: str, url: str, token: str) -> AsyncIterator[AsyncConse
 
 def left(consent: AsyncConsentClient, before: set[threading.Thread]) -> dict[str, int]:
     """What is under way, beside the follower's task and thread, and threads that were there before the client."""
-    steps = consent._all_steps
+    engine, single_flight = consent._own_engine, consent._own_engine._single_flight
     return {
-        "flights": len(steps._flights._aloft) + len(steps._flights._queue) + len(steps._flights._of),
-        "fetches": len(steps.leases._fetches),
-        "writes": len(steps.leases._writes) + len(steps._writes),
-        "tasks": len(consent._driver._spawned) - 1,
-        "other tasks": len(asyncio.all_tasks() - consent._driver._spawned.keys()) - 1,
+        "loads": len(single_flight._in_flight) + len(single_flight._queue) + len(single_flight._by_user),
+        "fetches": len(engine.leases._fetches),
+        "writes": len(engine.leases._writes) + len(engine._writes),
+        "tasks": len(consent._runner._spawned) - 1,
+        "other tasks": len(asyncio.all_tasks() - consent._runner._spawned.keys()) - 1,
         "threads": max(0, sum("diijam-consent" in thread.name for thread in set(threading.enumerate()) - before) - 1),
     }
 
@@ -90,7 +90,7 @@ def test_two_hundred_tasks_cancelled_at_once(
             proxy.fault = faults.black_hole
             direct.append(f"{user_id}-0", [e.Withdrawn("marketing")])
             await cancel_all(consent, user_id, is_writing=is_writing)
-            assert left(consent, before)["flights"]  # they were under way indeed
+            assert left(consent, before)["loads"]  # they were under way indeed
             proxy.fault = faults.healthy
             assert await becomes(lambda: not any(left(consent, before).values())), left(consent, before)
             await asyncio.sleep(SOON)

@@ -263,7 +263,7 @@ def test_clients_tell_nothing(
             )
             await asyncio.sleep(0.3)  # polls meet the fault too
             told.show(client, client.status())
-        while client._all_steps._writes:  # noqa: ASYNC110 - what was repeated in the background is definite soon
+        while client._own_engine._writes:  # noqa: ASYNC110 - what was repeated in the background is definite soon
             await asyncio.sleep(0.05)
         await told.of(client.close, lambda: client.load(USER))
 

@@ -12,10 +12,9 @@ from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache import pending_writes
 from diijam_consent_sdk.cache.leases import Poll
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client import batching, single_flight
-from diijam_consent_sdk.client import engine as steps_module
-from diijam_consent_sdk.client.effects import Call
-from diijam_consent_sdk.client.engine import PATIENCE
+from diijam_consent_sdk.client import batching, limiter, single_flight
+from diijam_consent_sdk.client.effects import Append, StoreCall
+from diijam_consent_sdk.client.lookups import PATIENCE
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
 from diijam_consent_sdk.stores.protocol import Appended, Cursor
@@ -80,19 +79,19 @@ class Checks:
 
     # Writes.
 
-    def sent(self, client: SimClient, call: Call) -> None:
+    def sent(self, client: SimClient, call: StoreCall[Any]) -> None:
         """A call leaves: from now on its user is denied."""
-        if call.method == "append":
-            client.pending[call.kwargs["idempotency_key"]] = call.args[0]
+        if isinstance(call, Append):
+            client.pending[call.idempotency_key] = call.user_id
 
-    def delivered(self, client: SimClient, call: Call, answer: object, branch: Branch | None) -> None:
+    def delivered(self, client: SimClient, call: StoreCall[Any], answer: object, branch: Branch | None) -> None:
         """An answer arrives: is the outcome of the write definite now?"""
-        if call.method != "append":
+        if not isinstance(call, Append):
             return
-        key = call.kwargs["idempotency_key"]
-        if isinstance(answer, Appended) and answer.record.user_id == call.args[0]:
+        key = call.idempotency_key
+        if isinstance(answer, Appended) and answer.record.user_id == call.user_id:
             assert branch is not None
-            of = client.number, call.args[0]
+            of = client.number, call.user_id
             self._acks[of] = (*self._acks.get(of, ())[-3:], Ack(answer.cursor, branch))
             client.pending.pop(key, None)
         elif isinstance(answer, (ValueError, TypeError, VersionConflict)) or (
@@ -203,23 +202,23 @@ class Checks:
 
     def bounded(self, client: SimClient) -> None:
         """I7: every container of the client."""
-        leases, steps, booked = client.leases, client.steps, client.steps._flights
+        leases, engine, loads = client.leases, client.engine, client.engine._single_flight
         sizes = {
             "entries": (len(leases._entries), leases.capacity),
             "fast path": (len(leases.fast_path), len(leases._entries)),
             "turns": (len(leases.fast_path._ends), len(leases.fast_path)),
             "floors": (max(leases._minimums.sizes()), pending_writes.MAX_MINIMUMS),
-            "confirming": (len(steps._exchanges._confirming), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS + 1),
+            "confirming": (len(engine._exchanges._confirming), single_flight.MAX_IN_FLIGHT + limiter.MAX_CALLS + 1),
             "writes": (leases._writes_by_kind[False], leases_module.MAX_WRITES),
             "noes": (leases._writes_by_kind[True], leases_module.MAX_WITHDRAWALS),
             "proven": (len(leases._confirmed_heads), leases_module.MAX_CONFIRMED),
             "ahead": (len(leases._unconfirmed), leases_module.MAX_UNCONFIRMED),
             "waiting": (sum(len(head.waiting) for head in leases._unconfirmed.values()), leases.capacity),
-            "flying": (len(booked._aloft), single_flight.MAX_FLIGHTS),
-            "queue": (len(booked._queue), single_flight.MAX_QUEUED),
-            "flights": (len(booked._of), (single_flight.MAX_FLIGHTS + single_flight.MAX_QUEUED) * batching.BATCH),
-            "fetches": (len(leases._fetches), single_flight.MAX_FLIGHTS + steps_module.MAX_CALLS),
-            "calls": (len(steps._writes), leases_module.MAX_WRITES + leases_module.MAX_WITHDRAWALS),
+            "in flight": (len(loads._in_flight), single_flight.MAX_IN_FLIGHT),
+            "queue": (len(loads._queue), single_flight.MAX_QUEUED),
+            "loads": (len(loads._by_user), (single_flight.MAX_IN_FLIGHT + single_flight.MAX_QUEUED) * batching.BATCH),
+            "fetches": (len(leases._fetches), single_flight.MAX_IN_FLIGHT + limiter.MAX_CALLS),
+            "calls": (len(engine._writes), leases_module.MAX_WRITES + leases_module.MAX_WITHDRAWALS),
         }
         for name, (size, most) in sizes.items():
             if size > most:

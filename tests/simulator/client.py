@@ -1,4 +1,4 @@
-"""One simulated process: the real `ClientSteps` on a virtual driver, used as clients.ConsentClient uses it."""
+"""One simulated process: the real `Engine` on a virtual runner, used as `ConsentClient` uses it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client.engine import ClientSteps
+from diijam_consent_sdk.client.engine import Engine
 from diijam_consent_sdk.decisions import Ask, Decision, Market, Process, Show
-from tests.simulator.driver import Driver
 from tests.simulator.hooked import LeaseClock, SimLeases, SimUser, inherit
+from tests.simulator.runner import SimRunner
 
 if TYPE_CHECKING:
     from diijam_consent_sdk.cache.leases import Leases
@@ -65,12 +65,12 @@ class SimClient:
         self._is_watched = False
 
     def _begin(self) -> None:
-        self.driver = Driver(self)
-        self.steps = ClientSteps(
+        self.runner = SimRunner(self)
+        self.engine = Engine(
             clock=self.clock, max_staleness=self.bound, capacity=self.world.capacity, deadline=self.deadline,
-            is_following=self.is_following, spawn=self.driver.spawn,
+            is_following=self.is_following, spawn=self.runner.spawn,
         )  # fmt: skip
-        self.leases = self.steps.leases
+        self.leases = self.engine.leases
 
     # What happens to it.
 
@@ -181,15 +181,15 @@ class SimClient:
                 self.guard_in_one_step(user_id, random.choice(ASKS))
 
     def decide(self, user_id: str, ask: Ask, *, preempted: int = 0) -> None:
-        """As `ConsentClient.decide`: from memory if that will do, else by the steps."""
+        """As `ConsentClient.decide`: from memory if that will do, else by the engine."""
         if self.guard_in_one_step(user_id, ask, preempted=preempted) is None:
             self.ask(user_id, ask)
 
     def ask(self, user_id: str, ask: Ask, token: str | None = None) -> Promise[Any]:
         """As `ConsentClient.user`, then a guard."""
-        self._begin_anew()
+        self._begin_in_child()
         began, slept, anchored = self.monotonic(), self.suspended_for, self.loop.now
-        done = self.driver.run(self.steps.user(user_id, token))
+        done = self.runner.run(self.engine.user(user_id, token))
 
         def answered(future: Promise[Any]) -> None:
             self.checks.answered(self, future, [user_id], began, token, is_calm=self.suspended_for == slept)
@@ -204,42 +204,42 @@ class SimClient:
 
     def ask_many(self, user_ids: list[str]) -> None:
         """As the first batch of `ConsentClient.users`."""
-        self._begin_anew()
+        self._begin_in_child()
         began, slept = self.monotonic(), self.suspended_for
-        batch = next(self.steps.batches(user_ids))
+        batch = next(self.engine.batches(user_ids))
         user_ids = batch.user_ids
-        done = self.driver.run(self.steps.users(batch))
+        done = self.runner.run(self.engine.users(batch))
         check = self.checks.answered
         done.add_done_callback(lambda f: check(self, f, user_ids, began, None, is_calm=self.suspended_for == slept))
 
     def load(self, user_id: str) -> None:
         """As `ConsentClient.load`."""
-        self._begin_anew()
+        self._begin_in_child()
         self.loads += 1
 
         def loaded(done: Promise[Any]) -> None:
             self.checks.loaded(done)
 
-        self.driver.run(self.steps.load(user_id)).add_done_callback(loaded)
+        self.runner.run(self.engine.load(user_id)).add_done_callback(loaded)
 
     def record(self, user_id: str, event: Event, expected_version: int | None = None) -> Promise[Any]:
         """As `ConsentClient.record`."""
-        self._begin_anew()
+        self._begin_in_child()
         key = f"key-{self.number}-{self.world.number()}"
-        done = self.driver.run(self.steps.record(user_id, (event,), expected_version, key))
+        done = self.runner.run(self.engine.record(user_id, (event,), expected_version, key))
         done.add_done_callback(partial(self.checks.recorded, self, key))
         return done
 
     def close(self) -> None:
         """As `ConsentClient.close`."""
-        self._begin_anew()
+        self._begin_in_child()
         self.closed = True
-        self.driver.run(self.steps.close()).add_done_callback(lambda _: self.driver.stop())
+        self.runner.run(self.engine.close()).add_done_callback(lambda _: self.runner.stop())
 
     def end_loop(self) -> None:
         """As the end of an `asyncio.run`, and another one after it. A suspended process ends nothing."""
         if self.suspended_until <= self.loop.now:
-            self.driver.end_loop()
+            self.runner.end_loop()
 
     def fork(self, number: int, *, with_hooks: bool) -> SimClient:
         """A child with a copy of this process's memory, begun anew by the hooks, or not yet."""
@@ -252,11 +252,11 @@ class SimClient:
         child._begin()
         child._is_watched = False
         if with_hooks:
-            child._begin_anew()
+            child._begin_in_child()
         return child
 
-    def _begin_anew(self) -> None:
-        """As `_Client._begin_anew`: in a forked child, by the hook or at its first operation."""
+    def _begin_in_child(self) -> None:
+        """As `BaseClient._begin_in_child`: in a forked child, by the hook or at its first operation."""
         if self.inherited is not None:
             self.inherited.abandon()
             was_closed = not self.inherited.abandoned

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from diijam_consent_sdk.client.effects import Append, ChangesSince, Load
 from tests.simulator.ledger import Lag
 from tests.simulator.network import CALM
 
@@ -30,11 +31,11 @@ def begin(world: World, kind: str) -> None:
     elif kind.startswith("lag"):
         _lag(world, kind, lasts)
     elif kind == "freeze_feed":
-        network.broken["changes"] = world.loop.now + lasts
+        network.broken[ChangesSince] = world.loop.now + lasts
     elif kind == "break_loads":
-        network.broken["load"] = world.loop.now + lasts
+        network.broken[Load] = world.loop.now + lasts
     elif kind == "break_all":
-        network.broken |= dict.fromkeys(("load", "changes", "append"), world.loop.now + lasts)
+        network.broken |= dict.fromkeys((Load, ChangesSince, Append), world.loop.now + lasts)
     elif kind == "storm":
         network.weather = attrs.evolve(world.profile.storm, slow_up_to=random.choice([0.1, 1.5]))
         world.loop.after(lasts, lambda: setattr(network, "weather", CALM))

@@ -31,7 +31,7 @@ def heal(world: World) -> None:
         client.load(world.users[0])
     world.run_for(world.bound + 2 * (world.bound / 4 + world.deadline))
     for client in world.clients:
-        if client.pending and not client.steps._writes._is_stopped:
+        if client.pending and not client.engine._writes._is_stopped:
             world.checks.fail("I6", f"writes are still of unknown outcome: {client.pending}")
     _ask_all(world, "once the faults are over")
     _withdraw_all(world)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 import attrs
@@ -108,11 +108,11 @@ class Ledger:
         self.branches += 1
         return Branch(self.branches, epoch or f"epoch{self.branches}")
 
-    def load(self, user_ids: list[str]) -> SimLoaded:
+    def load(self, user_ids: Sequence[str]) -> SimLoaded:
         """See `Store.load`."""
         return self.load_as_of(self.branch.position_at(self._loop.now - self._lag(self.lag.loads)), user_ids)
 
-    def load_as_of(self, position: int, user_ids: list[str]) -> SimLoaded:
+    def load_as_of(self, position: int, user_ids: Sequence[str]) -> SimLoaded:
         """What a load gives whose state is that after the entry at *position*."""
         then = {record.user_id: record for record in self.branch.changed[:position]}
         records = tuple(then.get(user_id) or unopened(user_id) for user_id in user_ids)

@@ -13,10 +13,10 @@ from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client.effects import Steps
-from diijam_consent_sdk.client.engine import ClientSteps
+from diijam_consent_sdk.client.effects import Effects, perform
 from diijam_consent_sdk.client.exchanges import Exchanges
-from diijam_consent_sdk.client.single_flight import Flight, Flights
+from diijam_consent_sdk.client.limiter import LimitedCalls
+from diijam_consent_sdk.client.single_flight import SharedLoad, SingleFlight
 from diijam_consent_sdk.client.writes import PendingWrite, Writes
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
@@ -27,7 +27,7 @@ _fetched, _polled, _may_install, _written = (
     Leases._may_install,
     Leases.finish_write,
 )
-_restart, _until = Leases._restart, ClientSteps._until
+_restart, _until = Leases._restart, LimitedCalls.until
 
 
 def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
@@ -223,20 +223,20 @@ def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, 
         stale._head = cursor
 
 
-def unknown_is_refused(self: Writes, pending: PendingWrite) -> Steps[Appended | Exception]:
+def unknown_is_refused(self: Writes, pending: PendingWrite) -> Effects[Appended | Exception]:
     try:
-        appended: Appended = yield pending.call
+        appended = yield from perform(pending.append)
     except Exception as error:  # noqa: BLE001 - that is the mistake
         return error
     return appended
 
 
-def take_up_nothing(self: Writes) -> None:
+def resume_nothing(self: Writes) -> None:
     pass
 
 
-def lost_is_refused(self: Writes, pending: PendingWrite, turn: object, worked: Promise[None]) -> None:
-    if not pending.outcome.done() and worked.exception() is not None and pending.write is not None:
+def lost_is_refused(self: Writes, pending: PendingWrite, worker: object, ended: Promise[None]) -> None:
+    if not pending.outcome.done() and ended.exception() is not None and pending.write is not None:
         self._leases.finish_write(pending.write, None, self._clock())
         self._pending.discard(pending)
         pending.outcome.set_exception(StoreUnavailable("its event loop ended"))
@@ -250,11 +250,11 @@ def close_nothing(self: Leases) -> None:
     self.closed = True
 
 
-def no_cap(self: Flights) -> list[Flight]:
-    leaving = list(self._queue)
-    self._aloft.update(dict.fromkeys(self._queue))
+def no_cap(self: SingleFlight) -> list[SharedLoad]:
+    ready = list(self._queue)
+    self._in_flight.update(dict.fromkeys(self._queue))
     self._queue.clear()
-    return leaving
+    return ready
 
 
 def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
@@ -265,21 +265,20 @@ def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
         return fetch
 
 
-def wait_forever(self: ClientSteps) -> float:
-    until: float = _until(self)
-    return until + 40 * self._deadline
+def wait_forever(self: LimitedCalls) -> float:
+    return _until(self) + 40 * self.deadline
 
 
 def prove_anything(self: Leases, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:
     return True
 
 
-def follow_nothing(*_: Any, **__: Any) -> Steps[None]:
+def follow_nothing(*_: Any, **__: Any) -> Effects[None]:
     return
     yield
 
 
-def one_poll_only(exchanges: Exchanges, *, max_staleness: float, on_poll: Any) -> Steps[None]:
+def one_poll_only(exchanges: Exchanges, *, max_staleness: float, on_poll: Any) -> Effects[None]:
     if exchanges.leases.applied is not None:
         try:
             yield from exchanges.poll(exchanges.leases.applied, max_staleness / 4)

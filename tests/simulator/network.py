@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk.client.effects import Call
+from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded
 from tests.simulator.ledger import Answer, Branch, Ledger
@@ -42,7 +42,7 @@ class Network:
 
     def __init__(self, loop: Loop, random: Random, ledger: Ledger, bound: float, tried: Counter[str]) -> None:
         self.weather = CALM
-        self.broken: dict[str, float] = {}  # method: until when its calls are held up
+        self.broken: dict[type[StoreCall[Any]], float] = {}  # until when calls of a kind are held up
         self.latency = min(0.02, bound / 200)
         self.under_way = 0
         self.ledger = ledger
@@ -58,7 +58,7 @@ class Network:
             return True
         return False
 
-    def call(self, client: SimClient, call: Call, answered: Answer) -> None:
+    def call(self, client: SimClient, call: StoreCall[Any], answered: Answer) -> None:
         """Carry one call there and its answer back: *answered* is called once, in the end."""
         sent = client.clock.show()
         client.checks.sent(client, call)
@@ -84,21 +84,21 @@ class Network:
                 return
             client.later(self._travel("slow_answer"), lambda: once(answer, branch))
 
-        limit = call.kwargs.get("wait", 0.0) + client.deadline
+        limit = (call.wait if isinstance(call, ChangesSince) else 0.0) + client.deadline
         if self.weather is not CALM and self._random.random() < 0.2:
             limit += self._random.uniform(0, self._bound)  # a transport that is late to cut
         client.later(limit, lambda: once(TimeoutError("cut"), None))
         self._there(call, back)
 
-    def _there(self, call: Call, back: Callable[..., None]) -> None:
-        if self._loop.now < self.broken.get(call.method, 0.0):
+    def _there(self, call: StoreCall[Any], back: Callable[..., None]) -> None:
+        if self._loop.now < self.broken.get(type(call), 0.0):
             if self._random.random() < 0.5:
                 self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
         elif self._happens("error_before"):
             self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
         elif not self._happens("lost_request"):
             self._loop.after(self._travel("slow_request"), lambda: self._execute(call, back))
-            if call.method == "append" and self._happens("doubled"):
+            if isinstance(call, Append) and self._happens("doubled"):
                 self._loop.after(self._travel("slow_request", 0.5), lambda: self._execute(call, lambda *_: None))
 
     def _travel(self, fault: str, chance: float = 0.0) -> float:
@@ -106,27 +106,28 @@ class Network:
             return self._random.uniform(0, self.weather.slow_up_to * self._bound)
         return self._random.uniform(0.1, 1) * self.latency
 
-    def _failure(self, call: Call, *, done: bool) -> Exception:
+    def _failure(self, call: StoreCall[Any], *, done: bool) -> Exception:
         if not done:
             return StoreUnavailable("out of reach")
-        if call.method == "append":
-            return self._random.choice(
-                [OutcomeUnknown("unknown", call.kwargs["idempotency_key"]), ConnectionError("cut")]
-            )
+        if isinstance(call, Append):
+            return self._random.choice([OutcomeUnknown("unknown", call.idempotency_key), ConnectionError("cut")])
         return self._random.choice([StoreUnavailable("502"), ConnectionError("cut")])
 
-    def _execute(self, call: Call, back: Callable[..., None]) -> None:
+    def _execute(self, call: StoreCall[Any], back: Callable[..., None]) -> None:
         ledger = self.ledger
-        if call.method == "load":
-            back(ledger.load(call.args[0]))
-        elif call.method == "changes":
-            ledger.changes(call.args[0], call.kwargs["wait"], call.kwargs.get("limit", 1000), back)
-        else:
-            try:
-                answer: object = ledger.append(*call.args, **call.kwargs)
-            except Exception as refused:  # noqa: BLE001 - the client's to judge
-                answer = refused
-            back(answer, ledger.branch)
+        match call:
+            case Load(user_ids):
+                back(ledger.load(user_ids))
+            case ChangesSince(after, wait, limit):
+                ledger.changes(after, wait, limit, back)
+            case Append(user_id, events, expected_version, idempotency_key):
+                try:
+                    answer: object = ledger.append(user_id, events, expected_version, idempotency_key)
+                except Exception as refused:  # noqa: BLE001 - the client's to judge
+                    answer = refused
+                back(answer, ledger.branch)
+            case _:
+                raise AssertionError(f"no simulated client makes this call: {call}")
 
     def _wrong(self, answer: object) -> object:
         """The answer to another question; the transport refuses most of these, the leases must refuse all."""

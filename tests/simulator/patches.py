@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from diijam_consent_sdk.cache import leases, pending_writes
-from diijam_consent_sdk.client import batching, engine, exchanges, poller, single_flight, writes
+from diijam_consent_sdk.client import batching, engine, exchanges, health, limiter, poller, single_flight, writes
+from diijam_consent_sdk.stores import _retry
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ def enter(stack: ExitStack, world: World) -> None:
         for name, value in names.items():
             stack.enter_context(mock.patch.object(module, name, value))
 
-    put(engine, Leases=SimLeases, time=_Time(world), log=_Silence())
-    put(writes, random=world.random, log=_Silence())
+    put(engine, Leases=SimLeases)
+    put(health, log=_Silence())
+    put(limiter, time=_Time(world))
+    put(writes, log=_Silence())
+    put(_retry, random=world.random)
     put(single_flight, time=_Time(world))
     put(exchanges, time=_Time(world))
     put(leases, Generation=SimGeneration, UserConsent=SimUser)
@@ -49,5 +53,5 @@ def enter(stack: ExitStack, world: World) -> None:
     if world.has_small_caps:
         put(pending_writes, MAX_MINIMUMS=2)
         put(leases, MAX_WRITES=2, MAX_WITHDRAWALS=2, MAX_CONFIRMED=2, MAX_UNCONFIRMED=2)
-        put(single_flight, MAX_FLIGHTS=2, MAX_QUEUED=2, BATCH=2)
+        put(single_flight, MAX_IN_FLIGHT=2, MAX_QUEUED=2, BATCH=2)
         put(batching, BATCH=2)

@@ -9,9 +9,10 @@ from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client import engine as steps_module
-from diijam_consent_sdk.client.engine import ClientSteps
-from diijam_consent_sdk.client.single_flight import Flights
+from diijam_consent_sdk.client import engine as engine_module
+from diijam_consent_sdk.client import lookups, poller
+from diijam_consent_sdk.client.limiter import LimitedCalls
+from diijam_consent_sdk.client.single_flight import SingleFlight
 from diijam_consent_sdk.client.writes import Writes
 from diijam_consent_sdk.stores.protocol import Changes
 from tests.simulator import mutants
@@ -30,8 +31,8 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "4 any position will do": (Leases, "_may_install", mutants.install_anything),
     "4 installed after its lease": (Leases, "finish_fetch", mutants.install_late),
     "4 any record will do": (Leases, "finish_fetch", mutants.any_name),
-    "4 no second fetch": (steps_module, "ROUNDS", 1),
-    "5 the first failure ends the feed": (steps_module, "follow", mutants.one_poll_only),
+    "4 no second fetch": ((lookups, "ROUNDS", 1), (engine_module, "ROUNDS", 1)),
+    "5 the first failure ends the feed": (poller, "poll_feed", mutants.one_poll_only),
     "6 any history will do": (
         (Leases, "_continues_history", mutants.agree_always),
         (Changes, "is_continuation", mutants.continue_always),
@@ -56,17 +57,17 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
     "8 no floor": (Leases, "finish_write", mutants.no_floor),
-    "8 an unknown outcome is a refusal": (Writes, "_repeated", mutants.unknown_is_refused),
-    "8 nobody goes on with what a loop's end left": (Writes, "take_up", mutants.take_up_nothing),
-    "8 the end of a loop is a refusal": (Writes, "_left", mutants.lost_is_refused),
+    "8 an unknown outcome is a refusal": (Writes, "_repeat", mutants.unknown_is_refused),
+    "8 nobody goes on with what a loop's end left": (Writes, "resume", mutants.resume_nothing),
+    "8 the end of a loop is a refusal": (Writes, "_on_end", mutants.lost_is_refused),
     "8 any token will do": (Leases, "confirm", mutants.prove_anything),
     "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),
     "10 a clock that runs ahead": (leases_module, "CLOCK_RATE", 1.2),
-    "11 no deadline": (ClientSteps, "_until", mutants.wait_forever),
-    "11 no cap on flights": (Flights, "_next", mutants.no_cap),
+    "11 no deadline": (LimitedCalls, "until", mutants.wait_forever),
+    "11 no cap on loads": (SingleFlight, "_ready", mutants.no_cap),
     "I7 fetches that are never forgotten": (Leases, "begin_fetch", mutants.no_sharing),
-    "I8 no follower": (steps_module, "follow", mutants.follow_nothing),
+    "I8 no poller": (poller, "poll_feed", mutants.follow_nothing),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cache import leases
+from diijam_consent_sdk.client.effects import Load
 from tests.simulator.scenarios import MAIL, keep_fresh, loaded_ahead_and_lost, look, process, quiet_world, sent_load
 from tests.simulator.world import World
 
@@ -31,7 +32,7 @@ def no_thread_for_the_follower(world: World) -> None:
     world.run_for(2 * world.bound)
     client.ask("user0", MAIL)
     world.run_for(2)
-    if not client.driver.runs("_follow"):
+    if not client.runner.runs("Poller._run"):
         world.checks.fail("I8", "there is no follower")
 
 
@@ -105,14 +106,14 @@ def writes_of_one_user_without_end(world: World) -> None:
         client.record("user0", e.Hidden("avatar"))
         world.run_for(0.01)
     world.run_for(world.deadline + 1)
-    if len(client.steps._writes) > leases.MAX_WITHDRAWALS:
-        world.checks.fail("I7", f"{len(client.steps._writes)} writes are under way")
+    if len(client.engine._writes) > leases.MAX_WITHDRAWALS:
+        world.checks.fail("I7", f"{len(client.engine._writes)} writes are under way")
 
 
 def loads_without_end(world: World) -> None:
     """Rule 11: `load` and `explain` do not count among the fetches at once, which are capped."""
     client = process(world)
-    world.network.broken["load"] = world.loop.now + 100
+    world.network.broken[Load] = world.loop.now + 100
     for _ in range(50):
         client.load("user0")
         world.run_for(0.01)
@@ -123,7 +124,7 @@ def loads_without_end(world: World) -> None:
 def a_lost_write_before_the_first_head(world: World) -> None:
     """I6: a write is acknowledged, lost in a restore, and only then does the feed come to its first head."""
     client = process(world)
-    client.network.broken["load"] = world.loop.now + 2
+    client.network.broken[Load] = world.loop.now + 2
     client.ask("user1", MAIL)
     client.record("user0", e.Hidden("avatar"))
     world.run_for(1)

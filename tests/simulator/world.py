@@ -79,7 +79,7 @@ class World:
         for client in self.everyone:
             client.is_gone = True
             client.starved_until = float("inf")
-            client.executing(lambda driver: driver.end(), client.driver)
+            client.executing(lambda driver: driver.end(), client.runner)
         self._patches.close()
 
     @property

@@ -1,0 +1,122 @@
+"""The client for asyncio: every operation is a coroutine that runs the engine in the caller's task."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from typing import Self
+
+from ..cache.user import UserConsent
+from ..decisions import STALE, Ask, Decision, Explanation, check_ask
+from ..due import Due
+from ..events import Event, LedgerEntry
+from ..record import ConsentRecord
+from ..stores.protocol import Appended
+from ..stores.url import open_async_store
+from .base import BaseClient
+from .batching import Malformed
+from .iterators import LoudAsyncIterator
+from .lookups import UserBatch
+from .runners import TaskRunner
+
+
+class AsyncConsentClient(BaseClient):
+    """
+    `ConsentClient` for asyncio: the same options and operations, each a coroutine, over either kind of store.
+
+    There are no guards by id, since a forgotten `await` must never read as yes. `await` the user, and call its guards
+    plainly. Use a client in one event loop at a time.
+    """
+
+    _runner_type = TaskRunner
+    _takes_async_stores = True
+    _open_store = staticmethod(open_async_store)
+    _runner: TaskRunner
+
+    async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+        """See `ConsentClient.user`."""
+        if at_least is None and self._runner.is_on_its_loop() and (user := self._leases.live_user(user_id)) is not None:
+            return user
+        return await self._runner.run(self._engine.user(user_id, at_least))
+
+    def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> AsyncIterator[UserConsent]:
+        """See `ConsentClient.users`."""
+        return LoudAsyncIterator(self._live(self._engine.batches(user_ids, malformed)))
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> AsyncIterator[str]:
+        """See `ConsentClient.permitted`."""
+        check_ask(ask)
+        return LoudAsyncIterator(self._permitted(self._engine.batches(user_ids, malformed), ask))
+
+    async def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
+        """See `ConsentClient.permitted_mask`."""
+        check_ask(ask)
+        return await self._runner.run(self._engine.mask(user_ids, ask, malformed))
+
+    async def record(
+        self,
+        user_id: str,
+        *events: Event,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `ConsentClient.record`."""
+        return await self._runner.run(self._engine.record(user_id, events, expected_version, idempotency_key))
+
+    async def load(self, user_id: str) -> ConsentRecord:
+        """See `ConsentClient.load`."""
+        return (await self._runner.run(self._engine.load(user_id))).records[0]
+
+    async def explain(self, user_id: str, ask: Ask) -> Explanation:
+        """See `ConsentClient.explain`."""
+        return await self._runner.run(self._engine.explain(user_id, ask))
+
+    async def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `ConsentClient.history`."""
+        return await self._runner.run(self._engine.history(user_id))
+
+    async def due(self) -> Due:
+        """See `ConsentClient.due`."""
+        return await self._runner.run(self._engine.due())
+
+    async def close(self) -> None:
+        """See `ConsentClient.close`."""
+        if not self._is_closed:
+            try:
+                await self._runner.run(self._engine.close())
+            finally:
+                self._runner.stop()
+                if self._owns_store:
+                    closing = self._store.close()
+                    if closing is not None:
+                        await closing
+            self._finish_close()
+
+    aclose = close  # the name that contextlib.aclosing calls
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _decide(self, user: UserConsent, ask: Ask) -> Decision:
+        decision = user.answers().decide(ask)
+        if decision is STALE:
+            return (await self.user(user.user_id)).decide(ask)
+        if not decision.allowed:
+            self._counts.by_decision[decision].denied += 1
+        return decision
+
+    async def _live(self, batches: Iterator[UserBatch]) -> AsyncGenerator[UserConsent, None]:
+        async for user in self._users(batches):
+            yield user if user.is_live() else await self.user(user.user_id)
+
+    async def _permitted(self, batches: Iterator[UserBatch], ask: Ask) -> AsyncGenerator[str, None]:
+        async for user in self._users(batches):
+            if await self._decide(user, ask):
+                yield user.user_id
+
+    async def _users(self, batches: Iterator[UserBatch]) -> AsyncIterator[UserConsent]:
+        for batch in batches:
+            for user in await self._runner.run(self._engine.users(batch)):
+                yield user

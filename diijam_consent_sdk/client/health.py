@@ -1,0 +1,67 @@
+"""
+A client's health: whether the store and its change feed are reached, for `ConsentClient.status()` and the log.
+
+It is noted after each exchange, so that a status costs no call of the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from .._logging import log
+from ..cache.leases import Leases
+from ..status import Feed, Status, cause_of
+
+
+class Health:
+    """
+    What the exchanges of one client came to. Safe to use from several threads.
+
+    Args:
+        leases: Whose counts and age a status shows.
+
+        clock: The lease clock, in seconds.
+    """
+
+    def __init__(self, leases: Leases, clock: Callable[[], float]) -> None:
+        self._leases = leases
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._is_reachable: bool | None = None  # None: before the first exchange
+        self._last_error: str | None = None
+        self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
+
+    def note_exchange(self, failure: BaseException | None) -> None:
+        """Note an exchange, and log it if the store went out of reach or came back."""
+        cause = None if failure is None else cause_of(failure)
+        with self._lock:
+            was_reachable, self._is_reachable = self._is_reachable, failure is None
+            self._last_error = cause
+        if failure is not None and was_reachable is not False:
+            log.warning("store.unreachable", error=type(failure).__name__, cause=cause)
+        elif failure is None and was_reachable is False:
+            log.info("store.reachable")
+
+    def note_feed(self, feed: Feed) -> None:
+        """Note whether the feed is up, and since when."""
+        if feed is not self._feed[0]:
+            self._feed = (feed, datetime.now(UTC))
+
+    def status(self) -> Status:
+        """Look at the client once, in memory."""
+        leases, counts = self._leases, self._leases.counts
+        feed, since = (Feed.OFF, None) if leases.closed else self._feed
+        return Status(
+            ready=not leases.closed and self._is_reachable is True,
+            last_error=self._last_error,
+            feed=feed,
+            feed_since=since,
+            position=leases.applied.position if leases.applied else None,
+            age_seconds=leases.age(self._clock()),
+            users=len(leases),
+            hits=counts.hits,
+            misses=counts.misses,
+            denials=counts.denials,
+        )

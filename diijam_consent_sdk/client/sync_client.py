@@ -1,0 +1,264 @@
+"""
+The client for threads: guards by user id that answer from memory, and operations that run the engine in the caller's
+thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self, TypeVar
+
+from ..cache.user import UserConsent
+from ..decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
+from ..due import Due
+from ..events import Event, LedgerEntry
+from ..record import ConsentRecord
+from ..stores.protocol import Appended
+from ..stores.url import open_store
+from .base import BaseClient
+from .batching import Malformed
+from .iterators import LoudIterator
+from .runners import ThreadRunner
+
+V = TypeVar("V")
+
+
+class ConsentClient(BaseClient):
+    """
+    Answers whether a customer's data may be used, before a service uses it. Safe to use from several threads, and after
+    a fork. A signal handler may raise during any call; the handler itself may call `close` and nothing else.
+
+    Answers come from memory, each under a lease: once the store accepted a customer's no, every process denies within
+    *max_staleness* seconds, whatever fails. Nothing runs before the first call of a guard; from then on a daemon thread
+    polls the store's changes.
+
+    Args:
+        store: Where the ledger is kept. `from_url` makes one.
+
+        max_staleness: The bound on a stale yes, in seconds; at least 1.
+
+        capacity: How many users are kept in memory.
+
+        deadline: How long an operation may wait for the store, in seconds. After it a guard denies with `UNAVAILABLE`.
+
+        follow: Whether to poll the store's changes. Without them each user is loaded again every *max_staleness*.
+
+        clock: The lease clock, in seconds. It must run at the true rate, also while the machine is suspended.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+
+    _runner_type = ThreadRunner
+    _takes_async_stores = False
+    _open_store = staticmethod(open_store)
+    _runner: ThreadRunner
+
+    def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
+        """
+        Give one user's answers, under one lease. If the store is unreachable, the guards deny with `UNAVAILABLE`.
+
+        Args:
+            user_id: 1 to 256 visible characters in Unicode form NFC, no white space at either end (`is_user_id`).
+
+            at_least: `Appended.token` of a write, here or in another process, that the answers must include.
+
+        Raises:
+            ValueError: the id or the token is malformed.
+
+            TypeError: one of them is not a string.
+        """
+        if at_least is None and (user := self._leases.live_user(user_id)) is not None:
+            return user
+        return self._runner.run(self._engine.user(user_id, at_least))
+
+    def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> Iterator[UserConsent]:
+        """
+        Give the users in order, loaded in batches as the iteration goes on: a few thousand ids are read ahead.
+
+        Args:
+            user_ids: The ids. `is_user_id` checks one.
+
+            malformed: What happens at a malformed id: `"raise"`, once the users before it were handed out; `"skip"`, to
+                leave the id out; or a callable, which gets the place (from 0) of an id that is left out.
+
+        Raises:
+            ValueError: an id is malformed, and the message gives its place; or *malformed* is something else.
+
+            TypeError: *user_ids* is a bare string, or holds something else than strings; the message gives the place.
+        """
+        users = self._users(user_ids, malformed)
+        return LoudIterator(user if user.is_live() else self.user(user.user_id) for user in users)
+
+    def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> Iterator[str]:
+        """
+        Give the ids that may, in order, each decided at the moment it is handed out.
+
+        Users that could not be loaded are left out too; `users` gives them with `UNAVAILABLE`. Errors as for `users`,
+        and `TypeError` if *ask* is not an ask.
+        """
+        check_ask(ask)
+        return LoudIterator(user.user_id for user in self._users(user_ids, malformed) if self._decide(user, ask))
+
+    def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
+        """
+        Decide for frames and arrays: for each id in order 1 if it may, else 0. All answers hold when it returns.
+
+        A user whom this process writes meanwhile has 0, and so has a malformed id that is left out.
+
+        Raises:
+            StoreUnavailable: some users could not be loaded, or not in time.
+
+            StoreUnusable: the store's answer cannot be trusted.
+
+            ClientClosed: the client is closed.
+
+            ValueError, TypeError: as for `permitted`.
+        """
+        check_ask(ask)
+        return self._runner.run(self._engine.mask(user_ids, ask, malformed))
+
+    def _partial_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed) -> bytearray:
+        """`permitted_mask` with `masks.UNKNOWN` for users that could not be loaded, in place of `StoreUnavailable`."""
+        return self._runner.run(self._engine.mask(user_ids, ask, malformed, partly=True))
+
+    # Guards by id share one shape, which is written out because each call more shows in their cost. They answer from
+    # memory, or else load the user and call the user's own guard.
+
+    def decide(self, user_id: str, ask: Ask) -> Decision:
+        """Answer any *ask* for the user: `user(user_id).decide(ask)`."""
+        if (answers := self._leases.answers(user_id)) is None:
+            return self.user(user_id).decide(ask)
+        decision = answers.decide(ask)
+        self._counts.by_decision[decision].hits += 1
+        return decision
+
+    def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
+        """Whether marketing may reach the user over *channel*, using the channel's own field and *data*: clause 4."""
+        if data is not NO_DATA:
+            return self.decide(user_id, Market(channel, data))
+        if (answers := self._leases.answers(user_id)) is None:
+            return self.user(user_id).can_market(channel)
+        count = answers.market[channel]
+        count.hits += 1
+        return count.decision
+
+    def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
+        """Whether *data* of the user may be shared with *recipient* for *purpose*: clause 5."""
+        return self.decide(user_id, Share(recipient, data, purpose))
+
+    def is_public(self, user_id: str, field: str) -> Decision:
+        """Whether the user's *field* may be shown to everybody: clause 7."""
+        if (answers := self._leases.answers(user_id)) is None:
+            return self.user(user_id).is_public(field)
+        count = answers.show[field]
+        count.hits += 1
+        return count.decision
+
+    def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
+        """Whether *data* of the user (None: any; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
+        if data is not None:
+            return self.decide(user_id, Process(purpose, data))
+        if (answers := self._leases.answers(user_id)) is None:
+            return self.user(user_id).can_process(purpose)
+        count = answers.process[purpose]
+        count.hits += 1
+        return count.decision
+
+    def can_retain(self, user_id: str, field: str) -> Decision:
+        """Whether the user's *field* may be kept: clause 6."""
+        return self.decide(user_id, Retain(field))
+
+    def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
+        """Keep of *fields*, keyed by `Field` words, what the user chose to make public; unknown keys are dropped."""
+        return self.user(user_id).public_view(fields)
+
+    def record(
+        self,
+        user_id: str,
+        *events: Event,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """
+        Append events, all or none. They are durable when it returns.
+
+        This process denies the user from before the write is sent until its outcome is definite. Another process passes
+        `.token` of the answer to `user(..., at_least=token)` to see the write at once.
+
+        Raises:
+            InvalidEvent: the policy refuses one of the events; nothing was written.
+
+            VersionConflict: the record is not at *expected_version*; nothing was written.
+
+            StoreUnavailable, StoreUnusable: nothing was written.
+
+            OutcomeUnknown: it may have been written. The client repeats the write until the outcome is definite.
+
+            ClientClosed: the client was closed before.
+
+            ValueError: there are no events, the key was used with others, or an id is malformed.
+
+            TypeError: an argument has another type.
+        """
+        return self._runner.run(self._engine.record(user_id, events, expected_version, idempotency_key))
+
+    def load(self, user_id: str) -> ConsentRecord:
+        """
+        Load the whole record from the store.
+
+        Raises:
+            StoreUnavailable: the store did not answer within the deadline.
+
+            StoreUnusable: its answer cannot be trusted.
+
+            ClientClosed: the client is closed.
+
+            ValueError, TypeError: the id is malformed.
+        """
+        return self._runner.run(self._engine.load(user_id)).records[0]
+
+    def explain(self, user_id: str, ask: Ask) -> Explanation:
+        """Decide on a record loaded now, and give the evidence, for audit and support. Errors as for `load`."""
+        return self._runner.run(self._engine.explain(user_id, ask))
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """List the user's ledger entries, oldest first; after an erasure, its entry alone. Errors as for `load`."""
+        return self._runner.run(self._engine.history(user_id))
+
+    def due(self) -> Due:
+        """
+        Read the work list: open requests by due time, and pending erasures that may be done now or are on hold.
+
+        Each page is read from the store; errors as for `load`.
+        """
+        return self._runner.run(self._engine.due())
+
+    def close(self) -> None:
+        """Deny everything from now on, and close the store if `from_url` made it. Closing twice does nothing."""
+        if not self._is_closed:
+            try:
+                self._runner.run(self._engine.close())
+            finally:
+                self._runner.stop()
+                if self._owns_store:
+                    self._store.close()
+            self._finish_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _decide(self, user: UserConsent, ask: Ask) -> Decision:
+        decision = user.answers().decide(ask)
+        if decision is STALE:  # the iteration may have paused for long
+            return self.user(user.user_id).decide(ask)
+        if not decision.allowed:
+            self._counts.by_decision[decision].denied += 1
+        return decision
+
+    def _users(self, user_ids: Iterable[str], malformed: Malformed) -> Iterator[UserConsent]:
+        batches = self._engine.batches(user_ids, malformed)
+        return (user for batch in batches for user in self._runner.run(self._engine.users(batch)))
