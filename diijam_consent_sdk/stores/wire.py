@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from operator import attrgetter
@@ -33,6 +35,10 @@ MAX_TOLD = 200  # characters of what the codec says, which may quote a text as l
 UNKNOWN_FIELD = "Object contains unknown field"  # so the codec says, and then the name, which is whatever was sent
 
 T = TypeVar("T")
+
+# Held while much is decoded. Each step of it keeps the GIL, and several threads with such steps would leave the
+# others, an event loop among them, one turn in many; one at a time they are as quick.
+_large_decoding = threading.RLock()
 
 
 class Malformed(ValueError):
@@ -111,6 +117,13 @@ def read(data: bytes, kind: type[T]) -> T:
     Raises:
         Malformed: it is no JSON of this kind, gives a key twice, or has a field that is none.
     """
+    if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
+        return _read(data, kind)
+    with _large_decoding:
+        return _read(data, kind)
+
+
+def _read(data: bytes, kind: type[T]) -> T:
     try:
         value: T = prepared(kind).decode(data)  # type: ignore[arg-type]
         known = encode(value)
@@ -142,7 +155,8 @@ def decode_records(data: bytes) -> list[ConsentRecord]:
     """
     if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
         return _decode_slice(data)
-    return [record for part in _slices(data) for record in _decode_slice(part)]
+    with _large_decoding:
+        return [record for part in _slices(data) for record in _decode_slice(part)]
 
 
 def _slices(data: bytes) -> Iterator[bytes]:
@@ -215,7 +229,8 @@ def _check_names(spelled: object, known: object) -> None:
             _check_names(inner, known[name])
     elif isinstance(spelled, list) and isinstance(known, list):
         for inner, other in zip(spelled, known, strict=False):  # a set may name a word twice
-            _check_names(inner, other)
+            if isinstance(inner, (dict, list)):
+                _check_names(inner, other)
 
 
 def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
@@ -233,3 +248,13 @@ _PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], tuple[datetime | 
     ("holds", attrgetter("hold"), _times_of(Hold)),
     ("requests", attrgetter("request"), _times_of(Request)),
 )
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held the lock is not there."""
+    global _large_decoding  # noqa: PLW0603
+    _large_decoding = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -435,3 +440,54 @@ def test_large_arrays_are_read_in_slices() -> None:
     for bad in (b"1", b'{"user_id":"u"}', one[:-1] + b',"more":1}', b"{"):
         with pytest.raises(wire.Malformed):
             wire.decode_records(b"[%b]" % b",".join([one] * count + [bad]))
+
+
+def test_large_arrays_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that decode much take turns, and one that decodes little waits for none of them."""
+    one = wire.encode(unopened("u-" + "x" * 200))
+    large = b"[%b]" % b",".join([one] * (2 * wire.SLICE_BYTES // len(one)))
+    decoding, most, inner = [0], [0], wire._decode_slice
+
+    def counted(data: bytes) -> list[ConsentRecord]:
+        """Decode, and count the threads that do."""
+        if len(data) < 1_000:
+            return inner(data)
+        decoding[0] += 1
+        most[0] = max(most[0], decoding[0])
+        time.sleep(0.02)  # gives every other thread the chance to be here too
+        assert wire.decode_records(b"[%b]" % one) == [unopened("u-" + "x" * 200)]
+        decoding[0] -= 1
+        return inner(data)
+
+    monkeypatch.setattr(wire, "_decode_slice", counted)
+    with ThreadPoolExecutor(4) as threads:
+        read = list(threads.map(wire.decode_records, [large] * 8))
+        held = threads.submit(wire.decode_records, large)
+        assert wire.decode_records(b"[%b]" % one) == [unopened("u-" + "x" * 200)]
+        assert len(held.result()) == len(read[0])
+    assert most == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_decodes_although_its_parent_was_decoding() -> None:
+    """A fork while another thread decodes much leaves the child no locked lock."""
+    one = wire.encode(unopened("u-1"))
+    large = b"[%b]" % b",".join([one] * (2 * wire.SLICE_BYTES // len(one)))
+    begun, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        """Hold the lock as a thread that decodes does."""
+        with wire._large_decoding:
+            begun.set()
+            over.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert begun.wait(20)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        os._exit(0 if wire.decode_records(large)[0] == unopened("u-1") else 1)
+    over.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
