@@ -1,1 +1,1 @@
-"""What one hostile caller, customer or file may try against a served ledger."""
+"""Attacks on a served ledger: by a caller, by a customer, and by another user of the machine."""

@@ -20,7 +20,7 @@ POST = "POST /v1/records/load HTTP/1.1\r\nHost: a\r\nContent-Type: application/j
 
 
 def connected(served: Served, sends: bytes) -> socket.socket:
-    """A connection on which so much was sent."""
+    """Connect to the service and send these bytes."""
     host, _, port = served.url.removeprefix("http://").partition(":")
     found = socket.create_connection((host, int(port)), timeout=30)
     found.sendall(sends)
@@ -28,7 +28,7 @@ def connected(served: Served, sends: bytes) -> socket.socket:
 
 
 def answer_on(connection: socket.socket) -> bytes:
-    """What comes on a connection until it ends."""
+    """Read a connection to its end."""
     found = b""
     try:
         while chunk := connection.recv(65_536):
@@ -38,12 +38,12 @@ def answer_on(connection: socket.socket) -> bytes:
     return found
 
 
-def test_half_open_connections_are_ended(served: Served, beside: Callable[[], Any]) -> None:
+def test_half_open_connections_are_ended(served: Served, bystanders: Callable[[], Any]) -> None:
     """S16: questions that never come whole, in head or body, with a token or not, are given up after ten seconds."""
     let_in = f"{POST}Authorization: Bearer {served.token}\r\nContent-Length: 100\r\n\r\n{{".encode()
     answered_early = f"{POST}Authorization: Bearer wrong\r\nContent-Length: 100\r\n\r\n{{".encode()
     starts = [b"", b"G", POST.encode(), let_in, f"{POST}Content-Length: 100\r\n\r\n{{".encode(), answered_early]
-    with beside():
+    with bystanders():
         started = time.monotonic()
         connections = [connected(served, starts[number % len(starts)]) for number in range(HALF_OPEN)]
         dripping = connections[2]
@@ -51,7 +51,7 @@ def test_half_open_connections_are_ended(served: Served, beside: Callable[[], An
             dripping.sendall(b"X-More: a\r\n")
             time.sleep(0.5)
         for number, connection in enumerate(connections):
-            if number % len(starts) < 4:  # the others are answered already: idle, which has a separate limit
+            if number % len(starts) < 4:  # the others are answered already and idle, which has another limit
                 answer_on(connection)
         assert time.monotonic() - started < QUESTION_SECONDS + 10
         for connection in connections:
@@ -80,7 +80,7 @@ def test_broken_bodies_are_no_failure_of_ours(served: Served, authorization: str
                 connection.shutdown(socket.SHUT_WR)
                 statuses = answer_on(connection)[:12]
             except OSError:
-                continue  # it was through with us already
+                continue  # the service closed the connection already
             finally:
                 connection.close()
             assert statuses in {b"", b"HTTP/1.1 400", b"HTTP/1.1 401"}
@@ -88,9 +88,9 @@ def test_broken_bodies_are_no_failure_of_ours(served: Served, authorization: str
     assert [line for line in served.process.said if "rror" in line or "rror" in line or "nvalid HTTP" in line] == []
 
 
-def test_wrong_tokens_are_seen(served: Served, beside: Callable[[], Any]) -> None:
+def test_wrong_tokens_are_seen(served: Served, bystanders: Callable[[], Any]) -> None:
     """S16: thousands of wrong tokens slow nobody, and are seen: counted, and in the log without being repeated."""
-    with beside(), httpx.Client() as client:
+    with bystanders(), httpx.Client() as client:
         for number in range(1_000):
             headers = {"Authorization": f"Bearer dcs_guess{number}"}
             assert client.post(f"{served.url}/v1/records/load", content=b"{}", headers=headers).status_code == 401
@@ -102,11 +102,11 @@ def test_wrong_tokens_are_seen(served: Served, beside: Callable[[], Any]) -> Non
     assert not [line for line in served.process.said if "dcs_guess" in line]
 
 
-def test_answers_that_nobody_reads_do_not_stop_others(served: Served, beside: Callable[[], Any]) -> None:
+def test_answers_that_nobody_reads_do_not_stop_others(served: Served, bystanders: Callable[[], Any]) -> None:
     """S16: clients that ask and never read the answers hold up nobody else."""
     body = json.dumps({"nonce": NONCE, "user_ids": [f"unread-{number}" for number in range(1_000)]}).encode()
     head = f"{POST}Authorization: Bearer {served.token}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with beside():
+    with bystanders():
         connections = [connected(served, head + body) for _ in range(20)]
         time.sleep(1)
         for connection in connections:
@@ -115,12 +115,12 @@ def test_answers_that_nobody_reads_do_not_stop_others(served: Served, beside: Ca
 
 @pytest.mark.parametrize("token", [True, False], ids=["let in", "not let in"])
 def test_bodies_in_chunks_of_a_byte_keep_nobody_waiting(
-    served: Served, beside: Callable[[], Any], *, token: bool
+    served: Served, bystanders: Callable[[], Any], *, token: bool
 ) -> None:
     """S16: of half a million chunks, 256 KB of which come at once, others have their turn between."""
     let_in = f"Authorization: Bearer {served.token}\r\n" if token else ""
     head = f"{POST}{let_in}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    with beside(), socket.socket() as connection:
+    with bystanders(), socket.socket() as connection:
         host, _, port = served.url.removeprefix("http://").partition(":")
         connection.connect((host, int(port)))
         connection.settimeout(QUESTION_SECONDS + 10)
@@ -130,6 +130,14 @@ def test_bodies_in_chunks_of_a_byte_keep_nobody_waiting(
         except ConnectionError:  # it was given up
             answer = b""
     assert b" 200 OK" not in answer
+
+
+def test_a_head_of_many_lines_keeps_nobody_waiting(served: Served, bystanders: Callable[[], Any]) -> None:
+    """S16: a head of 256 KB of short lines, which one read may bring, is refused at its limit."""
+    with bystanders():
+        for _ in range(20):
+            with connected(served, POST.encode() + b"a:\r\n" * 65_000 + b"\r\n") as connection:
+                assert answer_on(connection)[:12] in {b"", b"HTTP/1.1 400"}
 
 
 def test_a_body_in_small_chunks_is_read_whole(served: Served) -> None:

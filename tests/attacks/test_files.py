@@ -1,12 +1,17 @@
-"""What others on the machine do to the ledger's files."""
+"""Attacks of other users of the machine on files: of the ledger, of the tokens and of the command line."""
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
+import time
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from tests.attacks.conftest import Served
@@ -31,8 +36,52 @@ def test_a_planted_schema_swallows_no_withdrawal(served: Served, what: str) -> N
     assert served.ask("/v1/events/append", WITHDRAWAL)[0] == 200
 
 
+def test_planted_notes_empty_nothing(served: Served) -> None:
+    """S9: a link planted in place of the notes of an interrupted run stops the run and is not followed."""
+    target = served.ledger.parent / "kept.txt"
+    target.write_text("kept")
+    (served.ledger.parent / "out.txt.resume").symlink_to(target)
+    command = ["permitted", "market", "email", "--output", "out.txt", "--url", f"sqlite:///{served.ledger}"]
+    result = subprocess.run(
+        [sys.executable, "-m", "diijam_consent_sdk.cli", *command],
+        check=False, cwd=served.ledger.parent, input="u-1\n", capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (result.returncode, target.read_text()) == (2, "kept")
+    assert result.stderr.startswith("error: out.txt.resume")
+
+
+def test_a_revocation_that_leaves_no_trace_is_seen(served: Served) -> None:
+    """S12: a token that was revoked in place, with size, times and inode kept, is refused within seconds."""
+    tokens = served.ledger.parent / "tokens.json"
+    before = tokens.stat()
+    entries = json.loads(tokens.read_text())
+    entries[0]["sha256"] = entries[0]["sha256"][::-1]
+    with tokens.open("r+b") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
+    os.utime(tokens, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (tokens.stat().st_size, tokens.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    eventually_answers(served, 401)
+
+
+def test_tokens_that_others_may_write_let_nobody_in(served: Served) -> None:
+    """S12: while another user could write the tokens file, every token is refused; once that is mended, none is."""
+    tokens = served.ledger.parent / "tokens.json"
+    tokens.chmod(0o666)
+    eventually_answers(served, 503)
+    tokens.chmod(0o600)
+    eventually_answers(served, 200)
+
+
+def eventually_answers(served: Served, status: int) -> None:
+    """Wait until the service answers a load with this status."""
+    until = time.monotonic() + 10
+    while served.ask("/v1/records/load", {"user_ids": []})[0] != status:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_the_ledger_is_its_owner_s_alone(served: Served) -> None:
-    """S10: the file and what lies beside it are readable by their owner alone, whatever the umask."""
+    """S10: the ledger and the files next to it are readable by their owner alone, whatever the umask."""
     assert served.ask("/v1/events/append", WITHDRAWAL)[0] == 200
     files = list(served.ledger.parent.glob("consents.db*"))
     assert len(files) == 3

@@ -1,4 +1,4 @@
-"""Whatever a caller sends: no failure of ours, no late answer, no memory without bound."""
+"""Random questions: none causes a failure of the service, a late answer or unbounded memory."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ VALUES = st.recursive(
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """All containers in a value, with the keys in them."""
+    """Find all containers in a value, with each key in them."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     return [place for key in keys for place in ((value, key), *places(value[key]))]
 
 
 @st.composite
 def bodies(draw: st.DrawFn, path: str) -> bytes:
-    """A question of the path, with some of its parts replaced, dropped, renamed, given twice, or its bytes broken."""
+    """Make a question of the path, with parts replaced, dropped, renamed or given twice, or with broken bytes."""
     question = {"nonce": NONCE, **copy.deepcopy(QUESTIONS[path])}
     if "events" in question:
         question["events"] = [
@@ -83,7 +83,7 @@ def bodies(draw: st.DrawFn, path: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", QUESTIONS)
-def test_whatever_is_sent_is_answered(served: Served, beside: Callable[[], Any], path: str) -> None:
+def test_whatever_is_sent_is_answered(served: Served, bystanders: Callable[[], Any], path: str) -> None:
     """No question, however odd, is answered with a failure of the service or late, or keeps memory."""
     assert set(QUESTIONS) == set(PATHS.values())
     connection = served.connect()
@@ -106,7 +106,7 @@ def test_whatever_is_sent_is_answered(served: Served, beside: Callable[[], Any],
         assert answer.status in {200, 400, 409, 413, 422}, (answer.status, said, body)
         assert time.monotonic() - started < LATE_SECONDS, body
 
-    with beside():
+    with bystanders():
         is_answered()
     connection.close()
     assert served.memory() - before < 200 * 2**20

@@ -1,4 +1,4 @@
-"""What lies behind a proxy's rule for a path."""
+"""Paths spelled so that a proxy's rule does not match them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.attacks.conftest import Served
 
 
 def test_no_other_spelling_of_a_path_leads_there(served: Served) -> None:
-    """S6: a path that a proxy lets through under another spelling does not exist here."""
+    """S6: another spelling of a path, which a proxy may let through, is answered with 404."""
     connection = served.connect()
     for path in (
         "/metrics/",

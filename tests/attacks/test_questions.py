@@ -1,9 +1,10 @@
-"""Questions that are made to be misread."""
+"""Questions made to be misread, or to be read slowly."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.attacks.conftest import Served
@@ -14,7 +15,6 @@ LOAD, APPEND, CHANGES, HISTORY, DUE = (
 )  # fmt: skip
 CURSOR = '"epoch":"e","position":0,"hash":"' + "00" * 32 + '"'
 OPENED = '{"type":"AccountOpened"}'
-
 
 TWO_READINGS = [
     (LOAD, '"user_ids":["a"],"user_ids":["b"]'),
@@ -38,7 +38,26 @@ def test_a_question_has_one_reading(served: Served) -> None:
         assert (fields, status, b"urn:diijam-consent:malformed" in answer) == (fields, 400, True)
 
 
-def test_deep_and_large_values_stop_nobody(served: Served, beside: Callable[[], Any]) -> None:
+SLOW = [
+    (APPEND, b'"user_id":"a","events":[%b]' % b",".join([b'{"a":[%b]}' % b",".join([b'"b"'] * 64)] * 14_000)),
+    (APPEND, b'"user_id":"a","events":[%b]' % b",".join(
+        [b'{"type":"Granted",%b}' % b",".join(b'"f%d":[%b]' % (n, b",".join([b'"b"'] * 64)) for n in range(14))] * 1_000
+    )),
+    (APPEND, b'"user_id":"a","events":[{%b}]' % b",".join([b'"type":"AccountOpened"'] * 170_000)),
+    (LOAD, b",".join([b'"user_ids":[]'] * 290_000)),
+    (LOAD, b'"user_ids":[%b]' % b",".join(b'"%b%d"' % (b"\\u0301" * 240, n) for n in range(1_000))),
+]  # fmt: skip
+
+
+def test_questions_that_take_long_to_read_stop_nobody(served: Served, bystanders: Callable[[], Any]) -> None:
+    """S1: questions of up to 4 MiB that are made to be decoded slowly, by eight askers at once, hold up nobody."""
+    with bystanders(), ThreadPoolExecutor(8) as askers:
+        asked = [(path, b'{"nonce":"%b",%b}' % (NONCE.encode(), fields)) for path, fields in SLOW] * 5
+        statuses = list(askers.map(lambda question: served.ask(*question)[0], asked))
+    assert set(statuses) == {400}
+
+
+def test_deep_and_large_values_stop_nobody(served: Served, bystanders: Callable[[], Any]) -> None:
     """S1: values nested deep, numbers of a million digits and texts that are no UTF-8 are refused at once."""
     values = [
         b"[" * 900 + b"]" * 900,
@@ -52,7 +71,7 @@ def test_deep_and_large_values_stop_nobody(served: Served, beside: Callable[[], 
         b"[" + b"1," * 1_000_000 + b"1]",
         b"{" + b",".join(b'"%d":1' % n for n in range(200_000)) + b"}",
     ]
-    with beside():
+    with bystanders():
         for value in values:
             for path, fields in (
                 (LOAD, b'"user_ids":%b'),

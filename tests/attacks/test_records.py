@@ -1,4 +1,4 @@
-"""Records, histories and lists as large as the policy allows, asked for again and again."""
+"""Records, histories and lists as large as the policy allows, loaded again and again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FIELDS = {"email", "phone", "address", "birth_date", "gender", "location", "devi
 
 
 def large_id(number: int) -> str:
-    """An id as long as an id may be."""
+    """Make an id as long as an id may be."""
     return f"{number:06}" + "𠮷" * 250
 
 
 @pytest.fixture
 def ledger(served: Served) -> Iterator[SqliteStore]:
-    """The ledger that is served, written beside the service."""
+    """Open the served ledger in this process too."""
     store = SqliteStore(served.ledger)
     yield store
     store.close()
@@ -34,25 +34,25 @@ def ledger(served: Served) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def large(ledger: SqliteStore) -> list[str]:
-    """Users with as many notices and holds as one may have, under ids as long as may be."""
+    """Make users with as many notices and holds, and as long ids, as the policy allows."""
     users = [f"large-{number}" for number in range(LARGE)]
     for user in users:
-        told = [e.Notified(large_id(n), large_id(n), FIELDS, "marketing") for n in range(1_000)]
-        ledger.append(user, [e.AccountOpened(), *told[:-1]])
+        noticed = [e.Notified(large_id(n), large_id(n), FIELDS, "marketing") for n in range(1_000)]
+        ledger.append(user, [e.AccountOpened(), *noticed[:-1]])
         ledger.append(user, [e.HoldPlaced(large_id(n), "debt", FIELDS) for n in range(1_000)])
     return users
 
 
 def at_once(call: Callable[[], Any]) -> list[Any]:
-    """What the call gives to each of several askers."""
+    """Make the call twice by each of several askers at once."""
     with ThreadPoolExecutor(ASKERS) as askers:
         return [each.result() for each in [askers.submit(call) for _ in range(2 * ASKERS)]]
 
 
-def test_large_records_stop_nobody(served: Served, beside: Callable[[], Any], large: list[str]) -> None:
+def test_large_records_stop_nobody(served: Served, bystanders: Callable[[], Any], large: list[str]) -> None:
     """S2, S4: loads past 32 MiB are refused, those below answered; nobody waits for them, and memory is bounded."""
     before = served.memory()
-    with beside():
+    with bystanders():
         assert {served.ask("/v1/records/load", {"user_ids": large * 80})[0] for _ in range(3)} == {413}
         assert {status for status, _ in at_once(lambda: served.ask("/v1/records/load", {"user_ids": large}))} == {413}
         answers = at_once(lambda: len(served.ask("/v1/records/load", {"user_ids": large[:3] * 20})[1]))
@@ -60,7 +60,7 @@ def test_large_records_stop_nobody(served: Served, beside: Callable[[], Any], la
     assert served.memory() - before < 1_000 * 2**20
 
 
-def test_a_long_history_holds_up_no_writer(served: Served, beside: Callable[[], Any], ledger: SqliteStore) -> None:
+def test_a_long_history_holds_up_no_writer(served: Served, bystanders: Callable[[], Any], ledger: SqliteStore) -> None:
     """S3: repeats of a keyed append of a user with tens of thousands of entries, and its history, hold up nobody."""
     choices: list[e.Event] = [e.Objected("payment"), e.ObjectionLifted("payment")] * 500
     ledger.append("long", [e.AccountOpened()])
@@ -69,14 +69,14 @@ def test_a_long_history_holds_up_no_writer(served: Served, beside: Callable[[], 
     keyed = {"user_id": "long", "events": [{"type": "Objected", "purpose": "payment"}], "idempotency_key": "k"}
     assert served.ask("/v1/events/append", keyed)[0] == 200
     ledger.append("long", choices)
-    with beside():
+    with bystanders():
         statuses = {status for status, _ in at_once(lambda: served.ask("/v1/events/append", keyed))}
         assert statuses <= {200, 503}  # one of them at a time
         assert 200 in statuses
         assert {served.ask("/v1/history/load", {"user_id": "long"})[0] for _ in range(3)} == {200}
 
 
-def test_work_lists_hold_up_no_load(served: Served, beside: Callable[[], Any], ledger: SqliteStore) -> None:
+def test_work_lists_hold_up_no_load(served: Served, bystanders: Callable[[], Any], ledger: SqliteStore) -> None:
     """S11: many who list requests, on a ledger of many users who made some once, hold up nobody."""
     for number in range(200):
         user = f"asked-{number:04}"
@@ -95,5 +95,5 @@ def test_work_lists_hold_up_no_load(served: Served, beside: Callable[[], Any], l
             if after is None:
                 return found
 
-    with beside():
+    with bystanders():
         assert set(at_once(listed)) == {50}

@@ -1,4 +1,4 @@
-"""Texts that a caller chose to take long."""
+"""Texts that a caller chose so that reading them takes long."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNITS = ["\\'", '"', "\u202e", "release them first: "]
 
 
 def long(unit: str, size: int = MAX_BODY_BYTES - 1_000) -> str:
-    """As much of *unit* as one question takes."""
+    """Repeat *unit* as often as one question takes it."""
     return unit * (size // len(json.dumps(unit)[1:-1].encode()))
 
 
-def test_no_text_stops_the_service(served: Served, beside: Callable[[], Any]) -> None:
+def test_no_text_stops_the_service(served: Served, bystanders: Callable[[], Any]) -> None:
     """S1: texts of 4 MiB, of whatever quotes, wherever they stand, are refused at once."""
-    with beside():
+    with bystanders():
         for text in map(long, UNITS):
             for path, question in (
                 ("/v1/records/load", {"user_ids": [], text: 1}),

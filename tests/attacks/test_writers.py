@@ -1,4 +1,4 @@
-"""Writers who write as much as they can."""
+"""Writers that append as much as they can."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FILLING = [{"type": "AccountOpened"}] + [
 ]
 
 
-def test_a_withdrawal_waits_for_no_crowd_of_writers(served: Served, beside: Callable[[], Any]) -> None:
+def test_a_withdrawal_waits_for_no_crowd_of_writers(served: Served, bystanders: Callable[[], Any]) -> None:
     """S3, S4: while one token appends as much as it can, a withdrawal by the same token gets through soon."""
 
     def filled(_: int) -> int:
-        """One new user with as many events as one append may have."""
+        """Append as many events as one append may have to a new user."""
         return served.ask("/v1/events/append", {"user_id": secrets.token_hex(8), "events": FILLING})[0]
 
-    with beside(), ThreadPoolExecutor(WRITERS) as writers:
+    with bystanders(), ThreadPoolExecutor(WRITERS) as writers:
         assert set(writers.map(filled, range(3 * WRITERS))) <= {200, 503}
