@@ -92,7 +92,7 @@ class Decision:
             raise TypeError("a Decision is looked up, never built: use decide()")
 
     if TYPE_CHECKING:
-        # Only for type checkers (mypy's truthy-bool); `Denial` tells why there is none at run time.
+        # Only for type checkers (mypy's truthy-bool); see `Denial` for the run time.
         def __bool__(self) -> bool: ...
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -180,8 +180,7 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
     yield r.is_erasing(), Reason.ERASURE_REQUESTED, 1  # row 8
     yield r.account is Account.CLOSED, Reason.ACCOUNT_CLOSED, 6  # row 9
     aim, touched = _about(ask)
-    met = r.restricted if touched is None else r.restricted & touched
-    yield r.is_all_restricted() or bool(met), Reason.RESTRICTED, 1  # row 10
+    yield _is_restricted(r, touched), Reason.RESTRICTED, 1  # row 10
     yield aim in r.objected, Reason.OBJECTED, 1  # row 11
     match ask:
         case Show(field):
@@ -205,6 +204,11 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
 
 def _first(found: Iterable[Evidence]) -> Evidence | None:
     return next(iter(found), None)
+
+
+def _is_restricted(record: ConsentRecord, touched: frozenset[Field] | None) -> bool:
+    met = record.restricted if touched is None else record.restricted & touched
+    return record.is_all_restricted() or bool(met)
 
 
 def _about(ask: Ask) -> tuple[Purpose | None, frozenset[Field] | None]:

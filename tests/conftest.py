@@ -1,4 +1,4 @@
-"""What all tests share: one PostgreSQL in each test process, started by whoever needs it first."""
+"""What all tests share: one PostgreSQL in each test process, started by the first test that needs it."""
 
 from __future__ import annotations
 

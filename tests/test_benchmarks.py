@@ -1,4 +1,4 @@
-"""What the benchmarks are made of: figures that mean what they say, and a document whose other text stays."""
+"""The benchmarks: their figures are what their names promise, and the rest of the document stays."""
 
 from __future__ import annotations
 

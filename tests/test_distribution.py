@@ -51,7 +51,7 @@ def test_the_wheel_alone_runs_the_first_lines_of_the_readme(dist: Path, tmp_path
 
 
 def test_the_source_archive_has_what_the_tests_need(dist: Path) -> None:
-    """Whoever unpacks the archive can run the tests: every file that git tracks for them is inside."""
+    """The tests can run from the unpacked archive, since every file that git tracks for them is inside."""
     tracked = run(["git", "ls-files", "tests", "docs", "examples", "benchmarks", "*.md", "Makefile", "LICENSE"], ROOT)
     (archive,) = dist.glob("*.tar.gz")
     with tarfile.open(archive) as files:

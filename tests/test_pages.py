@@ -1,4 +1,4 @@
-"""The pages do not lie: their Python runs and prints what they say, their commands and links lead somewhere."""
+"""The pages are right: their Python runs and prints what they show, their commands and links exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real command, in this process or in one of its own, on a ledger of its own."""
+"""Run the real command, in this process or in a new one, on a new ledger."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ class Result:
 
 
 class Ledger:
-    """A database in a folder of its own; made when something is recorded."""
+    """A database in a new folder, made when an event is recorded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = f"sqlite:///{path}"
 
     def record(self, user_id: str, *events: Event) -> None:
-        """Append, not through the command."""
+        """Append without the command."""
         store = SqliteStore(self.path)
         store.append(user_id, events)
         store.close()
 
     def entries(self) -> int:
-        """How many entries there are, as far as can be seen right now."""
+        """Count the entries that can be seen now."""
         try:
             return self.look("SELECT count(*) FROM entries")
         except sqlite3.OperationalError:
             return 0
 
     def look(self, query: str) -> int:
-        """The one number that a query gives."""
+        """Run a query that gives one number."""
         db = sqlite3.connect(self.path, isolation_level=None, timeout=5)
         try:
             ((number,),) = db.execute(query)
@@ -79,7 +79,7 @@ class Ledger:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's shows: no ledger of its own, no colour, no width, no current folder."""
+    """Hide the machine's environment: its ledger, colours, width and current folder."""
     for name in ("DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -88,7 +88,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """A ledger that the environment names."""
+    """Make a ledger that the environment names."""
     made = Ledger(tmp_path / "consents.db")
     monkeypatch.setenv("DIIJAM_CONSENT_URL", made.url)
     return made
@@ -96,14 +96,14 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 @pytest.fixture
 def mailable(ledger: Ledger) -> Ledger:
-    """A ledger in which u-1 may be mailed."""
+    """Make a ledger in which u-1 may be mailed."""
     ledger.record("u-1", *MAILABLE)
     return ledger
 
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
-    """A store that fails when told to, behind every URL."""
+    """Put a store that fails on demand behind every URL."""
     store = FailingStore()
     monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store_at", store.open)
     yield store
@@ -136,7 +136,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start(ledger: Ledger) -> Iterator[Start]:
-    """Start the command in a process of its own, which is gone when the test ends."""
+    """Start the command in a new process, which is killed when the test ends."""
     started: list[subprocess.Popen[bytes]] = []
 
     def command(

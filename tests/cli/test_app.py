@@ -67,7 +67,7 @@ def test_run_as_a_module(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("restored")
 def test_main_without_streams(mailable: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed standard output is an error, but for a service; a closed standard error is none."""
+    """A closed standard output is an error, except for a service; a closed standard error is not."""
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)
     assert exit_status(monkeypatch, "check", "u-1", "market", "email") == 2
@@ -179,7 +179,7 @@ def test_bugs_are_not_hidden() -> None:
 
 
 def test_a_reader_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table that nobody reads is a broken pipe, and an error that nobody reads is none."""
+    """A table that nobody reads raises BrokenPipeError; an error that nobody reads raises nothing."""
     with pytest.raises(BrokenPipeError):
         make_console(Unread()).print("a table")
     monkeypatch.setattr("sys.stderr", Unread())

@@ -1,4 +1,4 @@
-"""Help, and whether what it says is true."""
+"""`--help`: it is complete, and its examples run."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_closed_input(mailable: Ledger, cli: Cli) -> None:
 
 
 def test_typed_input(mailable: Ledger, cli: Cli) -> None:
-    """Who types the ids is told how to end."""
+    """Reading from a terminal begins with a hint how to end."""
     result = cli(*MAIL, stdin=Feed([b"u-1\n"]), isatty=True)
     assert (result.status, result.out) == (0, "u-1\n")
     assert result.err.startswith("reading from the terminal: end with Ctrl-D on a line of its own\n")

@@ -73,7 +73,7 @@ def test_a_file_that_is_no_notes_is_left_as_it_is(mailable: Ledger, cli: Cli, co
 def test_notes_of_somebody_else_are_not_taken(
     mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, resume: tuple[str, ...]
 ) -> None:
-    """Who plants notes could have told the answers: neither gone on with nor emptied."""
+    """A checkpoint that another user planted is neither resumed nor emptied."""
     NOTES.write_bytes(b"")
     belongs_to_another(NOTES, monkeypatch)
     result = cli(*MAIL_TO_FILE, *resume, stdin=b"u-1\n")
@@ -199,7 +199,7 @@ def test_output_through_a_link(audience: Path, cli: Cli, tmp_path: Path) -> None
     ],
 )
 def test_output_that_cannot_be(mailable: Ledger, cli: Cli, output: str, error: str) -> None:
-    """A place that cannot be written is told before anything is read."""
+    """An output that cannot be written is an error before any input is read."""
     result = cli(*MAIL, "--output", output, stdin=Feed(then(AssertionError("read"))))
     assert (result.status, result.out) == (2, "")
     assert error in result.err

@@ -1,4 +1,4 @@
-"""The command as a process of its own: signals, closed pipes, locales, and what is installed."""
+"""The command as a process: signals, closed pipes, locales, and missing packages."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_stopped_while_recording(ledger: Ledger, start: Start, cli: Cli, events:
 def test_stopped_while_selecting(
     mailable: Ledger, start: Start, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    """Whoever stops `permitted --output` finds no output, not even a part of it; at most what --resume needs."""
+    """A stopped `permitted --output` leaves no output, not even a part of it; at most what --resume needs."""
     folder = tmp_path / "results"
     folder.mkdir()
     process = start("permitted", "market", "email", "--output", str(folder / "ok.txt"))
@@ -147,7 +147,7 @@ def _fed(process: subprocess.Popen[bytes], data: bytes) -> subprocess.Popen[byte
 
 
 def test_closed_streams(mailable: Ledger) -> None:
-    """Where nobody hears the answer: closed standard output is an error, closed standard error is none."""
+    """A closed standard output is an error, a closed standard error is not."""
     script = f'"{sys.executable}" -m diijam_consent_sdk.cli check u-1 market email --url "$1" '
     said = "error: standard output is closed, so nothing was done: open it, or send it to /dev/null\n"
     for closed, ended in ((">&- <&-", (2, said)), (">&- 2>&-", (2, "")), (">/dev/null 2>&-", (0, ""))):
@@ -186,7 +186,7 @@ def test_nothing_is_logged(mailable: Ledger, start: Start) -> None:
 
 
 def test_the_pool_is_not_heard(tmp_path: Path, start: Start) -> None:
-    """A PostgreSQL that is not there is told in one line as well, without what its driver logs of each attempt."""
+    """A PostgreSQL that is not there is one line too, without the driver's log of each attempt."""
     url = f"postgresql://u:vinh.secret@/d?host={tmp_path}&connect_timeout=2"
     started = time.monotonic()
     status, out, err = done(start("history", "u-1", "--url", url))

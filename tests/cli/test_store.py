@@ -77,7 +77,7 @@ def test_urls(cli: Cli, command: list[str], url: str, error: str) -> None:
 
 
 def test_no_url(cli: Cli) -> None:
-    """Without --url and without the environment's, both ways to give one are told."""
+    """Without a URL from --url or the environment, the error names both ways to give one."""
     assert cli("verify").err == "error: which ledger? Give --url sqlite:///consents.db, or set DIIJAM_CONSENT_URL\n"
 
 
@@ -187,7 +187,7 @@ def open_folder() -> Iterator[Path]:
     ],
 )
 def test_read_only(open_folder: Path, command: str, mode: int, status: int, said: str) -> None:
-    """Who may only read a closed ledger reads it; who has no right to it, or writes, is told so. Nothing is written."""
+    """A user who may only read can read a closed ledger; any other access is an error, and nothing is written."""
     ledger = Ledger(open_folder / "consents.db")
     ledger.record("u-1", *MAILABLE)
     ledger.path.chmod(mode)

@@ -59,7 +59,7 @@ def test_requests_come_in_the_order_they_are_due() -> None:
     ],
 )
 def test_state_of_a_request(events: tuple[e.Event, ...], hours: float, state: str) -> None:
-    """Overdue from the instant of the deed on, or of the reply while there is none; due soon in its last quarter."""
+    """Overdue from the instant of the deed on, or of the reply until one is given; due soon in its last quarter."""
     owed = due([made("u-1", e.RequestFiled("q-2", "access"), *events)], START + timedelta(hours=hours))
     assert [it.state for it in owed.requests] == [state]
 

@@ -36,7 +36,7 @@ def consent() -> Iterator[ConsentForTests]:
 
 
 def test_histories_in_one_line(consent: ConsentForTests) -> None:
-    """Each helper leaves a user of whom just that is true."""
+    """Each helper leaves a user with exactly that state."""
     assert consent.opened("u-1").can_process(Purpose.PAYMENT)
     user = consent.opted_in("u-2", Channel.EMAIL, Purpose.SURVEYS)
     assert user.can_market("email")
@@ -115,7 +115,7 @@ ERRORS: list[StoreError | InvalidEvent | VersionConflict] = [
     InvalidEvent("refused"),
     VersionConflict(1, 2),
 ]
-OTHERWISE = {ConsentError, ConsentDenied, ClientClosed}  # the base, a guard's no, and what a closed client says
+OTHERWISE = {ConsentError, ConsentDenied, ClientClosed}  # the base, a guard's no, and the error of a closed client
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -127,7 +127,7 @@ def test_every_error_can_be_had(error: StoreError | InvalidEvent | VersionConfli
 
 
 def test_no_error_is_left_out(consent: ConsentForTests) -> None:
-    """Each class of errors is raised on demand, or comes of a no or a closed client; a mistake here is told."""
+    """Each class of errors is raised on demand, or comes of a no or a closed client; any other is a TypeError."""
     known = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ConsentError)}
     assert {type(error) for error in ERRORS} | OTHERWISE == known
     with pytest.raises(TypeError, match="no store raises ConsentDenied"), consent.failing(ConsentDenied(UNAVAILABLE)):  # type: ignore[arg-type]

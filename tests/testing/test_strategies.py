@@ -1,4 +1,4 @@
-"""The strategies give what they say, and enough of it."""
+"""The strategies make what their names promise, and enough of it."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_odd_ids(ledger: Ledger, cli: Cli, user_id: str) -> None:
 
 
 def test_the_hyphen_is_explained(mailable: Ledger, cli: Cli) -> None:
-    """Who forgets the -- before an odd id is told of it."""
+    """An odd id without -- before it is an error that names the --."""
     assert "an id that begins with - goes after --" in cli("check", "--x", "market", "email").err
 
 

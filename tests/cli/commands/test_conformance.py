@@ -1,4 +1,4 @@
-"""`conformance`: what it says, writes and exits with."""
+"""`diijam-consent conformance`: its output, its exit status, and what it writes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_broken_ledger(cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPa
 
 
 def test_stopped(ledger: Ledger, cli: Cli, few: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C amid the cases does not claim that nothing was written."""
+    """Ctrl-C during the cases does not claim that nothing was written."""
     played = conformance.run
 
     def stopping(*arguments: Any) -> Iterator[Any]:

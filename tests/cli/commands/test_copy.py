@@ -1,4 +1,4 @@
-"""The command on PostgreSQL: a ledger is made, moves in from a file, and proves itself in both homes."""
+"""`diijam-consent copy` between SQLite and PostgreSQL: the copy verifies as the original does."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_entries_that_make_no_record_are_not_copied(cli: Cli, ledger: Ledger, tm
 def test_a_copy_that_is_stopped_says_how_far_it_came(
     cli: Cli, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C amid a copy does not claim that nothing was written."""
+    """Ctrl-C during a copy does not claim that nothing was written."""
     monkeypatch.setattr(sql_copy, "PAGE", 4)
     with closing(SqliteStore(ledger.path)) as old:
         fill(old)

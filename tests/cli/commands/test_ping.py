@@ -64,7 +64,7 @@ def test_json(mailable: Ledger, cli: Cli) -> None:
 
 
 def test_a_service_answers(service: Running, cli: Cli) -> None:
-    """Over HTTP the token is told as accepted, and shown nowhere."""
+    """Over HTTP the output shows that the token was accepted, and never the token."""
     result = cli("ping", "--url", service.url)
     assert (result.status, result.err) == (0, "")
     assert (sheet(result.out)["store"], sheet(result.out)["token"]) == (service.url, "accepted")
@@ -88,7 +88,7 @@ def test_postgres_answers(cli: Cli) -> None:
 
 @pytest.mark.parametrize(("hours", "said"), [(3, "ahead of"), (-3, "behind")])
 def test_clocks_that_are_far_apart(tokens: Path, cli: Cli, hours: int, said: str) -> None:
-    """The difference is told, and a note says what depends on it; that is no failure."""
+    """The difference is shown, and a note explains what depends on it; the status stays 0."""
     one = running(MemoryStore(clock=lambda: datetime.now(UTC) + timedelta(hours=hours)), tokens)
     result = cli("ping", "--url", one.url)
     found = json.loads(cli("ping", "--url", one.url, "--json").out)
@@ -101,7 +101,7 @@ def test_clocks_that_are_far_apart(tokens: Path, cli: Cli, hours: int, said: str
 
 @needs_openssl
 def test_a_certificate_of_an_own_ca(tokens: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told as unknown until `SSL_CERT_FILE` names the CA."""
+    """The CA is reported as unknown until `SSL_CERT_FILE` names the CA."""
     authority = Authority.made(tmp_path)
     one = running(MemoryStore(), tokens, tls=server_context(*authority.signed("service")))
     unknown = cli("ping", "--url", one.url)

@@ -26,7 +26,7 @@ def token(cli: Cli) -> str:
 
 
 def listening(process: subprocess.Popen[bytes]) -> str:
-    """The URL that the service says it answers at."""
+    """Read the URL that the service prints."""
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith(b"listening on http://127.0.0.1:"):
@@ -115,7 +115,7 @@ def test_the_command_line_over_a_service(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_an_end_in_good_order(serving: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Who stops it, or closes its terminal, hears that it stopped and no more of it."""
+    """Stopped, or with its terminal closed, the service prints that it stopped and nothing else."""
     listening(serving)
     serving.send_signal(number)
     code, out, err = done(serving)

@@ -43,7 +43,7 @@ def test_verify_broken(mailable: Ledger, cli: Cli, statement: str, why: str) -> 
 
 
 def test_verify_says_whose_clock_it_was(tmp_path: Path, cli: Cli) -> None:
-    """A ledger that a caller's clock stamped once, copied or not, is told apart from one of the machine's."""
+    """A note names a ledger that a caller's clock stamped once, copied or not."""
     path, copied = tmp_path / "tested.db", tmp_path / "copied.db"
     with closing(SqliteStore(path, clock=lambda: datetime(2020, 1, 1, tzinfo=UTC))) as store:
         store.append("u-1", MAILABLE)

@@ -27,7 +27,7 @@ Stop = Callable[[int], None]
 
 @pytest.fixture
 def half(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run over customers of whom the odd may be mailed, stopped when four were done."""
+    """A run that was stopped after four customers, of which every second may be mailed."""
     for user_id in IDS:
         ledger.record(user_id, *(MAILABLE if int(user_id[-1]) % 2 else MAILABLE[:1]))
 
@@ -66,7 +66,7 @@ def test_goes_on(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("half")
 def test_a_yes_is_asked_again(ledger: Ledger, cli: Cli) -> None:
-    """Whoever said no between the runs is not in the output; a no that was given is taken over."""
+    """A customer who said no between the runs is not in the output; an earlier no is taken over."""
     ledger.record("u-1", Withdrawn("marketing"))
     ledger.record("u-2", *MAILABLE[1:])
     assert cli(*MAIL, "--resume", stdin=LIST).status == 0
@@ -94,7 +94,7 @@ def test_notes_name_nobody() -> None:
 @pytest.mark.usefixtures("half")
 @pytest.mark.parametrize("lost", [b"\0" * 8, b"\1", b"\0"])
 def test_a_torn_end(cli: Cli, lost: bytes) -> None:
-    """What a crash left half written at the end of the notes is asked anew."""
+    """A record that a crash left half written at the end of the checkpoint is asked again."""
     NOTES.write_bytes(NOTES.read_bytes()[:-4] + lost)
     assert cli(*MAIL, "--resume", stdin=LIST).status == 0
     assert Path("ok.txt").read_text() == "u-1\nu-3\nu-5\n"
@@ -147,14 +147,14 @@ def test_another_run(cli: Cli, fields: dict[str, object], error: str) -> None:
 
 @pytest.mark.usefixtures("half")
 def test_another_ask(cli: Cli) -> None:
-    """The answers to one ask are none to another."""
+    """The checkpoint of one ask does not resume another ask."""
     result = cli("permitted", "market", "call", "--output", "ok.txt", "--resume", stdin=LIST)
     assert result.err == "error: the interrupted run asked something else, or another ledger: run without --resume\n"
 
 
 @pytest.mark.usefixtures("half")
 def test_no_header(cli: Cli) -> None:
-    """Notes that are none are refused."""
+    """A file that is not a checkpoint is refused."""
     NOTES.write_bytes(b"\xff\n")
     assert "the notes of the interrupted run are damaged" in cli(*MAIL, "--resume", stdin=LIST).err
 

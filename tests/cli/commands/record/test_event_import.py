@@ -91,7 +91,7 @@ def test_again(ledger: Ledger, cli: Cli) -> None:
 
 
 def test_meant_anew(mailable: Ledger, cli: Cli) -> None:
-    """Lines that were written before, and undone since, are told of; with a --label they count anew."""
+    """A note names lines that were written before and undone since; with a --label they count again."""
     assert cli("record", "--file", "-", stdin=line("u-1", WITHDRAWN)).out == summary(1, 0, 0)
     mailable.record("u-1", MAILABLE[1])
     result = cli("record", "--file", "-", stdin=b"\n" + line("u-1", WITHDRAWN))

@@ -132,7 +132,7 @@ def test_wrong_words(ledger: Ledger, cli: Cli, arguments: str, error: str) -> No
     ],
 )
 def test_refused(mailable: Ledger, cli: Cli, words: str, why: str) -> None:
-    """An event that the policy refuses is told with the reason, and nothing is written."""
+    """An event that the policy refuses is an error with the reason, and nothing is written."""
     result = cli("record", "u-1", *words.split())
     assert (result.status, result.out) == (2, "")
     assert why in result.err
@@ -165,7 +165,7 @@ def test_idempotency_key(mailable: Ledger, cli: Cli) -> None:
 def test_unknown_outcome(
     cli: Cli, failing: FailingStore, monkeypatch: pytest.MonkeyPatch, failure: BaseException, status: int
 ) -> None:
-    """When it is not known whether the event was written, the key is told with which the same command is safe."""
+    """When the outcome is unknown, the error names the key with which the same command is safe."""
     failing.failures["append"] = failure
     monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=7))
     result = cli("record", "u-1", "AccountOpened", "--url", "a:")
