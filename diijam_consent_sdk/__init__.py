@@ -3,7 +3,7 @@
 from .cache.user import UserConsent
 from .client import AsyncConsentClient, ConsentClient
 from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
-from .vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind, is_user_id
+from .vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind, is_user_id
 
 __all__ = [
     "AsyncConsentClient",
@@ -14,6 +14,7 @@ __all__ = [
     "Field",
     "HoldKind",
     "Market",
+    "Method",
     "Origin",
     "Outcome",
     "Process",

@@ -16,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from .vocabulary import Channel, Field, HoldKind, Purpose, Reason, RequestKind
+from .vocabulary import LABELS, Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind
 
 
 class Basis(StrEnum):
@@ -183,3 +183,110 @@ WORDING: Final[Mapping[tuple[Reason, int], Wording]] = MappingProxyType({
     (Reason.NOT_PUBLISHABLE, 7): _no("Thông tin này không bao giờ được hiển thị công khai.",
         "This is never shown publicly."),
 })  # fmt: skip
+
+# The name of each word as a customer reads it, in Vietnamese and in English: `Word.label`.
+LABELS.update(
+    {
+        Origin: {
+            "direct": ("Diijam", "Diijam"),
+            "facebook": ("Facebook", "Facebook"),
+            "google": ("Google", "Google"),
+        },
+        Purpose: {
+            "service_improvement": ("cải thiện dịch vụ", "improving the service"),
+            "service_development": ("phát triển dịch vụ mới", "developing new services"),
+            "marketing": ("khuyến mại, tiếp thị, quảng cáo", "promotions, marketing, advertising"),
+            "troubleshooting": ("tìm và khắc phục sự cố", "finding and fixing problems"),
+            "technology_development": ("phát triển tính năng công nghệ mới", "developing new technology"),
+            "payment": ("xử lý thanh toán", "handling payments"),
+            "fraud_detection": ("phát hiện gian lận", "detecting fraud"),
+            "contests": ("cuộc thi, rút thăm trúng thưởng", "contests and lucky draws"),
+            "surveys": ("khảo sát nhu cầu, thị hiếu", "surveys"),
+            "service_operation": ("vận hành dịch vụ", "running the service"),
+            "legal_obligation": ("thực hiện nghĩa vụ pháp lý", "meeting legal duties"),
+            "dispute_resolution": ("giải quyết tranh chấp", "settling disputes"),
+            "debt_settlement": ("giải quyết công nợ", "settling debts"),
+            "rights_handling": ("giải quyết yêu cầu của khách hàng", "handling a customer's requests"),
+        },
+        Channel: {
+            "email": ("email", "email"),
+            "notification": ("thông báo trên thiết bị", "notification on a device"),
+            "message": ("tin nhắn", "text message"),
+            "call": ("điện thoại", "phone call"),
+        },
+        Field: {
+            "full_name": ("họ tên", "full name"),
+            "username": ("tên người dùng", "username"),
+            "avatar": ("ảnh đại diện", "profile picture"),
+            "follower_count": ("số người theo dõi", "number of followers"),
+            "followers": ("danh sách người theo dõi", "list of followers"),
+            "recently_followed_artists": ("nghệ sĩ theo dõi gần đây", "artists followed lately"),
+            "email": ("email", "email"),
+            "phone": ("số điện thoại", "phone number"),
+            "address": ("địa chỉ", "address"),
+            "birth_date": ("ngày sinh", "date of birth"),
+            "gender": ("giới tính", "gender"),
+            "location": ("vị trí", "location"),
+            "device": ("thiết bị", "device"),
+            "payment": ("thông tin thanh toán", "payment details"),
+            "listening_history": ("lịch sử nghe", "listening history"),
+            "linked_account": ("tài khoản liên kết", "linked account"),
+        },
+        HoldKind: {
+            "debt": ("khoản nợ chưa thanh toán", "an open debt"),
+            "dispute": ("tranh chấp", "a dispute"),
+            "legal": ("nghĩa vụ pháp lý", "a legal duty"),
+            "tax": ("nghĩa vụ thuế", "tax duties"),
+            "accounting": ("quy định kế toán", "accounting rules"),
+            "audit": ("kiểm toán", "an audit"),
+        },
+        RequestKind: {
+            "access": ("xem dữ liệu", "access"),
+            "rectification": ("sửa dữ liệu sai", "rectification"),
+            "erasure": ("xóa dữ liệu", "erasure"),
+            "complaint": ("khiếu nại", "complaint"),
+        },
+        Outcome: {
+            "fulfilled": ("đã giải quyết", "fulfilled"),
+            "refused": ("từ chối", "refused"),
+            "cancelled": ("đã hủy", "cancelled"),
+        },
+        Method: {
+            "app": ("trong ứng dụng", "in the app"),
+            "web": ("trên trang web", "on the website"),
+            "link": ("qua đường dẫn có xác thực", "by a signed link"),
+            "email": ("qua email", "by email"),
+            "message": ("qua tin nhắn", "by text message"),
+            "call": ("qua cuộc gọi có ghi âm", "by a recorded call"),
+            "writing": ("bằng văn bản", "in writing"),
+            "staff": ("do nhân viên hỗ trợ nhập", "typed in by support"),
+            "import": ("chuyển từ hệ thống cũ", "carried over from an older system"),
+            "system": ("do hệ thống ghi nhận", "by a system"),
+        },
+        Reason: {
+            "unavailable": ("chưa kiểm tra được", "cannot be checked right now"),
+            "stale": ("cần kiểm tra lại", "has to be checked again"),
+            "unknown_user": ("không có tài khoản này", "no such account"),
+            "erased": ("dữ liệu đã được xóa", "the data was erased"),
+            "not_publishable": ("không bao giờ công khai", "never public"),
+            "in_service": ("đang sử dụng dịch vụ", "the service is in use"),
+            "held": ("có nghĩa vụ hoặc yêu cầu phải giải quyết", "a duty or a request calls for it"),
+            "no_duty": ("không có nghĩa vụ hay yêu cầu nào", "no duty or request calls for it"),
+            "erasure_requested": ("đã yêu cầu xóa dữ liệu", "erasure was requested"),
+            "account_closed": ("tài khoản đã đóng", "the account is closed"),
+            "restricted": ("đã hạn chế", "restricted"),
+            "objected": ("đã phản đối", "objected to"),
+            "published": ("đã công khai", "made public"),
+            "not_published": ("chưa công khai", "not made public"),
+            "agreed": ("đã đồng ý chia sẻ", "the sharing was agreed to"),
+            "beyond_notice": ("vượt quá phạm vi đã đồng ý", "beyond what was agreed to"),
+            "not_agreed": ("chưa đồng ý chia sẻ", "the sharing was not agreed to"),
+            "not_notified": ("chưa được báo trước", "not announced beforehand"),
+            "needed_for_service": ("cần cho dịch vụ", "needed for the service"),
+            "consented": ("đã đồng ý", "consented to"),
+            "withdrawn": ("đã từ chối hoặc rút lại sự đồng ý", "declined or withdrawn"),
+            "expired": ("sự đồng ý đã hết hạn", "the consent has expired"),
+            "not_consented": ("chưa đồng ý", "not consented to"),
+        },
+    }
+)

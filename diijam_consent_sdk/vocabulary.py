@@ -10,9 +10,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum, auto
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 MAX_ID_CHARACTERS = 256
+Language = Literal["vi", "en"]
+LANGUAGES: tuple[Language, ...] = ("vi", "en")
+# By vocabulary and word, in the order of `LANGUAGES`. `policy` fills it, beside the wording of the answers.
+LABELS: dict[type[StrEnum], Mapping[str, tuple[str, str]]] = {}
 _combine = datetime.combine  # of the real class, since freezegun puts another in its place, which the codec refuses
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
 
@@ -25,6 +29,22 @@ class Word(StrEnum):
         if not isinstance(value, str):
             raise TypeError(f"{cls.__name__} takes a word, not {type(value).__name__}")
         raise ValueError(f"unknown {cls.__name__} {str.__str__(value)[:40]!r}; known: {', '.join(cls)}")
+
+    def label(self, language: Language) -> str:
+        """
+        Name the word as a customer reads it.
+
+        Args:
+            language: "vi" or "en".
+
+        Raises:
+            ValueError: the language is another.
+
+            KeyError: the vocabulary is for programs alone and has no labels (`Account`, `RequestState`).
+        """
+        if language not in LANGUAGES:
+            raise ValueError("a label is in 'vi' or 'en'")
+        return LABELS[type(self)][self][LANGUAGES.index(language)]
 
 
 class Purpose(Word):
@@ -110,6 +130,21 @@ class Outcome(Word):
     FULFILLED = auto()
     REFUSED = auto()
     CANCELLED = auto()
+
+
+class Method(Word):
+    """How a customer's word reached Diijam. No answer depends on it."""
+
+    APP = auto()
+    WEB = auto()
+    LINK = auto()  # a signed link
+    EMAIL = auto()
+    MESSAGE = auto()  # a text message
+    CALL = auto()  # a recorded call
+    WRITING = auto()  # on paper
+    STAFF = auto()  # typed in by support
+    IMPORT = auto()  # collected before this ledger
+    SYSTEM = auto()
 
 
 class RequestState(Word):

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from textwrap import fill
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import attrs
 from cyclopts import Parameter
 
 from ..decisions import Ask, Process
 from ..vocabulary import Channel, Field, Purpose
-
-Language = Literal["vi", "en"]
-LANGUAGES: tuple[Language, ...] = ("vi", "en")  # in the order of the policy's pairs of texts
 
 Json = Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")]
 

@@ -21,14 +21,14 @@ from diijam_consent_sdk import is_user_id
 from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
 from diijam_consent_sdk.events import Event, RequestFiled
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.vocabulary import Account
+from diijam_consent_sdk.vocabulary import Account, Language
 
 from .customers import Customer
 from .saying import event_said, version_seen
 from .services import BOUND_SECONDS, ask_all, heard_after
 from .timeline import days
 from .views import View
-from .words import LANGUAGES, Language, Words
+from .words import LANGUAGES, Words
 
 Asking = Request[Any, Any, State]
 Identify = Callable[[Asking], str | None]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from diijam_consent_sdk import Field, Outcome, Purpose
 from diijam_consent_sdk import events as e
-
-from .words import Language
+from diijam_consent_sdk.vocabulary import Language
 
 # A no goes through whatever happened meanwhile. A yes counts only on the record that its page showed: one that was
 # changed elsewhere since then, perhaps by a no, has to be looked at first.

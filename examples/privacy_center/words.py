@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
-Language = Literal["vi", "en"]
+from diijam_consent_sdk.vocabulary import Language
+
 LANGUAGES: Mapping[Language, str] = {"vi": "Tiếng Việt", "en": "English"}
 HANOI = timezone(timedelta(hours=7))  # where the customers are; no daylight saving time there
 

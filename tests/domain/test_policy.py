@@ -21,7 +21,19 @@ from diijam_consent_sdk.policy import (
     Basis,
     Wording,
 )
-from diijam_consent_sdk.vocabulary import Purpose, Reason
+from diijam_consent_sdk.vocabulary import (
+    LABELS,
+    Channel,
+    Field,
+    HoldKind,
+    Method,
+    Origin,
+    Outcome,
+    Purpose,
+    Reason,
+    RequestKind,
+    Word,
+)
 
 # Every answer of the decision table: reason, clause, and whether it allows.
 ANSWERS = {
@@ -155,3 +167,30 @@ def test_tables_cannot_be_changed(table: Any) -> None:
     assert isinstance(table, Mapping)
     with pytest.raises(TypeError, match="does not support item assignment"):
         table[next(iter(table))] = None  # type: ignore[index]
+
+
+LABELLED = [word for vocabulary in LABELS for word in vocabulary]
+
+
+def test_every_word_of_the_policy_has_its_label() -> None:
+    """Each vocabulary that a customer may meet is labelled whole, and no label is for a word that is none."""
+    assert set(LABELS) == {
+        Purpose, Channel, Field, Origin, HoldKind, RequestKind, Outcome, Method, Reason,
+    }  # fmt: skip
+    for vocabulary, labels in LABELS.items():
+        assert set(labels) == set(vocabulary)
+
+
+@pytest.mark.parametrize("word", LABELLED, ids=lambda word: f"{type(word).__name__}.{word.name}")
+def test_labels_are_in_two_languages(word: Word) -> None:
+    """A label is a short name without a full stop, in Vietnamese and in English."""
+    for label in (word.label("vi"), word.label("en")):
+        assert 0 < len(label) <= 60
+        assert label.strip(" .") == label
+    assert word.label("en").isascii()
+
+
+def test_a_label_in_another_language() -> None:
+    """There are two languages, and another one is a mistake that is named."""
+    with pytest.raises(ValueError, match="a label is in 'vi' or 'en'"):
+        Purpose.MARKETING.label("fr")  # type: ignore[arg-type]

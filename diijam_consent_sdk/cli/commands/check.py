@@ -14,9 +14,9 @@ from cyclopts import Parameter
 from ...decisions import Evidence, Explanation
 from ...policy import CLAUSES
 from ...stores import wire
-from ...vocabulary import identifier
+from ...vocabulary import LANGUAGES, Language, identifier
 from ..console import format_fields, format_time, print_json, print_result
-from ..options import LANGUAGES, SYNTAX, AskName, AskOptions, Json, Language, Subject, parse_ask
+from ..options import SYNTAX, AskName, AskOptions, Json, Subject, parse_ask
 from ..store import Url, make_client, open_store
 
 DENIED = 1

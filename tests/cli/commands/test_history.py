@@ -68,17 +68,11 @@ def test_history_in_words(mailable: Ledger, cli: Cli, lang: str, said: list[str]
     assert ["  ".join(line[3:]) for line in lines] == said[1:]
 
 
-def test_everything_has_words() -> None:
-    """Each event, each of its fields and each word of the vocabulary has a name in both languages."""
+def test_events_and_fields_have_words() -> None:
+    """Each event and each of its fields has a name in both languages."""
     assert wording.EVENTS.keys() == set(get_args(Event))
     assert {field.name for kind in wording.EVENTS for field in attrs.fields(kind)} <= wording.FIELDS.keys()
-    for kind, named in wording.WORDS.items():
-        assert list(named) == [word.value for word in kind]
-    pairs = [
-        *wording.EVENTS.values(),
-        *wording.FIELDS.values(),
-        *(both for named in wording.WORDS.values() for both in named.values()),
-    ]
+    pairs = [*wording.EVENTS.values(), *wording.FIELDS.values()]
     assert all(text.strip() == text != "" for both in pairs for text in both)
 
 

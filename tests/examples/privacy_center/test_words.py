@@ -12,14 +12,14 @@ import pytest
 from diijam_consent_sdk import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.stores import MemoryStore
-from diijam_consent_sdk.vocabulary import Word
+from diijam_consent_sdk.vocabulary import Language, Word
 from examples import privacy_center
 from examples.privacy_center import timeline
 from examples.privacy_center.customers import CHOSEN
 from examples.privacy_center.pages import NOTES, PAGES
 from examples.privacy_center.services import ASKS
 from examples.privacy_center.views import MAY_BE_OBJECTED_TO, OPT_IN
-from examples.privacy_center.words import Language, Words, texts
+from examples.privacy_center.words import Words, texts
 
 VIETNAMESE, ENGLISH = Words("vi"), Words("en")
 FOLDER = Path(privacy_center.__file__).parent

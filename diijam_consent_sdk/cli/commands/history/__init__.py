@@ -16,9 +16,8 @@ from rich.table import Table
 
 from ....events import LedgerEntry
 from ....stores import wire
-from ....vocabulary import identifier
+from ....vocabulary import LANGUAGES, Language, identifier
 from ...console import format_fields, format_time, make_console, print_json, print_status, printable
-from ...options import LANGUAGES, Language
 from ...store import Url, make_client, open_store
 from .wording import COLUMNS, event_in, fields_in
 

@@ -13,7 +13,7 @@ import attrs
 
 from .... import events as e
 from ....events import Event
-from ....vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind, Word
+from ....vocabulary import LANGUAGES, Purpose, Word
 from ...console import format_time
 
 Pair = tuple[str, str]  # Vietnamese, English
@@ -66,72 +66,6 @@ FIELDS: Mapping[str, Pair] = {
     "until": ("đến", "until"),
     "anonymised": ("bằng cách ẩn danh", "by anonymising"),
 }
-WORDS: Mapping[type[Word], Mapping[str, Pair]] = {
-    Origin: {
-        "direct": ("Diijam", "Diijam"),
-        "facebook": ("Facebook", "Facebook"),
-        "google": ("Google", "Google"),
-    },
-    Purpose: {
-        "service_improvement": ("cải thiện dịch vụ", "improving the service"),
-        "service_development": ("phát triển dịch vụ mới", "developing new services"),
-        "marketing": ("khuyến mại, tiếp thị, quảng cáo", "promotions, marketing, advertising"),
-        "troubleshooting": ("tìm và khắc phục sự cố", "finding and fixing problems"),
-        "technology_development": ("phát triển tính năng công nghệ mới", "developing new technology"),
-        "payment": ("xử lý thanh toán", "handling payments"),
-        "fraud_detection": ("phát hiện gian lận", "detecting fraud"),
-        "contests": ("cuộc thi, rút thăm trúng thưởng", "contests and lucky draws"),
-        "surveys": ("khảo sát nhu cầu, thị hiếu", "surveys"),
-        "service_operation": ("vận hành dịch vụ", "running the service"),
-        "legal_obligation": ("thực hiện nghĩa vụ pháp lý", "meeting legal duties"),
-        "dispute_resolution": ("giải quyết tranh chấp", "settling disputes"),
-        "debt_settlement": ("giải quyết công nợ", "settling debts"),
-        "rights_handling": ("giải quyết yêu cầu của khách hàng", "handling a customer's requests"),
-    },
-    Channel: {
-        "email": ("email", "email"),
-        "notification": ("thông báo trên thiết bị", "notification on a device"),
-        "message": ("tin nhắn", "text message"),
-        "call": ("điện thoại", "phone call"),
-    },
-    Field: {
-        "full_name": ("họ tên", "full name"),
-        "username": ("tên người dùng", "username"),
-        "avatar": ("ảnh đại diện", "profile picture"),
-        "follower_count": ("số người theo dõi", "number of followers"),
-        "followers": ("danh sách người theo dõi", "list of followers"),
-        "recently_followed_artists": ("nghệ sĩ theo dõi gần đây", "artists followed lately"),
-        "email": ("email", "email"),
-        "phone": ("số điện thoại", "phone number"),
-        "address": ("địa chỉ", "address"),
-        "birth_date": ("ngày sinh", "date of birth"),
-        "gender": ("giới tính", "gender"),
-        "location": ("vị trí", "location"),
-        "device": ("thiết bị", "device"),
-        "payment": ("thông tin thanh toán", "payment details"),
-        "listening_history": ("lịch sử nghe", "listening history"),
-        "linked_account": ("tài khoản liên kết", "linked account"),
-    },
-    HoldKind: {
-        "debt": ("khoản nợ chưa thanh toán", "an open debt"),
-        "dispute": ("tranh chấp", "a dispute"),
-        "legal": ("nghĩa vụ pháp lý", "a legal duty"),
-        "tax": ("nghĩa vụ thuế", "tax duties"),
-        "accounting": ("quy định kế toán", "accounting rules"),
-        "audit": ("kiểm toán", "an audit"),
-    },
-    RequestKind: {
-        "access": ("xem dữ liệu", "access"),
-        "rectification": ("sửa dữ liệu sai", "rectification"),
-        "erasure": ("xóa dữ liệu", "erasure"),
-        "complaint": ("khiếu nại", "complaint"),
-    },
-    Outcome: {
-        "fulfilled": ("đã giải quyết", "fulfilled"),
-        "refused": ("từ chối", "refused"),
-        "cancelled": ("đã hủy", "cancelled"),
-    },
-}
 TRUE: Pair = ("có", "yes")
 ALL_DATA: Pair = ("toàn bộ", "all")
 ALL_CHANNELS: Pair = ("tất cả", "all")
@@ -159,7 +93,7 @@ def _field_texts(event: Event, language: int) -> Iterable[tuple[str, str]]:
 
 def _value_text(value: object, language: int) -> str:
     if isinstance(value, Word):
-        return WORDS[type(value)][value.value][language]
+        return value.label(LANGUAGES[language])
     if isinstance(value, frozenset):
         return ", ".join(sorted(_value_text(member, language) for member in value))
     if isinstance(value, datetime):
