@@ -1,6 +1,8 @@
 """
-The library's log: structlog as the application configured it, over a standard-library logger. A line that fails changes
-nothing: what the application put in its way must not end a write or a close half done.
+The library's log: structlog as the application configured it, over a standard-library logger.
+
+A log call never raises, because an error of the application's log configuration must not end a write or a close half
+done.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _fields = structlog.processors.LogfmtRenderer()
 
 
 class _TextLogger:
-    """The standard-library logger, to which an application may render bytes."""
+    """The standard-library logger, which also takes the bytes that some structlog renderers give."""
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(_logger, name)
@@ -48,30 +50,30 @@ def _is_asynchronous() -> bool:
 
 
 class Log:
-    """Writes lines. Safe to use from several threads; raises nothing."""
+    """Writes log lines. Safe to use from several threads; raises nothing."""
 
     def info(self, event: str, **fields: object) -> None:
-        """What went right."""
-        self._line("info", event, fields)
+        """Log what went right."""
+        self._write_line("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """What may need somebody."""
-        self._line("warning", event, fields)
+        """Log what may need an operator."""
+        self._write_line("warning", event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """What does need somebody."""
-        self._line("error", event, fields)
+        """Log what needs an operator."""
+        self._write_line("error", event, fields)
 
-    def _line(self, level: str, event: str, fields: dict[str, object]) -> None:
+    def _write_line(self, level: str, event: str, fields: dict[str, object]) -> None:
         if structlog.is_configured():
             try:
                 way = _synchronous if _is_asynchronous() else _configured
                 _refuse_coroutine(getattr(way, level)(event, **fields))
-            except Exception as error:  # noqa: BLE001 - the application's; the plain line below names it
+            except Exception as error:  # noqa: BLE001 - the application's error; the plain line below gives its type
                 fields["log_failed"] = type(error).__name__
             else:
                 return
-        with suppress(Exception):  # a handler of the application's logging; there is no other place to tell
+        with suppress(Exception):  # a logging handler of the application failed, and there is nowhere left to report it
             getattr(_logger, level)(f"{event} {_fields(None, level, fields)}".rstrip())
 
 

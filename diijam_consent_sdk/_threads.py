@@ -1,9 +1,10 @@
 """
-What is waited for. A `concurrent.futures.Future` is guarded by a `Condition`, which is Python code: a signal handler
-that raises after the lock is taken and before the block that gives it back leaves the future locked for good, and with
-it every thread that settles it or asks it. An `Event` is no better, nor `Thread.start`, which waits for one. Here each
-step that other threads see is one operation on a list, which nothing can interrupt half-way, and each waiter has a lock
-of its own.
+Promises: results to wait for, from threads and from asyncio tasks, that no signal handler can leave locked.
+
+A `concurrent.futures.Future` is guarded by a `Condition`, which is Python code. If a signal handler raises after the
+lock is taken and before the block that releases it, the future stays locked for good, and so does every thread that
+uses the future. `Event` has the same fault, and so has `Thread.start`, which waits for an `Event`. Here each step that
+other threads see is one operation on a list, which cannot be interrupted half-way, and each waiter has its own lock.
 """
 
 from __future__ import annotations
@@ -20,46 +21,46 @@ T = TypeVar("T")
 
 
 class WaitTimeout(Exception):
-    """What was waited for did not come in time; it goes on."""
+    """A promise was not done in time. The work for it goes on."""
 
 
 class Lost(Exception):
-    """What was spawned did not begin, for want of a thread or an event loop, or its event loop ended before it did."""
+    """Spawned work did not begin, for want of a thread or an event loop, or its event loop ended before the work."""
 
 
 class Promise(Generic[T]):
-    """A result that will be there, or an error; the first one counts. Safe to use from several threads."""
+    """A result or an error that will be set; the first one counts. Safe to use from several threads."""
 
     __slots__ = ("_callbacks", "_outcomes")
 
     def __init__(self) -> None:
-        self._outcomes: list[tuple[T | None, BaseException | None]] = []  # the first is it
+        self._outcomes: list[tuple[T | None, BaseException | None]] = []  # the first one counts
         self._callbacks: list[Callable[[Promise[T]], object]] = []
 
-    def __repr__(self) -> str:  # tells nothing of the result, which may be about somebody
+    def __repr__(self) -> str:  # without the result, which may name a user
         return f"<Promise {'done' if self.done() else 'pending'}>"
 
     def done(self) -> bool:
-        """Whether the result or the error is there."""
+        """Whether the result or the error is set."""
         return bool(self._outcomes)
 
     def result(self) -> T:
-        """The result of one that is done; raises the error if it is one."""
+        """Give the result of a promise that is done, or raise its error."""
         value, error = self._outcomes[0]
         if error is not None:
             raise error
         return value  # type: ignore[return-value]
 
     def exception(self) -> BaseException | None:
-        """The error of one that is done."""
+        """Give the error of a promise that is done, or None."""
         return self._outcomes[0][1]
 
     def set_result(self, value: T) -> bool:
-        """It is done with this result; False: it was done before."""
+        """Set the result. False: the promise was done before."""
         return self._settle((value, None))
 
     def set_exception(self, error: BaseException) -> bool:
-        """It is done with this error; False: it was done before."""
+        """Set the error. False: the promise was done before."""
         return self._settle((None, error))
 
     def _settle(self, outcome: tuple[T | None, BaseException | None]) -> bool:
@@ -68,13 +69,13 @@ class Promise(Generic[T]):
         return self._outcomes[0] is outcome
 
     def add_done_callback(self, callback: Callable[[Promise[T]], object]) -> None:
-        """Call *callback* with this once it is done: now, or in the thread that settles it."""
-        self._callbacks.append(callback)  # before the look: whoever settles it after the look sees the callback
+        """Call *callback* with the promise once it is done: now, or in the thread that sets the outcome."""
+        self._callbacks.append(callback)  # before the check, or an outcome set in between is missed
         if self._outcomes:
             self._call_back()
 
     def remove_done_callback(self, callback: Callable[[Promise[T]], object]) -> None:
-        """It is not to be called any more."""
+        """Withdraw a callback that was not called yet."""
         with suppress(ValueError):
             self._callbacks.remove(callback)
 
@@ -93,7 +94,7 @@ class Promise(Generic[T]):
             raise failure
 
     def wait(self, seconds: float) -> bool:
-        """Whether it is done within so many seconds."""
+        """Wait for up to so many seconds. Whether the promise is done."""
         if self._outcomes:
             return True
         lock = allocate_lock()
@@ -110,12 +111,13 @@ class Promise(Generic[T]):
         return self.done()
 
 
-def in_thread(work: Callable[[], T]) -> Promise[T]:
+def run_in_thread(work: Callable[[], T]) -> Promise[T]:
     """
-    Do *work* in a daemon thread: one that hangs keeps neither its waiters nor the interpreter's exit.
+    Run *work* in a daemon thread, so that work which hangs holds up neither its waiters nor the interpreter's exit.
 
-    Without a thread to be had the promise is `Lost`. A signal handler that raises meanwhile leaves a thread that does
-    the work, or none: `Thread.start` waits for an `Event`, so another thread calls it, where no handler runs.
+    If no thread can be started the promise fails with `Lost`. If a signal handler raises meanwhile, there is either a
+    thread that does the work or none. `Thread.start` waits for an `Event`, so another thread calls it, in which no
+    signal handler runs.
     """
     promise: Promise[T] = Promise()
     to_do = [work]
@@ -125,7 +127,7 @@ def in_thread(work: Callable[[], T]) -> Promise[T]:
             return
         try:
             result = to_do.pop()()
-        except BaseException as error:  # noqa: BLE001 - it is the waiter's
+        except BaseException as error:  # noqa: BLE001 - raised where the promise is waited for
             promise.set_exception(error)
         else:
             promise.set_result(result)
@@ -141,24 +143,24 @@ def in_thread(work: Callable[[], T]) -> Promise[T]:
         start_new_thread(begin, ())
     except RuntimeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-            raise  # a signal handler did, once the thread had begun
+            raise  # from a signal handler, once the thread had begun
         promise.set_exception(lost("there is no thread for it", error))
     return promise
 
 
 def lost(why: str, cause: Exception | None = None) -> Lost:
-    """The error for what was spawned and never began, or did not end."""
+    """Make the error for spawned work that never began, or did not end."""
     lost = Lost(why)
     lost.__cause__ = cause
     return lost
 
 
-async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
+async def await_promise(promise: Promise[T], seconds: float | None = None) -> T:
     """
-    What *promise* comes to, from a task. Cancels nothing.
+    Wait for a promise from a task, and give its result. If the task is cancelled, the work goes on.
 
     Raises:
-        WaitTimeout: it did not within so many seconds.
+        WaitTimeout: the promise is not done within so many seconds.
     """
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
@@ -169,7 +171,7 @@ async def awaited(promise: Promise[T], seconds: float | None = None) -> T:
             waiter.set_result(None)
 
     def wake(_: Promise[T]) -> None:
-        """Wake the task from whatever thread settled the promise."""
+        """Wake the task from the thread that set the outcome."""
         with suppress(RuntimeError):  # the loop ended
             loop.call_soon_threadsafe(settle)
 

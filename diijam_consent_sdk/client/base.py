@@ -94,12 +94,12 @@ class BaseClient:
         Args:
             url: `memory:`, `sqlite:///` and a path, `postgresql://…`, or the `https://` URL of a consent service.
 
-            token: For a consent service: the bearer token, or a callable that gives the token for each call.
+            token: The bearer token for a consent service, or a callable that gives the token for each call.
 
             insecure_hosts: Exact names of hosts to which plain http is allowed, where a layer below HTTP encrypts.
 
-            listen_url: For PostgreSQL behind a pool that shares connections between transactions: a URL past the pool,
-                to listen for changes.
+            listen_url: A URL past the connection pool, to listen for changes. Only a PostgreSQL pool that shares
+                connections between transactions needs one.
 
             options: As for the client itself.
 

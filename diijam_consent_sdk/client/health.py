@@ -20,7 +20,7 @@ class Health:
     What the exchanges of one client came to. Safe to use from several threads.
 
     Args:
-        leases: Whose counts and age a status shows.
+        leases: Give the counts and the age that a status shows.
 
         clock: The lease clock, in seconds.
     """

@@ -60,7 +60,7 @@ class MaskConfirmation:
 
     def confirm(self, *, partly: bool) -> Effects[bytearray]:
         """
-        Give the answers; with *partly*, `UNKNOWN` where there is none.
+        Give the answers; with *partly*, `UNKNOWN` for users that could not be loaded.
 
         Raises:
             StoreUnavailable: the store does not answer, answers too late, or began another history.

@@ -68,7 +68,7 @@ class Poller:
 
         on_poll: Called after each poll with its error, or None.
 
-        on_end: Called when the polling ended: at a close, or by an error that nothing catches.
+        on_end: Called when the polling ended, be it at a close or by an error that nothing catches.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from .._threads import Promise, WaitTimeout, awaited, in_thread, lost
+from .._threads import Promise, WaitTimeout, await_promise, lost, run_in_thread
 from .effects import AnyStore, Effect, Effects, Sleep, StoreCall, Wait
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class ThreadRunner:
 
     def spawn(self, effects: Effects[T]) -> Promise[T]:
         """Run *effects* in a thread beside the caller's."""
-        return in_thread(lambda: self.run(effects))
+        return run_in_thread(lambda: self.run(effects))
 
     def stop(self) -> None:
         """End every `Sleep`, running and to come."""
@@ -97,7 +97,7 @@ class TaskRunner:
         promise: Promise[T] = Promise()
 
         async def run() -> None:
-            """Run the effects. The task has no result of its own, since asyncio logs results in debug mode."""
+            """Run the effects. The task itself has no result, since asyncio logs results in debug mode."""
             try:
                 result = await self.run(effects)
             except Exception as error:  # noqa: BLE001 - raised where the promise is waited for
@@ -146,11 +146,11 @@ class TaskRunner:
         match effect:
             case StoreCall():
                 if not self._is_store_async:
-                    return await awaited(in_thread(partial(effect.on, self._store)))
+                    return await await_promise(run_in_thread(partial(effect.on, self._store)))
                 answer = effect.on(self._store)
                 return await answer if isinstance(answer, Awaitable) else answer
             case Wait(promise, until):
-                return await awaited(promise, max(0.0, until - time.monotonic()))
+                return await await_promise(promise, max(0.0, until - time.monotonic()))
             case Sleep(seconds):
                 await asyncio.sleep(seconds)
                 return None

@@ -76,7 +76,7 @@ class SingleFlight:
 
     def join(self, user_ids: Iterable[str]) -> list[SharedLoad]:
         """
-        Give the loads that will bring these users, joined or new. A user for whom the queue has no room has none.
+        Give the loads that will bring these users, joined or new. If the queue is full, a user has no load.
 
         A signal handler that raises may interrupt this anywhere; the next call does what was left undone.
         """

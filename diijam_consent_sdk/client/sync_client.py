@@ -1,29 +1,24 @@
-"""
-The client for threads: guards by user id that answer from memory, and operations that run the engine in the caller's
-thread.
-"""
+"""The client for threads: guards by user id, and operations that run the engine in the caller's thread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Self, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Self
 
 from ..cache.user import UserConsent
-from ..decisions import NO_DATA, STALE, Ask, Decision, Explanation, Market, Process, Retain, Share, check_ask
+from ..decisions import STALE, Ask, Decision, Explanation, check_ask
 from ..due import Due
 from ..events import Event, LedgerEntry
 from ..record import ConsentRecord
 from ..stores.protocol import Appended
 from ..stores.url import open_store
-from .base import BaseClient
 from .batching import Malformed
+from .guards_by_id import GuardsById
 from .iterators import LoudIterator
 from .runners import ThreadRunner
 
-V = TypeVar("V")
 
-
-class ConsentClient(BaseClient):
+class ConsentClient(GuardsById):
     """
     Answers whether a customer's data may be used, before a service uses it. Safe to use from several threads, and after
     a fork. A signal handler may raise during any call; the handler itself may call `close` and nothing else.
@@ -79,8 +74,8 @@ class ConsentClient(BaseClient):
         Args:
             user_ids: The ids. `is_user_id` checks one.
 
-            malformed: What happens at a malformed id: `"raise"`, once the users before it were handed out; `"skip"`, to
-                leave the id out; or a callable, which gets the place (from 0) of an id that is left out.
+            malformed: `"raise"` at a malformed id, once the users before it were handed out; `"skip"` the id; or a
+                callable, which gets the place (from 0) of each id that is left out.
 
         Raises:
             ValueError: an id is malformed, and the message gives its place; or *malformed* is something else.
@@ -104,7 +99,7 @@ class ConsentClient(BaseClient):
         """
         Decide for frames and arrays: for each id in order 1 if it may, else 0. All answers hold when it returns.
 
-        A user whom this process writes meanwhile has 0, and so has a malformed id that is left out.
+        A user that this process writes meanwhile has 0, and so has a malformed id that is left out.
 
         Raises:
             StoreUnavailable: some users could not be loaded, or not in time.
@@ -121,57 +116,6 @@ class ConsentClient(BaseClient):
     def _partial_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed) -> bytearray:
         """`permitted_mask` with `masks.UNKNOWN` for users that could not be loaded, in place of `StoreUnavailable`."""
         return self._runner.run(self._engine.mask(user_ids, ask, malformed, partly=True))
-
-    # Guards by id share one shape, which is written out because each call more shows in their cost. They answer from
-    # memory, or else load the user and call the user's own guard.
-
-    def decide(self, user_id: str, ask: Ask) -> Decision:
-        """Answer any *ask* for the user: `user(user_id).decide(ask)`."""
-        if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).decide(ask)
-        decision = answers.decide(ask)
-        self._counts.by_decision[decision].hits += 1
-        return decision
-
-    def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
-        """Whether marketing may reach the user over *channel*, using the channel's own field and *data*: clause 4."""
-        if data is not NO_DATA:
-            return self.decide(user_id, Market(channel, data))
-        if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).can_market(channel)
-        count = answers.market[channel]
-        count.hits += 1
-        return count.decision
-
-    def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
-        """Whether *data* of the user may be shared with *recipient* for *purpose*: clause 5."""
-        return self.decide(user_id, Share(recipient, data, purpose))
-
-    def is_public(self, user_id: str, field: str) -> Decision:
-        """Whether the user's *field* may be shown to everybody: clause 7."""
-        if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).is_public(field)
-        count = answers.show[field]
-        count.hits += 1
-        return count.decision
-
-    def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
-        """Whether *data* of the user (None: any; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
-        if data is not None:
-            return self.decide(user_id, Process(purpose, data))
-        if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).can_process(purpose)
-        count = answers.process[purpose]
-        count.hits += 1
-        return count.decision
-
-    def can_retain(self, user_id: str, field: str) -> Decision:
-        """Whether the user's *field* may be kept: clause 6."""
-        return self.decide(user_id, Retain(field))
-
-    def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
-        """Keep of *fields*, keyed by `Field` words, what the user chose to make public; unknown keys are dropped."""
-        return self.user(user_id).public_view(fields)
 
     def record(
         self,

@@ -1,4 +1,8 @@
-"""What `ConsentClient.status()` tells, as OpenTelemetry metrics, where the application has OpenTelemetry."""
+"""
+Telemetry: `ConsentClient.status()` as OpenTelemetry metrics, if the application has OpenTelemetry.
+
+The figures are read when metrics are collected, so a client that is used costs nothing more.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,15 @@ from .._logging import log
 from ..status import Feed, Status
 
 SCOPE = "diijam_consent_sdk"
-NONE: dict[str, str] = {}
+NO_ATTRIBUTES: dict[str, str] = {}
 Figures = Iterable[tuple[float, dict[str, str]]]
 
 
 class Observed(Protocol):
-    """What is observed: a client."""
+    """What can be observed: a client."""
 
     def status(self) -> Status:
-        """One look at it."""
+        """Give its status now."""
 
 
 @attrs.frozen
@@ -35,7 +39,7 @@ class Instrument:
 
         unit: As OpenTelemetry writes units (UCUM).
 
-        figures: What a look at a client gives: values, each with its attributes. None where there is nothing to say.
+        figures: Gives the values in a status, each with its attributes; empty while there is nothing to report.
     """
 
     kind: str
@@ -45,14 +49,17 @@ class Instrument:
 
 
 def one(value: float | None) -> Figures:
-    """A figure without attributes."""
-    return () if value is None else ((value, NONE),)
+    """Give one figure without attributes, or none for None."""
+    return () if value is None else ((value, NO_ATTRIBUTES),)
 
 
 GAUGE, COUNTER = "create_observable_gauge", "create_observable_counter"
 INSTRUMENTS: dict[str, Instrument] = {
     "diijam_consent.ready": Instrument(
-        GAUGE, "1", "1 if a question would be answered from what the store said last", lambda s: one(int(s.ready))
+        GAUGE,
+        "1",
+        "1 if the client is open and its last exchange with the store succeeded",
+        lambda s: one(int(s.ready)),
     ),
     "diijam_consent.feed.up": Instrument(
         GAUGE, "1", "1 while the change feed is reached, 0 while it is not", lambda s: one(_is_up(s))
@@ -66,7 +73,9 @@ INSTRUMENTS: dict[str, Instrument] = {
     "diijam_consent.position": Instrument(
         GAUGE, "{entry}", "the ledger's position up to which changes are known", lambda s: one(s.position)
     ),
-    "diijam_consent.age": Instrument(GAUGE, "s", "how old what the feed said is at most", lambda s: one(s.age_seconds)),
+    "diijam_consent.age": Instrument(
+        GAUGE, "s", "the greatest age of what the feed reported last", lambda s: one(s.age_seconds)
+    ),
     "diijam_consent.users": Instrument(GAUGE, "{user}", "users kept in memory", lambda s: one(s.users)),
     "diijam_consent.hits": Instrument(
         COUNTER, "{lookup}", "users who were in memory when asked for", lambda s: one(s.hits)
@@ -75,43 +84,46 @@ INSTRUMENTS: dict[str, Instrument] = {
     "diijam_consent.denials": Instrument(
         COUNTER,
         "{decision}",
-        "guards that said no, by `reason`",
+        "guards that denied, by `reason`",
         lambda s: ((count, {"reason": str(reason)}) for reason, count in s.denials.items()),
     ),
 }
 
 
 @attrs.define
-class _Client:
-    """A client that is observed, and the most that was told of each of its counters."""
+class ObservedClient:
+    """A client that is observed, and the highest figure reported of each of its counters."""
 
     ref: weakref.ref[Observed]
-    told: dict[tuple[object, ...], float] = attrs.field(factory=dict)
+    highest: dict[tuple[object, ...], float] = attrs.field(factory=dict)
 
-    def counted(self, name: str, attributes: dict[str, str], count: float) -> float:
-        """A counter never goes back, although threads that count at once may lose some. A forked child's is its own."""
+    def monotonic(self, name: str, attributes: dict[str, str], count: float) -> float:
+        """
+        Give the highest count reported so far: threads that count at once may lose some, but a counter never goes back.
+        A forked child counts apart.
+        """
         key = (os.getpid(), name, *attributes.values())
-        self.told[key] = max(count, self.told.get(key, 0))
-        return self.told[key]
+        self.highest[key] = max(count, self.highest.get(key, 0))
+        return self.highest[key]
 
 
-# No lock: each use is one step of a dict, and a forked child inherits nothing that could be held.
-_clients: dict[int, _Client] = {}
+# No lock, since each use is one step of a dict; a forked child so inherits nothing that could be held.
+_clients: dict[int, ObservedClient] = {}
 _numbers = itertools.count(1)
 
 
 def observe(client: Observed) -> None:
     """
-    Let the application's OpenTelemetry metrics tell of *client* as long as it lives. Raises nothing.
+    Report *client* in the application's OpenTelemetry metrics as long as the client lives. Raises nothing.
 
     The instruments are those of `INSTRUMENTS`. Each has the attribute `client`, a number within the process; no
     attribute names a user. Without the package `opentelemetry-api` nothing happens.
 
     Args:
-        client: Who is asked for its status whenever metrics are collected. It is not kept alive.
+        client: Asked for its status whenever metrics are collected. It is not kept alive.
     """
     number = next(_numbers)
-    _clients[number] = _Client(weakref.ref(client, lambda _: _clients.pop(number, None)))
+    _clients[number] = ObservedClient(weakref.ref(client, lambda _: _clients.pop(number, None)))
     if number == 1:
         try:
             _register()
@@ -124,7 +136,7 @@ def observe(client: Observed) -> None:
 def _register() -> None:
     from opentelemetry import metrics  # noqa: PLC0415 - it belongs to the application
 
-    meter = metrics.get_meter(SCOPE)  # one that comes to life once the application sets its provider
+    meter = metrics.get_meter(SCOPE)  # a proxy until the application sets its provider
 
     def observing(name: str, instrument: Instrument) -> Callable[[Any], Iterator[metrics.Observation]]:
         def observations(_: Any) -> Iterator[metrics.Observation]:
@@ -139,13 +151,13 @@ def _register() -> None:
 
 
 def _figures(name: str, instrument: Instrument) -> Iterator[tuple[float, dict[str, str]]]:
-    for number, seen in list(_clients.items()):
-        client = seen.ref()
+    for number, observed in list(_clients.items()):
+        client = observed.ref()
         if client is None:
             continue
         for value, attributes in instrument.figures(client.status()):
-            told = seen.counted(name, attributes, value) if instrument.kind == COUNTER else value
-            yield told, {"client": str(number), **attributes}
+            figure = observed.monotonic(name, attributes, value) if instrument.kind == COUNTER else value
+            yield figure, {"client": str(number), **attributes}
 
 
 def _is_up(status: Status) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
-from .._threads import awaited, in_thread
+from .._threads import await_promise, run_in_thread
 from ..errors import ConsentError, StoreUnavailable
 from ..events import Event, LedgerEntry, is_no
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
@@ -94,7 +94,7 @@ class StoreExecutor:
         call = partial(self._store.changes, after, wait=wait)
         if self._is_async:
             return await call()  # type: ignore[no-any-return]
-        return await awaited(in_thread(call))
+        return await await_promise(run_in_thread(call))
 
     def clock_trouble(self) -> str | None:
         """Tell what is wrong with the clock that the store stamps with, as of its last call; None if nothing is."""

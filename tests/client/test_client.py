@@ -239,6 +239,7 @@ def test_an_interrupted_write_goes_on(store: FaultyStore) -> None:
     store.hold["append"] = threading.Event()
     effects = client._engine.record("u", SIGNED_UP, None, None)
     next(effects)
+    assert eventually(lambda: "append" in store.calls)
     with pytest.raises(KeyboardInterrupt):
         effects.throw(KeyboardInterrupt())
     assert reason(client.user("u")) is Reason.UNAVAILABLE
