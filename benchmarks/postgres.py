@@ -19,7 +19,7 @@ import psycopg
 
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.stores import PostgresStore
-from diijam_consent_sdk.stores.postgres.store import prepare
+from diijam_consent_sdk.stores.postgres.schema import prepare
 from tests.stores.cluster import running
 
 ROUNDS, CALLS, USERS = 25, 40, 1_000

@@ -1,5 +1,6 @@
 """Where a ledger lives: `MemoryStore`, `SqliteStore`, `PostgresStore`, `HttpStore`, and the protocol they all keep."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store
@@ -8,7 +9,8 @@ from .sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from .http.store import AsyncHttpStore, HttpStore
-    from .postgres.store import AsyncPostgresStore, PostgresStore
+    from .postgres.async_store import AsyncPostgresStore
+    from .postgres.sync_store import PostgresStore
 
 __all__ = [
     "Appended",
@@ -26,14 +28,16 @@ __all__ = [
 ]
 
 
+LATER = {
+    "HttpStore": ".http.store",
+    "AsyncHttpStore": ".http.store",
+    "PostgresStore": ".postgres.sync_store",
+    "AsyncPostgresStore": ".postgres.async_store",
+}
+
+
 def __getattr__(name: str) -> object:
-    """Import what needs an extra only when it is asked for."""
-    if name in {"AsyncHttpStore", "HttpStore"}:
-        from .http import store as http_store  # noqa: PLC0415
-
-        return getattr(http_store, name)
-    if name in {"AsyncPostgresStore", "PostgresStore"}:
-        from .postgres import store as postgres_store  # noqa: PLC0415
-
-        return getattr(postgres_store, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a store that needs an extra, or is slow to import, when it is first used."""
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LATER[name], __name__), name)

@@ -13,7 +13,8 @@ from .sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from .http.store import AsyncHttpStore, HttpStore
-    from .postgres.store import AsyncPostgresStore, PostgresStore
+    from .postgres.async_store import AsyncPostgresStore
+    from .postgres.sync_store import PostgresStore
 
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
@@ -70,7 +71,7 @@ def open_store(
         return HttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
         with needs_extra(*POSTGRES_EXTRA):
-            from .postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
+            from .postgres.sync_store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
         return PostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
@@ -91,7 +92,7 @@ def is_postgres(url: str) -> bool:
 def prepare_postgres(url: str) -> None:
     """Make the tables of a ledger in a PostgreSQL database, or bring them up to date; see `init` of the command."""
     with needs_extra(*POSTGRES_EXTRA):
-        from .postgres.store import prepare  # noqa: PLC0415 - psycopg is an extra
+        from .postgres.schema import prepare  # noqa: PLC0415 - psycopg is an extra
     prepare(url)
 
 
@@ -110,7 +111,7 @@ def open_async_store(
         return AsyncHttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):
         with needs_extra(*POSTGRES_EXTRA):
-            from .postgres.store import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
+            from .postgres.async_store import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
         return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
     return cast("MemoryStore | SqliteStore", open_store(url, deadline=deadline))
 

@@ -9,7 +9,8 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, UserConsent
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
-from diijam_consent_sdk.stores.postgres.store import AsyncPostgresStore, PostgresStore
+from diijam_consent_sdk.stores.postgres.async_store import AsyncPostgresStore
+from diijam_consent_sdk.stores.postgres.sync_store import PostgresStore
 from diijam_consent_sdk.stores.protocol import AsyncStore, Store
 from diijam_consent_sdk.testing import AsyncConsentForTests, ConsentForTests, FaultyStore
 from diijam_consent_sdk.testing.faulty import METHODS

@@ -15,7 +15,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, TooLarge, VersionConflict
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Store, wire
-from diijam_consent_sdk.stores.postgres import connection
+from diijam_consent_sdk.stores.postgres import dialect as postgres_dialect
 from diijam_consent_sdk.stores.protocol import MAX_LOAD_BYTES
 from diijam_consent_sdk.stores.sqlite import store as sqlite_store
 from diijam_consent_sdk.vocabulary import Account
@@ -570,7 +570,7 @@ def test_a_load_of_too_many_bytes_is_refused(store: Store) -> None:
         store.append(user_id, [e.AccountOpened(), *(e.HoldPlaced(f"h-{n}", "debt", {"email"}) for n in range(20))])
     limit = 2 * len(wire.encode(store.load(["a"]).records[0])) + 10
     with ExitStack() as until_later:
-        for dialect in (sqlite_store.DIALECT, connection.DIALECT):
+        for dialect in (sqlite_store.DIALECT, postgres_dialect.DIALECT):
             until_later.callback(object.__setattr__, dialect, "bounded", dialect.bounded)
             smaller = dialect.bounded.replace(str(MAX_LOAD_BYTES), str(limit))
             assert smaller != dialect.bounded

@@ -20,7 +20,8 @@ from diijam_consent_sdk.events import AccountOpened, LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Appended, MemoryStore, SqliteStore
 from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
-from diijam_consent_sdk.stores.postgres.store import AsyncPostgresStore, PostgresStore
+from diijam_consent_sdk.stores.postgres.async_store import AsyncPostgresStore
+from diijam_consent_sdk.stores.postgres.sync_store import PostgresStore
 from diijam_consent_sdk.stores.protocol import AsyncStore, Store
 from diijam_consent_sdk.testing import AsyncConsentForTests, ConsentForTests, FaultyStore
 

@@ -1,278 +1,153 @@
-"""Connections to PostgreSQL whose every wait ends with the call, and a batch of statements in one round trip."""
+"""Connections to PostgreSQL on which no wait outlasts the call, and a batch of statements takes one round trip."""
 
 from __future__ import annotations
 
 import math
 import os
-import re
 import socket
 import time
 from collections.abc import Callable, Generator, Sequence
-from functools import lru_cache
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from ..protocol import MAX_LOAD_BYTES
-from ..sql.dialect import Dialect
-from ..sql.statements import CommitBatch, Query, Row, Statement, Steps, UnlockedBatch
-from .errors import Late
-from .schema import CHANNEL, HEAD, REQUESTING, SCHEMA, check
-from .schema import time as time_of
+from ..sql.statements import CommitBatch, Row, Statement, Steps
+from .dialect import qualified
+from .errors import DeadlineExceeded, error_for
 from .url import parameters
 
 T = TypeVar("T")
-TICK_SECONDS = 0.05  # how late a wait may see that the call's time is up
-SETUP_SECONDS = 5.0  # for the first words on a new connection
-PREPARE_AFTER = 5  # times that a statement was run
-PEER = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()"  # who answers, and whom it sees
+TICK_SECONDS = 0.05  # how late a wait may notice that the call's time is up
+SETUP_SECONDS = 5.0  # for the first statements on a new connection
+SETTLE_SECONDS = 0.2  # to end a transaction that failed
 DEAD_SECONDS = 5  # of silence of the network, after which the system gives a connection up
-
-# Each name in a statement says its schema: a pool's connections may carry another program's search_path. (`position`
-# and `extract` are syntax, which means PostgreSQL's own.)
-TABLES = re.compile(r"\b(FROM|INTO|UPDATE) (entries|records|appends|ledger)\b")
-GATHERED = (
-    "SELECT user_ids, joined FROM (SELECT pg_catalog.string_agg(user_id, pg_catalog.chr(10)) AS user_ids,"
-    " pg_catalog.string_agg(record, ','::bytea) AS joined FROM ({}) found) gathered WHERE user_ids IS NOT NULL"
-)
-DIALECT = Dialect(
-    head=HEAD,
-    records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id = ANY(?)"),
-    bounded=GATHERED.format(
-        f"SELECT user_id, CASE WHEN sum(octet_length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record"  # noqa: S608
-        " FROM records WHERE user_id = ANY(?)"
-    ),
-    asked=list,
-    put_record="INSERT INTO records VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET record = EXCLUDED.record",
-    requesting=GATHERED.format(
-        f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
-    ),
-    advance="UPDATE ledger SET position = ?, hash = ?, at = ?",
-    time=time_of,
-    check=check,
-)
-
-# It reads committed rows: each statement after the lock must see what the writer before it committed.
-BEGIN: Statement = ("BEGIN ISOLATION LEVEL READ COMMITTED", ())
-DURABLE = (
-    "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)"
-    " WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
-)
-LOCK: Statement = ("SELECT FROM ledger FOR UPDATE", ())
-COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
-
-
-def reading(query: Query[T]) -> Steps[T]:
-    """A query as one statement: it sees one state of the database."""
-    (rows,) = yield [_fused(query.statements)]
-    return query.parse(*_apart(query.statements, rows))
-
-
-def writing(begin: list[Statement], steps: Steps[T]) -> Steps[T]:
-    """A transaction under the lock of the one writer, which *begin* takes; its last batch takes the commit along."""
-    batch = next(steps)
-    if isinstance(batch, UnlockedBatch):
-        try:
-            batch = steps.send((yield batch))
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-    *_, rows = yield [*begin, _fused(batch)]
-    answers = _apart(batch, rows)
-    while True:
-        try:
-            batch = steps.send(answers)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        answers = yield (CommitBatch([*batch, *COMMIT]) if isinstance(batch, CommitBatch) else batch)
-
-
-def _fused(batch: list[Statement]) -> Statement:
-    """
-    One statement in place of several, of which all but the last give at most one row, and none a NULL in its first
-    column: a statement of its own for each would be a round trip, or a state of the database, of its own.
-    """
-    if len(batch) == 1:
-        return batch[0]
-    return _joined(tuple(sql for sql, _ in batch)), tuple(value for _, values in batch for value in values)
-
-
-@lru_cache(maxsize=64)
-def _joined(parts: tuple[str, ...]) -> str:
-    return "SELECT * FROM " + " LEFT JOIN ".join(f"({sql}) q{n}" + " ON true" * (n > 0) for n, sql in enumerate(parts))  # noqa: S608 - our own
-
-
-def _apart(batch: list[Statement], rows: list[Any]) -> list[list[Any]]:
-    """The rows of each statement that was fused."""
-    if len(batch) == 1:
-        return [rows]
-    answers, start = [], 0
-    for number, (sql, _) in enumerate(batch, start=1):
-        end = start + _width(sql)
-        own = rows if number == len(batch) else rows[:1]
-        answers.append([row[start:end] for row in own if row[start] is not None])
-        start = end
-    return answers
-
-
-@lru_cache(maxsize=64)
-def _width(sql: str) -> int:
-    """How many columns a statement of ours gives: it names them all, between SELECT and FROM."""
-    return sql[: sql.index(" FROM ")].count(",") + 1
-
-
-def alone(sql: str) -> Steps[None]:
-    """One statement outside any transaction."""
-    yield [(sql, ())]
-
-
-@lru_cache(maxsize=64)
-def spelled(sql: str) -> bytes:
-    """The statement as psycopg takes it, its tables by their full names."""
-    return TABLES.sub(rf"\1 {SCHEMA}.\2", sql).replace("%", "%%").replace("?", "%s").encode()
-
-
-def _in_a_row(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
-    """
-    Several statements as one message, with their values in it. (Not psycopg's pipeline: the Flush it sends at the end
-    keeps PostgreSQL from ending a transaction whose process is frozen.)
-    """
-    return b"; ".join(spelled(sql) for sql, _ in batch), [value for _, values in batch for value in values]
-
-
-def beginning(seconds: float) -> list[Statement]:
-    """
-    What begins a transaction that writes. Its settings end with it, as connections may be shared. Who waits for the
-    lock, or holds it and says nothing, is not waited for longer than a call takes; a commit is on the disk, and where
-    the server says so on its replicas, before it returns.
-    """
-    limit = max(1, math.ceil(seconds * 1000))
-    settings = (
-        f"SET LOCAL lock_timeout = {limit}",
-        f"SET LOCAL idle_in_transaction_session_timeout = {limit}",
-        DURABLE,
-    )
-    return [BEGIN, *((setting, ()) for setting in settings), LOCK]
+PREPARE_AFTER = 5  # executions of a statement
+OPEN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+PEER = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()"  # which backend answers, and whom it sees
 
 
 def options(url: str) -> dict[str, Any]:
     """
-    How to connect. Raises as `parameters` does.
+    Choose how to connect. Raises as `parameters` does.
     """
     given = parameters(url)
     own: dict[str, Any] = {
         "application_name": "diijam-consent", "connect_timeout": 2, "tcp_user_timeout": DEAD_SECONDS * 1000,
         "keepalives_idle": DEAD_SECONDS, "keepalives_interval": 1, "keepalives_count": DEAD_SECONDS,
     }  # fmt: skip
-    # Nothing is prepared before it is known to be safe: see `is_direct`. Ids are any text: see PGCLIENTENCODING.
+    # Nothing is prepared before `is_direct` shows that it is safe. PGCLIENTENCODING must not limit what ids may hold.
     return own | given | {"client_encoding": "UTF8", "autocommit": True, "prepare_threshold": None}
 
 
-def _within(gen: Generator[Any, Any, T], line: Line | AsyncLine) -> Generator[Any, Any, T]:
-    """A wait of psycopg's that raises `Late` once the call's time is up."""
+def _one_message(batch: Sequence[Statement]) -> tuple[bytes, list[Any]]:
+    """
+    Join several statements into one message, to hold their values too. (The Flush at the end of psycopg's pipeline
+    would keep PostgreSQL from ending a transaction whose process is frozen.)
+    """
+    return b"; ".join(qualified(sql) for sql, _ in batch), [value for _, values in batch for value in values]
+
+
+def _within_deadline(
+    gen: Generator[Any, Any, T], connection: DeadlineConnection | AsyncDeadlineConnection
+) -> Generator[Any, Any, T]:
+    """Run a wait of psycopg's; raise `DeadlineExceeded` once the call's time is up."""
     try:
         state = next(gen)
         while True:
             ready = yield state
-            if time.monotonic() > line.until:
-                line.pgconn.finish()  # what it waits for may still come, to nobody
-                raise Late("the call's time is up")
+            if time.monotonic() > connection.until:
+                connection.pgconn.finish()  # the awaited result may still come, and nobody would read it
+                raise DeadlineExceeded("the call's time is up")
             state = gen.send(ready)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
-def _given(timeout: float | None) -> dict[str, float]:
-    return {} if timeout is None else {"timeout": timeout}  # psycopg 3.2 knows none
+def _wait_options(timeout: float | None) -> dict[str, float]:
+    return {} if timeout is None else {"timeout": timeout}  # psycopg 3.2 has no such parameter
 
 
-Note = Callable[[psycopg.Error], None]
+OnError = Callable[[psycopg.Error], None]
 
 
-class Line(psycopg.Connection[TupleRow]):
-    """A connection; `until` is the end of the call under way, on the monotonic clock."""
+class DeadlineConnection(psycopg.Connection[TupleRow]):
+    """A connection for threads; `until` is the end of the call under way, on the monotonic clock."""
 
     until: float = math.inf
 
     @classmethod
-    def connect(cls, conninfo: str = "", *, note: Note | None = None, **options: Any) -> Line:  # type: ignore[override]
-        """Connect, or say to *note* why that failed: a pool keeps it to itself."""
+    def connect(  # type: ignore[override]
+        cls, conninfo: str = "", *, on_error: OnError | None = None, **options: Any
+    ) -> DeadlineConnection:
+        """Connect; give *on_error* the reason of a failure, which a pool would keep to itself."""
         try:
             return super().connect(conninfo, **options)
         except psycopg.Error as error:
-            if note is not None:
-                note(error)
+            if on_error is not None:
+                on_error(error)
             raise
 
     def wait(self, gen: PQGen[T], interval: float = TICK_SECONDS, timeout: float | None = None) -> T:
         """Wait, but not past the call's end."""
-        return super().wait(_within(gen, self), min(interval, TICK_SECONDS), **_given(timeout))
+        return super().wait(_within_deadline(gen, self), min(interval, TICK_SECONDS), **_wait_options(timeout))
 
-    def rows_of(self, batch: Sequence[Statement]) -> list[list[TupleRow]]:
-        """What these statements give, all in one round trip."""
+    def run_batch(self, batch: Sequence[Statement]) -> list[list[TupleRow]]:
+        """Run statements in one round trip, and return the rows of each."""
         if len(batch) == 1:
-            return [_rows(self.execute(spelled(batch[0][0]), batch[0][1]))]
-        cursor = psycopg.ClientCursor(self).execute(*_in_a_row(batch))
-        answers = [_rows(cursor)]
+            return [_rows(self.execute(qualified(batch[0][0]), batch[0][1]))]
+        cursor = psycopg.ClientCursor(self).execute(*_one_message(batch))
+        rows = [_rows(cursor)]
         while cursor.nextset():
-            answers.append(_rows(cursor))
-        return answers
+            rows.append(_rows(cursor))
+        return rows
+
+    def run(self, steps: Steps[T]) -> T:
+        """
+        Run the batches of an operation, and return its result.
+
+        Raises:
+            Failure, StoreError: as `error_for` chooses them for an error of psycopg's.
+        """
+        batch = next(steps)
+        while True:
+            try:
+                rows = self.run_batch(batch)
+            except psycopg.Error as error:
+                raise _error_for(error, self, batch) from None
+            try:
+                batch = steps.send(rows)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def settle(self) -> None:
+        """Roll an open transaction back; close the connection if a statement is still under way."""
+        if self.info.transaction_status in OPEN_TRANSACTION:
+            self.until = time.monotonic() + SETTLE_SECONDS
+            with suppress(psycopg.Error):
+                self.execute("ROLLBACK")
+        if self.info.transaction_status != TransactionStatus.IDLE:
+            self.pgconn.finish()
 
 
-def is_shared(line: Line | AsyncLine, peer: Row | None) -> bool:
-    """Whether a pooler is in between, by the row of `PEER`: who answers is not who said hello."""
-    return peer is None or peer[0] != line.info.backend_pid
-
-
-def is_direct(line: Line | AsyncLine, peer: Row) -> bool:
-    """
-    Whether statements may be prepared: on a connection that a pool shares, its name may mean another program's
-    statement, which would be run in place of ours. So the server must see this very connection's end, too.
-    """
-    if is_shared(line, peer):
-        return False
-    try:
-        with socket.socket(fileno=os.dup(line.fileno())) as own:
-            name = own.getsockname()
-    except OSError:
-        return False
-    return bool(peer[1] == (name[1] if isinstance(name, tuple) else None))
-
-
-def is_alive(line: Line | AsyncLine) -> bool:
-    """Whether a connection that was idle is not known to have ended: a look at what was heard, no question asked."""
-    try:
-        for _ in ("the server's last words", "the end"):
-            line.pgconn.consume_input()
-    except psycopg.Error:
-        line.pgconn.finish()
-    return not line.closed
-
-
-def _rows(cursor: psycopg.Cursor[TupleRow]) -> list[TupleRow]:
-    return cursor.fetchall() if cursor.description else []
-
-
-async def _async_rows(cursor: psycopg.AsyncCursor[TupleRow]) -> list[TupleRow]:
-    return await cursor.fetchall() if cursor.description else []
-
-
-class AsyncLine(psycopg.AsyncConnection[TupleRow]):
-    """`Line` for asyncio."""
+class AsyncDeadlineConnection(psycopg.AsyncConnection[TupleRow]):
+    """`DeadlineConnection` for asyncio."""
 
     until: float = math.inf
 
     @classmethod
     async def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, note: Note | None = None, **options: Any
-    ) -> AsyncLine:
-        """See `Line.connect`."""
+        cls, conninfo: str = "", *, on_error: OnError | None = None, **options: Any
+    ) -> AsyncDeadlineConnection:
+        """See `DeadlineConnection.connect`."""
         try:
             return await super().connect(conninfo, **options)
         except psycopg.Error as error:
-            if note is not None:
-                note(error)
+            if on_error is not None:
+                on_error(error)
             raise
 
     async def wait(  # the signature is psycopg's
@@ -282,14 +157,82 @@ class AsyncLine(psycopg.AsyncConnection[TupleRow]):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> T:
         """Wait, but not past the call's end."""
-        return await super().wait(_within(gen, self), min(interval, TICK_SECONDS), **_given(timeout))
+        return await super().wait(_within_deadline(gen, self), min(interval, TICK_SECONDS), **_wait_options(timeout))
 
-    async def rows_of(self, batch: Sequence[Statement]) -> list[list[TupleRow]]:
-        """What these statements give, all in one round trip."""
+    async def run_batch(self, batch: Sequence[Statement]) -> list[list[TupleRow]]:
+        """See `DeadlineConnection.run_batch`."""
         if len(batch) == 1:
-            return [await _async_rows(await self.execute(spelled(batch[0][0]), batch[0][1]))]
-        cursor = await psycopg.AsyncClientCursor(self).execute(*_in_a_row(batch))
-        answers = [await _async_rows(cursor)]
+            return [await _rows_async(await self.execute(qualified(batch[0][0]), batch[0][1]))]
+        cursor = await psycopg.AsyncClientCursor(self).execute(*_one_message(batch))
+        rows = [await _rows_async(cursor)]
         while cursor.nextset():
-            answers.append(await _async_rows(cursor))
-        return answers
+            rows.append(await _rows_async(cursor))
+        return rows
+
+    async def run(self, steps: Steps[T]) -> T:
+        """See `DeadlineConnection.run`."""
+        batch = next(steps)
+        while True:
+            try:
+                rows = await self.run_batch(batch)
+            except psycopg.Error as error:
+                raise _error_for(error, self, batch) from None
+            try:
+                batch = steps.send(rows)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    async def settle(self) -> None:
+        """See `DeadlineConnection.settle`."""
+        if self.info.transaction_status in OPEN_TRANSACTION:
+            self.until = time.monotonic() + SETTLE_SECONDS
+            with suppress(psycopg.Error):
+                await self.execute("ROLLBACK")
+        if self.info.transaction_status != TransactionStatus.IDLE:
+            self.pgconn.finish()
+
+
+AnyConnection = DeadlineConnection | AsyncDeadlineConnection
+
+
+def _rows(cursor: psycopg.Cursor[TupleRow]) -> list[TupleRow]:
+    return cursor.fetchall() if cursor.description else []
+
+
+async def _rows_async(cursor: psycopg.AsyncCursor[TupleRow]) -> list[TupleRow]:
+    return await cursor.fetchall() if cursor.description else []
+
+
+def _error_for(error: psycopg.Error, connection: AnyConnection, batch: list[Statement]) -> Exception:
+    return error_for(error, is_lost=connection.closed, maybe_written=isinstance(batch, CommitBatch))
+
+
+def is_shared(connection: AnyConnection, peer: Row | None) -> bool:
+    """Find out by the row of `PEER` whether a pooler is in between, so that another backend answers than at first."""
+    return peer is None or peer[0] != connection.info.backend_pid
+
+
+def is_direct(connection: AnyConnection, peer: Row) -> bool:
+    """
+    Find out by the row of `PEER` whether statements may be prepared. On a connection that a pool shares, a name may
+    mean another program's statement, which would be run in place of ours. So the server must also see the address of
+    this very socket.
+    """
+    if is_shared(connection, peer):
+        return False
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as own:
+            name = own.getsockname()
+    except OSError:
+        return False
+    return bool(peer[1] == (name[1] if isinstance(name, tuple) else None))
+
+
+def is_alive(connection: AnyConnection) -> bool:
+    """Find out, without asking the server, whether an idle connection has ended."""
+    try:
+        for _ in ("the server's last message", "the end"):
+            connection.pgconn.consume_input()
+    except psycopg.Error:
+        connection.pgconn.finish()
+    return not connection.closed

@@ -1,4 +1,4 @@
-"""The tables of a ledger in PostgreSQL, and how they are made and brought up to date."""
+"""The tables of a ledger in PostgreSQL, and how `init` makes them or brings them up to date."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .errors import translated
 from .url import parameters
 
 SCHEMA = "diijam_consent"
-CHANNEL = "diijam_consent"  # of NOTIFY: says to every database user only that something was appended
+CHANNEL = "diijam_consent"  # of NOTIFY: any user of the database may listen, so it carries no content
 LEAST_VERSION = 130000
-INIT_LOCK = 0x446A4353  # "DjCS": two that prepare one database take turns
+INIT_LOCK = 0x446A4353  # "DjCS": of two processes that prepare one database the second waits
 
 REQUESTING = f"position('\\x{OPEN_REQUEST}'::bytea in record) > 0"
 
@@ -42,12 +42,12 @@ CREATE TABLE appends (
     PRIMARY KEY (user_id, key)
 );
 """.replace("REQUESTING", REQUESTING),
-    "DROP VIEW IF EXISTS head",  # a part of the statements now: a view can be another in its place
+    "DROP VIEW IF EXISTS head",  # its query is part of the statements now, because a view can be replaced
 )
 
-# What every operation reads first. The epoch is of one table in one run of one cluster on one timeline: whatever
-# brings an older state back (a backup, a snapshot, a replica that was promoted) cannot do without starting a server,
-# and a dump that is loaded into a running one makes another table, or fills another file. Microseconds are the time's.
+# Every operation reads this first. The epoch belongs to one table in one run of one cluster on one timeline. Whatever
+# brings an older state back (a backup, a snapshot, a promoted replica) starts a server, and a dump that is loaded into
+# a running one makes another table, or fills another file. `now` is in microseconds.
 HEAD = (
     "SELECT epoch, position, hash, at, format, now FROM (SELECT"
     " pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws('/',"
@@ -64,17 +64,17 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger
 
 
-def time(row: Row) -> datetime:
-    """The database's clock, from a row of `head`."""
+def database_time(row: Row) -> datetime:
+    """Read the database's clock from a row of `HEAD`."""
     return EPOCH + timedelta(microseconds=row[5])
 
 
 def check(row: Row) -> None:
     """
-    See that a row of `head` is of a ledger that this version knows.
+    Check that a row of `HEAD` is of a ledger in this version's format.
 
     Raises:
-        StoreUnusable: it is of a newer version, or of an older one.
+        StoreUnusable: the ledger is of a newer version, or of an older one.
     """
     if row[4] > FORMAT:
         raise StoreUnusable(f"the ledger has format {row[4]}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
@@ -84,8 +84,7 @@ def check(row: Row) -> None:
 
 def prepare(url: str, *, connect_seconds: int = 10) -> int:
     """
-    Make the tables that *url*'s database lacks, or bring them up to date. Done already, it does nothing; two at once
-    take turns.
+    Make the tables that *url*'s database lacks, or bring them up to date. Safe to repeat, and to run twice at once.
 
     Args:
         url: As for `PostgresStore`, of a role that may create a schema, or owns the one there is.
@@ -100,13 +99,14 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
 
         StoreUnavailable: the database cannot be reached, or does not let this role do it.
 
-        StoreUnusable: it cannot hold a ledger, or holds one of a newer version.
+        StoreUnusable: the database cannot hold a ledger, or holds one of a newer version.
     """
     with translated(), psycopg.connect(**{"connect_timeout": connect_seconds} | parameters(url)) as db:
-        _see_server(db)
+        _check_server(db)
         db.execute(f"SET LOCAL search_path = {SCHEMA}")
         db.execute("SELECT pg_advisory_xact_lock(%s)", (INIT_LOCK,))
-        if db.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):  # else the right to is needed
+        # IF NOT EXISTS would need the right to create a schema, even where there is one.
+        if db.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
             db.execute(f"CREATE SCHEMA {SCHEMA}")
         found = _format(db)
         if found > FORMAT:
@@ -119,7 +119,7 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
         return found
 
 
-def _see_server(db: psycopg.Connection) -> None:
+def _check_server(db: psycopg.Connection) -> None:
     if db.info.server_version < LEAST_VERSION:
         raise StoreUnusable(f"PostgreSQL {LEAST_VERSION // 10000} or newer is needed")
     if db.info.parameter_status("server_encoding") != "UTF8":

@@ -1,4 +1,4 @@
-"""Whether the tables in PostgreSQL are those of a ledger, and nothing else acts on them."""
+"""Check that the tables in PostgreSQL are exactly a ledger's, and that nothing else acts on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...errors import StoreUnusable
 from .schema import SCHEMA
 
 # Everything in the schema, and everything elsewhere that changes what reading or writing its tables does: triggers,
-# rules, policies, tables that inherit, and functions that an index calls. Each as a name and what it is like.
+# rules, policies, tables that inherit, and functions that an index calls. A row is a name and its properties.
 TABLES = f"""
 WITH ours AS (SELECT * FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.to_regnamespace('{SCHEMA}'))
 SELECT 'table ' || relname, concat_ws(' ', relkind, relpersistence, relrowsecurity, relispartition)
@@ -85,16 +85,16 @@ EXPECTED = {
 
 def check_tables(rows: Iterable[tuple[str, str]]) -> None:
     """
-    See that what `TABLES` found is what a ledger has, and nothing else: a trigger or a rule can hide entries, and make
-    others.
+    Check that the rows of `TABLES` are what a ledger has, and nothing else: a trigger or a rule can hide entries, or
+    make others.
 
     Raises:
-        StoreUnusable: names what is missing, altered, or not the ledger's.
+        StoreUnusable: something is missing, altered, or not the ledger's; the error names it.
     """
     found = dict(rows)
     for name in sorted(found.keys() ^ EXPECTED.keys()):
         state = "is missing" if name in EXPECTED else "is not the ledger's: see who put it there, then drop it"
         raise StoreUnusable(f"the database's schema was changed: {name[:100]!r} {state}")
-    for name, is_like in EXPECTED.items():
-        if found[name] != is_like:
+    for name, properties in EXPECTED.items():
+        if found[name] != properties:
             raise StoreUnusable(f"the database's schema was changed: {name!r} was altered")

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL URL leads, and that nothing is sent to another host without TLS."""
+"""The parameters of a PostgreSQL URL, checked so that nothing goes to another host without TLS."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from psycopg.pq import Conninfo
 from .._addresses import checked_address, is_loopback
 
 TLS = ("verify-full", "verify-ca", "require")
-# What the environment or a service file could lower beside `sslmode`, which the URL has to say itself.
+# What the environment or a service file could weaken beside `sslmode`, which the URL itself must hold.
 TLS_DEFAULTS = {"gssencmode": "disable", "ssl_min_protocol_version": "TLSv1.2"}
 ENCODE = "in a user or password write @ as %40, / as %2F, : as %3A and % as %25"
-UNKNOWN = f"this URL is none that PostgreSQL understands: postgresql://user@host/database; {ENCODE}"
+UNKNOWN = f"PostgreSQL does not understand this URL: postgresql://user@host/database; {ENCODE}"
 
 
 def parameters(url: str) -> dict[str, Any]:
     """
-    The connection parameters of *url*, the hosts among them as libpq finds them now.
+    Parse the connection parameters of *url*, with the hosts that libpq would use now.
 
     Args:
         url: A URL or a connection string, as libpq takes it.
 
     Raises:
-        ValueError: it is malformed, or leads to another host and asks for no TLS. It is not repeated: it may hold a
-            password.
+        ValueError: the URL is malformed, or leads to another host without requiring TLS. The error does not repeat the
+            URL, which may hold a password.
     """
     given = _parsed(url)
     places = {name: given.get(name, default) for name, default in _defaults("host", "hostaddr").items()}
     pairs = zip_longest(places["host"].split(","), places["hostaddr"].split(","), fillvalue="")
-    # A service of libpq's service file may name any host.
+    # A service of libpq's service file may have any host.
     if "service" not in given and all(_is_here(address or host) for host, address in pairs):
         return given | places
     if given.get("sslmode") not in TLS:
@@ -57,14 +57,14 @@ def _parsed(url: str) -> dict[str, str]:
 
 
 def _has_stray_at(url: str) -> bool:
-    """Whether a password that was not encoded would be taken for a host or a database, and told to a name server."""
+    """Find an unencoded password, part of which libpq would take for a host or database, and send to a name server."""
     _, is_url, rest = url.partition("://")
     authority, _, path = rest.partition("/")
     return bool(is_url) and (authority.count("@") > 1 or "@" in path.partition("?")[0])
 
 
 def _defaults(*names: str) -> dict[str, str]:
-    """What libpq uses for what a URL does not say: from PGHOST and the like, or from the service of PGSERVICE."""
+    """Return what libpq uses where a URL has nothing: PGHOST and the like, or the service of PGSERVICE."""
     found = {option.keyword.decode(): option.val or b"" for option in Conninfo.get_defaults()}
     return {name: found[name].decode() for name in names}
 

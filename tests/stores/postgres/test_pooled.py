@@ -161,7 +161,7 @@ def test_news_come_by_a_way_of_their_own(pooled: str, direct: str, monkeypatch: 
     ):
         cursor = sign_up(store, "u-1").cursor
         store.changes(cursor, wait=0.01)
-        assert eventually(lambda: store._news._is_listening)
+        assert eventually(lambda: store._listener._is_listening)
         waiting = pool.submit(store.changes, cursor, wait=20)
         time.sleep(0.3)
         sign_up(other, "u-2")
@@ -207,9 +207,9 @@ def test_statements_are_prepared_on_a_direct_connection_alone(pooled: str, direc
         with closing(PostgresStore(url, deadline=5, connections=1)) as store:
             for _ in range(10):
                 store.load(["u-1"])
-            with store._opened().connection() as line:
-                assert (line.prepare_threshold is not None) == is_prepared
-                row = line.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+            with store._open_pool().connection() as connection:
+                assert (connection.prepare_threshold is not None) == is_prepared
+                row = connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
             assert row is not None
             assert (row[0] > 0) == is_prepared
 

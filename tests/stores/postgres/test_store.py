@@ -23,11 +23,9 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores._retry import Attempts, Failure
-from diijam_consent_sdk.stores.postgres import connection as lines
-from diijam_consent_sdk.stores.postgres import schema
-from diijam_consent_sdk.stores.postgres import store as postgres_store
-from diijam_consent_sdk.stores.postgres.connection import Line
-from diijam_consent_sdk.stores.postgres.errors import meaning
+from diijam_consent_sdk.stores.postgres import schema, transactions
+from diijam_consent_sdk.stores.postgres.connection import AsyncDeadlineConnection, DeadlineConnection
+from diijam_consent_sdk.stores.postgres.errors import error_for
 from diijam_consent_sdk.stores.sql.statements import CommitBatch, Statement
 from tests.domain.samples import NEEDED
 
@@ -378,10 +376,12 @@ def interfere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[Callable[[Callable[[], Any], Sequence[Statement]], Any]], None]:
     """Has a function of the test run each batch of statements, in place of the connection: (go on, batch) -> rows."""
-    real = Line.rows_of
+    real = DeadlineConnection.run_batch
 
     def install(instead: Callable[[Callable[[], Any], Sequence[Statement]], Any]) -> None:
-        monkeypatch.setattr(Line, "rows_of", lambda self, batch: instead(lambda: real(self, batch), batch))
+        monkeypatch.setattr(
+            DeadlineConnection, "run_batch", lambda self, batch: instead(lambda: real(self, batch), batch)
+        )
 
     return install
 
@@ -493,7 +493,7 @@ def test_a_conflict_at_the_commit_leaves_no_doubt(store: PostgresStore, interfer
 @pytest.mark.parametrize("error", [psycopg.errors.InternalError_, psycopg.errors.AdminShutdown])
 def test_a_commit_that_the_servers_end_cut_off_is_unknown(error: type[psycopg.Error]) -> None:
     """A server that breaks down amid a commit may have it on the disk, whatever its last words are."""
-    found = meaning(error("its last words"), is_lost=True, maybe_written=True)
+    found = error_for(error("its last words"), is_lost=True, maybe_written=True)
     assert isinstance(found, Failure)
     assert found.maybe_written
 
@@ -516,9 +516,9 @@ def test_connections_that_died_unused_cost_no_attempts(
     store: PostgresStore, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many there were: a call that has one try alone is answered."""
-    pool = store._opened()
-    for line in [pool.getconn() for _ in range(10)]:
-        pool.putconn(line)
+    pool = store._open_pool()
+    for connection in [pool.getconn() for _ in range(10)]:
+        pool.putconn(connection)
     end_all(db)
     monkeypatch.setattr(store, "_attempts", lambda key=None: Attempts(5, is_repeatable=False))
     assert store.load([]).cursor.position == 0
@@ -532,9 +532,9 @@ def test_connections_of_asyncio_that_died_unused_cost_no_attempts(
     async def ask() -> int:
         """Have ten connections, lose them, then ask."""
         store = AsyncPostgresStore(url, deadline=5)
-        pool = await store._opened()
-        for line in [await pool.getconn() for _ in range(10)]:
-            await pool.putconn(line)
+        pool = await store._open_pool()
+        for connection in [await pool.getconn() for _ in range(10)]:
+            await pool.putconn(connection)
         end_all(db)
         monkeypatch.setattr(store, "_attempts", lambda key=None: Attempts(5, is_repeatable=False))
         try:
@@ -588,7 +588,7 @@ def test_news_come_without_a_poll(store: PostgresStore, url: str, monkeypatch: p
     monkeypatch.setattr("diijam_consent_sdk.stores.postgres.listener.POLL_SECONDS", 30)
     cursor = sign_up(store, "u-1").cursor
     store.changes(cursor, wait=0.01)
-    assert eventually(lambda: store._news._is_listening)
+    assert eventually(lambda: store._listener._is_listening)
     with closing(PostgresStore(url, deadline=5)) as other, ThreadPoolExecutor(1) as pool:
         polled = pool.submit(store.changes, cursor, wait=20)
         time.sleep(0.3)
@@ -598,10 +598,10 @@ def test_news_come_without_a_poll(store: PostgresStore, url: str, monkeypatch: p
 
 def test_the_poll_finds_what_nobody_heard(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change whose news got lost is found by looking."""
-    monkeypatch.setattr(lines, "COMMIT", [("COMMIT", ())])
+    monkeypatch.setattr(transactions, "COMMIT", [("COMMIT", ())])
     cursor = sign_up(store, "u-1").cursor
     store.changes(cursor, wait=0.01)
-    assert eventually(lambda: store._news._is_listening)
+    assert eventually(lambda: store._listener._is_listening)
     with ThreadPoolExecutor(1) as pool:
         polled = pool.submit(store.changes, cursor, wait=20)
         time.sleep(0.3)
@@ -625,7 +625,7 @@ def test_a_store_that_nobody_closed_is_let_go(url: str) -> None:
     """Dropped amid nothing, it goes, and with it the thread that listens for it."""
     store = PostgresStore(url, deadline=5)
     store.changes(head(store), wait=0.01)
-    listening, gone = store._news._thread, weakref.ref(store)
+    listening, gone = store._listener._thread, weakref.ref(store)
     assert listening is not None
     del store
     assert eventually(lambda: not gc.collect() or gone() is None)
@@ -635,15 +635,15 @@ def test_a_store_that_nobody_closed_is_let_go(url: str) -> None:
 
 def test_a_call_that_close_overtakes_opens_nothing(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed just before a call takes its connection, a store makes no pool that nobody would close."""
-    begin_call = PostgresStore._begin_call
+    begin_attempt = PostgresStore._begin_attempt
 
     def overtaken(self: PostgresStore, tries: Any) -> float:
         """Closes it behind the check."""
-        share = begin_call(self, tries)
+        share = begin_attempt(self, tries)
         self.close()
         return share
 
-    monkeypatch.setattr(PostgresStore, "_begin_call", overtaken)
+    monkeypatch.setattr(PostgresStore, "_begin_attempt", overtaken)
     with pytest.raises(StoreUnavailable, match="closed"):
         store.load([])
     assert store._pool is None
@@ -652,7 +652,7 @@ def test_a_call_that_close_overtakes_opens_nothing(store: PostgresStore, monkeyp
 def test_a_task_cancelled_twice_gives_its_connection_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled again while it tidies up, a call still leaves its connection to others."""
 
-    async def cancelled(line: Any) -> None:
+    async def cancelled(connection: Any) -> None:
         """What tidies up."""
         raise asyncio.CancelledError
 
@@ -661,7 +661,7 @@ def test_a_task_cancelled_twice_gives_its_connection_back(url: str, monkeypatch:
         store = AsyncPostgresStore(url, deadline=5, connections=1)
         try:
             with monkeypatch.context() as patch:
-                patch.setattr(postgres_store, "_settle_async", cancelled)
+                patch.setattr(AsyncDeadlineConnection, "settle", cancelled)
                 with pytest.raises(asyncio.CancelledError):
                     await store.load([])
             return (await store.load([])).cursor.position
@@ -699,23 +699,25 @@ def test_the_environments_encoding_changes_nothing(url: str, monkeypatch: pytest
 
 def test_writers_take_turns_whatever_the_isolation_by_default(store: PostgresStore, db: psycopg.Connection) -> None:
     """Who waited for the lock reads what was committed meanwhile, and need not try again."""
-    with store._connect() as line:
-        store._configure(line)
-        line.execute("SET default_transaction_isolation = 'serializable'")
-        line.rows_of([lines.BEGIN, lines.LOCK])
-        assert line.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
-        line.execute("ROLLBACK")
+    with store._connect() as connection:
+        store._configure(connection)
+        connection.execute("SET default_transaction_isolation = 'serializable'")
+        connection.run_batch([transactions.BEGIN, transactions.LOCK])
+        assert connection.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+        connection.execute("ROLLBACK")
 
 
 def test_a_commit_is_durable_whatever_the_servers_default(url: str) -> None:
     """Where the server would acknowledge before the disk has it, this library's connections ask for more."""
     asked = "SELECT current_setting('synchronous_commit')"
     for default, used in (("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")):
-        with Line.connect(f"{url}&options=-csynchronous_commit%3D{default}", autocommit=True) as line:
-            line.rows_of(lines.beginning(1))
-            assert line.execute(asked).fetchone() == (used,)
-            line.execute("ROLLBACK")
-            assert line.execute(asked).fetchone() == (default,)
+        with DeadlineConnection.connect(
+            f"{url}&options=-csynchronous_commit%3D{default}", autocommit=True
+        ) as connection:
+            connection.run_batch(transactions.begin_writing(1))
+            assert connection.execute(asked).fetchone() == (used,)
+            connection.execute("ROLLBACK")
+            assert connection.execute(asked).fetchone() == (default,)
 
 
 def test_what_was_erased_is_in_no_row(store: PostgresStore, db: psycopg.Connection) -> None:

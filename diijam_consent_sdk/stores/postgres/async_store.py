@@ -1,0 +1,170 @@
+"""A ledger in PostgreSQL, shared by any number of machines: the store for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
+
+from psycopg_pool import AsyncConnectionPool
+
+from ..._logging import log
+from ...errors import StoreError
+from ...events import Event, LedgerEntry
+from .._fork_safety import leak
+from .._retry import Attempts
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..sql.dialect import entries_of, history_query, rows_translated
+from ..sql.operations import Clock, Operations
+from ..sql.repeats import LongFolds, Repeat, rebuild
+from ..sql.statements import Query, Steps, Transaction
+from .base import NO_CONNECTION, SET_UP, VACUUM, PostgresBase, check_connection
+from .connection import AsyncDeadlineConnection, is_alive
+from .dialect import DIALECT
+from .errors import translated
+from .listener import AsyncListener
+from .transactions import read, run_alone, write
+
+T = TypeVar("T")
+
+
+class AsyncPostgresStore(PostgresBase):
+    """`PostgresStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        deadline: float = 1.0,
+        connections: int = 10,
+        listen_url: str | None = None,
+    ) -> None:
+        super().__init__(url, deadline=deadline, connections=connections, listen_url=listen_url)
+        self._operations = Operations(DIALECT, clock)
+        self._long_folds = LongFolds()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._pool: AsyncConnectionPool[AsyncDeadlineConnection] | None = None
+        self._listener = AsyncListener(
+            partial(AsyncDeadlineConnection.connect, **self._listen_options), may_be_shared=self._may_be_shared
+        )
+
+    def clock_trouble(self) -> str | None:
+        """See `SqlStore.clock_trouble`."""
+        return self._operations.clock_trouble()
+
+    async def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        return await self._read(self._operations.load(checked_ids(user_ids)))
+
+    async def append(
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        done = await self._write(self._operations.append(user_id, events, expected_version, idempotency_key))
+        return await self._repeated(done) if isinstance(done, Repeat) else done
+
+    async def _repeated(self, repeat: Repeat) -> Appended:
+        found = await self._read(self._operations.repeated(repeat))
+        if isinstance(found, Appended):
+            return found
+        with self._long_folds.folding(found.version), rows_translated():
+            links = await self._read(history_query(found.user_id, found.version))
+            return await asyncio.to_thread(rebuild, found, links)
+
+    async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
+        """See `Store.changes`."""
+        started = time.monotonic()
+        while True:
+            append = self._listener.next_append() if wait > 0 else None
+            waited = time.monotonic() - started
+            found = await self._read(self._operations.changes(after, limit, waited))
+            if found.cursor != after or append is None or not waited < wait:
+                return found
+            await self._listener.wait(append, wait - waited)
+
+    async def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        links = await self._read(self._operations.history(user_id))
+        with rows_translated():
+            return await asyncio.to_thread(entries_of, links)
+
+    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
+        """See `Store.open_requests`."""
+        return await self._read(self._operations.open_requests(after, limit))
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        self._is_closed = True
+        if self._pid == os.getpid():
+            await self._listener.close()
+            if self._pool is not None:
+                await self._pool.close(timeout=1)
+
+    async def _open_pool(self) -> AsyncConnectionPool[AsyncDeadlineConnection]:
+        if self._pid != os.getpid():
+            leak(self._pool, self._listener)
+            self._reset()
+        if self._pool is None:
+            self._pool = AsyncConnectionPool(
+                connection_class=AsyncDeadlineConnection, configure=self._configure, **self._pool_options
+            )
+        if self._pool.closed:
+            await self._pool.open()
+        return self._pool
+
+    async def _configure(self, connection: AsyncDeadlineConnection) -> None:
+        with self._setting_up(connection):
+            check_connection(connection, await connection.run_batch(SET_UP))
+
+    async def _read(self, query: Query[T]) -> T:
+        return await self._run(lambda: read(query), self._attempts())
+
+    async def _write(self, transaction: Transaction[T]) -> T:
+        attempts = self._attempts(transaction.idempotency_key)
+        result = await self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
+        if transaction.is_erasure:
+            await self._scrub(attempts)
+        return result
+
+    async def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
+        async def attempt() -> T:
+            with translated():
+                return await self._attempt(steps(), attempts)
+
+        return await attempts.run_async(attempt)
+
+    async def _attempt(self, steps: Steps[T], attempts: Attempts) -> T:
+        share = self._begin_attempt(attempts)
+        pool = await self._open_pool()
+        try:
+            while not is_alive(connection := await pool.getconn(share)):
+                await pool.putconn(connection)
+        except NO_CONNECTION:
+            raise self._no_connection() from None
+        try:
+            connection.until = attempts.until
+            return await connection.run(steps)
+        finally:
+            try:
+                await connection.settle()
+            finally:
+                await pool.putconn(connection)
+
+    async def _scrub(self, attempts: Attempts) -> None:
+        """See `PostgresStore._scrub`."""
+        try:
+            await self._run(lambda: run_alone(VACUUM), attempts)
+        except StoreError as error:
+            log.warning("store.scrub_postponed", error=type(error).__name__)

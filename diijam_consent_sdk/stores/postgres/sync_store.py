@@ -1,0 +1,198 @@
+"""A ledger in PostgreSQL, shared by any number of machines: the store for threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from ..._logging import log
+from ...errors import StoreError, StoreUnavailable
+from .._fork_safety import gate, leak
+from .._retry import Attempts
+from ..protocol import Cursor
+from ..sql.operations import Clock
+from ..sql.statements import Query, Steps, Transaction
+from ..sql.store import SqlStore
+from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
+from .base import CLOSED, NO_CONNECTION, SET_UP, VACUUM, PostgresBase, check_connection, tried_once
+from .connection import DeadlineConnection, is_alive
+from .dialect import DIALECT, qualified
+from .errors import translated
+from .listener import Listener
+from .transactions import read, run_alone, write
+
+T = TypeVar("T")
+
+
+class PostgresStore(PostgresBase, SqlStore):
+    """
+    A store in the PostgreSQL database at *url*, made by `diijam-consent init`: for any number of processes on any
+    number of machines.
+
+    Safe to use from several threads; a forked child opens its own connections. Each call ends within *deadline* (a long
+    poll: its wait and *deadline*). What may be repeated is tried again within it: after lost connections and failovers,
+    and when transactions were in each other's way.
+
+    Args:
+        url: `postgresql://user@host/database?sslmode=verify-full`, as libpq takes it; several hosts with
+            `target_session_attrs=read-write`.
+
+        clock: The wall clock that stamps entries: returns an aware datetime. Unless given, the database's own.
+
+        deadline: Seconds for one call.
+
+        connections: How many connections to keep at most, beside one that listens.
+
+        listen_url: Where to listen for news of appends, if *url* leads through a pool that shares connections between
+            transactions: a URL that leads past it.
+
+    Raises:
+        ValueError: the URL is malformed, or leads to another host and asks for no TLS.
+
+        StoreUnusable: the database holds no ledger, or one of another version. (A database that cannot be reached just
+            now raises when it is used.)
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        deadline: float = 1.0,
+        connections: int = 10,
+        listen_url: str | None = None,
+    ) -> None:
+        PostgresBase.__init__(self, url, deadline=deadline, connections=connections, listen_url=listen_url)
+        SqlStore.__init__(self, DIALECT, clock)
+        self._reset()
+        gate.register(self)
+        with suppress(StoreUnavailable), tried_once(), translated(), self._connect() as connection:
+            self._configure(connection)
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._pool: ConnectionPool[DeadlineConnection] | None = None
+        self._lock = threading.Lock()
+        self._make_listener()
+
+    def _make_listener(self) -> None:
+        # The listener gets no method of this store: a reference from its thread would keep the store for ever.
+        self._listener = Listener(
+            partial(DeadlineConnection.connect, **self._listen_options), may_be_shared=self._may_be_shared
+        )
+        weakref.finalize(self, self._listener.close)
+
+    def verify(self) -> Cursor:
+        """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, on a new connection."""
+        with translated(), tried_once(), self._connect() as connection:
+            self._configure(connection)
+            connection.until = math.inf
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            with connection.cursor("links") as links, connection.cursor("records") as records:
+                return verify(
+                    links.execute(qualified(ALL_LINKS)),
+                    lambda: records.execute(qualified(ALL_RECORDS)),
+                    lambda user_id: connection.run(read(refold_query(user_id))),
+                    lambda: connection.run(read(self._operations.head())).cursor,
+                    psycopg.InternalError,
+                )
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._is_closed = True
+        self.release()
+
+    def release(self) -> None:
+        """Close the connections that are idle now, those in use when they come back; a later call opens new ones."""
+        if self._pid != os.getpid():
+            return
+        self._listener.close()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close(timeout=1)
+        if not self._is_closed:
+            self._make_listener()
+
+    def reset_after_fork(self) -> None:
+        """Start with no connection in a forked child. To close the inherited ones would end the parent's."""
+        leak(self._pool, self._listener)
+        self._reset()
+
+    def _connect(self) -> DeadlineConnection:
+        return DeadlineConnection.connect(**self._options)
+
+    def _open_pool(self) -> ConnectionPool[DeadlineConnection]:
+        if self._pid != os.getpid():  # forked without the hooks of `os.register_at_fork`
+            self.reset_after_fork()
+        with self._lock:
+            if self._is_closed:  # since the call began: nobody would close another pool
+                raise StoreUnavailable(CLOSED)
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    connection_class=DeadlineConnection, configure=self._configure, **self._pool_options
+                )
+                self._pool.open()
+            return self._pool
+
+    def _configure(self, connection: DeadlineConnection) -> None:
+        with self._setting_up(connection):
+            check_connection(connection, connection.run_batch(SET_UP))
+
+    def _read(self, query: Query[T]) -> T:
+        return self._run(lambda: read(query), self._attempts())
+
+    def _write(self, transaction: Transaction[T]) -> T:
+        attempts = self._attempts(transaction.idempotency_key)
+        result = self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
+        if transaction.is_erasure:
+            self._scrub(attempts)
+        return result
+
+    def _watch(self) -> Callable[[float], object]:
+        return partial(self._listener.wait, self._listener.next_append())
+
+    def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
+        def attempt() -> T:
+            with gate.call(), translated():
+                return self._attempt(steps(), attempts)
+
+        return attempts.run(attempt)
+
+    def _attempt(self, steps: Steps[T], attempts: Attempts) -> T:
+        share = self._begin_attempt(attempts)
+        pool = self._open_pool()
+        try:
+            # After a restart of the server each idle connection may have ended, which is no failed attempt.
+            while not is_alive(connection := pool.getconn(share)):
+                pool.putconn(connection)
+        except NO_CONNECTION:
+            raise self._no_connection() from None
+        try:
+            connection.until = attempts.until
+            return connection.run(steps)
+        finally:
+            try:
+                connection.settle()
+            finally:
+                pool.putconn(connection)
+
+    def _scrub(self, attempts: Attempts) -> None:
+        """
+        Have PostgreSQL clear away what was erased. An error postpones that to its autovacuum, and is not raised: the
+        erasure is durable already.
+        """
+        try:
+            self._run(lambda: run_alone(VACUUM), attempts)
+        except StoreError as error:
+            log.warning("store.scrub_postponed", error=type(error).__name__)
