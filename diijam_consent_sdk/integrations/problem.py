@@ -7,17 +7,21 @@ Every framework sends the same one, so a page needs one way to show a refusal.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from ..decisions import Decision
+from ..vocabulary import LANGUAGES, Language
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_TYPE = "urn:diijam-consent:denied"
-LANGUAGES = ("vi", "en")
 FORBIDDEN = 403
-TITLES = {"vi": "Không được phép sử dụng dữ liệu này", "en": "This use of the data is not allowed"}
+TITLES: Mapping[Language, str] = {
+    "vi": "Không được phép sử dụng dữ liệu này",
+    "en": "This use of the data is not allowed",
+}
 
 
 @attrs.frozen
@@ -51,15 +55,14 @@ def problem_response(decision: Decision, accept_language: str | None = None) -> 
     return ProblemResponse(FORBIDDEN, headers, json.dumps(document, ensure_ascii=False).encode())
 
 
-def preferred_language(accept_language: str | None) -> str:
+def preferred_language(accept_language: str | None) -> Language:
     """Return the language of `LANGUAGES` that the header `Accept-Language` weighs highest; of equals the first."""
-    weighed: list[tuple[float, str]] = []
+    weighed: list[tuple[float, Language]] = []
     for item in (accept_language or "").split(","):
         tag, _, weight = item.partition(";")
-        language = tag.strip().partition("-")[0].lower()
-        if language in LANGUAGES:
-            weighed.append((_weight(weight), language))
-    best = max(weighed, key=lambda one: one[0], default=(0.0, ""))
+        named = tag.strip().partition("-")[0].lower()
+        weighed += [(_weight(weight), language) for language in LANGUAGES if language == named]
+    best = max(weighed, key=lambda one: one[0], default=(0.0, LANGUAGES[0]))
     return best[1] if best[0] > 0 else LANGUAGES[0]
 
 

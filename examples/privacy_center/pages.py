@@ -24,7 +24,7 @@ from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.vocabulary import Account, Language
 
 from .customers import Customer
-from .saying import event_said, version_seen
+from .forms import parse_event, parse_version
 from .services import BOUND_SECONDS, ask_all, heard_after
 from .timeline import days
 from .views import View
@@ -139,7 +139,7 @@ async def say(request: Asking, state: State) -> Redirect:
     user_id, form = signed_in(request).user_id, await _form(request)
     page = _page(form)
     try:
-        event, seen = event_said(form, language_of(request)), version_seen(form)
+        event, seen = parse_event(form, language_of(request)), parse_version(form)
     except (ValueError, TypeError) as error:
         raise ClientException from error
     try:

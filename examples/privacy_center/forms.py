@@ -1,4 +1,8 @@
-"""What a form says, as an event. Only what customers may say of themselves is here."""
+"""
+Turn a submitted form into an event.
+
+Only the events that customers may record of themselves are here, so no form can place a hold or open an account.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,15 @@ MAX_VERSION_DIGITS = 15
 NOES = {"withdraw", "object", "restrict", "refuse", "hide", "file"}
 
 
-def event_said(form: Mapping[str, str], language: Language) -> e.Event:
+def parse_event(form: Mapping[str, str], language: Language) -> e.Event:
     """
-    The event that a submitted form stands for.
+    Make the event of a submitted form.
 
-    There are no idempotency keys in the forms: an old page that is sent again, after the customer said something else
-    since, means it again; a key would make its no a repetition of one that was overtaken.
+    Forms have no idempotency keys. An old page that is sent again, after the customer chose otherwise, is meant again,
+    and a key would make its no a repetition of the first.
 
     Raises:
-        ValueError: the form says nothing that is known, or misspells it. It is not repeated.
+        ValueError: the form names no known event, or misspells a field. The error does not repeat it.
     """
     try:
         return _event(form, language)
@@ -60,12 +64,12 @@ def _event(form: Mapping[str, str], language: Language) -> e.Event:  # noqa: C90
             raise ValueError("the form says nothing that is known")
 
 
-def version_seen(form: Mapping[str, str]) -> int | None:
+def parse_version(form: Mapping[str, str]) -> int | None:
     """
-    The version a yes rests on; None for a no.
+    Return the record's version that a yes rests on; None for a no.
 
     Raises:
-        ValueError: a yes comes without one.
+        ValueError: a yes has no version.
     """
     if form.get("say") in NOES:
         return None
