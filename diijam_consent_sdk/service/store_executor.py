@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .._threads import await_promise, run_in_thread
 from ..errors import ConsentError, StoreUnavailable
 from ..events import Event, LedgerEntry, is_no
+from ..stores import SqliteStore
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 from .lanes import Lane
 
@@ -41,7 +42,8 @@ class StoreExecutor:
         self._is_async = inspect.iscoroutinefunction(store.load)
         self._heads = Lane("head", 2, 2)
         self._looks = Lane("look", 4, 4)
-        self._readers = Lane("read", 8, 4)
+        # Reads of SQLite spend their time under the GIL: more threads read no more, and keep the event loop from it.
+        self._readers = Lane("read", 3, 2) if isinstance(store, SqliteStore) else Lane("read", 8, 4)
         self._writers = Lane("write", 6, 4)
         self._listers = Lane("list", 2, 1)  # for what goes through many users or entries
         self._in_flight = 0
