@@ -98,7 +98,7 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context:
 
     def encode(entries: list[LedgerEntry]) -> bytes:
         left = [entry for entry in entries if entry.version > data.after]
-        parts = encode_page(messages.entries(left))
+        parts = encode_page(messages.entries_from(left))
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
         return join(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
 

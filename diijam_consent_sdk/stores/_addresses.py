@@ -1,4 +1,4 @@
-"""What every kind of URL is checked for before anything is done with it."""
+"""Checks of URLs and hosts that all kinds of stores share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|[0-9A-Fa-f:.]{2,45}")  # a name, or an
 
 def checked_address(url: str) -> str:
     """
-    *url* as it is, if each of its characters can be seen.
+    Return *url* if each of its characters can be seen.
 
     Raises:
-        ValueError: it holds a line end, as a secret made with `echo` does, or begins or ends with a space. It is not
-            repeated: it may hold a password.
+        ValueError: it holds a line end, as a secret made with `echo` does, or begins or ends with a space. The error
+            does not repeat it, because it may hold a password.
 
         TypeError: it is no string.
     """
@@ -30,7 +30,7 @@ def checked_address(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host*, a name or an address, is this machine whatever a name server says."""
+    """Find out whether a name or an address is this machine, without a name server."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -39,10 +39,10 @@ def is_loopback(host: str) -> bool:
 
 def checked_hosts(hosts: Iterable[str]) -> frozenset[str]:
     """
-    The exact names of hosts to which plain http is allowed, in lower case as URLs have them.
+    Return the exact names of hosts to which plain http is allowed, in lower case as URLs have them.
 
     Raises:
-        ValueError: one is no host name: it has a port, a scheme or a wildcard.
+        ValueError: one is no host name, but has a port, a scheme or a wildcard.
 
         TypeError: it is one string, or holds something else than strings.
     """

@@ -1,7 +1,7 @@
 """
-What goes over HTTP, version 1: each question is a POST of one of these, each answer echoes its nonce.
+The messages of the HTTP protocol, version 1. Each question is a POST, and its answer echoes its nonce.
 
-The service and `HttpStore` share this page; docs/http.md and the service's OpenAPI document describe it for others.
+The service and `HttpStore` share them; docs/http.md and the service's OpenAPI document describe them for others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from . import wire
 from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests
 
 MAX_USERS = 1_000  # in one load
-MAX_WORDS = 64  # in one set of an event, each counted as often as it stands there
+MAX_WORDS = 64  # in one set of an event, each counted as often as it occurs
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
 MAX_BODY_BYTES = 4 * 2**20  # of one question
@@ -30,7 +30,7 @@ PAGE_BYTES = 4 * 2**20  # past which a page ends, so that it can be read within 
 
 Nonce = Annotated[str, Meta(min_length=16, max_length=64, description="Fresh for each question; the answer echoes it.")]
 UserId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="Whose record this is about.")]
-# What an event may hold at all is known before it is understood: nothing nested, few fields and small sets.
+# The size of an event is limited before it is read: nothing nested, few fields and small sets.
 EventFields = Annotated[
     dict[str, str | bool | Annotated[list[str], Meta(max_length=MAX_WORDS)] | None],
     Meta(
@@ -42,12 +42,12 @@ EventFields = Annotated[
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every question has."""
+    """The field of every question."""
 
     nonce: Nonce
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"  # it names users
+        return f"<{type(self).__name__}>"  # its fields hold ids of users
 
 
 class LoadQuestion(Question, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ class HistoryQuestion(Question, frozen=True, kw_only=True):
 
 
 class ChangesQuestion(Question, frozen=True, kw_only=True):
-    """Who changed since `after`; with nothing new, after up to `wait` seconds."""
+    """The users that changed since `after`; with nothing new, the answer comes after up to `wait` seconds."""
 
     after: Cursor
     wait: Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0.0
@@ -88,7 +88,7 @@ class RequestsQuestion(Question, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What every answer has."""
+    """The field of every answer."""
 
     nonce: str
 
@@ -103,12 +103,22 @@ class LoadAnswer(Answer, frozen=True, kw_only=True):
     at: datetime
     records: list[ConsentRecord]
 
+    def result(self) -> Loaded:
+        """Return what `Store.load` returns; `wire.Malformed` if a record is not valid."""
+        wire.check_records(self.records)
+        return Loaded(self.cursor, instant(self.at), tuple(self.records))
+
 
 class AppendAnswer(Answer, frozen=True, kw_only=True):
     """The cursor of the last entry, and the record it made."""
 
     cursor: Cursor
     record: ConsentRecord
+
+    def result(self) -> Appended:
+        """Return what `Store.append` returns; `wire.Malformed` if the record is not valid."""
+        wire.check_records([self.record])
+        return Appended(self.cursor, self.record)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +137,13 @@ class HistoryAnswer(Answer, frozen=True, kw_only=True):
     entries: list[Entry]
     after: int | None
 
+    def result(self) -> list[LedgerEntry]:
+        """Return this page of what `Store.history` returns; `wire.Malformed` if an event is not valid."""
+        return [
+            LedgerEntry(entry.position, entry.user_id, entry.version, instant(entry.at), wire.event_from(entry.event))
+            for entry in self.entries
+        ]
+
 
 class ChangesAnswer(Answer, frozen=True, kw_only=True):
     """The users changed in (`after`, `cursor`], each with the position of its last change there."""
@@ -137,13 +154,22 @@ class ChangesAnswer(Answer, frozen=True, kw_only=True):
     complete: bool
     waited: float
 
+    def result(self) -> Changes:
+        """Return what `Store.changes` returns."""
+        return Changes(self.after, self.cursor, self.user_ids, self.complete, self.waited)
+
 
 class RequestsAnswer(Answer, frozen=True, kw_only=True):
-    """A page of records with open requests, as of the store's time `at`. `after` is where to go on; null: all told."""
+    """A page of records with open requests, as of the store's time `at`. `after` is where to go on; null at the end."""
 
     at: datetime
     records: list[ConsentRecord]
     after: str | None
+
+    def result(self) -> OpenRequests:
+        """Return what `Store.open_requests` returns; `wire.Malformed` if a record is not valid."""
+        wire.check_records(self.records)
+        return OpenRequests(instant(self.at), tuple(self.records), self.after)
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,8 +183,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     actual: int | None = None
 
 
-# What can go wrong, by the last part of the problem's type: HTTP status and title. `store-unavailable` promises that
-# nothing was written; any other answer of 500 and above to an append leaves that open.
+# HTTP status and title of each problem, by the last part of its type. `store-unavailable` promises that nothing was
+# written; any other answer of 500 and above to an append leaves that open.
 PROBLEM_TYPE = "urn:diijam-consent:"
 PROBLEMS: dict[str, tuple[int, str]] = {
     "malformed": (400, "The question is malformed"),
@@ -185,39 +211,8 @@ for kind in (*PATHS, *Answer.__subclasses__(), Problem):
     wire.prepared(kind)
 
 
-def loaded(answer: LoadAnswer) -> Loaded:
-    """What the answer says; `wire.Malformed` if a record is none."""
-    wire.check_records(answer.records)
-    return Loaded(answer.cursor, instant(answer.at), tuple(answer.records))
-
-
-def open_requests(answer: RequestsAnswer) -> OpenRequests:
-    """What the answer says; `wire.Malformed` if a record is none."""
-    wire.check_records(answer.records)
-    return OpenRequests(instant(answer.at), tuple(answer.records), answer.after)
-
-
-def appended(answer: AppendAnswer) -> Appended:
-    """What the answer says; `wire.Malformed` if the record is none."""
-    wire.check_records([answer.record])
-    return Appended(answer.cursor, answer.record)
-
-
-def changes(answer: ChangesAnswer) -> Changes:
-    """What the answer says."""
-    return Changes(answer.after, answer.cursor, answer.user_ids, answer.complete, answer.waited)
-
-
-def history(answer: HistoryAnswer) -> list[LedgerEntry]:
-    """What the answer says; `wire.Malformed` if an event is none."""
-    return [
-        LedgerEntry(entry.position, entry.user_id, entry.version, instant(entry.at), wire.event_from(entry.event))
-        for entry in answer.entries
-    ]
-
-
-def entries(history: Iterable[LedgerEntry]) -> list[Entry]:
-    """Ledger entries as they are sent."""
+def entries_from(history: Iterable[LedgerEntry]) -> list[Entry]:
+    """Make the entries of an answer."""
     return [
         Entry(position=e.position, user_id=e.user_id, version=e.version, at=e.at, event=wire.event_fields(e.event))
         for e in history

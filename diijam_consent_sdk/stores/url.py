@@ -1,4 +1,4 @@
-"""Stores by URL."""
+"""Open the store that a URL names. Each kind is imported only where it is used."""
 
 from __future__ import annotations
 
@@ -38,30 +38,29 @@ def open_store(
     listen_url: str | None = None,
 ) -> MemoryStore | SqliteStore | PostgresStore | HttpStore:
     """
-    The store that *url* names.
+    Open the store that *url* names.
 
     Args:
         url: `memory:`, `sqlite:///` and a path, a `postgresql://` URL, or the `https://` URL of a consent service.
 
-        token: For a consent service: the bearer token, or what gives it.
+        token: The bearer token for a consent service, or a callable that returns it.
 
-        deadline: Seconds that one call may take.
+        deadline: Seconds for one call.
 
         busy_seconds: Seconds that a file store waits for another process's lock; most of *deadline* unless given.
 
         create: Whether to make a missing file.
 
-        insecure_hosts: For a consent service: exact names of hosts to which plain http is allowed.
+        insecure_hosts: As `HttpStore` takes it.
 
-        listen_url: For PostgreSQL behind a pool: as `PostgresStore` takes it.
+        listen_url: As `PostgresStore` takes it.
 
     Raises:
-        ValueError: the URL names no store, holds what cannot be seen, or leads to another host without TLS. It is not
-            repeated: it may hold a password.
+        ValueError: the URL names no store, is malformed, or leads to another host without TLS.
 
         StoreUnavailable, StoreUnusable: as `SqliteStore` and `PostgresStore` raise them.
 
-        ImportError: the store needs an extra that is not installed.
+        ModuleNotFoundError: the store needs an extra that is not installed.
     """
     if checked_address(url) == "memory:":
         return MemoryStore()
@@ -80,12 +79,12 @@ def open_store(
 
 
 def is_http(url: str) -> bool:
-    """Whether *url* is that of a consent service."""
+    """Find out whether *url* is that of a consent service."""
     return isinstance(url, str) and url.startswith(("https://", "http://"))
 
 
 def is_postgres(url: str) -> bool:
-    """Whether *url* is that of a PostgreSQL database."""
+    """Find out whether *url* is that of a PostgreSQL database."""
     return isinstance(url, str) and url.startswith(("postgresql://", "postgres://"))
 
 
@@ -104,7 +103,7 @@ def open_async_store(
     insecure_hosts: Iterable[str] = (),
     listen_url: str | None = None,
 ) -> MemoryStore | SqliteStore | AsyncPostgresStore | AsyncHttpStore:
-    """`open_store` for asyncio: an async store where there is one."""
+    """Do as `open_store` does, for asyncio: open an async store where there is one."""
     if is_http(checked_address(url)):
         from .http.store import AsyncHttpStore  # noqa: PLC0415 - as above
 
@@ -118,10 +117,10 @@ def open_async_store(
 
 def url_from_env() -> tuple[str, str | None]:
     """
-    The URL and token that the environment gives.
+    Read the URL and token from the environment.
 
     Raises:
-        ValueError: it gives no URL.
+        ValueError: there is no URL.
     """
     url = os.environ.get(URL_VARIABLE)
     if not url:
@@ -130,11 +129,11 @@ def url_from_env() -> tuple[str, str | None]:
 
 
 def listen_url_from_env() -> str | None:
-    """Where the environment says to listen for news, past a pool before PostgreSQL; None: nowhere else."""
+    """Read from the environment the URL to listen on, past a pool before PostgreSQL; else return None."""
     return os.environ.get(LISTEN_URL_VARIABLE) or None
 
 
 def insecure_hosts_from_env() -> frozenset[str]:
-    """The hosts to which the environment allows plain http: names with commas between."""
+    """Read from the environment the hosts to which plain http is allowed, which commas separate."""
     names = os.environ.get(INSECURE_HOSTS_VARIABLE, "").split(",")
     return frozenset(name.strip() for name in names if name.strip())

@@ -206,7 +206,7 @@ def test_errors_outside_the_store_are_not_blamed_on_the_question(asker: Asker, m
     def broken(_: object) -> None:
         raise TypeError(SECRET)
 
-    monkeypatch.setattr("diijam_consent_sdk.stores.messages.entries", broken)
+    monkeypatch.setattr("diijam_consent_sdk.stores.messages.entries_from", broken)
     is_problem(asker.post("/v1/history/load", {"nonce": NONCE, "user_id": SECRET}), "internal")
 
 

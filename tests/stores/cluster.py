@@ -72,7 +72,7 @@ def _programs() -> Path:
 
 class Cluster:
     """
-    One server and its data, in a folder of their own.
+    One server and its data, in a new folder.
 
     Args:
         copy_of: The data folder of another one to start from; else it is made.
@@ -122,7 +122,7 @@ class Cluster:
                 return
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server: at once, but in good order."""
+        """Stop the server at once, but cleanly."""
         if self._server is not None:
             self._server.send_signal(how)
             self._server.wait(30)
@@ -188,7 +188,7 @@ def shared() -> Cluster:
 
 @contextmanager
 def running(copy_of: Path | None = None, **settings: str) -> Iterator[Cluster]:
-    """A server of one's own."""
+    """Start a server for one test, and delete it afterwards."""
     cluster = Cluster(copy_of)
     try:
         cluster.start(**settings)

@@ -90,7 +90,7 @@ NOT_ENCODED = [
 def test_no_part_of_a_password_is_repeated(
     url: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A password that was not encoded is refused before a name server hears of it, and nobody repeats it."""
+    """A password that was not encoded is refused before it could reach a name server, and is not repeated."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a name server was asked"))
     caplog.set_level(logging.DEBUG)
     for opener in (open_store, open_async_store):

@@ -1,4 +1,4 @@
-"""Trying again within a call's deadline: what a last try says of those before it."""
+"""Attempts within a call's deadline: what the last one says of those before it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_token_that_is_not_to_be_had_is_no_mistake_of_the_call(kind: type[Any]
 
 
 def test_a_last_try_that_was_cut_off_hides_no_cause() -> None:
-    """What is told is why the tries before it failed, not that there was no time left for another."""
+    """The error names why the attempts before it failed, not that there was no time left for another."""
     attempts = Attempts(60)
     attempts.pause_after(Failure("nothing listens there", maybe_written=False, advice="see that it runs"))
     attempts.until = 0.0

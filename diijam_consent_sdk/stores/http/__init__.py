@@ -1,1 +1,1 @@
-"""A ledger behind a consent service."""
+"""A ledger behind a consent service, reached over HTTP."""

@@ -1,4 +1,4 @@
-"""Why a consent service cannot be reached, in words for whoever runs it. No request and no answer is quoted."""
+"""Explain to an operator why a consent service cannot be reached. No request and no answer is quoted."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ OF_ERRNO = {
 
 def cause(error: BaseException, where: str) -> str:
     """
-    What the network did.
+    Explain what the network did.
 
     Args:
-        error: What the HTTP client raised; its causes tell more.
+        error: What the HTTP client raised, with its causes.
 
         where: Host and port, quoted.
 
@@ -73,9 +73,9 @@ def cause(error: BaseException, where: str) -> str:
 
 def _of_tls(error: ssl.SSLError, where: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message.rstrip(".")
+        reason = error.verify_message.rstrip(".")
         advice = CERTIFICATE_ADVICE.get(error.verify_code, "look at the service's certificate")
-        return f"the certificate of {where} is not accepted ({said}): {advice}"
+        return f"the certificate of {where} is not accepted ({reason}): {advice}"
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return f"{where} ended the TLS handshake: " + NO_SERVICE
     reason = error.reason or "UNKNOWN"
@@ -84,7 +84,7 @@ def _of_tls(error: ssl.SSLError, where: str) -> str:
 
 
 def _origin(error: BaseException) -> BaseException:
-    """The first thing that went wrong: the last `OSError` on the way through causes and groups of attempts."""
+    """Find the first error: the last `OSError` on the way through causes and groups of attempts."""
     found = error
     seen: set[int] = set()
     following: BaseException | None = error

@@ -113,7 +113,7 @@ def load(user_ids: list[str]) -> Exchange:
     def read(answer: messages.LoadAnswer) -> Loaded:
         if [record.user_id for record in answer.records] != user_ids:
             raise Mismatched
-        return messages.loaded(answer)
+        return answer.result()
 
     return Exchange(messages.LoadQuestion, {"user_ids": user_ids}, messages.LoadAnswer, read)
 
@@ -124,7 +124,7 @@ def append(user_id: str, events: Iterable[Event], expected_version: int | None, 
     def read(answer: messages.AppendAnswer) -> Appended:
         if answer.record.user_id != user_id:
             raise Mismatched
-        return messages.appended(answer)
+        return answer.result()
 
     fields = {
         "user_id": user_id,
@@ -148,7 +148,7 @@ def changes(after: Cursor, wait: float, limit: int) -> Exchange:
     def read(answer: messages.ChangesAnswer) -> Changes:
         if answer.after != after:
             raise Mismatched
-        return messages.changes(answer)
+        return answer.result()
 
     fields = {"after": after, "wait": wait, "limit": limit}
     return Exchange(messages.ChangesQuestion, fields, messages.ChangesAnswer, read, is_repeatable=not wait, wait=wait)
@@ -163,7 +163,7 @@ def open_requests(after: str | None, limit: int) -> Exchange:
             raise Mismatched("the answer repeats users")
         if answer.after is not None and after is not None and answer.after <= after:
             raise Mismatched("the answer goes back")
-        return messages.open_requests(answer)
+        return answer.result()
 
     return Exchange(messages.RequestsQuestion, {"after": after, "limit": limit}, messages.RequestsAnswer, read)
 
@@ -184,7 +184,7 @@ def history(user_id: str, after: int) -> Exchange:
             raise Mismatched
         if answer.after is not None and (not answer.entries or answer.after != answer.entries[-1].version):
             raise Mismatched
-        return HistoryPage(messages.history(answer), answer.after)
+        return HistoryPage(answer.result(), answer.after)
 
     return Exchange(messages.HistoryQuestion, {"user_id": user_id, "after": after}, messages.HistoryAnswer, read)
 

@@ -1,4 +1,4 @@
-"""A store behind a consent service, for threads and for asyncio: what the service answers is as good as its ledger."""
+"""The stores behind a consent service, for threads and for asyncio: clients need no access to its database."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class HttpStore:
 
         token: The bearer token, or a callable that returns it, called for each attempt.
 
-        verify: How to check the service's certificate: by a CA file of your own, by an `ssl.SSLContext`, or not at all.
-            Unless given, by the file that `SSL_CERT_FILE` names, or else by the public CAs.
+        verify: A CA file, or an `ssl.SSLContext`, to check the service's certificate by; False to check nothing. Unless
+            given, the file that `SSL_CERT_FILE` names, or else the public CAs.
 
         cert: A client certificate's file, or a pair of it and its key's.
 
         trust_env: Whether to use the proxy variables of the environment.
 
-        insecure_hosts: Exact names of hosts to which plain http is allowed: where something below HTTP encrypts.
+        insecure_hosts: Exact names of hosts to which plain http is allowed, because something below HTTP encrypts.
 
     Raises:
         ValueError: the URL or the token is malformed, or a file holds no certificate or key.
@@ -127,8 +127,8 @@ class AsyncHttpStore:
     ) -> Appended:
         """See `Store.append`."""
         batch = checked_batch(events)
-        steps = exchange.append(identifier(user_id), batch, expected_version, idempotency_key)
-        appended: Appended = await self._run(steps)
+        appending = exchange.append(identifier(user_id), batch, expected_version, idempotency_key)
+        appended: Appended = await self._run(appending)
         return appended
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:

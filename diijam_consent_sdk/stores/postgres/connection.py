@@ -27,7 +27,7 @@ SETTLE_SECONDS = 0.2  # to end a transaction that failed
 DEAD_SECONDS = 5  # of silence of the network, after which the system gives a connection up
 PREPARE_AFTER = 5  # executions of a statement
 OPEN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
-PEER = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()"  # which backend answers, and whom it sees
+PEER = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()"  # the backend, and the port that it sees
 
 
 def options(url: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class PostgresStore(PostgresBase, SqlStore):
         url: `postgresql://user@host/database?sslmode=verify-full`, as libpq takes it; several hosts with
             `target_session_attrs=read-write`.
 
-        clock: The wall clock that stamps entries: returns an aware datetime. Unless given, the database's own.
+        clock: Returns the time that stamps entries, an aware datetime. Unless given, the database's own.
 
         deadline: Seconds for one call.
 

@@ -1,4 +1,4 @@
-"""What `HttpStore` asks, without a network."""
+"""The exchanges of `HttpStore`, without a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_poll_asks_no_more_than_one_may(wait: float, limit: int, asked: tuple[
     assert poll.is_repeatable == (wait == 0)
 
 
-def test_a_refusal_from_a_cache_says_nothing_of_this_append() -> None:
+def test_a_refusal_from_a_cache_leaves_the_append_in_doubt() -> None:
     """A problem has no nonce, but one with an age is of an earlier question: this append may have been written."""
     append = exchange.append("u", [e.AccountOpened()], None, "k")
     body = b'{"type":"urn:diijam-consent:invalid-event","title":"t","status":422,"detail":"d"}'
@@ -63,7 +63,7 @@ def test_an_answer_that_goes_on_and_on_is_too_large(monkeypatch: pytest.MonkeyPa
     [("invalid-event", 422, InvalidEvent), ("malformed", 400, ValueError), ("store-unusable", 500, StoreUnusable)],
 )
 def test_a_service_s_text_is_cut_and_obeys_nobody(key: str, status: int, kind: type[Exception]) -> None:
-    """What a service says in a problem is raised without escape sequences and direction marks, and cut."""
+    """The text of a problem is raised without escape sequences and direction marks, and cut."""
     detail = "\x1b[2J\u202egone\r\n\u2028" + "long " * 1_000
     body = msgspec.json.encode({"type": f"urn:diijam-consent:{key}", "title": "", "status": status, "detail": detail})
     with pytest.raises(kind) as error:

@@ -21,7 +21,7 @@ GRANTED = e.Granted("marketing", "promo", ["email"])
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A server that tests may stop and change; each has a ledger of its own."""
+    """A server that tests may stop and change; each has a new ledger."""
     with running() as cluster:
         yield cluster
 
@@ -54,7 +54,7 @@ def test_another_connection_is_the_same_epoch(cluster: Cluster) -> None:
 def test_an_older_base_backup_is_another_epoch(cluster: Cluster) -> None:
     """
     A backup that was put back, without recovery to another timeline, is another history, also once it has grown past
-    the cursor that a client knows; and a client that followed starts over from it.
+    the cursor that a client has; and a client that polled starts over from it.
     """
     url = cluster.ledger()
     with closing(PostgresStore(url, deadline=10)) as store, ConsentClient(store, max_staleness=5) as client:

@@ -68,7 +68,7 @@ def _settings(pooled: str) -> tuple[str, ...]:
 
 
 def test_a_ledger_works_behind_a_pool(pooled: str, direct: str) -> None:
-    """Eight threads with connections of their own write, read, erase and verify, and nothing is lost or mixed up."""
+    """Eight threads, each with its own connections, write, read, erase and verify, and nothing is lost or mixed up."""
     before = settings(pooled)
     stores = [PostgresStore(pooled, deadline=20, connections=2) for _ in range(8)]
     try:
@@ -113,7 +113,7 @@ def test_asyncio_works_behind_a_pool(pooled: str) -> None:
 
 
 def test_what_another_program_leaves_on_the_pool_changes_nothing(pooled: str, direct: str) -> None:
-    """Settings that somebody else left on the shared connections are not taken for ours."""
+    """Settings that another program left on the shared connections do not change what ours do."""
     with psycopg.connect(direct, autocommit=True) as db:
         db.execute(
             "CREATE SCHEMA evil; CREATE VIEW evil.ledger AS SELECT 1 AS position; CREATE TABLE evil.records (a int)"
@@ -151,7 +151,7 @@ def test_the_command_works_behind_a_pool(pooled: str, direct: str) -> None:
     assert [schema.prepare(pooled), schema.prepare(pooled)] == [0, schema.FORMAT]
 
 
-def test_news_come_by_a_way_of_their_own(pooled: str, direct: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notifications_come_past_the_pool(pooled: str, direct: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `listen_url` past the pool, a long poll is woken by another store's append, not by its safety net."""
     monkeypatch.setattr("diijam_consent_sdk.stores.postgres.listener.POLL_SECONDS", 30)
     with (
@@ -168,8 +168,8 @@ def test_news_come_by_a_way_of_their_own(pooled: str, direct: str, monkeypatch: 
         assert waiting.result(5).user_ids == {"u-2": 2}
 
 
-def test_without_a_way_of_their_own_news_are_looked_for(pooled: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody listens on a connection that is shared; it is said once, and changes are found all the same."""
+def test_without_a_way_past_the_pool_changes_are_looked_for(pooled: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No store listens on a shared connection; it logs that once, and finds changes all the same."""
     caplog.set_level(logging.WARNING)
     with closing(PostgresStore(pooled, deadline=5)) as store, ThreadPoolExecutor(1) as pool:
         cursor = sign_up(store, "u-1").cursor
@@ -183,8 +183,8 @@ def test_without_a_way_of_their_own_news_are_looked_for(pooled: str, caplog: pyt
     assert {row[-1] for row in settings(pooled)} == {"0"}
 
 
-def test_asyncio_looks_for_news_too(pooled: str, direct: str) -> None:
-    """The async store is woken past the pool, and looks where there is no way past it."""
+def test_asyncio_looks_for_changes_too(pooled: str, direct: str) -> None:
+    """The async store is woken past the pool, and looks by itself where there is no way past it."""
 
     async def ask(listen_url: str | None) -> dict[str, int]:
         """Wait for another's append."""
@@ -202,7 +202,7 @@ def test_asyncio_looks_for_news_too(pooled: str, direct: str) -> None:
 
 
 def test_statements_are_prepared_on_a_direct_connection_alone(pooled: str, direct: str) -> None:
-    """What a pool could mix up is not prepared there; where nobody is in between, planning is done once."""
+    """Through a pool nothing is prepared; without one between, statements are planned once."""
     for url, is_prepared in ((pooled, False), (direct, True)):
         with closing(PostgresStore(url, deadline=5, connections=1)) as store:
             for _ in range(10):
@@ -215,7 +215,7 @@ def test_statements_are_prepared_on_a_direct_connection_alone(pooled: str, direc
 
 
 def test_a_pool_that_takes_no_transactions_is_refused_by_name(direct: str) -> None:
-    """Where the pool shares connections between statements, whoever writes reads which setting to change."""
+    """Where the pool shares connections between statements, the error of a write names the setting to change."""
     database = direct.partition("@/")[2].partition("?")[0]
     with (
         pooling(shared(), mode="statement") as port,

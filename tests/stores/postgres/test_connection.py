@@ -1,0 +1,135 @@
+"""Connections that ended unused, forks, cancelled calls, and settings of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import closing, suppress
+from typing import Any
+
+import psycopg
+import pytest
+
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
+from diijam_consent_sdk.stores._retry import Attempts
+from diijam_consent_sdk.stores.postgres.connection import AsyncDeadlineConnection
+
+from ..contract import OPENED, TOLD, at_once, sign_up
+from .support import end_all
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 warns of any fork with threads
+def test_a_forked_child_opens_new_connections(store: PostgresStore) -> None:
+    """A child writes and ends, and its parent's connections stay open."""
+    sign_up(store, "u-1")
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            store.append("u-2", [OPENED])
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert sign_up(store, "u-3").cursor.position == 3
+
+
+def test_connections_that_died_unused_are_replaced(store: PostgresStore, db: psycopg.Connection) -> None:
+    """After a restart of the server, or a firewall's cut, the next calls are answered all the same."""
+    at_once(lambda number: store.append(f"u-{number}", [OPENED]))
+    db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'diijam-consent'")
+    assert store.load(["u-1"]).records[0].version == 1
+    assert store.append("u-9", [OPENED]).cursor.position == 9
+
+
+def test_connections_that_died_unused_cost_no_attempts(
+    store: PostgresStore, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there were: a call that has one try alone is answered."""
+    pool = store._open_pool()
+    for connection in [pool.getconn() for _ in range(10)]:
+        pool.putconn(connection)
+    end_all(db)
+    monkeypatch.setattr(store, "_attempts", lambda key=None: Attempts(5, is_repeatable=False))
+    assert store.load([]).cursor.position == 0
+
+
+def test_connections_of_asyncio_that_died_unused_cost_no_attempts(
+    url: str, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for asyncio."""
+
+    async def ask() -> int:
+        """Have ten connections, lose them, then ask."""
+        store = AsyncPostgresStore(url, deadline=5)
+        pool = await store._open_pool()
+        for connection in [await pool.getconn() for _ in range(10)]:
+            await pool.putconn(connection)
+        end_all(db)
+        monkeypatch.setattr(store, "_attempts", lambda key=None: Attempts(5, is_repeatable=False))
+        try:
+            return (await store.load([])).cursor.position
+        finally:
+            await store.close()
+
+    assert asyncio.run(ask()) == 0
+
+
+def test_a_call_that_close_overtakes_opens_nothing(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed just before a call takes its connection, a store makes no pool that nobody would close."""
+    begin_attempt = PostgresStore._begin_attempt
+
+    def overtaken(self: PostgresStore, tries: Any) -> float:
+        """Closes it behind the check."""
+        share = begin_attempt(self, tries)
+        self.close()
+        return share
+
+    monkeypatch.setattr(PostgresStore, "_begin_attempt", overtaken)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.load([])
+    assert store._pool is None
+
+
+def test_a_task_cancelled_twice_gives_its_connection_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled again while it tidies up, a call still leaves its connection to others."""
+
+    async def cancelled(connection: Any) -> None:
+        """What tidies up."""
+        raise asyncio.CancelledError
+
+    async def ask() -> int:
+        """Have the only connection, twice."""
+        store = AsyncPostgresStore(url, deadline=5, connections=1)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(AsyncDeadlineConnection, "settle", cancelled)
+                with pytest.raises(asyncio.CancelledError):
+                    await store.load([])
+            return (await store.load([])).cursor.position
+        finally:
+            await store.close()
+
+    assert asyncio.run(ask()) == 0
+
+
+@pytest.mark.parametrize(
+    "setting", ["datestyle=German", "client_encoding=LATIN1", "bytea_output=escape", "timezone=Asia/Ho_Chi_Minh"]
+)
+def test_what_the_server_is_set_to_changes_nothing(setting: str, url: str, db: psycopg.Connection) -> None:
+    """How the database writes times, texts and bytes by default is not what this library's connections use."""
+    name, _, value = setting.partition("=")
+    db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} SET {name} = '{value}'")
+    try:
+        with closing(PostgresStore(url, deadline=5)) as store:
+            store.append("Nguyễn Văn A", [OPENED, TOLD])
+            assert store.load(["Nguyễn Văn A"]).records[0].version == 2
+            assert store.verify().position == 2
+    finally:
+        db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} RESET ALL")
+
+
+def test_the_environments_encoding_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment gives libpq another encoding, ids are any text all the same."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with closing(PostgresStore(url, deadline=5)) as store:
+        assert store.append("Nguyễn Văn A", [OPENED]).record.version == 1
