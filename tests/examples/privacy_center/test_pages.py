@@ -195,7 +195,7 @@ def test_error_nobody_foresaw(lan: Visitor, monkeypatch: pytest.MonkeyPatch, cap
     def broken(*_: object) -> None:
         raise RuntimeError("oh no")
 
-    monkeypatch.setattr(pages, "event_said", broken)
+    monkeypatch.setattr(pages, "parse_event", broken)
     with caplog.at_level(logging.ERROR):
         lan.press("marketing-email")
     assert lan.status == 500
