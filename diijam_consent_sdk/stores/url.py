@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from .._extras import needs_extra
 from ._addresses import checked_address
@@ -62,9 +62,7 @@ def open_store(
 
         ModuleNotFoundError: the store needs an extra that is not installed.
     """
-    if checked_address(url) == "memory:":
-        return MemoryStore()
-    if is_http(url):
+    if is_http(checked_address(url)):
         from .http.store import HttpStore  # noqa: PLC0415 - httpx is slow to import
 
         return HttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
@@ -72,10 +70,16 @@ def open_store(
         with needs_extra(*POSTGRES_EXTRA):
             from .postgres.sync_store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
         return PostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
+    return _open_local_store(url, busy_seconds or BUSY_SHARE * deadline, create=create)
+
+
+def _open_local_store(url: str, busy_seconds: float, *, create: bool) -> MemoryStore | SqliteStore:
+    if url == "memory:":
+        return MemoryStore()
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
         raise ValueError(f"this URL names no store; known: {KNOWN_URLS}")
-    return SqliteStore(path, busy_seconds=busy_seconds or BUSY_SHARE * deadline, create=create)
+    return SqliteStore(path, busy_seconds=busy_seconds, create=create)
 
 
 def is_http(url: str) -> bool:
@@ -112,7 +116,7 @@ def open_async_store(
         with needs_extra(*POSTGRES_EXTRA):
             from .postgres.async_store import AsyncPostgresStore  # noqa: PLC0415 - psycopg is an extra
         return AsyncPostgresStore(url, deadline=BUSY_SHARE * deadline, listen_url=listen_url)
-    return cast("MemoryStore | SqliteStore", open_store(url, deadline=deadline))
+    return _open_local_store(url, BUSY_SHARE * deadline, create=True)
 
 
 def url_from_env() -> tuple[str, str | None]:
