@@ -20,7 +20,7 @@ from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.user import Generation
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 from tests.client.world import AT, B, L, World, consenting, fast_answers, head, made, withdrawn
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import pytest
 
-from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, UserConsent
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, Market, Reason, UserConsent
+from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import Malformed
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.events import Event, LedgerEntry
@@ -20,10 +22,27 @@ from diijam_consent_sdk.stores import Appended, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock
 
 T = TypeVar("T")
+MAILED = Market("email")
+SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))
+
+
+def reason(user: UserConsent) -> Reason:
+    """Why this user may or may not be mailed."""
+    return user.decide(MAILED).reason
+
+
+def eventually(holds: Callable[[], bool], within: float = 5.0) -> bool:
+    """Whether a condition comes to hold in time."""
+    until = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 class AsyncFace:
-    """An `AsyncConsentClient` on a loop of its own, called as if it were the sync one."""
+    """An `AsyncConsentClient` on an event loop in a thread, called as if it were the sync client."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, client: AsyncConsentClient) -> None:
         self._loop = loop
@@ -134,3 +153,9 @@ def make_client(request: pytest.FixtureRequest, store: FaultyStore) -> Iterator[
         if loop and thread:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(10)
+
+
+@pytest.fixture
+def client(make_client: MakeClient, clock: LeaseClock) -> Face:
+    """A client that follows no feed, on a clock that stands still."""
+    return make_client(follow=False, clock=clock, deadline=0.5)

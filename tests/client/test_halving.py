@@ -1,4 +1,4 @@
-"""A load of many users that is too much or late is made in parts: only those who are too much are left out."""
+"""A load of many users that is too large or late is made in parts, and only users who are too large are left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEADLINE = 0.2
 
 
 class Heavy(FaultyStore):
-    """Some of its users are too much: two of them together, or each, make a load fail, or late."""
+    """A store with large users: two of them together, or each, make a load fail or late."""
 
     late = False
     together = 1
@@ -49,7 +49,7 @@ def heavy(store: FaultyStore) -> Heavy:
 
 @pytest.mark.parametrize("late", [False, True], ids=["too large", "late"])
 def test_only_the_guilty_stay_unchecked(make_client: MakeClient, heavy: Heavy, *, late: bool) -> None:
-    """Five users who are too much among 56 leave out nobody else, in `users`, `permitted` and when asked again."""
+    """Five users who are too large among 56 leave out no others, in `users`, in `permitted` and when asked again."""
     heavy.late = late
     client = make_client(heavy, follow=False, deadline=DEADLINE)
     answers = {user.user_id: user.decide(MAILED).reason for user in client.users(USERS)}
@@ -67,7 +67,7 @@ def test_what_is_too_much_only_together_is_had_in_halves(make_client: MakeClient
 
 
 def test_a_mask_without_the_guilty_is_none(make_client: MakeClient, heavy: Heavy) -> None:
-    """A mask over somebody who is too much is an error."""
+    """A mask over a user who is too large raises."""
     client = make_client(heavy, follow=False, deadline=5)
     with pytest.raises(StoreUnavailable):
         client.permitted_mask(USERS, MAILED)
@@ -75,7 +75,7 @@ def test_a_mask_without_the_guilty_is_none(make_client: MakeClient, heavy: Heavy
 
 
 def test_one_user_who_is_too_much_is_a_quick_no(make_client: MakeClient, heavy: Heavy) -> None:
-    """A load of one is not made in parts, and the store does not count as away for it."""
+    """A load of one user is not made in parts, and does not count as an outage."""
     client = make_client(heavy, follow=False, deadline=5)
     assert client.user("u3").decide(MAILED).reason is Reason.UNAVAILABLE
     assert heavy.loaded == [("u3",)]
@@ -83,7 +83,7 @@ def test_one_user_who_is_too_much_is_a_quick_no(make_client: MakeClient, heavy: 
 
 
 def test_a_store_that_is_away_is_not_asked_in_parts(make_client: MakeClient, heavy: Heavy) -> None:
-    """A batch that fails at once is asked no further; one that is late asks once whether the store is there at all."""
+    """A batch that fails at once is not repeated; for one that is late, the store's head is asked once."""
     client = make_client(heavy, follow=False, deadline=DEADLINE)
 
     pause = [0.0]

@@ -24,7 +24,7 @@ from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.stores import Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 from tests.client.world import AT, B, World, consenting, fast_answers, head, reason, withdrawn
 
 PACKAGE = str(Path(diijam_consent_sdk.__file__).parent)

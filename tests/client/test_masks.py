@@ -18,8 +18,7 @@ from diijam_consent_sdk.client.masks import Mask
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
-from tests.client.conftest import AsyncFace, Face, MakeClient
-from tests.client.test_client import eventually
+from tests.client.conftest import AsyncFace, Face, MakeClient, eventually
 from tests.client.world import World, consenting, head
 from tests.simulator.ledger import Ledger
 from tests.simulator.loop import Loop
@@ -52,7 +51,7 @@ class Restorable:
             self.before[method](self.calls.count(method))
 
     def write(self, user_id: str, *events: e.Event) -> Cursor:
-        """What another process appends."""
+        """Append, as another process."""
         return self.ledger.append(
             user_id, events, None, f"key-{self.ledger.branch.number}-{len(self.ledger.branch.changed)}"
         ).cursor
@@ -99,14 +98,14 @@ def restorable() -> Restorable:
 
 
 def partial_mask(client: Face, ids: Iterable[str]) -> bytearray:
-    """A mask that says where nothing is known."""
+    """Make a mask that marks users without an answer."""
     if isinstance(client, AsyncFace):
         return client._run(client.client._runner.run(client.client._engine.mask(ids, MAILED, partly=True)))
     return client._runner.run(client._engine.mask(ids, MAILED, partly=True))
 
 
 def stalling(ids: Iterable[str], *meanwhile: Callable[[], object], after: int = 1) -> Iterator[str]:
-    """The ids from a slow source: this happens *meanwhile*, after the first ones were taken."""
+    """Give the ids from a slow source, and run *meanwhile* after the first ones were taken."""
     for number, user_id in enumerate(ids):
         if number == after:
             for act in meanwhile:
@@ -140,7 +139,7 @@ def test_nothing_changed(client: Face, store: FaultyStore) -> None:
 def test_a_withdrawal_while_the_source_stalls(
     client: Face, store: FaultyStore, clock: LeaseClock, stall: float
 ) -> None:
-    """Who said no while the source stalled has no 1, however many have a 1 beside."""
+    """Users who said no while the source stalled have no 1, however many others have."""
     withdraw = lambda: store.inner.append("u0", WITHDRAWN)  # noqa: E731
     ids = stalling(["u0", "u1", "u0", "u2"], withdraw, lambda: clock.tick(stall))
     assert client.permitted_mask(ids, MAILED) == bytearray([0, 1, 0, 1])
@@ -238,7 +237,7 @@ def test_a_restore_that_lost_a_later_answer(unfed: Face, restorable: Restorable)
 def test_a_restore_that_the_feed_has_not_seen(
     make_client: MakeClient, restorable: Restorable, clock: LeaseClock
 ) -> None:
-    """What the feed showed counts only as far as it still is in the store's history."""
+    """What the feed showed counts only as far as it is still in the store's history."""
     restorable.write("u1", *WITHDRAWN)
     client = make_client(restorable, follow=True, clock=clock, capacity=3, deadline=2.0)
     client.user("u2")
@@ -298,7 +297,7 @@ def test_who_is_written_here_has_no_1(
 
 
 def test_a_store_away_gives_no_mask(client: Face, store: FaultyStore) -> None:
-    """With the store away a mask is an error, not everybody's no; known noes need no store."""
+    """In an outage a mask raises rather than deny everybody; users that are known to deny need no store."""
     with store.offline(), pytest.raises(StoreUnavailable, match="no mask"):
         client.permitted_mask(["u2", "u0"], MAILED)
     assert client.permitted_mask(["nobody"], MAILED) == bytearray([0])
@@ -399,7 +398,7 @@ def test_changes_that_contradict_themselves(
 
 
 def test_a_second_load_behind_the_walk(unfed: Face, restorable: Restorable) -> None:
-    """Who is asked again is answered at the walk's head or past it: a load that lags gives no mask."""
+    """Users asked again are answered at the walk's head or past it, so a load that lags gives no mask."""
     old: list[Loaded] = []
 
     def lag(loaded: object) -> object:
@@ -418,7 +417,7 @@ def test_a_second_load_behind_the_walk(unfed: Face, restorable: Restorable) -> N
 
 
 def test_only_who_may_have_changed_is_asked_again(unfed: Face, restorable: Restorable) -> None:
-    """The end of a mask asks for those whom the changes name, and confirms the heads of the others without a load."""
+    """The end of a mask loads users that the changes name, and confirms the heads of the others without a load."""
 
     def meanwhile() -> None:
         restorable.write("u0", *WITHDRAWN)
@@ -430,7 +429,7 @@ def test_only_who_may_have_changed_is_asked_again(unfed: Face, restorable: Resto
 
 
 def test_a_walk_that_lags(unfed: Face, restorable: Restorable) -> None:
-    """Who was loaded past the head of the walk is asked again: the walk said nothing of that time."""
+    """Users loaded past the walk's head are asked again, since the walk did not cover that time."""
 
     def lag(changes: object) -> object:
         assert isinstance(changes, Changes)

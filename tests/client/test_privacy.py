@@ -1,4 +1,4 @@
-"""Nothing the library says elsewhere than to its caller names a user."""
+"""The library names a user to its caller only, never in logs or errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, unreachable
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 
 SECRETS = ("secret-user", "secret-notice", "secret-recipient", "secret-key", "secret-hold")
 
 
 @pytest.fixture
 def said() -> Iterator[io.StringIO]:
-    """Everything that any logger of the process says, at its loudest."""
+    """Everything that any logger of the process writes, at its lowest level."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()
@@ -36,7 +36,7 @@ def said() -> Iterator[io.StringIO]:
 
 
 def test_logs_and_errors_name_nobody(said: io.StringIO, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A life with every kind of failure, logged as loudly as can be: no id, notice, recipient or key is told."""
+    """Through every kind of failure, at the lowest log level, no id, notice, recipient or key is logged."""
     store = FaultyStore(MemoryStore())
     errors: list[BaseException] = []
     consent = ConsentClient(store, max_staleness=1, deadline=0.2)
@@ -94,6 +94,6 @@ def test_one_line_a_change_of_state_and_none_a_guard(said: io.StringIO) -> None:
 
 
 def test_an_application_that_configured_nothing_gets_nothing_on_its_output(capfd: pytest.CaptureFixture[str]) -> None:
-    """INFO of a library belongs to who asked for it: standard output stays the application's."""
+    """A library's INFO lines go to loggers that ask for them, never to standard output."""
     ConsentClient(MemoryStore()).close()
     assert capfd.readouterr().out == ""

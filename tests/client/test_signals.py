@@ -1,4 +1,4 @@
-"""Real signals whose handler raises wherever the main thread is, in a process of its own: only a main thread can."""
+"""Real signals whose handler raises wherever the main thread is, in another process since only a main thread can."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNALS = 2_000  # in some seconds; `python -m tests.client.signalled 20000` for
 
 
 def test_signals_leave_nothing_behind() -> None:
-    """After thousands of them there is no thread, lock, load, permit or write left, and everybody is answered."""
+    """After thousands of signals no thread, lock, load, permit or write is left, and all users are answered."""
     command = [sys.executable, "-m", "tests.client.signalled", str(SIGNALS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

@@ -21,7 +21,7 @@ from diijam_consent_sdk.client import telemetry
 from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, unreachable
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "telemetry.md"
 Read = Callable[[object], dict[tuple[str, str], float]]
@@ -37,7 +37,7 @@ def reader() -> InMemoryMetricReader:
 
 
 def points(reader: InMemoryMetricReader) -> list[Point]:
-    """All that is told: names, attributes, values and units."""
+    """Read everything that is reported: names, attributes, values and units."""
     data: Any = reader.get_metrics_data()
     return [
         (metric.name, dict(point.attributes), point.value, metric.unit)
@@ -50,7 +50,7 @@ def points(reader: InMemoryMetricReader) -> list[Point]:
 
 @pytest.fixture
 def read(reader: InMemoryMetricReader) -> Read:
-    """Reads what is told of one client: values by instrument and reason."""
+    """Reads what is reported of one client: values by instrument and reason."""
 
     def of(client: object) -> dict[tuple[str, str], float]:
         (number,) = [number for number, seen in telemetry._clients.items() if seen.ref() is client]
@@ -64,7 +64,7 @@ def read(reader: InMemoryMetricReader) -> Read:
 
 
 def test_figures_are_those_of_status(read: Read) -> None:
-    """Each figure of `status` is told, denials by reason; a feed that is down is told as such."""
+    """Each figure of `status` is reported, denials by reason, and so is a feed that is down."""
     store = FaultyStore(MemoryStore())
     store.inner.append("u", SIGNED_UP)
     with ConsentClient(store, max_staleness=1, deadline=0.2) as consent:
@@ -89,7 +89,7 @@ def test_figures_are_those_of_status(read: Read) -> None:
 
 
 def test_both_clients_are_observed(read: Read) -> None:
-    """The async client is told of as well, apart from others."""
+    """The async client is reported as well, apart from others."""
     consent, other = AsyncConsentClient(MemoryStore()), ConsentClient(MemoryStore())
     other.can_market("u", "email")
     assert read(consent)["misses", ""] == 0
@@ -98,7 +98,7 @@ def test_both_clients_are_observed(read: Read) -> None:
 
 
 def test_no_attribute_names_a_user(reader: InMemoryMetricReader) -> None:
-    """Whatever was asked about whom, attributes are the client's number and a reason."""
+    """Whatever was asked about any user, attributes are the client's number and a reason."""
     with ConsentClient(MemoryStore()) as consent:
         consent.record(
             "secret-user", *SIGNED_UP, e.Notified("secret-notice", "secret-recipient", {"email"}, "marketing")
@@ -110,7 +110,7 @@ def test_no_attribute_names_a_user(reader: InMemoryMetricReader) -> None:
 
 
 class Counting:
-    """A client whose counts are what the test says."""
+    """A client whose counts the test sets."""
 
     def __init__(self) -> None:
         with ConsentClient(MemoryStore()) as consent:
@@ -177,7 +177,7 @@ metrics.set_meter_provider(Broken())
     ids=["not installed", "broken"],
 )
 def test_no_client_fails_for_it(before: str, said: str) -> None:
-    """Without OpenTelemetry nothing happens; with one that is broken, one line of log; a client works in both cases."""
+    """Without OpenTelemetry nothing happens, and a broken one gives one log line; a client works in both cases."""
     program = [sys.executable, "-W", "error", "-c", PROGRAM.format(before=before)]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -209,6 +209,6 @@ assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_a_forked_child_counts_anew() -> None:
-    """What the parent's counters told is not the child's."""
+    """What the parent's counters reported is not in the child's."""
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

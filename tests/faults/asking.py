@@ -20,7 +20,7 @@ import attrs
 import msgspec
 
 from diijam_consent_sdk import ConsentClient, UserConsent
-from tests.client.test_client import eventually
+from tests.client.conftest import eventually
 from tests.faults.watching import DEADLINE, Asked, B, ask_on
 
 

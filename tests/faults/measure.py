@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diijam_consent_sdk.stores import SqliteStore
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 from tests.faults.conftest import serving
 from tests.faults.shows import freshness, latencies
 from tests.faults.watching import patient

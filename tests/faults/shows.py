@@ -20,7 +20,7 @@ from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client import Options
 from diijam_consent_sdk.stores import Store
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 from tests.faults.conftest import Service
 
 REQUESTS = re.compile(

@@ -13,7 +13,7 @@ from diijam_consent_sdk import AsyncConsentClient, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client import Options
 from diijam_consent_sdk.stores import HttpStore
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 from tests.faults import proxy as faults
 from tests.faults.conftest import Service
 from tests.faults.proxy import Proxy

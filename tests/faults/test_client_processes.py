@@ -17,7 +17,7 @@ import pytest
 
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk import events as e
-from tests.client.test_client import eventually
+from tests.client.conftest import eventually
 from tests.faults.conftest import Service
 from tests.faults.watching import Asked, B, Watch, check, comes_back, patient, signed_up
 

@@ -21,7 +21,7 @@ import pytest
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.stores import SqliteStore, Store
-from tests.client.test_client import eventually
+from tests.client.conftest import eventually
 from tests.faults.conftest import Service
 from tests.faults.watching import DEADLINE, PAUSE_SECONDS, SLACK, B, Canary, patient, signed_up
 

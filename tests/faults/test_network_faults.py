@@ -11,7 +11,7 @@ from diijam_consent_sdk import Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import HttpStore
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 from tests.faults import proxy as faults
 from tests.faults.conftest import Service
 from tests.faults.proxy import Fault, Proxy, Replay, only

@@ -14,7 +14,7 @@ from diijam_consent_sdk import ConsentClient, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, VersionConflict
 from diijam_consent_sdk.stores import HttpStore
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 from tests.faults import proxy as faults
 from tests.faults.conftest import Service
 from tests.faults.proxy import Proxy, only

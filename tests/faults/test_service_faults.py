@@ -16,7 +16,7 @@ import pytest
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.stores import SqliteStore
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 from tests.faults.conftest import Service
 from tests.faults.watching import B, check, client_of, comes_back, patient, signed_up, watching
 

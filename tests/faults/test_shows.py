@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from diijam_consent_sdk.stores import SqliteStore
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 from tests.faults.conftest import Service
 from tests.faults.shows import freshness, latencies
 from tests.faults.watching import patient

@@ -11,7 +11,7 @@ import attrs
 
 from diijam_consent_sdk import ConsentClient, Reason, UserConsent
 from diijam_consent_sdk.stores import HttpStore, Store
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 from tests.faults.conftest import Service
 
 B = 1.0

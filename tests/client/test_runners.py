@@ -1,8 +1,9 @@
-"""Event loops that end while writes are of unknown outcome: rule 8 holds over loops."""
+"""Rule 8 holds over event loops that end while writes are of unknown outcome."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,18 +13,18 @@ from diijam_consent_sdk import AsyncConsentClient, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown
 from diijam_consent_sdk.testing import FaultyStore
-from tests.client.test_client import SIGNED_UP
+from tests.client.conftest import SIGNED_UP
 
 WITHDRAWN = e.Withdrawn("marketing")
 
 
 def by_run(work: Coroutine[Any, Any, Any]) -> None:
-    """An `asyncio.run`, which cancels what is left."""
+    """Run an event loop by `asyncio.run`, which cancels what is left."""
     asyncio.run(work)
 
 
 def by_hand(work: Coroutine[Any, Any, Any]) -> None:
-    """A loop that is closed with its tasks still pending."""
+    """Run an event loop that is closed with its tasks still pending."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(work)
     loop.close()
@@ -33,7 +34,7 @@ LEFT_IDLE: list[asyncio.AbstractEventLoop] = []
 
 
 def left_idle(work: Coroutine[Any, Any, Any]) -> None:
-    """A loop that does not run any more, and is never closed."""
+    """Run an event loop that then stops, and is never closed."""
     LEFT_IDLE.append(asyncio.new_event_loop())
     LEFT_IDLE[-1].run_until_complete(work)
 
@@ -51,7 +52,7 @@ def client(store: FaultyStore) -> AsyncConsentClient:
 
 
 async def withdraw(client: AsyncConsentClient, store: FaultyStore) -> None:
-    """A withdrawal whose outcome stays unknown; the store is out of reach at the end."""
+    """Record a withdrawal whose outcome stays unknown; the store is out of reach at the end."""
     await client.user("v")
     store.broken_after = ConnectionError("cut")
     with pytest.raises(OutcomeUnknown):
@@ -59,7 +60,7 @@ async def withdraw(client: AsyncConsentClient, store: FaultyStore) -> None:
 
 
 async def becomes(holds: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
-    """Whether it comes to hold in time."""
+    """Whether a condition comes to hold in time."""
     for _ in range(300):
         if await holds():
             return True
@@ -77,7 +78,7 @@ async def reason(client: AsyncConsentClient, user_id: str) -> Reason:
 def test_a_write_of_unknown_outcome_is_taken_up_by_the_next_loop(
     run: Run, client: AsyncConsentClient, store: FaultyStore
 ) -> None:
-    """The user is denied until it is definite, answers then, and can be granted again."""
+    """The user is denied until the outcome is definite, answers then, and can be granted again."""
     run(withdraw(client, store))
     store.broken_after = None
 
@@ -101,21 +102,21 @@ def test_a_write_of_unknown_outcome_is_taken_up_by_the_next_loop(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("question", ["user in memory", "users", "load", "record"])
 def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentClient, store: FaultyStore) -> None:
-    """Whoever is asked for, in memory or not: the withdrawal gets to the store, to which it never came."""
+    """The next call for any user, in memory or not, brings a lost withdrawal to the store."""
 
     async def begin() -> None:
-        """A withdrawal that never arrives."""
+        """Record a withdrawal that never arrives."""
         await client.user("v")
         store.append = never_arrives  # type: ignore[method-assign]
         with pytest.raises(OutcomeUnknown):
             await client.record("u", WITHDRAWN)
-        del store.append
 
     def never_arrives(*_: Any, **__: Any) -> Any:
         raise ConnectionError("cut")
 
     run(begin())
     assert len(store.inner.history("u")) == 2
+    del store.append
 
     async def main() -> None:
         """The next loop."""
@@ -142,7 +143,7 @@ def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentC
 @ENDS
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_close_takes_it_up_and_waits_for_it(run: Run, client: AsyncConsentClient, store: FaultyStore) -> None:
-    """As for a write whose loop goes on."""
+    """A close gives up such a write after a deadline, as on a loop that goes on."""
     run(withdraw(client, store))
     store.broken_after = None
     asyncio.run(client.close())
@@ -161,7 +162,7 @@ def test_close_takes_it_up_and_waits_for_it(run: Run, client: AsyncConsentClient
 def test_loop_after_loop_leaves_it_pending_until_the_store_answers(
     client: AsyncConsentClient, store: FaultyStore
 ) -> None:
-    """However many loops end meanwhile, it is written once and the user is denied all the time."""
+    """However many loops end meanwhile, a withdrawal is written once and the user is denied all the time."""
     asyncio.run(withdraw(client, store))
     for _ in range(5):
         assert asyncio.run(reason(client, "u")) is Reason.UNAVAILABLE
@@ -187,10 +188,10 @@ def test_loop_after_loop_leaves_it_pending_until_the_store_answers(
 def test_a_loop_that_ends_leaves_no_load_and_no_permit(
     run: Run, client: AsyncConsentClient, store: FaultyStore
 ) -> None:
-    """Loads and reads that were under way hold nothing in the next loop, and the feed is followed again."""
+    """Loads and reads that were under way hold nothing in the next loop, and the feed is polled again."""
 
     async def begin() -> None:
-        """A guard, a load and the feed are under way."""
+        """Begin a guard, a load and a poll."""
         await client.user("v")
         await asyncio.sleep(0.05)
         store.inner.load = stuck  # type: ignore[method-assign, assignment]
@@ -199,11 +200,10 @@ def test_a_loop_that_ends_leaves_no_load_and_no_permit(
         del store.inner.load
         left.extend(under_way)
 
-    is_over = False
+    over = threading.Event()
 
     def stuck(*_: Any) -> Any:
-        while not is_over:
-            asyncio.run(asyncio.sleep(0.01))
+        over.wait(30)
         raise ConnectionError("cut")
 
     left: list[Any] = []
@@ -222,5 +222,7 @@ def test_a_loop_that_ends_leaves_no_load_and_no_permit(
         assert await becomes(free)
         await client.close()
 
-    asyncio.run(main())
-    is_over = True
+    try:
+        asyncio.run(main())
+    finally:
+        over.set()

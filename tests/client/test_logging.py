@@ -15,7 +15,7 @@ from diijam_consent_sdk._logging import log
 from diijam_consent_sdk.errors import OutcomeUnknown
 from diijam_consent_sdk.events import Objected
 from diijam_consent_sdk.testing import ConsentForTests
-from tests.client.test_client import eventually
+from tests.client.conftest import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def broken(_: Any, __: str, event: MutableMapping[str, Any]) -> Any:
 
 
 async def asynchronous(_: Any, __: str, event: MutableMapping[str, Any]) -> Any:
-    """A processor that nobody can wait for here."""
+    """A processor that is a coroutine, which cannot be awaited here."""
     return event
 
 
@@ -94,7 +94,7 @@ def test_an_async_bound_logger_is_used_synchronously(caplog: pytest.LogCaptureFi
 @pytest.mark.filterwarnings("ignore:coroutine")
 @pytest.mark.parametrize("processor", [broken, asynchronous], ids=lambda p: p.__name__)
 def test_a_line_that_fails_is_written_plainly(caplog: pytest.LogCaptureFixture, processor: Any) -> None:
-    """A processor that fails, or must be awaited, loses no line, and is named."""
+    """A processor that fails, or must be awaited, loses no line, and the line names its error."""
     rendered(processor)
     log.warning("seen", n=1)
     (line,) = lines(caplog)

@@ -1,4 +1,4 @@
-"""A store whose answers lag behind what it has acknowledged: rule 6, on both faces."""
+"""Rule 6: a store whose answers lag behind what it has acknowledged, on both faces."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
-from tests.client.conftest import MakeClient
-from tests.client.test_client import MAILED, SIGNED_UP, eventually, reason
+from tests.client.conftest import MAILED, SIGNED_UP, MakeClient, eventually, reason
 
 WITHDRAWN = e.Withdrawn("marketing")
 FOLLOWS = pytest.mark.parametrize("follow", [True, False], ids=["following", "not following"])
 
 
 class Lagging(FaultyStore):
-    """A store, some of whose methods answer as of an older copy of it, where that is told."""
+    """A store of which chosen methods answer from an older copy."""
 
     def __init__(self) -> None:
         super().__init__(MemoryStore())
@@ -57,7 +56,7 @@ def store() -> Lagging:
 def test_loads_that_lag_behind_an_own_withdrawal_give_no_yes(
     make_client: MakeClient, store: Lagging, *, follow: bool
 ) -> None:
-    """However often in a row, in the same epoch: the user is unavailable, and denied for the right reason after."""
+    """However often loads lag in the same epoch, the user is unavailable, and denied for the right reason later."""
     client = make_client(follow=follow)
     assert reason(client.user("u")) is Reason.CONSENTED
     old = store.inner.load(["u"])
@@ -74,7 +73,7 @@ def test_loads_that_lag_behind_an_own_withdrawal_give_no_yes(
 def test_changes_that_lag_too_give_no_yes_within_b(
     make_client: MakeClient, store: Lagging, clock: LeaseClock, *, follow: bool
 ) -> None:
-    """Told that its withdrawal's head is not in the history, a client still holds the user's floor for B."""
+    """A client keeps the user's minimum for B although the store denies that the write's head is in its history."""
     client = make_client(follow=follow, clock=clock)
     assert reason(client.user("u")) is Reason.CONSENTED
     old = store.inner.load(["u"])
@@ -103,7 +102,7 @@ def test_others_stay_as_they_are_while_loads_lag(make_client: MakeClient, store:
 def test_a_store_that_went_back_is_found_out_at_the_first_question(
     make_client: MakeClient, store: Lagging, *, follow: bool
 ) -> None:
-    """An older copy in its place, of the same epoch, does not know the head that was seen: the copy is what counts."""
+    """If an older copy of the same epoch, without the head that was seen, replaces the store, the copy counts."""
     client = make_client(follow=follow, deadline=5)
     assert reason(client.user("u")) is Reason.CONSENTED
     old = store.inner.load(["u"])
@@ -131,7 +130,7 @@ def test_whoever_asks_for_a_record_gets_none_that_lies_behind(make_client: MakeC
 
 
 def test_a_user_with_a_token_is_unavailable_while_loads_lag(make_client: MakeClient, store: Lagging) -> None:
-    """`at_least` of an own write, which no load shows yet."""
+    """`at_least` with the token of an own write denies while no load shows the write."""
     client = make_client(follow=False)
     old = store.inner.load(["u"])
     token = client.record("u", WITHDRAWN).token
@@ -142,7 +141,7 @@ def test_a_user_with_a_token_is_unavailable_while_loads_lag(make_client: MakeCli
 
 
 def test_a_store_that_does_not_say_whether_it_lags_is_out_of_reach(make_client: MakeClient, store: Lagging) -> None:
-    """Nothing is dropped and nothing installed as long as the question has no answer."""
+    """Nothing is dropped and nothing is installed until the confirmation is answered."""
     client = make_client(follow=False)
     store.inner.append("v", SIGNED_UP)
     other = client.user("v")
@@ -159,7 +158,7 @@ def test_a_store_that_does_not_say_whether_it_lags_is_out_of_reach(make_client: 
 
 
 def test_those_who_meet_it_at_once_ask_once(make_client: MakeClient, store: Lagging) -> None:
-    """Loads that lie behind the same head share one question."""
+    """Loads that lie behind the same head share one confirmation."""
     client = make_client(follow=False, deadline=5)
     old = store.inner.load(["u"])
     client.record("w", e.AccountOpened())
@@ -187,7 +186,7 @@ def test_those_who_meet_it_at_once_ask_once(make_client: MakeClient, store: Lagg
 
 
 def test_a_feed_that_lags_is_down(make_client: MakeClient, store: Lagging) -> None:
-    """It renews nobody, and is asked again like one that is out of reach, not without a pause."""
+    """A poll that lags renews nobody, and is repeated after a pause, as in an outage."""
     client = make_client(max_staleness=10, deadline=5)
     assert reason(client.user("u")) is Reason.CONSENTED
     assert eventually(lambda: client.status().feed == "up")

@@ -11,13 +11,13 @@ import pytest
 from diijam_consent_sdk import _threads
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.testing import ConsentForTests
-from tests.client.test_client import eventually
+from tests.client.conftest import eventually
 
 SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))
 
 
 class Handled(RuntimeError):
-    """What a handler raises; as bad as a name can be: `Thread.start` raises `RuntimeError` itself."""
+    """What a handler raises: the worst case, since `Thread.start` raises `RuntimeError` too."""
 
 
 def handler() -> None:

@@ -1,4 +1,4 @@
-"""How clients are made, used in one step, shared, forked and closed."""
+"""How clients are made, shared, forked and closed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncHttpStore, MemoryStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
-from tests.client.test_client import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually
 
 
 def test_guards_in_one_step_answer_as_the_user_does() -> None:
-    """They ask, fetch and answer in one call, again after the lease ran out."""
+    """Guards by id load and answer in one call, again after the lease is over."""
     clock = LeaseClock()
     with ConsentClient(MemoryStore(), follow=False, clock=clock) as consent:
         consent.record("u", *SIGNED_UP, e.Published("avatar"), e.Notified("n", "acme", {"username"}, "marketing"))
@@ -74,7 +74,7 @@ def test_any_other_id_is_only_an_id(good: str, tmp_path: Path) -> None:
 
 
 def test_a_client_is_made_from_a_url(tmp_path: Path) -> None:
-    """It closes the store it made; the ledger stays."""
+    """A client of a URL closes the store it made; the ledger stays."""
     url = f"sqlite:///{tmp_path}/consents.db"
     with ConsentClient.from_url(url, max_staleness=5, deadline=2) as consent:
         consent.record("u", *SIGNED_UP)
@@ -96,7 +96,7 @@ def test_a_url_that_names_no_store_is_a_mistake(url: str) -> None:
 
 
 def test_a_client_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`DIIJAM_CONSENT_URL` says where; without it the error says what to set."""
+    """`DIIJAM_CONSENT_URL` names the store; without it the error names the variable."""
     monkeypatch.delenv("DIIJAM_CONSENT_URL", raising=False)
     with pytest.raises(ValueError, match="DIIJAM_CONSENT_URL is not set"):
         ConsentClient.from_env()
@@ -121,7 +121,7 @@ def test_a_client_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     ids=str,
 )
 def test_an_option_out_of_range_is_a_mistake(option: dict[str, Any], error: type[Exception]) -> None:
-    """B is at least one second, the capacity one user, the deadline more than nothing, and none is without end."""
+    """The bound is at least a second, the capacity a user, the deadline above zero, and all are finite."""
     with pytest.raises(error, match=next(iter(option))):
         ConsentClient(MemoryStore(), **option)
 
@@ -139,7 +139,7 @@ def test_no_thread_before_the_first_question() -> None:
 
 
 def test_an_interpreter_ends_without_close() -> None:
-    """A program that forgets to close ends at once, also while the follower waits for the store."""
+    """A program that does not close its client ends at once, also during a long poll."""
     code = """
         from diijam_consent_sdk import ConsentClient
         consent = ConsentClient.from_url("memory:")
@@ -175,7 +175,7 @@ def test_what_is_shown_of_users_and_clients_names_nobody() -> None:
 
 
 def test_a_user_is_not_copied(store: FaultyStore) -> None:
-    """A copy would be one that no withdrawal reaches: there is none, whichever way it is asked for."""
+    """A user cannot be copied or pickled in any way, since no withdrawal would reach a copy."""
     with ConsentClient(store, follow=False) as consent:
         user = consent.user("u")
         assert copy.copy(user) is user
@@ -220,12 +220,12 @@ CHILD = """
     ids=["asks", "writes", "closes"],
 )
 def test_a_forked_child_starts_empty_and_works(in_child: str, tmp_path: Path) -> None:
-    """What it inherited is dead, its own questions are answered, and the parent is unharmed."""
+    """In a child, inherited users deny, new calls are answered, and the parent's client is unharmed."""
     run(CHILD.format(before="", path=tmp_path / "c.db", in_child=in_child))
 
 
 def test_a_fork_whose_hooks_never_ran_is_safe(tmp_path: Path) -> None:
-    """The process id tells: on its first miss the child starts empty; what it held runs out."""
+    """By its process id, a child starts empty on its first miss; users it inherited expire."""
     before = "os.register_at_fork = lambda **hooks: None"
     code = CHILD.format(
         before="",
@@ -237,7 +237,7 @@ def test_a_fork_whose_hooks_never_ran_is_safe(tmp_path: Path) -> None:
 
 
 def test_a_closed_client_is_closed_in_a_child(tmp_path: Path) -> None:
-    """A fork opens nothing that was closed."""
+    """A client that was closed before a fork is closed in the child."""
     code = f"""
         import os
         from diijam_consent_sdk import ConsentClient
@@ -282,7 +282,7 @@ def test_forks_amid_many_calls_never_hang(tmp_path: Path) -> None:
 
 
 def run(code: str, timeout: float = 60) -> None:
-    """Run a program of its own; it must end well, and in time."""
+    """Run a program in another process, which must succeed in time."""
     program = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr
@@ -305,7 +305,7 @@ def test_two_processes_on_one_file_see_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("store", ["sqlite:///consents.db", None, MemoryStore])
 def test_what_is_no_store_is_a_mistake(store: Any) -> None:
-    """A URL where a store belongs is told at once, not by an `UNAVAILABLE` for ever."""
+    """A URL in place of a store raises at once, rather than deny for ever."""
     with pytest.raises(TypeError, match="a store is needed"):
         ConsentClient(store)
 

@@ -1,0 +1,129 @@
+"""Writes: a user is denied until the outcome is definite, and answers by the write afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from diijam_consent_sdk import ConsentClient, Reason
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.errors import (
+    InvalidEvent,
+    OutcomeUnknown,
+    StoreUnavailable,
+    VersionConflict,
+)
+from diijam_consent_sdk.testing import FaultyStore, unreachable
+from tests.client.conftest import SIGNED_UP, Face, MakeClient, eventually, reason
+
+
+def test_a_slow_load_never_puts_the_old_yes_back(make_client: MakeClient, store: FaultyStore) -> None:
+    """I4: a load sent before this process's withdrawal and answered after it is discarded."""
+    client = make_client(follow=False, deadline=5)
+    store.inner.append("u", SIGNED_UP)
+    store.hold["load"], store.before_answer["load"] = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        user = pool.submit(client.user, "u")
+        assert store.before_answer["load"].wait(5)
+        client.record("u", e.Withdrawn("marketing"))
+        store.hold["load"].set()
+        assert reason(user.result()) is Reason.WITHDRAWN
+
+
+def test_a_write_is_seen_by_the_next_ask(client: Face) -> None:
+    """After `record` returned, this process answers by the write, and a user held from before denies."""
+    client.record("u", *SIGNED_UP)
+    user = client.user("u")
+    assert reason(user) is Reason.CONSENTED
+    appended = client.record("u", e.Withdrawn("marketing", channels={"email"}))
+    assert reason(user) is Reason.STALE
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+    assert appended.record.version == client.user("u").version == 3
+
+
+def test_a_refused_write_changes_nothing(client: Face) -> None:
+    """What the policy or the version refuses is raised, and the user can be asked again."""
+    client.record("u", *SIGNED_UP)
+    with pytest.raises(InvalidEvent, match="event 1 of 1, AccountOpened, is refused: the account is open already"):
+        client.record("u", e.AccountOpened())
+    with pytest.raises(VersionConflict) as conflict:
+        client.record("u", e.AccountClosed(), expected_version=7)
+    assert (conflict.value.expected, conflict.value.actual) == (7, 2)
+    with pytest.raises(ValueError, match="no events"):
+        client.record("u")
+    with pytest.raises(TypeError):
+        client.record("u", "AccountClosed")  # type: ignore[arg-type]
+    assert reason(client.user("u")) is Reason.CONSENTED
+
+
+def test_a_write_can_be_repeated_with_its_key(client: Face) -> None:
+    """The same key gives the same answer; with other events it raises `ValueError`."""
+    first = client.record("u", *SIGNED_UP, idempotency_key="k")
+    assert client.record("u", *SIGNED_UP, idempotency_key="k") == first
+    with pytest.raises(ValueError, match="idempotency_key"):
+        client.record("u", e.AccountClosed(), idempotency_key="k")
+
+
+def test_a_store_out_of_reach_refuses_a_write(client: Face, store: FaultyStore) -> None:
+    """`StoreUnavailable` means that nothing was written, so the user is not denied for it."""
+    client.record("u", *SIGNED_UP)
+    store.broken = unreachable()
+    with pytest.raises(StoreUnavailable):
+        client.record("u", e.AccountClosed())
+    store.broken = None
+    assert reason(client.user("u")) is Reason.CONSENTED
+
+
+def test_while_the_outcome_of_a_write_is_unknown_the_user_is_denied(client: Face, store: FaultyStore) -> None:
+    """A write that takes longer than the deadline raises `OutcomeUnknown`; it goes on, and counts once it is done."""
+    client.record("u", *SIGNED_UP)
+    store.hold["append"] = threading.Event()
+    with pytest.raises(OutcomeUnknown) as unknown:
+        client.record("u", e.Granted("surveys", notice="s"), idempotency_key="key-1")
+    assert unknown.value.idempotency_key == "key-1"
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.hold["append"].set()
+    assert eventually(lambda: bool(client.user("u").can_process("surveys")))
+
+
+def test_a_write_of_unknown_outcome_is_repeated_until_it_is_definite(client: Face, store: FaultyStore) -> None:
+    """A write whose answer got lost is repeated with its key: it is written once, and the user answers again."""
+    store.broken_after = ConnectionResetError()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", *SIGNED_UP)
+    store.broken_after = unreachable()  # once unknown, only the store's own word ends it
+    time.sleep(0.1)
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.broken_after = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
+    assert len(store.inner.history("u")) == 2
+    assert store.calls.count("append") > 2
+
+
+def test_an_interrupted_write_goes_on(store: FaultyStore) -> None:
+    """Ctrl-C while `record` waits leaves the user denied until the store has answered."""
+    client = ConsentClient(store, follow=False, deadline=5)
+    store.hold["append"] = threading.Event()
+    effects = client._engine.record("u", SIGNED_UP, None, None)
+    next(effects)
+    assert eventually(lambda: "append" in store.calls)
+    with pytest.raises(KeyboardInterrupt):
+        effects.throw(KeyboardInterrupt())
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    store.hold["append"].set()
+    assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
+    client.close()
+
+
+def test_close_waits_one_deadline_for_a_write_of_unknown_outcome(client: Face, store: FaultyStore) -> None:
+    """A write under way may end before the client does; one that does not is given up, and logged."""
+    store.hold["append"] = threading.Event()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", *SIGNED_UP)
+    began = time.monotonic()
+    client.close()
+    assert 0.4 < time.monotonic() - began < 1.0
+    store.hold["append"].set()
