@@ -1,4 +1,4 @@
-"""Where a ledger lives: `MemoryStore`, `SqliteStore`, `PostgresStore`, `HttpStore`, and the protocol they all keep."""
+"""The stores of a ledger (`MemoryStore`, `SqliteStore`, `PostgresStore`, `HttpStore`) and the protocol they keep."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -17,7 +17,7 @@ def checked_address(url: str) -> str:
         ValueError: it holds a line end, as a secret made with `echo` does, or begins or ends with a space. The error
             does not repeat it, because it may hold a password.
 
-        TypeError: it is no string.
+        TypeError: the URL is not a string.
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a string, not {type(url).__name__}")
@@ -44,7 +44,7 @@ def checked_hosts(hosts: Iterable[str]) -> frozenset[str]:
     Raises:
         ValueError: one is no host name, but has a port, a scheme or a wildcard.
 
-        TypeError: it is one string, or holds something else than strings.
+        TypeError: *hosts* is one string, or holds something else than strings.
     """
     if isinstance(hosts, (str, bytes)):
         raise TypeError("insecure_hosts is a set of host names, not one string")

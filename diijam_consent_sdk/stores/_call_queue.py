@@ -84,7 +84,7 @@ class CallQueue:
             self.entries.remove(entry)
 
     def wait_until_first(self, mine: Promise[None] | None, seconds: float) -> bool:
-        """Wait until *mine* is the first call, or with None until there is none; False if that took too long."""
+        """Wait until *mine* is the first call, or with None until the queue is empty; False if that took too long."""
         until = time.monotonic() + seconds
         while (first := self.first()) is not mine:
             if first is None or (left := until - time.monotonic()) <= 0:

@@ -1,8 +1,8 @@
 """
-What every store does, whatever keeps its ledger. One contract test suite holds all stores to this page.
+The protocol of every store, and the values it answers with, so that a client works the same over any database.
 
-A store raises `StoreUnavailable` where it did nothing, `OutcomeUnknown` where it may have, `StoreUnusable` where
-what is there cannot be trusted, and never anything else for what the world does.
+A store raises `StoreUnavailable` if it did nothing, `OutcomeUnknown` if it may have written, `StoreUnusable` if what it
+found cannot be trusted, and no other error for an outage. One contract test suite holds all stores to this page.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MAX_LOAD_BYTES = 32 * 2**20  # of the records of one load, as JSON
 @attrs.frozen
 class Cursor:
     """
-    A place in one unbroken history. As a token: `str(cursor)`, and back: `Cursor.parse`.
+    A place in one unbroken history. `str(cursor)` makes a token of it, `Cursor.parse` reads the token.
 
-    `epoch` is the random id of the history, `position` the entry's (0: before the first), `hash` its chain hash in hex.
+    `epoch` is the random id of the history, `position` the entry's (0 before the first), `hash` its chain hash in hex.
     """
 
     epoch: str
@@ -40,12 +40,12 @@ class Cursor:
     @classmethod
     def parse(cls, token: str) -> Cursor:
         """
-        The cursor that a token stands for.
+        Read the cursor that a token stands for.
 
         Raises:
             TypeError: *token* is not a string.
 
-            ValueError: it is not what `Appended.token` gives.
+            ValueError: *token* is not what `Appended.token` gives.
         """
         if not isinstance(token, str):
             raise TypeError(f"a token is a string, not {type(token).__name__}")
@@ -59,7 +59,7 @@ class Cursor:
 @attrs.frozen
 class Loaded:
     """
-    Records of the ids asked, in order, as of `cursor`: the store's head when its wall clock showed `at` (UTC).
+    Records of the ids asked, in order, as of `cursor`, which was the store's head at `at` by its wall clock (UTC).
 
     An id that was given twice has one record, at its first place.
     """
@@ -74,7 +74,7 @@ class OpenRequests:
     """
     A page of the users with open requests, in order of their ids, as of the store's time `at`.
 
-    `after` is the id to go on from; None: that was the last page.
+    `after` is the id to go on from; None after the last page.
     """
 
     at: datetime
@@ -91,7 +91,7 @@ class Appended:
 
     @property
     def token(self) -> str:
-        """What another process passes as `client.user(id, at_least=token)` to see at least this write."""
+        """The token for `client.user(id, at_least=token)`, by which another process sees at least this write."""
         return str(self.cursor)
 
 
@@ -100,7 +100,7 @@ class Changes:
     """
     The users changed in (`after`, `cursor`], each with the position of its last change there, in order of position.
 
-    `complete`: `cursor` is the store's head. `waited`: seconds the store itself waited before it looked.
+    `complete` is true if `cursor` is the store's head. `waited` is how many seconds the store waited before it looked.
     """
 
     after: Cursor
@@ -110,7 +110,7 @@ class Changes:
     waited: float
 
     def is_continuation(self) -> bool:
-        """Whether `after` is in the store's history: else the answer is a head that was not reached from there."""
+        """Whether `after` is in the store's history; if not, the answer holds only the head of another history."""
         return bool(self.user_ids) or self.cursor == self.after
 
 
@@ -119,10 +119,10 @@ class Store(Protocol):
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """
-        The records of these users and the head, read after the call on a state with all acknowledged appends.
+        Read the records of these users and the head, on a state with all appends acknowledged before the call.
 
         Raises:
-            TooLarge: several records have together more than `MAX_LOAD_BYTES`: ask for fewer users.
+            TooLarge: several records have more than `MAX_LOAD_BYTES` together; ask for fewer users.
         """
 
     def append(
@@ -134,7 +134,7 @@ class Store(Protocol):
         idempotency_key: str | None = None,
     ) -> Appended:
         """
-        Write all events or none, durable before it returns; with the same key again, the same answer.
+        Write all events or none, durable before this returns. With the same key again, give the same answer.
 
         Raises:
             InvalidEvent: the policy refuses one of the events.
@@ -148,24 +148,24 @@ class Store(Protocol):
 
             StoreUnavailable: nothing was written.
 
-            OutcomeUnknown: it may have been written; the same call with the same key tells.
+            OutcomeUnknown: the events may have been written; the same call with the same key finds out.
         """
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """
-        Who changed since *after*, at most *limit* entries on; with nothing new, after up to *wait* seconds.
+        Find the users changed since *after*, at most *limit* entries on. With nothing new, wait up to *wait* seconds.
 
-        An *after* that is not in this history gives at once the head and no users.
+        An *after* that is not in this history gives the head and no users, at once.
         """
 
     def history(self, user_id: str) -> list[LedgerEntry]:
-        """The user's entries, oldest first; of an erased user the `Erased` alone."""
+        """Read the user's entries, oldest first; of an erased user the `Erased` alone."""
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """The users after *after* with open requests, at most *limit* of them in one page."""
+        """Read the users after *after* with open requests, at most *limit* of them in one page."""
 
     def close(self) -> None:
-        """Let go of what the store holds; any further call raises `StoreUnavailable`."""
+        """Release what the store holds; any further call raises `StoreUnavailable`."""
 
 
 class AsyncStore(Protocol):
@@ -198,14 +198,28 @@ class AsyncStore(Protocol):
 
 
 def checked_ids(user_ids: Iterable[str]) -> list[str]:
-    """Each id once, in order; `TypeError` for one id in place of many, and what `identifier` raises for a bad one."""
+    """
+    Check user ids, and keep each once, in order.
+
+    Raises:
+        TypeError: *user_ids* is one id, or holds something else than strings.
+
+        ValueError: an id is malformed.
+    """
     if isinstance(user_ids, (str, bytes)):
         raise TypeError("user_ids is a list of ids, not one id")
     return list(dict.fromkeys(map(identifier, user_ids)))
 
 
 def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
-    """The events as a tuple; `ValueError` if there are none or more than 1,000, `TypeError` for what is no event."""
+    """
+    Check the events of one append.
+
+    Raises:
+        ValueError: the list is empty, or longer than 1,000.
+
+        TypeError: an item is not an event.
+    """
     batch = tuple(islice(events, MAX_EVENTS + 1))
     if not batch:
         raise ValueError("there are no events to append")
@@ -218,7 +232,14 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
 
 
 def checked_version(version: int | None) -> int | None:
-    """An `expected_version` as it is; `TypeError` if it is no whole number, `ValueError` if it is below 0."""
+    """
+    Check an `expected_version`.
+
+    Raises:
+        TypeError: the version is not a whole number.
+
+        ValueError: the version is below 0.
+    """
     if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
         raise TypeError(f"expected_version is a whole number or None, not {type(version).__name__}")
     if version is not None and version < 0:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
 LISTEN_URL_VARIABLE = "DIIJAM_CONSENT_LISTEN_URL"
-BUSY_SHARE = 0.9  # of the deadline: what a file store may wait for a lock, so that it can still say why
+BUSY_SHARE = 0.9  # of the deadline: a file store waits no longer for a lock, so that its error comes in time
 POSTGRES_EXTRA = ("PostgreSQL", "postgres", "psycopg", "psycopg_pool")
 KNOWN_URLS = (
     "memory:, sqlite:///path/to/file.db (four slashes for an absolute path), postgresql://user@host/database,"

@@ -1,8 +1,8 @@
 """
-The JSON of events, entries and records, the same on disk and on the wire. Times are RFC 3339 in UTC.
+The JSON of events, entries and records, the same on disk and on the wire, so that a hash over it holds anywhere.
 
-An event is an object with its class name under `type` and its fields beside it. Reading is strict: an unknown
-type, a missing or unknown field, a key given twice, a word outside its vocabulary is an error, never a guess.
+An event is an object with its class name under `type` and its fields beside it; times are RFC 3339 in UTC. Reading is
+strict: an unknown type, a missing or unknown field, a key given twice, or a word outside its vocabulary is an error.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ TIME_FIELDS = {field.name for kind in get_args(Event) for field in attrs.fields(
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
 SLICE_BYTES = 2**18  # of records that are read in one step
-MAX_TOLD = 200  # characters of what the codec says, which may quote a text as long as a question
+MAX_MESSAGE = 200  # characters of a codec's message, which may quote a text as long as a request
 
-UNKNOWN_FIELD = "Object contains unknown field"  # so the codec says, and then the name, which is whatever was sent
+UNKNOWN_FIELD = "Object contains unknown field"  # the codec's message up to the name, which is any text that was sent
 
 T = TypeVar("T")
 
@@ -42,26 +42,26 @@ _large_decoding = threading.RLock()
 
 
 class Malformed(ValueError):
-    """Bytes that are not what they should be; the message says what and where, and repeats no id."""
+    """Bytes that are not what they should be. The message names what is wrong and where, and repeats no user id."""
 
 
 def encode(value: object) -> bytes:
-    """The canonical JSON of a record or of plain values."""
+    """Encode a record or plain values as canonical JSON."""
     return _encoder.encode(value)
 
 
 def event_fields(event: Event) -> dict[str, Any]:
-    """The event as plain values, its class name under `type`."""
+    """Describe an event by plain values, its class name under `type`."""
     kind = type(event)
     return {"type": kind.__name__, **{name: getattr(event, name) for name in _FIELDS[kind]}}
 
 
 def event_from(fields: object) -> Event:
     """
-    The event that `event_fields` described, read from JSON.
+    Make the event that `event_fields` described, read from JSON.
 
     Raises:
-        Malformed: it is no such description.
+        Malformed: *fields* describe no event.
     """
     name = fields.get("type") if isinstance(fields, dict) else None
     kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
@@ -88,34 +88,34 @@ def _time(text: str) -> datetime:
 
 
 def encode_event(event: Event) -> bytes:
-    """The canonical JSON of an event."""
+    """Encode an event as canonical JSON."""
     return encode(event_fields(event))
 
 
 def decode_event(data: bytes) -> Event:
-    """The event in *data*; `Malformed` if there is none."""
+    """Decode an event; `Malformed` if *data* holds something else."""
     return event_from(decode(data))
 
 
 def encode_entry(entry: LedgerEntry) -> bytes:
-    """The canonical JSON of a ledger entry."""
+    """Encode a ledger entry as canonical JSON."""
     return encode({**attrs.asdict(entry, recurse=False), "event": event_fields(entry.event)})
 
 
 def decode(data: bytes) -> object:
-    """The plain values in *data*; `Malformed` if it is not JSON, or gives a key twice."""
+    """Decode plain values; `Malformed` if *data* is not JSON, or gives a key twice."""
     return read(data, Any)
 
 
 def read(data: bytes, kind: type[T]) -> T:
     """
-    What *data* says, as a *kind*. Safe to use from several threads.
+    Decode a value of a *kind*. Safe to use from several threads.
 
-    Most JSON was written by `encode`, and is known to be whole by encoding it again: the codec itself takes the last of
-    two values of a key, and passes over fields of classes that it does not know.
+    The codec takes the last of two values of a key, and passes over unknown fields. So the value is encoded again: most
+    JSON was written by `encode`, and comes out the same. Only other JSON is compared key by key.
 
     Raises:
-        Malformed: it is no JSON of this kind, gives a key twice, or has a field that is none.
+        Malformed: *data* is not JSON of this kind, gives a key twice, or has an unknown field.
     """
     if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
         return _read(data, kind)
@@ -131,15 +131,15 @@ def _read(data: bytes, kind: type[T]) -> T:
             _check_names(_spelled(data), json.loads(known))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         why = str(error)
-        raise Malformed(UNKNOWN_FIELD if why.startswith(UNKNOWN_FIELD) else why[:MAX_TOLD]) from None
+        raise Malformed(UNKNOWN_FIELD if why.startswith(UNKNOWN_FIELD) else why[:MAX_MESSAGE]) from None
     return value
 
 
 @functools.cache
 def prepared(kind: Any) -> msgspec.json.Decoder[Any]:
     """
-    What decodes a *kind*. Kinds that hold times are prepared when their modules are imported: later a test's freezegun
-    may stand in for `datetime`, and no text is one of that.
+    Make the decoder of a *kind*. Kinds that hold times are prepared when their modules are imported: later a test's
+    freezegun may stand in for `datetime`, and no text can be decoded as its class.
     """
     return msgspec.json.Decoder(kind)
 
@@ -149,9 +149,9 @@ prepared(list[ConsentRecord])
 
 def decode_records(data: bytes) -> list[ConsentRecord]:
     """
-    The records in an array; `Malformed` if one is not whole, with every time in its zone and with nothing else.
+    Decode an array of records; `Malformed` unless each is whole, has a zone at each time, and nothing else.
 
-    A large array is read in slices: each step keeps Python from all other threads.
+    A large array is decoded in slices, because a step of the codec keeps the GIL from all other threads.
     """
     if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
         return _decode_slice(data)
@@ -160,7 +160,7 @@ def decode_records(data: bytes) -> list[ConsentRecord]:
 
 
 def _slices(data: bytes) -> Iterator[bytes]:
-    """The array as several arrays, each of about `SLICE_BYTES` or of one item."""
+    """Split an array into several, each of about `SLICE_BYTES` or of one item."""
     try:
         items = msgspec.json.decode(data, type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -187,10 +187,10 @@ def _decode_slice(data: bytes) -> list[ConsentRecord]:
 
 def check_records(records: Iterable[ConsentRecord]) -> None:
     """
-    What types alone do not say of records that were read. In loops and little else: all that are loaded come by here.
+    Check of decoded records what types do not express. Each load passes here, so this is loops and little else.
 
     Raises:
-        Malformed: a time lacks its zone, or something stands under another's key.
+        Malformed: a time lacks its zone, or a part of a record stands under another's key.
     """
     for record in records:
         times = [record.account_changed_at]
@@ -206,11 +206,11 @@ def check_records(records: Iterable[ConsentRecord]) -> None:
 
 
 def _spelled(data: bytes) -> object:
-    """The plain values in JSON that is not spelled as `encode` does; `Malformed` if it gives a key twice."""
+    """Decode plain values, every key of them; `Malformed` if one is given twice."""
     try:
         return json.loads(data, object_pairs_hook=_object)
     except ValueError as error:
-        raise Malformed(str(error)[:MAX_TOLD]) from None
+        raise Malformed(str(error)[:MAX_MESSAGE]) from None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -221,7 +221,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _check_names(spelled: object, known: object) -> None:
-    """See that what was spelled out has no other fields than what was understood. Both are nested alike."""
+    """Check that *spelled* has no other fields than *known*, which is nested alike."""
     if isinstance(spelled, dict) and isinstance(known, dict):
         if spelled.keys() - known.keys():
             raise Malformed(f"{UNKNOWN_FIELD} within")
@@ -241,7 +241,7 @@ def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
 _CONSENT_KEYS = {
     (purpose, channel): consent_key(purpose, channel) for purpose in Purpose for channel in (None, *Channel)
 }
-# The maps of a record: under which key a part of it stands, and its times.
+# The maps of a record, the key of each part, and its times.
 _PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], tuple[datetime | None, ...]]], ...] = (
     ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
     ("notices", attrgetter("notice"), _times_of(Notice)),

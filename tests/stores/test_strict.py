@@ -150,7 +150,7 @@ def test_what_is_no_json_is_malformed(odd: str, kind: Any) -> None:
     """Whatever the bytes, reading them ends in `Malformed`, which says what is wrong and not more than that."""
     with pytest.raises(wire.Malformed) as caught:
         wire.read(ODD[odd], kind)
-    assert 0 < len(str(caught.value)) <= wire.MAX_TOLD
+    assert 0 < len(str(caught.value)) <= wire.MAX_MESSAGE
 
 
 @pytest.mark.parametrize("depth", [10, 300, 500, 900, 1_100, 3_000])
@@ -183,7 +183,7 @@ def test_no_text_of_a_caller_is_told_uncut() -> None:
     ):
         with pytest.raises(wire.Malformed) as caught:
             wire.read(data.encode(), kind)
-        assert len(str(caught.value)) <= wire.MAX_TOLD
+        assert len(str(caught.value)) <= wire.MAX_MESSAGE
     for fields in (
         {"type": long},
         {"type": "Agreed", "notice": "n", "expires_at": long},

@@ -1,4 +1,4 @@
-"""Copying a ledger from one SQL database to another, page by page and with its proofs, so that it can move house."""
+"""Copying a ledger from one SQL database to another, page by page and with its proofs, for teams that outgrow one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None]
     Args:
         source: Where the ledger is. What is written to it meanwhile is copied too, as far as it is seen.
 
-        target: Where the ledger goes: empty, or an earlier part of the same ledger.
+        target: Where the ledger goes; it is empty, or holds an earlier part of the same ledger.
 
         on_page: Called now and then with how many entries are there, and how many new users came with them.
 

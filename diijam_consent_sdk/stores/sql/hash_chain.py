@@ -1,5 +1,5 @@
 """
-The ledger's chain: each entry's hash covers the one before, so that what a customer agreed to can be proved.
+The ledger's hash chain: each entry's hash covers the one before, so that a customer's agreement can be proved.
 
 An entry's digest covers its content and a random salt; its hash covers the previous hash, its position and that digest.
 Erasing an entry deletes content and salt: the digest that stays can neither be guessed back nor replaced.
@@ -28,7 +28,7 @@ SALT_BYTES = 16
 
 @attrs.frozen
 class Link:
-    """One entry as a store keeps it. Of an erased one only position, digest and hash stay, the rest is None."""
+    """One entry as a store keeps it. An erased one keeps only position, digest and hash; the rest is None."""
 
     position: int
     user_id: str | None
@@ -40,31 +40,31 @@ class Link:
     hash: bytes
 
     def entry(self) -> LedgerEntry:
-        """The entry with its event; `wire.Malformed` if it does not hold one."""
+        """Decode the entry; `wire.Malformed` if the link does not hold one."""
         if self.user_id is None or self.version is None or self.at is None or self.event is None:
             raise wire.Malformed("the entry was erased")
         if not (isinstance(self.user_id, str) and isinstance(self.version, int)):
-            raise wire.Malformed("its user or version is none")
+            raise wire.Malformed("its user or version is missing or malformed")
         at = time_from(self.at)
         return LedgerEntry(self.position, self.user_id, self.version, at, wire.decode_event(self.event))
 
 
 def time_from(at: object) -> datetime:
-    """The time in a column; `wire.Malformed` if there is none."""
+    """Read the time in a column; `wire.Malformed` if the column holds something else."""
     try:
         return instant(datetime.fromisoformat(at))  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise wire.Malformed("its time is none") from None
+        raise wire.Malformed("its time is missing or malformed") from None
 
 
 def stamp(
     record: ConsentRecord, events: Sequence[Event], at: datetime, head: Cursor
 ) -> tuple[list[Link], ConsentRecord]:
     """
-    The links that append *events* after *head*, and the record they make.
+    Make the links that append *events* after *head*, and the record that they make.
 
     Raises:
-        InvalidEvent: one of the events, each judged after those before it, makes no sense on the record.
+        InvalidEvent: the policy refuses one of the events, each judged on the record that those before it make.
     """
     position, previous = head.position, bytes.fromhex(head.hash)
     links = []
@@ -97,13 +97,13 @@ def _hash(previous: bytes, position: int, digest: bytes) -> bytes:
 
 
 def fingerprint(salt: bytes, events: Iterable[bytes]) -> bytes:
-    """What an idempotency key remembers of its events, as encoded: enough to know them again, nothing to read."""
+    """Hash the encoded events of an append: enough to recognise them, and nothing to read."""
     return hashlib.sha256(salt + b"\n".join(events)).digest()
 
 
 def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None:
     """
-    The entry of a link that follows the one at *position* with the hash *previous*; None if it was erased.
+    Check that a link follows the one at *position* with the hash *previous*, and decode it; None if it was erased.
 
     Raises:
         LedgerBroken: the link does not follow, or its content was altered.
@@ -129,7 +129,7 @@ def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None
 
 @attrs.define
 class Verifier:
-    """Re-computes the chain link by link, in order of position; `LedgerBroken` names the first that does not fit."""
+    """Re-computes the chain link by link, in order of position. `LedgerBroken` names the first that does not fit."""
 
     position: int = 0
     hash: bytes = GENESIS
@@ -163,6 +163,6 @@ class Verifier:
         return len(self._versions)
 
     def finish(self) -> None:
-        """Check what only the whole ledger shows: each erased entry is owed to a tombstone."""
+        """Check what only the whole ledger shows, that each erased entry is accounted for by a tombstone."""
         if self._erased != self._owed:
             raise LedgerBroken(self.position, f"{self._erased} entries are erased, its tombstones own {self._owed}")

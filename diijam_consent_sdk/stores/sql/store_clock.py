@@ -1,4 +1,8 @@
-"""The wall clock of a store, held to the clock that counts suspended time."""
+"""
+The time of a store: its wall clock, as far as it agrees with the clock that counts suspended time.
+
+A wall clock set years ahead would otherwise end every consent for good.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,23 @@ AHEAD = (
 
 
 def steady_seconds() -> float:
-    """Seconds on the clock that nobody sets and that goes on while the machine is suspended."""
+    """Read the clock that nobody sets and that goes on while the machine is suspended, in seconds."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)  # without it the monotonic clock has to do
     return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class StoreClock:
     """
-    What time it is, for stamps and answers, when a wall clock shows some time.
+    The time for stamps and answers, from a wall clock that may be set by hand.
 
-    A wall clock may be set by hand. Entries stamped years ahead would end every consent and hold for good, so a time
-    more than an hour ahead of what the steady clock measured since the first reading is not used: the time is then the
-    last good one plus what was measured since. A clock set back is not followed either: what expired stays expired.
+    A time more than an hour ahead of what the steady clock measured since the first reading is not used: the time is
+    then the last good one plus what was measured since. A clock set back is not followed either, so what expired stays
+    expired.
 
     Safe to use from several threads.
 
     Args:
-        steady: Seconds on a clock that goes on at a true rate.
+        steady: Gives the seconds of a clock that goes on at a true rate.
     """
 
     def __init__(self, steady: Callable[[], float] = steady_seconds) -> None:
@@ -43,7 +47,7 @@ class StoreClock:
 
     def read(self, shown: datetime, last: datetime | None) -> datetime:
         """
-        The time now.
+        Find the time now.
 
         Args:
             shown: What the wall clock shows, read just before.
@@ -51,8 +55,8 @@ class StoreClock:
             last: The time of the ledger's last entry.
 
         Returns:
-            The time, never before *last* nor before what was given out earlier. `is_ahead` says whether *shown* is too
-            far ahead to be used.
+            The time, never before *last* nor before an earlier answer. `is_ahead` is then whether *shown* was too far
+            ahead to be used.
         """
         measured = timedelta(seconds=self._steady())
         start = shown - measured

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ...errors import LedgerBroken
 from ...record import ConsentRecord, fold_all, unopened
@@ -44,6 +44,17 @@ def verify(
         LedgerBroken: names the first entry that is missing, altered, unreadable or out of order; the last entry if all
             fit but a record is not what its entries make.
     """
+    verifier = _verified_chain(links, unreadable)
+    end = head()
+    if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
+        raise LedgerBroken(verifier.position + 1, f"the ledger claims to end at {end.position}")
+    users = sum(1 for _ in _verified_records(records(), refold, verifier.position))
+    if users != verifier.users:
+        raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")
+    return end
+
+
+def _verified_chain(links: Iterable[Row], unreadable: type[Exception]) -> Verifier:
     verifier = Verifier()
     try:
         for row in links:
@@ -51,21 +62,21 @@ def verify(
     except unreadable as error:
         raise LedgerBroken(verifier.position + 1, "it cannot be read") from error
     verifier.finish()
-    end = head()
-    if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
-        raise LedgerBroken(verifier.position + 1, f"the ledger claims to end at {end.position}")
-    users = 0
-    for user_id, data in records():
-        users += 1
+    return verifier
+
+
+def _verified_records(
+    records: Iterable[Row], refold: Callable[[str], ConsentRecord], position: int
+) -> Iterator[ConsentRecord]:
+    """Yield each record, once its entries make the very bytes that are kept."""
+    for user_id, data in records:
         try:
-            is_made = wire.encode(refold(user_id)) == data
+            record = refold(user_id)
         except LookupError:  # entries that no record accepts, under hashes that fit
-            is_made = False
-        if not is_made:
-            raise LedgerBroken(verifier.position, "a record is not what its entries make")
-    if users != verifier.users:
-        raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")
-    return end
+            record = None
+        if record is None or wire.encode(record) != data:
+            raise LedgerBroken(position, "a record is not what its entries make")
+        yield record
 
 
 def refold_query(user_id: str) -> Query[ConsentRecord]:

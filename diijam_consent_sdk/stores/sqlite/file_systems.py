@@ -1,4 +1,4 @@
-"""What a file system offers, and what the folders and files of a ledger are: for errors that name the cause."""
+"""What the file system of a ledger offers, and who may read its file, so that errors and remarks can name the cause."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def kind_of(path: Path) -> str:
-    """The name of the file system that *path* lies on, as `mount` shows it; "unknown" where nothing tells."""
+    """Name the file system that *path* lies on, as `mount` does; "unknown" where that cannot be found."""
     with suppress(OSError):
         device = path.stat().st_dev
         wanted = f"{os.major(device)}:{os.minor(device)}"
@@ -32,8 +32,8 @@ def kind_of(path: Path) -> str:
 @lru_cache(maxsize=16)
 def has_locks(folder: Path) -> bool:
     """
-    Whether files in *folder* can be locked; True if that cannot be tried. A file of this call's own is tried: closing
-    the database's would drop the locks that SQLite holds on it in this process.
+    Whether files in *folder* can be locked; True if that cannot be tried. A temporary file is tried, as closing the
+    database's would drop the locks that SQLite holds on it in this process.
     """
     if sys.platform == "win32":
         return True
@@ -48,8 +48,8 @@ def has_locks(folder: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that nobody else can read or write, whatever the umask. One that is there is left alone."""
-    with suppress(OSError):  # what is wrong is said by whoever opens it
+    """Make an empty file that only its owner can read or write, whatever the umask. An existing file is left alone."""
+    with suppress(OSError):  # opening the database fails with a better error
         descriptor = os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
             if sys.platform != "win32":
@@ -59,7 +59,7 @@ def make_private(path: Path) -> None:
 
 
 def remarks_on(path: Path) -> list[str]:
-    """What an operator should know of where a ledger lies."""
+    """List what an operator should know of where a ledger lies."""
     remarks = []
     with suppress(OSError):
         if sys.platform != "win32" and path.stat().st_mode & 0o077:

@@ -64,7 +64,7 @@ class MemoryStore(SqliteDatabaseStore):
     A forked child cannot use its parent's: it would never see what the parent writes after the fork.
 
     Args:
-        clock: The wall clock that stamps entries: returns an aware datetime.
+        clock: The wall clock that stamps entries; returns an aware datetime.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:

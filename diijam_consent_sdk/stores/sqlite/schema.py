@@ -1,4 +1,4 @@
-"""The tables of a ledger in SQLite: how they are made, and how a database is recognised as one of this library's."""
+"""The tables of a ledger in SQLite, and the checks that a database has them and nothing that could alter answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,13 @@ PRAGMA user_version={FORMAT};
 
 
 def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
-    """Set a new connection up, and the tables where there are none. Refuses a database that is not this library's."""
+    """
+    Set a new connection up, and make the tables in an empty database.
+
+    Raises:
+        StoreUnusable: the database is another program's, of another format, altered, or empty though *may_begin* is
+            false.
+    """
     db.executescript(PRAGMAS)
     if _is_empty(db):
         if not may_begin:
@@ -71,7 +77,7 @@ def _make(db: sqlite3.Connection) -> None:
 
 def check_schema(db: sqlite3.Connection) -> None:
     """
-    See that the database has the tables and indexes of a ledger as they were made, and nothing else: a trigger or a
+    Check that the database has the tables and indexes of a ledger as they were made, and nothing else: a trigger or a
     view can hide entries, and make others.
 
     Raises:

@@ -74,7 +74,7 @@ class SqliteDatabaseStore(SqlStore):
         Re-compute the whole chain, and every record from its entries; check that the tables are as they were made.
 
         Returns:
-            The head that all of it leads to. What else there is to say of the ledger is logged, and in `remarks`.
+            The head that all of it leads to. `remarks` are logged.
 
         Raises:
             LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
@@ -156,8 +156,8 @@ class SqliteStore(SqliteDatabaseStore):
     Args:
         path: The file. It is made if it is missing, unless *create* is false.
 
-        clock: For tests: what stamps entries in place of the machine's clock; returns an aware datetime. `verify` says
-            for ever that it was used.
+        clock: Stamps entries in place of the machine's clock, in tests; returns an aware datetime. A remark of
+            `verify` shows for ever that one was used.
 
         busy_seconds: How long a call waits for another process's lock before it raises `StoreUnavailable`.
 

@@ -30,7 +30,7 @@ def test_verify(mailable: Ledger, cli: Cli) -> None:
         ),
         ("DELETE FROM entries WHERE position = 1", "1: the entry is missing"),
         ("DELETE FROM records", "3: 2 users have entries, 0 have a record"),
-        ("UPDATE entries SET at = 'never' WHERE position = 1", "1: its time is none"),
+        ("UPDATE entries SET at = 'never' WHERE position = 1", "1: its time is missing or malformed"),
     ],
 )
 def test_verify_broken(mailable: Ledger, cli: Cli, statement: str, why: str) -> None:
