@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 class Blocking:
     """
-    Runs an async store's coroutines in an event loop of its own, in a thread.
+    Runs an async store's coroutines in another event loop, in a thread.
 
     Args:
         store: To be used through this one alone.

@@ -1,4 +1,4 @@
-"""Programs of their own that the tests start: other processes on the same file, that lock, write, fork or die."""
+"""Other processes on the same file that the tests start, to lock, write, fork or be killed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def running(path: Path, code: str, *arguments: object) -> Iterator[subprocess.Po
 
 
 def heard(program: subprocess.Popen[str]) -> str:
-    """The next line that the program says."""
+    """Read the next line that the program prints."""
     assert program.stdout is not None
     line = program.stdout.readline()
     if not line:
@@ -52,7 +52,7 @@ def tell(program: subprocess.Popen[str]) -> None:
 
 
 def run(path: Path, code: str, *arguments: object) -> list[str]:
-    """What a program says that must end well."""
+    """Run a program that must exit with 0, and give what it prints."""
     with running(path, code, *arguments) as program:
         said, errors = program.communicate(timeout=60)
         assert program.returncode == 0, errors

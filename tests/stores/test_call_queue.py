@@ -9,7 +9,7 @@ from diijam_consent_sdk.stores._call_queue import CallQueue
 
 
 def test_who_came_first_goes_first() -> None:
-    """However often one thread comes again, those who came before it go first."""
+    """However often one thread comes again, those before it go first."""
     queue, order, waiting = CallQueue(), list[str](), threading.Semaphore(0)
     threads = []
 
@@ -32,7 +32,7 @@ def test_who_came_first_goes_first() -> None:
 
 
 def test_nobody_waits_for_longer_than_said() -> None:
-    """Who waited long enough goes on: the database decides then."""
+    """A call that waited long enough goes on, as the database decides then."""
     queue = CallQueue()
     with queue.take_turn(1):
         started = time.monotonic()

@@ -34,7 +34,7 @@ def test_an_empty_ledger_has_its_head_before_the_first_entry(store: Store) -> No
 
 
 def test_an_unknown_user_has_version_0(store: Store) -> None:
-    """Who was never opened has a record all the same, of version 0."""
+    """A user who was never opened has a record all the same, of version 0."""
     assert store.load(["u-1"]).records == (unopened("u-1"),)
 
 
@@ -122,7 +122,7 @@ def test_refusals_leave_no_gap(store: Store) -> None:
 
 
 def test_a_version_more_with_each_entry(store: Store) -> None:
-    """Versions count the entries of one user, whoever else writes."""
+    """Versions count the entries of one user, whatever is written to others."""
     for number in range(1, 4):
         assert store.append("a", [OPENED, e.AccountClosed()]).record.version == 2 * number
         assert sign_up(store, f"b-{number}").record.version == 1
@@ -308,7 +308,7 @@ def test_entries_bear_the_stores_time(home: Home) -> None:
 
 
 def test_time_never_runs_back(home: Home) -> None:
-    """While the clock is set back, entries and answers bear the time of the last entry, whoever's it is."""
+    """While the clock is set back, entries and answers bear the time of the last entry of any user."""
     store = home.open()
     home.clock.tick(100)
     sign_up(store, "u-1")
@@ -367,7 +367,7 @@ def test_a_record_is_the_fold_of_its_history(store: Store) -> None:
 
 
 def test_an_unknown_user_has_no_history(store: Store) -> None:
-    """Nothing happened to whom nobody ever named."""
+    """The history of a user that no append named is empty."""
     sign_up(store, "u-1")
     assert store.history("u-2") == []
 
@@ -391,7 +391,7 @@ def test_a_no_needs_no_account(store: Store) -> None:
 
 
 def test_an_erasure_needs_no_account(store: Store) -> None:
-    """Who was never opened can ask for erasure and be erased: a tombstone stays, and nothing is opened after it."""
+    """A user who was never opened can be erased on request; a tombstone stays, and nothing is opened after it."""
     store.append("u-1", [*NOES, e.RequestFiled("q-1", "erasure")])
     appended = store.append("u-1", [e.Erased()])
     assert [entry.event for entry in store.history("u-1")] == [e.Erased()]
@@ -517,7 +517,7 @@ def test_any_other_id_is_a_user_of_its_own(store: Store) -> None:
 
 
 def test_threads_lose_nothing(store: Store) -> None:
-    """Eight threads that append at once to users of their own and to a common one leave every entry, and no gap."""
+    """Eight threads that append at once, each to other users and all to a common one leave every entry, and no gap."""
     sign_up(store, "common")
 
     def work(number: int) -> list[int]:

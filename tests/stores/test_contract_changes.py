@@ -14,7 +14,7 @@ from diijam_consent_sdk.stores import Changes, Cursor, Store
 
 from .contract import AGREED, OPENED, TOLD, Batch, Home, append_each, at_once, head, insist, sign_up
 
-SOON = 0.25  # the seconds within which a change is told
+SOON = 0.25  # the seconds within which a poll finds a change
 
 
 def test_changes_are_those_after_the_cursor(store: Store) -> None:
@@ -30,7 +30,7 @@ def test_changes_are_those_after_the_cursor(store: Store) -> None:
 
 
 def test_changed_users_come_in_order_of_their_last_change(store: Store) -> None:
-    """Each user is told once, with the position of the last change, in order of these positions."""
+    """Each user is named once, with the position of the last change, in order of these positions."""
     start = head(store)
     batches: list[tuple[str, Batch]] = [("b", [OPENED, TOLD]), ("a", [OPENED]), ("c", [OPENED]), ("b", [AGREED])]
     last = append_each(store, [*batches, ("a", [TOLD])])[-1].cursor
@@ -168,7 +168,7 @@ def test_a_cursor_survives_being_printed(store: Store) -> None:
 
 
 def test_a_follower_misses_nothing(store: Store) -> None:
-    """Who polls page by page while eight threads write is told of each user's last change, in order, and no other."""
+    """A poll page by page while eight threads write finds each user's last change, in order, and no other."""
     start = head(store)
     told: dict[str, int] = {}
     written = threading.Event()
@@ -200,7 +200,7 @@ def test_a_follower_misses_nothing(store: Store) -> None:
 
 
 def test_closing_ends_a_long_poll(store: Store) -> None:
-    """Who waits on a store that is closed is told soon."""
+    """A wait on a store that is closed ends soon."""
     cursor = sign_up(store, "u-1").cursor
     with ThreadPoolExecutor(1) as pool:
         polled = pool.submit(store.changes, cursor, wait=20)

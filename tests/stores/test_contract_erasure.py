@@ -21,13 +21,13 @@ DETAILS = ("n-1", "n-9", "acme-records", "q-1", "h-1", "k-1", "marketing")
 
 
 def live(store: Store, user_id: str) -> None:
-    """A user of whom much is known."""
+    """A user with much in the ledger."""
     store.append(user_id, [OPENED, *NEEDED], idempotency_key="k-1")
     store.append(user_id, [AGREED, e.Granted("marketing", "n-9", ["email"])], idempotency_key="k-2")
 
 
 def test_only_the_tombstone_stays(home: Home) -> None:
-    """History, record and answer tell that the user was erased, when and how, and nothing else."""
+    """History, record and answer show that the user was erased, when and how, and nothing else."""
     store = home.open()
     live(store, "u-1")
     home.clock.tick(60)
@@ -117,7 +117,7 @@ def test_the_erasures_own_answer_is_kept_past_reopening(lasting_home: Home) -> N
 
 
 def test_changes_tell_of_the_erased(store: Store) -> None:
-    """A follower from any earlier cursor, also from an entry that was erased, is told of the erased user once."""
+    """A follower from any earlier cursor, also from an entry that was erased, finds the erased user once."""
     cursors = [head(store), sign_up(store, "u-1").cursor, store.append("u-1", [TOLD]).cursor]
     cursors.append(sign_up(store, "u-2").cursor)
     erased = erase(store, "u-1").cursor
@@ -129,7 +129,7 @@ def test_changes_tell_of_the_erased(store: Store) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_pages_past_erased_entries(limit: int, store: Store) -> None:
-    """Pages of changes reach the head also where entries were erased, whose users are told by their tombstones."""
+    """Pages of changes reach the head also where entries were erased, whose users the tombstones name."""
     start = head(store)
     for user_id in ("u-1", "u-2", "u-3"):
         store.append(user_id, [OPENED, TOLD])

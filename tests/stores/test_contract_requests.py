@@ -16,7 +16,7 @@ REQUESTING = ["u-2", "u-3", "u-5", "é", "中"]
 
 @pytest.fixture
 def listing(store: Store) -> Store:
-    """A store with users of whom some have requests: open, resolved, erased with their user."""
+    """A store with users, some with requests that are open, resolved, or erased with their user."""
     sign_up(store, *(f"u-{number}" for number in range(1, 7)), "é", "中")
     for user_id in [*REQUESTING, "u-1", "u-6"]:
         store.append(user_id, [e.RequestFiled("q-1", "access")])

@@ -1,4 +1,4 @@
-"""A key that is given twice, or a field that is none, is refused wherever it stands: programs read them differently."""
+"""A key given twice, or an unknown field, is refused at any depth, because programs read them differently."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_what_is_no_json_is_malformed(odd: str, kind: Any) -> None:
 
 @pytest.mark.parametrize("depth", [10, 300, 500, 900, 1_100, 3_000])
 def test_depth_within_an_unknown_field_is_malformed(depth: int) -> None:
-    """How deep a field that is none goes makes no difference, on the wire or on disk."""
+    """An unknown field is refused at any depth, on the wire and on disk."""
     deep = b"[" * depth + b"]" * depth
     nested = b'{"a":' * depth + b"1" + b"}" * depth
     for inner in (deep, nested):
@@ -204,7 +204,7 @@ def answer_of(extra: str) -> bytes:
 
 
 def test_an_answer_with_a_key_twice_is_not_believed() -> None:
-    """A load whose answer says two things is a failure; so is one with a field that is none."""
+    """A load whose answer gives a key twice is a failure; so is one with an unknown field."""
     headers = {"content-type": "application/json"}
     assert exchange.load([]).result("n", 200, headers, answer_of("")).cursor == Cursor("e", 1, "h")
     for extra in (',"nonce":"n"', ',"records":[]', ',"suspended":true'):

@@ -1,7 +1,7 @@
 """
-Eight writers at once, and somebody who follows: what the follower is told, and what the writers were promised.
+Eight writers at once, and a follower: what the follower finds, and what the writers were promised.
 
-As a program, `python -m tests.stores.writers 60`, for so many seconds on a server of its own.
+As a program, `python -m tests.stores.writers 60`, for so many seconds on a new server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WRITERS = 8
 
 
 def eight_writers(url: str, seconds: float) -> tuple[list[int], list[int]]:
-    """Positions as a follower is told them, one after the other, and as the writers' appends were acknowledged."""
+    """Positions as a follower finds them, one after the other, and as the writers' appends were acknowledged."""
     stores = [PostgresStore(url, deadline=10, connections=2) for _ in range(WRITERS + 1)]
     try:
         written, start, end = threading.Event(), head(stores[-1]), time.monotonic() + seconds

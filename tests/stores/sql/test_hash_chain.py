@@ -222,7 +222,7 @@ def rewrite(db: sqlite3.Connection, position: int, *events: e.Event) -> None:
 
 @pytest.mark.parametrize("event", [AGREED, e.AgreementWithdrawn("n-7"), e.RequestResolved("q-1", "cancelled")])
 def test_entries_that_no_record_accepts(event: e.Event, path: Path, db: sqlite3.Connection) -> None:
-    """Also under hashes that fit, events that make no sense are told as a broken ledger."""
+    """Also under hashes that fit, events that the policy refuses are a broken ledger."""
     rewrite(db, 15, event)
     assert broken(path).position == 15
 
@@ -374,7 +374,7 @@ def attack(links: list[Link], what: str, where: int, other: int) -> tuple[list[L
 
 
 def test_digests_cover_user_version_time_and_event() -> None:
-    """Changing any one of what an entry says changes its digest, and no two splits of the same text agree."""
+    """Changing any field of an entry changes its digest, and no two splits of the same text agree."""
     base = (b"salt", "u-1", 1, AT, b'{"type":"AccountClosed"}')
     others = [
         (b"salu", *base[1:]), (b"salt", "u-2", *base[2:]), (b"salt", "u-1", 2, *base[3:]),

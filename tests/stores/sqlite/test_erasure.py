@@ -24,7 +24,7 @@ from ..programs import locking, run, running
 
 @attrs.define
 class Customer:
-    """A user of whom much is known, and the words that must be gone when it is erased."""
+    """A user with much in the ledger, and the words that must be gone once the user is erased."""
 
     chance: random.Random
     user_id: str = ""
@@ -87,7 +87,7 @@ def chance() -> random.Random:
 
 
 def marked(store: SqliteStore) -> bool:
-    """Whether the file says that a scrub is due."""
+    """Whether the file holds the mark that a scrub is due."""
     with store._database.reading() as db:
         return db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").fetchone() is not None
 
@@ -220,7 +220,7 @@ def test_a_writer_postpones_the_end_of_the_scrub(store: SqliteStore, path: Path,
     assert customer.left(path) == []
 
 
-def test_an_erasure_amid_anothers_scrub(store: SqliteStore, path: Path, chance: random.Random) -> None:
+def test_an_erasure_during_anothers_scrub(store: SqliteStore, path: Path, chance: random.Random) -> None:
     """A scrub that ends just after another process erased does not take that one's due scrub for done."""
     customer, other = Customer(chance), Customer(chance)
     customer.live(store)
@@ -244,7 +244,7 @@ def test_an_erasure_amid_anothers_scrub(store: SqliteStore, path: Path, chance: 
         assert not marked(store)
 
 
-def test_an_erasure_in_another_thread_amid_a_scrub(store: SqliteStore, path: Path, chance: random.Random) -> None:
+def test_an_erasure_in_another_thread_during_a_scrub(store: SqliteStore, path: Path, chance: random.Random) -> None:
     """The same goes for two threads of one store."""
     customer, other = Customer(chance), Customer(chance)
     customer.live(store)
@@ -265,9 +265,9 @@ def test_an_erasure_in_another_thread_amid_a_scrub(store: SqliteStore, path: Pat
     assert not marked(store)
 
 
-@pytest.mark.parametrize("moment", ["before the commit", "before the scrub", "amid the scrub"])
+@pytest.mark.parametrize("moment", ["before the commit", "before the scrub", "during the scrub"])
 def test_a_process_that_dies_leaves_the_scrub_to_the_next(moment: str, path: Path, chance: random.Random) -> None:
-    """A process killed between erasing and scrubbing leaves a mark; whoever opens the file next scrubs it."""
+    """A process killed between erasing and scrubbing leaves a mark; the next process to open the file scrubs it."""
     customer = Customer(chance)
     with closing(SqliteStore(path)) as store:
         customer.live(store)
@@ -284,7 +284,7 @@ def test_a_process_that_dies_leaves_the_scrub_to_the_next(moment: str, path: Pat
         finally:
             say("it lived")
     """
-    methods = {"before the commit": "mark_scrub_due", "before the scrub": "scrub", "amid the scrub": "_empty_log"}
+    methods = {"before the commit": "mark_scrub_due", "before the scrub": "scrub", "during the scrub": "_empty_log"}
     with running(path, code, methods[moment], customer.user_id) as program:
         said, errors = program.communicate(timeout=60)
         assert (said, program.returncode) == ("erasing\n", -9), errors

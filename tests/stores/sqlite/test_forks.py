@@ -1,4 +1,4 @@
-"""Stores and forks: a child works over connections of its own, and nothing it does or leaves harms the parent."""
+"""Stores and forks: a child opens its own connections, and nothing it does or leaves harms the parent."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_store_dropped_in_a_child_is_not_closed(tmp_path: Path) -> None:
     run_forking(tmp_path / "ledger.db", code)
 
 
-def test_a_fork_amid_calls(tmp_path: Path) -> None:
+def test_a_fork_during_calls(tmp_path: Path) -> None:
     """While other threads read and write, each fork waits for them; every child works, and nothing is lost."""
     code = """
     store = SqliteStore(path, busy_seconds=20)
@@ -191,7 +191,7 @@ def test_a_fork_amid_calls(tmp_path: Path) -> None:
     run_forking(tmp_path / "ledger.db", code)
 
 
-def test_a_fork_amid_a_call_that_takes_too_long(tmp_path: Path) -> None:
+def test_a_fork_during_a_call_that_takes_too_long(tmp_path: Path) -> None:
     """
     A fork waits only so long for a call. A child that got a connection in use, with locks that are not its own, says so
     to every call and every new store, and so does its own child; the parent's call ends as it would have.
@@ -272,7 +272,7 @@ def test_multiprocessing_forks_too(tmp_path: Path) -> None:
 
 
 def test_a_memory_store_stays_with_its_parent(tmp_path: Path) -> None:
-    """In a child each method of an inherited `MemoryStore` raises, also when a thread of the parent was amid a call."""
+    """In a child each method of an inherited `MemoryStore` raises, also when a thread of the parent was in a call."""
     code = """
     store = MemoryStore()
     cursor = store.append("u-1", [AccountOpened()]).cursor
@@ -315,7 +315,7 @@ def test_calls_wait_for_a_fork_to_end() -> None:
     thread.join()
 
 
-def test_several_stores_let_go_before_a_fork(tmp_path: Path) -> None:
+def test_several_stores_are_released_before_a_fork(tmp_path: Path) -> None:
     """Each open store on a file closes its idle connections before a fork, and opens others when it is used."""
     code = """
     stores = [SqliteStore(path), SqliteStore(path + "2"), SqliteStore(path)]

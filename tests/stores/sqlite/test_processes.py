@@ -58,7 +58,7 @@ class Crew:
 
 
 def test_killed_processes_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    """Four processes killed again and again amid 1,000 appends lose no acknowledged entry, and the chain verifies."""
+    """Four processes killed again and again during 1,000 appends lose no acknowledged entry, and the chain verifies."""
     path = tmp_path / "ledger.db"
     crew = Crew(path, random.Random())
     threads = [threading.Thread(target=crew.work, args=(number,)) for number in range(WORKERS)]
@@ -108,7 +108,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def test_a_withdrawal_in_another_process_is_seen_at_once(store: SqliteStore, tmp_path: Path) -> None:
-    """A waiting `changes` returns within 250 ms of a withdrawal that another process wrote, and the record says no."""
+    """A waiting `changes` returns within 250 ms of a withdrawal that another process wrote, and the record refuses."""
     code = """
         store = SqliteStore(path)
         for line in sys.stdin:
