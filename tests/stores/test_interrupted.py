@@ -24,6 +24,8 @@ from diijam_consent_sdk.stores.sql import repeats
 PLACES = (str(Path(diijam_consent_sdk.__file__).parent), threading.__file__)
 # After these Python looks whether a handler has to run; never between a lock of C and its block.
 LOOKS = {number for name, number in opcode.opmap.items() if name.startswith(("CALL", "RESUME", "JUMP_BACKWARD"))}
+# A call that raised goes on here without a look; raising here would leave its error as the thread's current one.
+HANDLERS = {number for name, number in opcode.opmap.items() if name in {"PUSH_EXC_INFO", "CLEANUP_THROW"}}
 
 
 class Interrupt(BaseException):
@@ -52,8 +54,9 @@ def _is_interrupted_here(act: Callable[[], object], number: int) -> bool:
         if event == "call":
             before.pop(id(frame), None)
         if event == "opcode":
-            looks = before.get(id(frame)) in LOOKS
-            before[id(frame)] = frame.f_code.co_code[frame.f_lasti]
+            code = frame.f_code.co_code[frame.f_lasti]
+            looks = before.get(id(frame)) in LOOKS and code not in HANDLERS
+            before[id(frame)] = code
             passed += looks
             if looks and passed == number:
                 raise Interrupt
@@ -69,6 +72,7 @@ def _is_interrupted_here(act: Callable[[], object], number: int) -> bool:
     finally:
         sys.settrace(was)
         gc.enable()
+    assert sys.exception() is None
     return passed >= number
 
 
