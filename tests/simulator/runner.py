@@ -53,7 +53,7 @@ class SimRunner:
         return any(getattr(effects, "__qualname__", "") == name for effects in self._alive)
 
     def end(self) -> None:
-        """The process is no more."""
+        """End the process."""
         while self._alive:
             with suppress(RuntimeError):
                 self._alive.popitem()[0].close()

@@ -48,7 +48,7 @@ class Result:
 
 
 def tell(line: str) -> None:
-    """Say something to whoever runs it."""
+    """Print a line."""
     sys.stdout.write(line + "\n")
 
 
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
     total, began = Result(), time.monotonic()
-    # Spawned, not forked: whoever runs this may have threads, whose locks a forked child would never see released.
+    # Spawned, not forked, since a forked child would inherit locks that threads of this process may hold.
     spawning = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         run: Callable[..., Iterable[Result]] = map

@@ -15,15 +15,15 @@ from tests.simulator.world import World
 
 
 def no_thread_for_the_first_question(world: World) -> None:
-    """Rule 10: `user` raises RuntimeError where no thread is to be had for the first load, nor for the follower."""
+    """Rule 10: `user` raises RuntimeError if no thread can be started for the first load, nor for the poller."""
     client = process(world)
     client.starved_until = world.loop.now + 5
     client.ask("user0", MAIL)
     world.run_for(1)
 
 
-def no_thread_for_the_follower(world: World) -> None:
-    """I8: the one attempt to start the follower fails for want of a thread, and is never made again."""
+def no_thread_for_the_poller(world: World) -> None:
+    """I8: the one attempt to start the poller fails for want of a thread, and is never made again."""
     client = process(world)
     client.ask("user0", MAIL)
     while not client.network.under_way:
@@ -33,7 +33,7 @@ def no_thread_for_the_follower(world: World) -> None:
     client.ask("user0", MAIL)
     world.run_for(2)
     if not client.runner.runs("Poller._run"):
-        world.checks.fail("I8", "there is no follower")
+        world.checks.fail("I8", "nothing polls")
 
 
 def a_proven_token_outlives_its_history(world: World) -> None:
@@ -156,7 +156,7 @@ def loads_that_lag_twice_in_a_row(world: World) -> None:
 
 
 FINDINGS: list[Callable[[World], None]] = [
-    no_thread_for_the_first_question, no_thread_for_the_follower, a_proven_token_outlives_its_history,
+    no_thread_for_the_first_question, no_thread_for_the_poller, a_proven_token_outlives_its_history,
     a_floor_outlives_its_history, a_lost_write_keeps_its_floor, what_was_loaded_ahead_of_the_feed_and_lost,
     a_position_that_went_back, writes_of_one_user_without_end, loads_without_end,
     a_lost_write_before_the_first_head, loads_that_lag_twice_in_a_row,

@@ -1,4 +1,4 @@
-"""Whoever breaks a rule of protocol.md is caught by the simulator."""
+"""The simulator catches every mutant, each of which breaks one rule of protocol.md."""
 
 from __future__ import annotations
 

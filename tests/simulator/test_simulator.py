@@ -1,4 +1,4 @@
-"""The real steps, leases, flights and follower in worlds of faults: every invariant of protocol.md after every step."""
+"""The real engine, leases and poller in worlds of faults, with every invariant of protocol.md checked after every step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_invariants_hold_whatever_fails(block: int) -> None:
 
 
 def test_worlds_try_every_fault_and_say_yes() -> None:
-    """A hundred seeds try each kind of fault, preempt guards, and have guards say yes thousands of times."""
+    """A hundred seeds try each kind of fault, preempt guards, and let thousands of guards allow."""
     tried: Counter[str] = Counter()
     allowed = 0
     for seed in range(100):

@@ -15,15 +15,15 @@ def instant(seconds: float) -> datetime:
 
 
 def seconds_of(at: datetime) -> float:
-    """And back."""
+    """The seconds of an instant of `instant`."""
     return (at - ORIGIN).total_seconds()
 
 
 class WallClock:
     """
-    Times that end a permission are judged on it. A client counts from the `at` of its load, on its lease clock: so a
-    hand that sets this clock *forth* ends a permission for whoever loads later, not for whoever holds it. The oracle
-    therefore takes the slowest reading since the state was committed: `slowest`.
+    The store's wall clock, on which permissions end. A client counts from the `at` of its load, on its lease clock, so an
+    operator who sets this clock *forth* ends a permission for clients that load later, not for those that hold the user.
+    The oracle therefore takes the slowest reading since the state was committed, `slowest`.
     """
 
     def __init__(self, loop: Loop) -> None:

@@ -1,4 +1,4 @@
-"""A world: processes with clients over one store, what they do, and what befalls them, all told by a seed."""
+"""A world of processes with clients over one store; what they do, and which faults they meet, follow from a seed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class World:
         return self.checks.violations
 
     def number(self) -> int:
-        """A number of its own."""
+        """A number that was not given before."""
         self._numbers += 1
         return self._numbers
 
