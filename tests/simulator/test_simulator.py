@@ -1,4 +1,4 @@
-"""The real engine, leases and poller in worlds of faults, with every invariant of protocol.md checked after every step."""
+"""The real engine, leases and poller in worlds of faults: every invariant of protocol.md holds after every step."""
 
 from __future__ import annotations
 

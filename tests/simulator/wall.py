@@ -10,7 +10,7 @@ ORIGIN = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 
 def instant(seconds: float) -> datetime:
-    """A wall clock's instant as the library knows it."""
+    """A wall clock's reading as an instant."""
     return ORIGIN + timedelta(seconds=seconds)
 
 
@@ -21,9 +21,11 @@ def seconds_of(at: datetime) -> float:
 
 class WallClock:
     """
-    The store's wall clock, on which permissions end. A client counts from the `at` of its load, on its lease clock, so an
-    operator who sets this clock *forth* ends a permission for clients that load later, not for those that hold the user.
-    The oracle therefore takes the slowest reading since the state was committed, `slowest`.
+    The store's wall clock, on which permissions end.
+
+    A client counts from the `at` of its load, on its lease clock. An operator who sets this clock *forth* so ends a
+    permission for clients that load later, not for those that hold the user. The oracle therefore takes the slowest
+    reading since the state was committed, `slowest`.
     """
 
     def __init__(self, loop: Loop) -> None:
