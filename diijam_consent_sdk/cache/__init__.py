@@ -1,1 +1,1 @@
-"""What a client knows of its users, and until when: pure rules, with no I/O. Times are arguments."""
+"""What a client keeps in memory of its users, and until when it may use it: pure rules without I/O."""

@@ -1,5 +1,7 @@
 """
-Compiled answers: what one set of choices answers, with no id and no time in it, shared by all users who chose the same.
+Compiled answers: the decisions that follow from one set of choices, without an id and without a time.
+
+All users with the same choices share them, so that a user costs little memory and a guard by word is one lookup.
 """
 
 from __future__ import annotations
@@ -10,15 +12,17 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import attrs
+from cachetools import FIFOCache
 
 from ..decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Show, check_ask, decide
 from ..record import ConsentRecord, Hold, Permission
 from ..vocabulary import Channel, Field, Purpose, Reason, Word
+from .bounded import put
 from .counters import DecisionCounter
 
-MAX_REMEMBERED = 256  # other asks than the plain ones, by one set of choices
+MAX_REMEMBERED = 256  # asks beside those of one word, for each set of choices
 
-_SOME_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)  # the one instant in a frozen record
+_SOME_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)  # stands for every instant in a frozen record
 _FROZEN: dict[Reason, dict[str, Any]] = {
     reason: {"given_at": given, "expires_at": ends, "withdrawn_at": withdrawn}
     for reason, given, ends, withdrawn in (
@@ -43,29 +47,34 @@ P = TypeVar("P", bound=Permission)
 
 
 class _DecisionTable(dict[str, DecisionCounter]):
-    """The decisions with their counts, by word, each made when first asked for; a plain word finds its member's."""
+    """Decisions by word of a vocabulary, each made when it is first needed. A plain string finds its member's."""
 
-    def __init__(self, vocabulary: type[Word], count_of: Callable[[str], DecisionCounter]) -> None:
+    def __init__(self, vocabulary: type[Word], decide_word: Callable[[str], DecisionCounter]) -> None:
         super().__init__()
         self._vocabulary = vocabulary
-        self._count_of = count_of
+        self._decide_word = decide_word
 
     def __missing__(self, key: str) -> DecisionCounter:
         word = self._vocabulary(key)
-        count = self[word] = self._count_of(word)
-        return count
+        counter = self[word] = self._decide_word(word)
+        return counter
 
 
 class Answers:
     """
-    Every answer of one frozen record. Immutable to its readers: what is remembered never changes a later answer.
+    Every answer of one frozen record. Thread-safe: the same ask has the same answer, whether it is remembered or not.
+
+    Args:
+        decide_ask: Decides an ask on the record.
+
+        by_decision: The counters of the client by decision.
     """
 
     __slots__ = ("__weakref__", "_decide", "_remembered", "market", "process", "retain", "show")
 
     def __init__(self, decide_ask: Callable[[Ask], Decision], by_decision: Mapping[Decision, DecisionCounter]) -> None:
         self._decide = decide_ask
-        self._remembered: dict[Ask, Decision] = {}
+        self._remembered: FIFOCache[Ask, Decision] | None = None  # made when needed: most users are asked plain words
         self.market = _DecisionTable(Channel, lambda channel: by_decision[decide_ask(Market(channel))])
         self.process = _DecisionTable(Purpose, lambda purpose: by_decision[decide_ask(Process(purpose))])
         self.show = _DecisionTable(Field, lambda field: by_decision[decide_ask(Show(field))])
@@ -73,22 +82,26 @@ class Answers:
 
     def decide(self, ask: Ask) -> Decision:
         """
-        The answer to any ask.
+        Answer any ask.
 
         Raises:
             TypeError: *ask* is not an ask.
         """
         check_ask(ask)
-        decision = self._remembered.get(ask)
-        if decision is None:
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._remembered = {}
-            decision = self._remembered[ask] = self._decide(ask)
+        remembered = self._remembered
+        if remembered is None:
+            remembered = FIFOCache(MAX_REMEMBERED)
+        try:
+            return remembered[ask]
+        except KeyError:  # `get` looks twice, and another thread may evict in between
+            pass
+        decision = self._decide(ask)
+        self._remembered = put(remembered, ask, decision)
         return decision
 
 
 def constant_answers(decision: Decision) -> Answers:
-    """Answers that say the same to every well-formed ask, for whatever client: what they count is nobody's."""
+    """Return answers that decide every well-formed ask alike, for any client: their counter belongs to none."""
     return Answers(lambda _: decision, {decision: DecisionCounter(decision)})
 
 
@@ -98,24 +111,24 @@ NO_ANSWERS = (ALL_STALE, ALL_UNAVAILABLE)
 
 
 class AnswerPool:
-    """The answers in use, one object for each set of choices. Not thread-safe: its user holds a lock."""
+    """The answers in use, one object for each set of choices. Not thread-safe: `Leases` holds a lock."""
 
     def __init__(self, by_decision: Mapping[Decision, DecisionCounter]) -> None:
         self._by_decision = by_decision
-        self._known: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
+        self._in_use: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
 
     def compile(self, record: ConsentRecord, at: datetime) -> Answers:
-        """The answers of *record* at an instant, valid until `record.next_change_at(at)`."""
-        choices = answers_key(record, at)
-        answers = self._known.get(choices)
+        """Return the answers of a record at an instant, valid until `record.next_change_at(at)`."""
+        key = answers_key(record, at)
+        answers = self._in_use.get(key)
         if answers is None:
             frozen = freeze_at(record, at)
-            answers = self._known[choices] = Answers(lambda ask: decide(frozen, ask, _SOME_INSTANT), self._by_decision)
+            answers = self._in_use[key] = Answers(lambda ask: decide(frozen, ask, _SOME_INSTANT), self._by_decision)
         return answers
 
 
 def answers_key(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
-    """What `freeze_at` keeps of a record at an instant: two that have it in common answer alike."""
+    """Return what `freeze_at` keeps of a record: records with the same key answer alike."""
     return (
         record.account, record.all_restricted, record.restricted, record.objected, record.published,
         *[(key, consent.standing(at)) for key, consent in record.consents.items()],
@@ -126,7 +139,7 @@ def answers_key(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
 
 
 def freeze_at(record: ConsentRecord, at: datetime) -> ConsentRecord:
-    """The record that answers at any time what *record* answers at *at*."""
+    """Return the record, of nobody, that answers at any time what *record* answers at *at*."""
     notices = {_frozen(notice, at, notice="", told_at=_SOME_INSTANT) for notice in record.notices.values()}
     holds = {
         Hold(hold="", kind=hold.kind, data=hold.data, placed_at=_SOME_INSTANT, until=None, released_at=None)

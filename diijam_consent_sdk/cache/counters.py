@@ -1,4 +1,4 @@
-"""What a client counts, for its status and its metrics. No user is named in it."""
+"""Counters of a client, for its status and its metrics. They name no user."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from ..vocabulary import Reason
 
 class DecisionCounter:
     """
-    A decision, and how often the guards of one client gave it. Guards in one step find it in the place of the decision:
-    to count is then all but free.
+    A decision with the number of times that the guards of one client gave it. Compiled answers hold the counter in
+    place of the decision, so that counting costs a guard by id next to nothing.
     """
 
     __slots__ = ("decision", "denied", "hits")
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
-        self.hits = 0  # by guards in one step, from memory
-        self.denied = 0  # by guards of a user
+        self.hits = 0  # given from memory by guards by id
+        self.denied = 0  # given by guards of a `UserConsent`, which count denials alone
 
 
 class Counters:
-    """How often a client's users were there, and what its guards answered. Counted without a lock."""
+    """How often a client found its users in memory, and what its guards answered. Counts without a lock."""
 
     __slots__ = ("by_decision", "found", "misses")
 
     def __init__(self) -> None:
-        self.found = 0  # users that were asked for
+        self.found = 0  # lookups of a user that needed no load
         self.misses = 0
         self.by_decision = {decision: DecisionCounter(decision) for decision in DECISIONS.values()}
 
     @property
     def hits(self) -> int:
-        """How often a user was there."""
-        return self.found + sum(count.hits for count in self.by_decision.values())
+        """How many lookups were answered from memory."""
+        return self.found + sum(counter.hits for counter in self.by_decision.values())
 
     @property
     def denials(self) -> dict[Reason, int]:
-        """How many guards said no, by reason."""
+        """How many guards denied, by reason."""
         denials: Counter[Reason] = Counter()
-        for count in self.by_decision.values():
-            if not count.decision.allowed:
-                denials[count.decision.reason] += count.hits + count.denied
+        for counter in self.by_decision.values():
+            if not counter.decision.allowed:
+                denials[counter.decision.reason] += counter.hits + counter.denied
         return dict(+denials)

@@ -1,103 +1,180 @@
-"""The least position that a user's next record must have after a write of this process (rule 8)."""
+"""
+The writes of this process, and the positions that its users' next records must have.
+
+A user is denied from before a write is sent until its outcome is definite, and after it never answers from a record of
+before it (protocol.md, rule 8).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from math import inf
 
 import attrs
 
-MAX_MINIMUMS = 10_000  # users with a floor of their own; past that the oldest share one
+from ..errors import StoreUnavailable
+from .user import Generation
+
+MAX_WRITES = 256  # under way or of unknown outcome; past that new writes are refused
+MAX_WITHDRAWALS = 256  # of writes that only take permissions away: apart, so that no other write locks one out
+MAX_MINIMUMS = 10_000  # users with a minimum position each; past that the oldest share one
+
+
+@attrs.frozen(eq=False)
+class Write:
+    """An append that is under way or of unknown outcome."""
+
+    user_id: str = attrs.field(repr=False)
+    generation: Generation
+    takes_away: bool
+
+
+class PendingWrites:
+    """The users with writes that are under way or of unknown outcome. Not thread-safe: `Leases` holds a lock."""
+
+    def __init__(self) -> None:
+        self._by_user: Counter[str] = Counter()
+        self._by_kind: Counter[bool] = Counter()  # by whether they only take permissions away
+        self._watchers: list[set[str]] = []
+
+    def __len__(self) -> int:
+        return len(self._by_user)
+
+    def __contains__(self, user_id: str) -> bool:
+        return user_id in self._by_user
+
+    def count(self, *, takes_away: bool) -> int:
+        """Return how many writes of a kind there are."""
+        return self._by_kind[takes_away]
+
+    def check_room(self, *, takes_away: bool) -> None:
+        """
+        Check that there is room for another write.
+
+        Raises:
+            StoreUnavailable: as many writes of this kind as may be are under way or of unknown outcome.
+        """
+        if self._by_kind[takes_away] >= (MAX_WITHDRAWALS if takes_away else MAX_WRITES):
+            raise StoreUnavailable(
+                "too many writes are under way or of unknown outcome, this one was not sent: try again later"
+            )
+
+    def add(self, write: Write) -> None:
+        """Deny the user of a write that is about to be sent."""
+        self._by_user[write.user_id] += 1
+        self._by_kind[write.takes_away] += 1
+        for written in self._watchers:
+            written.add(write.user_id)
+
+    def remove(self, write: Write) -> None:
+        """Count a write as over."""
+        self._by_kind[write.takes_away] -= 1
+        self._by_user[write.user_id] -= 1
+        if not self._by_user[write.user_id]:
+            del self._by_user[write.user_id]
+
+    def watch(self, written: set[str]) -> None:
+        """Add to *written*, until `unwatch`, the users that have a write or begin one."""
+        written.update(self._by_user)
+        self._watchers.append(written)
+
+    def unwatch(self, written: set[str]) -> None:
+        """Leave *written* as it is from now on."""
+        self._watchers = [other for other in self._watchers if other is not written]
+
+
+Minimum = tuple[int, float]  # the position, and until when it counts
+NO_MINIMUM: Minimum = (0, -inf)
 
 
 @attrs.define
-class _Kept:
+class _Minimums:
     """Minimums by user, oldest first; past the cap the oldest are merged into one for all: stricter."""
 
-    of: dict[str, tuple[int, float]] = attrs.field(factory=dict, repr=False)  # the position, and until when it counts
-    of_all: tuple[int, float] = (0, -inf)
+    by_user: dict[str, Minimum] = attrs.field(factory=dict, repr=False)
+    for_all: Minimum = NO_MINIMUM
 
-    def lift(self, user_id: str, position: int, until: float) -> None:
-        """Of this user nothing older until then."""
-        self.of[user_id] = _stricter(self.of.pop(user_id, (0, -inf)), (position, until))
-        while len(self.of) > MAX_MINIMUMS:
-            self.of_all = _stricter(self.of_all, self.of.pop(next(iter(self.of))))
+    def add(self, user_id: str, minimum: Minimum) -> None:
+        self.by_user[user_id] = _stricter(self.by_user.pop(user_id, NO_MINIMUM), minimum)
+        while len(self.by_user) > MAX_MINIMUMS:
+            self.for_all = _stricter(self.for_all, self.by_user.pop(next(iter(self.by_user))))
 
-    def under(self, user_id: str, sent_at: float) -> int:
-        """The least position that counted for a load sent then."""
-        both = (self.of_all, self.of.get(user_id, (0, -inf)))
+    def find(self, user_id: str, sent_at: float) -> int:
+        both = (self.for_all, self.by_user.get(user_id, NO_MINIMUM))
         return max(position if sent_at < until else 0 for position, until in both)
 
+    def items(self) -> Iterable[tuple[str, Minimum]]:
+        return self.by_user.items()
+
     def expire(self, now: float) -> None:
-        """Forget what counts no more, as far as it is the oldest: the rest goes with it later."""
-        while self.of and next(iter(self.of.values()))[1] <= now:
-            del self.of[next(iter(self.of))]
+        """Drop the oldest as far as they count no more; others that do not are dropped later."""
+        while self.by_user and next(iter(self.by_user.values()))[1] <= now:
+            del self.by_user[next(iter(self.by_user))]
 
 
 class MinimumPositions:
     """
-    By user, in bounded memory. Not thread-safe: `Leases` holds a lock.
+    The least position acceptable of each user that this process wrote, in bounded memory. Not thread-safe.
 
     Args:
-        seconds: How long a floor that the feed has passed is remembered: B of the protocol. If the store is then taken
-            for another history although it only lags, it counts again (rule 6).
+        seconds: How long a minimum that the feed has passed is remembered: B of the protocol. It counts again if the
+            store is then taken for another history although it only lags (rule 6).
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._clear()
-
-    def _clear(self) -> None:
-        self._lifted = _Kept()
-        self._passed = _Kept()
-        self._of_before = _Kept()  # lifted in a history of the same epoch that was left
+        self._current = _Minimums()
+        self._passed = _Minimums()
+        self._of_history_before = _Minimums()
 
     def __len__(self) -> int:
-        """How many users have a floor of their own in this history."""
-        return len(self._lifted.of)
+        """How many users have a minimum in this history."""
+        return len(self._current.by_user)
 
     def sizes(self) -> list[int]:
-        """How many floors there are of each kind, none of them more than `MAX_MINIMUMS`."""
-        return [len(kept.of) for kept in (self._lifted, self._passed, self._of_before)]
+        """Return how many minimums there are of each kind, none of them more than `MAX_MINIMUMS`."""
+        return [len(minimums.by_user) for minimums in (self._current, self._passed, self._of_history_before)]
 
-    def lift(self, user_id: str, position: int) -> None:
+    def add(self, user_id: str, position: int) -> None:
         """Accept nothing older of this user."""
-        self._lifted.lift(user_id, position, inf)
+        self._current.add(user_id, (position, inf))
 
-    def under(self, user_id: str, sent_at: float) -> int:
-        """The least position acceptable of this user from a load that was sent then."""
-        return max(self._lifted.under(user_id, sent_at), self._of_before.under(user_id, sent_at))
+    def find(self, user_id: str, sent_at: float) -> int:
+        """Return the least position acceptable of this user from a load sent then."""
+        return max(self._current.find(user_id, sent_at), self._of_history_before.find(user_id, sent_at))
 
     def pass_by(self, position: int, now: float) -> None:
-        """The feed has come here: it keeps out what is older."""
+        """Drop the minimums up to a position that the feed has reached: the feed keeps out what is older."""
         self._passed.expire(now)
-        self._of_before.expire(now)
-        if not self._lifted.of:
+        self._of_history_before.expire(now)
+        if not self._current.by_user:
             return
-        above: dict[str, tuple[int, float]] = {}
-        for user_id, (floor, until) in self._lifted.of.items():
-            if floor > position:
-                above[user_id] = floor, until
+        above: dict[str, Minimum] = {}
+        for user_id, minimum in self._current.items():
+            if minimum[0] > position:
+                above[user_id] = minimum
             else:
-                self._passed.lift(user_id, floor, now + self._seconds)
-        self._lifted.of = above
+                self._passed.add(user_id, (minimum[0], now + self._seconds))
+        self._current.by_user = above
 
-    def keep_until(self, until: float) -> None:
-        """The store seems to have another history of the same epoch: what was lifted here counts until then."""
+    def carry_over(self, until: float) -> None:
+        """Keep all minimums until then: a store that seems to have another history of the epoch may only lag."""
         now = until - self._seconds
-        of_before = _Kept()
-        for kept in (self._of_before, self._passed, self._lifted):
-            for user_id, (floor, ends) in kept.of.items():
+        carried = _Minimums()
+        for minimums in (self._of_history_before, self._passed, self._current):
+            for user_id, (position, ends) in minimums.items():
                 if ends > now:
-                    of_before.lift(user_id, floor, min(ends, until))
-            if kept.of_all[1] > now:
-                of_before.of_all = _stricter(of_before.of_all, (kept.of_all[0], min(kept.of_all[1], until)))
-        self._clear()
-        self._of_before = of_before
+                    carried.add(user_id, (position, min(ends, until)))
+            if minimums.for_all[1] > now:
+                carried.for_all = _stricter(carried.for_all, (minimums.for_all[0], min(minimums.for_all[1], until)))
+        self.clear()
+        self._of_history_before = carried
 
     def clear(self) -> None:
-        """Another history began, whose positions tell nothing of these."""
-        self._clear()
+        """Drop all minimums: another history began, in whose positions they mean nothing."""
+        self._current, self._passed, self._of_history_before = _Minimums(), _Minimums(), _Minimums()
 
 
-def _stricter(one: tuple[int, float], other: tuple[int, float]) -> tuple[int, float]:
+def _stricter(one: Minimum, other: Minimum) -> Minimum:
     return max(one[0], other[0]), max(one[1], other[1])

@@ -27,11 +27,11 @@ class Generation:
     that wait for the feed to cover them have one for each head, which knows their ids as long as they are kept there.
     """
 
-    __slots__ = ("clock", "counts", "fresh_until", "waiting")
+    __slots__ = ("clock", "counters", "fresh_until", "waiting")
 
-    def __init__(self, clock: Callable[[], float], counts: Counters, fresh_until: float = -inf) -> None:
+    def __init__(self, clock: Callable[[], float], counters: Counters, fresh_until: float = -inf) -> None:
         self.clock = clock
-        self.counts = counts
+        self.counters = counters
         self.fresh_until = fresh_until
         self.waiting: set[str] = set()
 
@@ -72,11 +72,19 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     _own_until: float
 
     @classmethod
-    def unavailable(cls, user_id: str, counts: Counters) -> UserConsent:
+    def unavailable(cls, user_id: str, counters: Counters) -> UserConsent:
         """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
         return cls(
             user_id=user_id, version=0, as_of=None, _head=NO_HEAD, _answers=ALL_UNAVAILABLE,
-            _generation=Generation(clock=float, counts=counts), _own_until=inf, _valid_until=inf,
+            _generation=Generation(clock=float, counters=counters), _own_until=inf, _valid_until=inf,
+        )  # fmt: skip
+
+    @classmethod
+    def stale(cls) -> UserConsent:
+        """Make a user without a lease, which stands for all who have none."""
+        return cls(
+            user_id="", version=0, as_of=None, _head=NO_HEAD, _answers=ALL_STALE,
+            _generation=Generation(clock=float, counters=Counters()), _own_until=-inf, _valid_until=-inf,
         )  # fmt: skip
 
     @property
@@ -162,9 +170,9 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         # protocol.md, rule 7: the shared state first, then this entry, the clock last. A change drops the entry before
         # it lets the shared state go on, so whoever read the new state cannot read the old answers after it.
         generation = self._generation
-        fresh_until = generation.fresh_until
+        fresh_until, clock = generation.fresh_until, generation.clock
         answers, valid_until = self._answers, self._valid_until
-        now = generation.clock()
+        now = clock()
         # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
         # Its own lease is read last, and seldom: it grows only while nothing changed since the clock was read.
         if now < valid_until and ((now < fresh_until and self._generation is generation) or now < self._own_until):
@@ -186,7 +194,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return decision if decision.allowed else self._denied(decision)
 
     def _denied(self, decision: Decision) -> Decision:
-        self._generation.counts.by_decision[decision].denied += 1
+        self._generation.counters.by_decision[decision].denied += 1
         return decision
 
     def renew(self, fetched: UserConsent) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from typing import Self
 
+from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, Explanation, check_ask
 from ..due import Due
@@ -34,7 +35,9 @@ class AsyncConsentClient(BaseClient):
 
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
         """See `ConsentClient.user`."""
-        if at_least is None and self._runner.is_on_its_loop() and (user := self._leases.live_user(user_id)) is not None:
+        is_simple = at_least is None and self._runner.is_on_its_loop()
+        if is_simple and (user := self._leases.users[user_id]).answers() is not ALL_STALE:
+            self._counters.found += 1
             return user
         return await self._runner.run(self._engine.user(user_id, at_least))
 
@@ -104,7 +107,7 @@ class AsyncConsentClient(BaseClient):
         if decision is STALE:
             return (await self.user(user.user_id)).decide(ask)
         if not decision.allowed:
-            self._counts.by_decision[decision].denied += 1
+            self._counters.by_decision[decision].denied += 1
         return decision
 
     async def _live(self, batches: Iterator[UserBatch]) -> AsyncGenerator[UserConsent, None]:

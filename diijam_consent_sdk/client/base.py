@@ -158,7 +158,7 @@ class BaseClient:
         self._runner = self._runner_type(self._store)
         self._own_engine = self._make_engine(spawn=self._runner.spawn)
         self._leases = self._own_engine.leases
-        self._counts = self._leases.counts
+        self._counters = self._leases.counters
         # Polling ends with the client, also with one that nobody closed.
         finalize(self, setattr, self._leases, "closed", True)  # noqa: FBT003
 

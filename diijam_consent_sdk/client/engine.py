@@ -190,7 +190,7 @@ class Engine:
         return self._health.status()
 
     def _count_no(self, decision: Decision) -> None:
-        self.leases.counts.by_decision[decision].denied += 1
+        self.leases.counters.by_decision[decision].denied += 1
 
     def _check_open(self) -> None:
         self._writes.resume()

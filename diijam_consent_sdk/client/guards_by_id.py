@@ -30,7 +30,7 @@ class GuardsById(BaseClient):
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).decide(ask)
         decision = answers.decide(ask)
-        self._counts.by_decision[decision].hits += 1
+        self._counters.by_decision[decision].hits += 1
         return decision
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
@@ -39,9 +39,9 @@ class GuardsById(BaseClient):
             return self.decide(user_id, Market(channel, data))
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).can_market(channel)
-        count = answers.market[channel]
-        count.hits += 1
-        return count.decision
+        counter = answers.market[channel]
+        counter.hits += 1
+        return counter.decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* of the user may be shared with *recipient* for *purpose*: clause 5."""
@@ -51,9 +51,9 @@ class GuardsById(BaseClient):
         """Whether the user's *field* may be shown to everybody: clause 7."""
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).is_public(field)
-        count = answers.show[field]
-        count.hits += 1
-        return count.decision
+        counter = answers.show[field]
+        counter.hits += 1
+        return counter.decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* of the user (None: any; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
@@ -61,9 +61,9 @@ class GuardsById(BaseClient):
             return self.decide(user_id, Process(purpose, data))
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).can_process(purpose)
-        count = answers.process[purpose]
-        count.hits += 1
-        return count.decision
+        counter = answers.process[purpose]
+        counter.hits += 1
+        return counter.decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """Whether the user's *field* may be kept: clause 6."""

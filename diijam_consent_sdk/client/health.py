@@ -51,7 +51,7 @@ class Health:
 
     def status(self) -> Status:
         """Look at the client once, in memory."""
-        leases, counts = self._leases, self._leases.counts
+        leases, counters = self._leases, self._leases.counters
         feed, since = (Feed.OFF, None) if leases.closed else self._feed
         return Status(
             ready=not leases.closed and self._is_reachable is True,
@@ -59,9 +59,9 @@ class Health:
             feed=feed,
             feed_since=since,
             position=leases.applied.position if leases.applied else None,
-            age_seconds=leases.age(self._clock()),
+            age_seconds=leases.feed_age(self._clock()),
             users=len(leases),
-            hits=counts.hits,
-            misses=counts.misses,
-            denials=counts.denials,
+            hits=counters.hits,
+            misses=counters.misses,
+            denials=counters.denials,
         )

@@ -79,13 +79,12 @@ class Lookups:
 
         Gives the error to raise after the batch, if it ends early at a malformed id.
         """
-        get = self._leases.get
+        cached = self._leases.users
         batch = UserBatch()
         missing: list[str] = []
         failure: Exception | None = None
         for place, user_id in enumerate(user_ids, first):
-            user = get(user_id) if type(user_id) is str else None
-            if user is not None and user.is_live():
+            if type(user_id) is str and (user := cached[user_id]).is_live():
                 batch.found[user_id] = user
                 batch.user_ids.append(user_id)
                 continue
@@ -97,8 +96,8 @@ class Lookups:
                     break
             else:
                 batch.user_ids.append(missing[-1])
-        self._leases.counts.misses += len(missing)
-        self._leases.counts.found += len(batch.user_ids) - len(missing)
+        self._leases.counters.misses += len(missing)
+        self._leases.counters.found += len(batch.user_ids) - len(missing)
         if missing and not self._leases.closed:
             batch.loads.extend(self._single_flight.join(missing))
         return batch, failure
@@ -133,13 +132,14 @@ class Lookups:
         What the feed has not shown is loaded, and only then is the token confirmed to be in the store's history. In the
         other order, a restore in between would go unnoticed.
         """
-        user = self._leases.get(user_id)
-        if user is not None and user.is_live() and self._leases.has_shown(token, user):
-            self._leases.counts.found += 1
-            return user
-        self._leases.counts.misses += 1
+        cached = self._leases.users[user_id]
+        if cached.is_live() and self._leases.has_shown(token, cached):
+            self._leases.counters.found += 1
+            return cached
+        self._leases.counters.misses += 1
         if self._leases.closed:
             return self._leases.unavailable(user_id)
+        user: UserConsent | None = None
         try:
             for _ in range(ROUNDS):
                 _, users = yield from self._calls.run(self._exchanges.load([user_id]), until)

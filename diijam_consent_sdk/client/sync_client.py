@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Self
 
+from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, Explanation, check_ask
 from ..due import Due
@@ -63,7 +64,8 @@ class ConsentClient(GuardsById):
 
             TypeError: one of them is not a string.
         """
-        if at_least is None and (user := self._leases.live_user(user_id)) is not None:
+        if at_least is None and (user := self._leases.users[user_id]).answers() is not ALL_STALE:
+            self._counters.found += 1
             return user
         return self._runner.run(self._engine.user(user_id, at_least))
 
@@ -200,7 +202,7 @@ class ConsentClient(GuardsById):
         if decision is STALE:  # the iteration may have paused for long
             return self.user(user.user_id).decide(ask)
         if not decision.allowed:
-            self._counts.by_decision[decision].denied += 1
+            self._counters.by_decision[decision].denied += 1
         return decision
 
     def _users(self, user_ids: Iterable[str], malformed: Malformed) -> Iterator[UserConsent]:

@@ -15,7 +15,8 @@ import attrs
 
 from .._logging import log
 from .._threads import Promise
-from ..cache.leases import Leases, Write
+from ..cache.leases import Leases
+from ..cache.pending_writes import Write
 from ..errors import OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from ..events import Event, is_no
 from ..stores._retry import backoff

@@ -52,7 +52,7 @@ def test_who_was_asked_in_one_step_is_covered_by_the_next_poll() -> None:
     (user,) = world.load(consenting()).values()
     for asked in (1, 0):
         world.leases.ask_for_fast_path(user)
-        assert len(world.leases._asked) == asked
+        assert len(world.leases._wanted_on_fast_path) == asked
         world.poll(head(10))
         assert mailed(world) is Reason.CONSENTED
 
@@ -131,7 +131,7 @@ def test_who_is_asked_in_one_step_stays_in_memory() -> None:
     a, _, c = world.load(*map(consenting, "abc")).values()
     world.cover(a, c)
     world.load(consenting("d"))
-    assert [world.leases.get(user_id) for user_id in "abc"] == [a, None, c]
+    assert [world.leases.users.get(user_id) for user_id in "abc"] == [a, None, c]
     assert ("a" in world.leases.fast_path, "c" in world.leases.fast_path) == (False, True)  # it did not come to c
     world.cover(a)
     assert "a" in world.leases.fast_path

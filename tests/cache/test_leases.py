@@ -11,8 +11,8 @@ import pytest
 
 from diijam_consent_sdk import Purpose, Reason
 from diijam_consent_sdk.cache.counters import Counters
-from diijam_consent_sdk.cache.leases import MAX_CONFIRMED, MAX_UNCONFIRMED, MAX_WITHDRAWALS, MAX_WRITES
-from diijam_consent_sdk.cache.pending_writes import MAX_MINIMUMS
+from diijam_consent_sdk.cache.history import MAX_CONFIRMED, MAX_UNCONFIRMED
+from diijam_consent_sdk.cache.pending_writes import MAX_MINIMUMS, MAX_WITHDRAWALS, MAX_WRITES
 from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord
@@ -113,7 +113,7 @@ def test_rule_3_a_change_drops_the_user() -> None:
     world.poll(head(11), {"u": 11})
     assert reason(users["u"]) is Reason.STALE
     assert reason(users["v"]) is Reason.CONSENTED
-    assert world.leases.get("u") is None
+    assert world.leases.users.get("u") is None
 
 
 def test_rule_3_a_change_the_user_already_includes_drops_nothing() -> None:
@@ -179,7 +179,7 @@ def test_rule_4_a_record_of_another_user_is_discarded(records: tuple[ConsentReco
     world = World()
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     assert world.leases.finish_fetch(fetch, Loaded(head(10), AT, records), world.clock.now) == {}
-    assert world.leases.get("u") is None
+    assert world.leases.users.get("u") is None
 
 
 def test_rule_5_with_the_feed_down_each_lease_runs_out_by_itself() -> None:
@@ -247,7 +247,7 @@ def test_rule_6_a_load_that_lies_behind_is_discarded_and_nothing_else_happens(*,
     for _ in range(3):
         assert load_behind(world, consenting("v"), at=head(9)) == head(10)
     assert reason(user) is Reason.CONSENTED
-    assert world.leases.get("v") is None
+    assert world.leases.users.get("v") is None
 
 
 @FOLLOWS
@@ -305,12 +305,12 @@ def test_rule_6_an_append_that_lies_behind_tells_nothing() -> None:
 
 def begin_again_at(world: World, other: Cursor) -> None:
     """The newest head that was seen is not in the store's history."""
-    seen = world.leases._latest_head
+    seen = world.leases._history.latest_head
     assert seen is not None
     poll = world.leases.begin_poll(seen, world.clock.now)
     answer = Changes(seen, other, {}, complete=True, waited=0.0)
     assert not world.leases.confirm(poll, answer, world.clock.now, is_head=True)
-    assert world.leases._latest_head == other
+    assert world.leases._history.latest_head == other
 
 
 @FOLLOWS
@@ -369,7 +369,7 @@ def test_rule_6_floors_that_are_kept_are_bounded() -> None:
         begin_again_at(world, head(1))
         position += 1
         assert max(world.leases._minimums.sizes()) <= MAX_MINIMUMS
-    assert world.leases._minimums.under("anybody", world.clock.now) > 1
+    assert world.leases._minimums.find("anybody", world.clock.now) > 1
 
 
 def test_rule_6_writes_of_unknown_outcome_outlive_their_history() -> None:
@@ -533,7 +533,7 @@ def test_rule_7_an_evicted_user_is_dead() -> None:
     users = world.load(consenting("a"), consenting("b"), consenting("c"))
     assert reason(users["a"]) is Reason.STALE
     assert reason(users["c"]) is Reason.CONSENTED
-    assert world.leases.get("a") is None
+    assert world.leases.users.get("a") is None
 
 
 def test_rule_8_from_before_a_write_the_user_is_denied() -> None:
@@ -578,7 +578,7 @@ def test_rule_8_floors_past_their_number_are_shared() -> None:
     for number in range(MAX_MINIMUMS + 5):
         world.leases.finish_write(world.leases.begin_write(f"w{number}"), head(number + 2), world.clock.now)
     assert len(world.leases._minimums) == MAX_MINIMUMS
-    assert [world.leases._minimums.under(user_id, world.clock.now) for user_id in ("w0", "w4", "w5", "x")] == [
+    assert [world.leases._minimums.find(user_id, world.clock.now) for user_id in ("w0", "w4", "w5", "x")] == [
         6,
         6,
         7,
@@ -643,7 +643,7 @@ def test_rule_8_tokens_are_forgotten_with_their_history_and_past_their_number() 
     world.load(consenting("u"), at=head(MAX_CONFIRMED + 1))
     for number in range(MAX_CONFIRMED + 1):
         assert prove(world, head(number))
-        assert len(world.leases._confirmed_heads) <= MAX_CONFIRMED
+        assert len(world.leases._history._confirmed) <= MAX_CONFIRMED
     user = world.load(consenting("u"), at=head(2, epoch="two"))
     assert not user
     user = world.load(consenting("u"), at=head(2, epoch="two"))
@@ -710,7 +710,7 @@ def test_rule_2_heads_that_wait_for_a_proof_are_bounded() -> None:
     world.load(consenting("v"), at=head(10))
     for number in range(MAX_UNCONFIRMED + 5):
         world.load(consenting("u"), at=head(11 + number))
-    assert len(world.leases._unconfirmed) == MAX_UNCONFIRMED
+    assert len(world.leases._history._unconfirmed) == MAX_UNCONFIRMED
 
 
 def test_rule_2_users_that_wait_for_a_proof_are_bounded() -> None:
@@ -720,8 +720,8 @@ def test_rule_2_users_that_wait_for_a_proof_are_bounded() -> None:
     for number in range(50):
         world.load(consenting(f"u{number % 10}"), at=head(20 + number // 25))
         world.load(consenting(f"u{number % 10}"), at=head(20 + number // 25))
-    assert sum(len(ahead.waiting) for ahead in world.leases._unconfirmed.values()) <= 3
-    kept = list(world.leases._entries.values())
+    assert sum(len(ahead.waiting) for ahead in world.leases._history._unconfirmed.values()) <= 3
+    kept = list(world.leases.users.values())
     world.clock.tick(50)
     world.poll(head(21), {"other": 21})
     world.clock.tick(20)

@@ -43,7 +43,7 @@ def test_users_with_the_same_choices_share_their_answers() -> None:
     assert shared.compile(withdrawn(), AT) is not answers
     del answers
     gc.collect()
-    assert len(shared._known) == 0
+    assert len(shared._in_use) == 0
 
 
 def test_a_plain_word_and_its_member_find_the_same_answer() -> None:
@@ -67,6 +67,7 @@ def test_what_is_remembered_is_bounded() -> None:
     answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
     for number in range(3 * MAX_REMEMBERED):
         assert not answers.decide(Share(f"r{number}", {"email"}, Purpose.PAYMENT))
+        assert answers._remembered is not None
         assert len(answers._remembered) <= MAX_REMEMBERED
 
 

@@ -19,7 +19,7 @@ import pytest
 import diijam_consent_sdk
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache.leases import Fetch
+from diijam_consent_sdk.cache.in_flight import Fetch
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.stores import Loaded, MemoryStore

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk._threads import Lost, Promise
-from diijam_consent_sdk.cache import leases as leases_module
-from diijam_consent_sdk.cache import pending_writes
-from diijam_consent_sdk.cache.leases import Poll
+from diijam_consent_sdk.cache import history, pending_writes
+from diijam_consent_sdk.cache.in_flight import Poll
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import batching, limiter, single_flight
 from diijam_consent_sdk.client.effects import Append, StoreCall
@@ -175,9 +174,9 @@ class Checks:
 
     def installed(self, leases: SimLeases, user: SimUser, loaded: SimLoaded) -> None:
         """A record was installed: I2 and I3."""
-        generation, tops = self._tops.setdefault(id(leases), (leases._generation, {}))
-        if generation is not leases._generation:
-            self._tops[id(leases)] = leases._generation, (tops := {})
+        generation, tops = self._tops.setdefault(id(leases), (leases._history.generation, {}))
+        if generation is not leases._history.generation:
+            self._tops[id(leases)] = leases._history.generation, (tops := {})
         if user.position < tops.get(user.user_id, 0):
             self.fail("I2", f"{user.user_id} went back from {tops[user.user_id]} to {user.position}")
         tops[user.user_id] = user.position
@@ -195,7 +194,7 @@ class Checks:
 
     def renewed(self, leases: SimLeases) -> None:
         """A poll was applied: I3."""
-        generation = leases._generation
+        generation = leases._history.generation
         assert isinstance(generation, SimGeneration)
         if generation.until > generation.justified + EPSILON:
             self.fail("I3", f"the feed renews {generation.until - generation.justified} s too far")
@@ -204,21 +203,21 @@ class Checks:
         """I7: every container of the client."""
         leases, engine, loads = client.leases, client.engine, client.engine._single_flight
         sizes = {
-            "entries": (len(leases._entries), leases.capacity),
-            "fast path": (len(leases.fast_path), len(leases._entries)),
+            "entries": (len(leases.users), leases.capacity),
+            "fast path": (len(leases.fast_path), len(leases.users)),
             "turns": (len(leases.fast_path._ends), len(leases.fast_path)),
             "floors": (max(leases._minimums.sizes()), pending_writes.MAX_MINIMUMS),
             "confirming": (len(engine._exchanges._confirming), single_flight.MAX_IN_FLIGHT + limiter.MAX_CALLS + 1),
-            "writes": (leases._writes_by_kind[False], leases_module.MAX_WRITES),
-            "noes": (leases._writes_by_kind[True], leases_module.MAX_WITHDRAWALS),
-            "proven": (len(leases._confirmed_heads), leases_module.MAX_CONFIRMED),
-            "ahead": (len(leases._unconfirmed), leases_module.MAX_UNCONFIRMED),
-            "waiting": (sum(len(head.waiting) for head in leases._unconfirmed.values()), leases.capacity),
+            "writes": (leases._writes.count(takes_away=False), pending_writes.MAX_WRITES),
+            "noes": (leases._writes.count(takes_away=True), pending_writes.MAX_WITHDRAWALS),
+            "proven": (len(leases._history._confirmed), history.MAX_CONFIRMED),
+            "ahead": (len(leases._history._unconfirmed), history.MAX_UNCONFIRMED),
+            "waiting": (sum(len(head.waiting) for head in leases._history._unconfirmed.values()), leases.capacity),
             "in flight": (len(loads._in_flight), single_flight.MAX_IN_FLIGHT),
             "queue": (len(loads._queue), single_flight.MAX_QUEUED),
             "loads": (len(loads._by_user), (single_flight.MAX_IN_FLIGHT + single_flight.MAX_QUEUED) * batching.BATCH),
             "fetches": (len(leases._fetches), single_flight.MAX_IN_FLIGHT + limiter.MAX_CALLS),
-            "calls": (len(engine._writes), leases_module.MAX_WRITES + leases_module.MAX_WITHDRAWALS),
+            "calls": (len(engine._writes), pending_writes.MAX_WRITES + pending_writes.MAX_WITHDRAWALS),
         }
         for name, (size, most) in sizes.items():
             if size > most:

@@ -173,7 +173,7 @@ class SimClient:
             return
         leases = self.memory()
         random = self.world.random
-        for user in [*leases._entries.values(), *self.held]:
+        for user in [*leases.users.values(), *self.held]:
             if fraction == 1.0 or random.random() < fraction:
                 self.guard(user, random.choice(ASKS))
         for user_id in list(leases.fast_path.users):
@@ -247,7 +247,7 @@ class SimClient:
         child.closed, child.is_following = self.closed, self.is_following
         child._is_watched = True
         leases = inherit(self.leases, child, child.clock)
-        child.held = list(leases._entries.values())
+        child.held = list(leases.users.values())
         child.inherited = leases
         child._begin()
         child._is_watched = False

@@ -78,7 +78,7 @@ def _withdraw_all(world: World) -> None:
         world.write(user_id, e.Withdrawn("marketing"))
         world.run_for(SEEN_WITHIN)
         for client in _open(world):
-            user = client.leases.get(user_id)
+            user = client.leases.users.get(user_id)
             if client.leases.applied is not None and user is not None and user.can_market("email"):
                 world.checks.fail("I8", f"client {client.number} has not seen a withdrawal")
     for user_id in world.users:
@@ -93,6 +93,6 @@ def _stay_fresh(world: World) -> None:
     """Rule 2: who does not change stays fresh by the feed alone, for any length of time."""
     world.run_for(3 * world.bound)
     for client in _open(world):
-        for user_id, user in client.leases._entries.items():
+        for user_id, user in client.leases.users.items():
             if client.is_following and not user.is_live() and not _turns(world, user):
                 world.checks.fail("R2", f"client {client.number} let {user_id} go stale with the feed up")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import attrs
 
+from diijam_consent_sdk.cache import memory
 from diijam_consent_sdk.cache.compiled import Answers
+from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
-from diijam_consent_sdk.cache.leases import Fetch, Leases, Poll
+from diijam_consent_sdk.cache.in_flight import Fetch, Fetches, Poll
+from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.user import Generation, UserConsent
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores.protocol import Changes, Loaded
@@ -158,6 +163,18 @@ class SimFastPath(FastPath):
         return was_here
 
 
+class SimUserCache(UserCache):
+    """The users in memory, whose writer may be overtaken by readers."""
+
+    def __init__(self, capacity: int, fast_path: SimFastPath, fetches: Fetches) -> None:
+        super().__init__(capacity, fast_path, fetches)
+        self._client = fast_path.clock.client
+
+    def __delitem__(self, user_id: str) -> None:
+        super().__delitem__(user_id)
+        self._client.wrote()
+
+
 class SimLeases(Leases):
     """Leases that show the checks what is installed and renewed, and let readers in between their writes."""
 
@@ -166,18 +183,17 @@ class SimLeases(Leases):
 
     def __init__(self, **options: Any) -> None:
         self.client = options["clock"].client
-        super().__init__(**options)
-        self.fast_path = SimFastPath(options["clock"])
-        self._fast_answers = self.fast_path.answers
+        with mock.patch.object(memory, "FastPath", partial(SimFastPath, options["clock"])):
+            super().__init__(**options)
 
     def _own_answers(self, user_id: str) -> Answers | None:
-        user = self._entries.get(user_id)
+        user = self.users.get(user_id)
         assert user is None or isinstance(user, SimUser)
         self.fast_path.found = user
         return super()._own_answers(user_id)
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, ahead: Generation | None) -> UserConsent:
-        user = super()._install(record, fetch, loaded, ahead)
+    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, waiting: Generation | None) -> UserConsent:
+        user = super()._install(record, fetch, loaded, waiting)
         assert isinstance(loaded, SimLoaded)
         assert isinstance(user, SimUser)
         user.source = Source(loaded.branch, loaded.cursor.position, record.user_id)
@@ -202,22 +218,18 @@ class SimLeases(Leases):
         super()._change(user_id, position)
         self.client.wrote()
 
-    def _drop(self, user_id: str) -> None:
-        super()._drop(user_id)
-        self.client.wrote()
-
 
 def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
     """A fork's copy of its parent's memory, as it lay when it was forked."""
     copy = SimLeases(max_staleness=client.bound, capacity=parent.capacity, clock=clock, follow=True)
     copy.applied, copy.closed = parent.applied, parent.closed
-    copy._latest_head = parent._latest_head
+    copy._history.latest_head = parent._history.latest_head
     generations: dict[int, SimGeneration] = {}
     users: dict[str, UserConsent] = {}
-    for user_id, user in parent._entries.items():
+    for user_id, user in parent.users.items():
         users[user_id] = inherit_user(user, clock, generations)
-    copy._entries.update(users)
-    copy._generation = inherit_generation(parent._generation, clock, generations)
+    copy.users.update(users)
+    copy._history.generation = inherit_generation(parent._history.generation, clock, generations)
     assert isinstance(parent.fast_path, SimFastPath)
     for user_id in parent.fast_path.answers:  # also one that should not be there any more: that is for the checks
         known = users.get(user_id)
@@ -232,7 +244,7 @@ def inherit_generation(old: Generation, clock: LeaseClock, known: dict[int, SimG
     """A fork's copy of what its users share."""
     assert isinstance(old, SimGeneration)
     if id(old) not in known:
-        copy = known[id(old)] = SimGeneration(clock, old.counts)
+        copy = known[id(old)] = SimGeneration(clock, old.counters)
         copy.until, copy.justified = old.until, old.justified
     return known[id(old)]
 

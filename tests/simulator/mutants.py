@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import attrs
+from cachetools import Cache
 
 from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
+from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
-from diijam_consent_sdk.cache.leases import CLOCK_RATE, Fetch, Leases, Poll, Write
-from diijam_consent_sdk.cache.pending_writes import MinimumPositions
+from diijam_consent_sdk.cache.history import History
+from diijam_consent_sdk.cache.in_flight import Fetch, Poll
+from diijam_consent_sdk.cache.leases import CLOCK_RATE, Leases
+from diijam_consent_sdk.cache.pending_writes import MinimumPositions, PendingWrites, Write
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.effects import Effects, perform
 from diijam_consent_sdk.client.exchanges import Exchanges
@@ -48,26 +51,24 @@ def renew_never(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
 
 
 def publish_before_dropping(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
-    if poll.generation is self._generation and changes.complete and changes.after == poll.after:
+    if poll.generation is self._history.generation and changes.complete and changes.after == poll.after:
         until = poll.sent_at + changes.waited * CLOCK_RATE + self.length
-        self._generation.fresh_until = max(self._generation.fresh_until, until)
+        self._history.generation.fresh_until = max(self._history.generation.fresh_until, until)
     _polled(self, poll, changes, now)
 
 
 def note_nothing(self: Leases, user_id: str, position: int) -> None:
-    entry = self._entries.get(user_id)
-    if entry is not None and entry.position < position:
+    user = self.users.get(user_id)
+    if user is not None and user.position < position:
         self._drop(user_id)
 
 
 def drop_nothing(self: Leases, user_id: str, position: int) -> None:
-    for fetch in self._fetches:
-        if user_id in fetch.wanted:
-            fetch.changed[user_id] = position
+    self._fetches.note(user_id, position)
 
 
-def forget_only(self: Leases, user_id: str) -> None:
-    self._entries.pop(user_id, None)
+def remove_only(self: UserCache, user_id: str) -> None:
+    Cache.__delitem__(self, user_id)
 
 
 def install_anything(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
@@ -79,7 +80,7 @@ def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> N
 
 
 def install_during_writes(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
-    writes, self._writes = self._writes, Counter()
+    writes, self._writes = self._writes, PendingWrites()
     try:
         return _may_install(self, user_id, fetch, position)
     finally:
@@ -98,8 +99,8 @@ def any_name(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> d
     return _fetched(self, fetch, loaded, now)
 
 
-def agree_always(self: Leases, head: Cursor) -> bool:
-    self._latest_head = head
+def agree_always(self: History, head: Cursor) -> bool:
+    self.latest_head = head
     return True
 
 
@@ -125,17 +126,19 @@ def keep_no_floor(self: MinimumPositions, until: float) -> None:
 
 
 def forget_passed_floors(self: MinimumPositions, position: int, now: float) -> None:
-    self._lifted.of = {u: kept for u, kept in self._lifted.of.items() if kept[0] > position}
+    above = {user_id: minimum for user_id, minimum in self._current.items() if minimum[0] > position}
+    self._current.by_user = above
 
 
-def keep_on_restart(self: Leases, head: Cursor, now: float, *, same_history: bool = False) -> None:
-    entries, fresh_until = dict(self._entries), self._generation.fresh_until
-    self._entries.clear()
-    _restart(self, head, now, same_history=same_history)
-    self._entries.update(entries)
-    for entry in entries.values():
-        entry._generation = self._generation
-    self._generation.fresh_until = fresh_until
+def keep_on_restart(self: Leases, head: Cursor, now: float, *, is_same_history: bool = False) -> None:
+    users, fresh_until = dict(self.users), self._history.generation.fresh_until
+    for user_id in users:
+        Cache.__delitem__(self.users, user_id)
+    _restart(self, head, now, is_same_history=is_same_history)
+    self.users.update(users)
+    for user in users.values():
+        user._generation = self._history.generation
+    self._history.generation.fresh_until = fresh_until
 
 
 def any_after(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
@@ -194,15 +197,15 @@ def clear_nothing(self: FastPath) -> None:
 
 
 def cover_anybody(self: Leases) -> None:
-    while self._asked:
-        user_id, user = self._asked.popitem()
-        if self._entries.get(user_id) is user:
+    while self._wanted_on_fast_path:
+        user_id, user = self._wanted_on_fast_path.popitem()
+        if self.users.get(user_id) is user:
             self.fast_path.add(user)
 
 
 def cover_whoever_is_asked(self: Leases) -> None:
-    while self._asked:
-        self.fast_path.add(self._asked.popitem()[1])
+    while self._wanted_on_fast_path:
+        self.fast_path.add(self._wanted_on_fast_path.popitem()[1])
 
 
 def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
@@ -211,13 +214,13 @@ def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
 
 def no_denial_while_writing(self: Leases, user_id: str, *, takes_away: bool = False) -> Write:
     with self._lock:
-        self._writes[user_id] += 1
-        self._writes_by_kind[takes_away] += 1
-        return Write(user_id, self._generation, takes_away)
+        write = Write(user_id, self._history.generation, takes_away)
+        self._writes.add(write)
+        return write
 
 
 def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
-    stale = self._entries.get(write.user_id)
+    stale = self.users.get(write.user_id)
     _written(self, write, None, now)
     if cursor is not None and stale is not None:
         stale._head = cursor
@@ -260,7 +263,8 @@ def no_cap(self: SingleFlight) -> list[SharedLoad]:
 def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
     wanted = tuple(user_ids)
     with self._lock:
-        fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, self._generation, 0, self._latest_head)
+        history = self._history
+        fetch = Fetch(wanted, frozenset(wanted), now, now + self.length, history.generation, 0, history.latest_head)
         self._fetches.update((fetch, attrs.evolve(fetch)))
         return fetch
 

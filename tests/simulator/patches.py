@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk.cache import leases, pending_writes
+from diijam_consent_sdk.cache import history, leases, memory, pending_writes
 from diijam_consent_sdk.client import batching, engine, exchanges, health, limiter, poller, single_flight, writes
 from diijam_consent_sdk.stores import _retry
-from tests.simulator.hooked import SimGeneration, SimLeases, SimUser
+from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, SimUserCache
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -48,10 +48,12 @@ def enter(stack: ExitStack, world: World) -> None:
     put(_retry, random=world.random)
     put(single_flight, time=_Time(world))
     put(exchanges, time=_Time(world))
-    put(leases, Generation=SimGeneration, UserConsent=SimUser)
+    put(history, Generation=SimGeneration)
+    put(leases, UserConsent=SimUser)
+    put(memory, UserCache=SimUserCache)
     put(poller, random=world.random)
     if world.has_small_caps:
-        put(pending_writes, MAX_MINIMUMS=2)
-        put(leases, MAX_WRITES=2, MAX_WITHDRAWALS=2, MAX_CONFIRMED=2, MAX_UNCONFIRMED=2)
+        put(pending_writes, MAX_MINIMUMS=2, MAX_WRITES=2, MAX_WITHDRAWALS=2)
+        put(history, MAX_CONFIRMED=2, MAX_UNCONFIRMED=2)
         put(single_flight, MAX_IN_FLIGHT=2, MAX_QUEUED=2, BATCH=2)
         put(batching, BATCH=2)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from diijam_consent_sdk.cache import leases as leases_module
+from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
+from diijam_consent_sdk.cache.history import History
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
@@ -27,19 +29,19 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "3 published before dropped": (Leases, "finish_poll", mutants.publish_before_dropping),
     "3 not noted on fetches": (Leases, "_change", mutants.note_nothing),
     "3 not dropped": (Leases, "_change", mutants.drop_nothing),
-    "3 forgotten but not dead": (Leases, "_drop", mutants.forget_only),
+    "3 forgotten but not dead": (UserCache, "__delitem__", mutants.remove_only),
     "4 any position will do": (Leases, "_may_install", mutants.install_anything),
     "4 installed after its lease": (Leases, "finish_fetch", mutants.install_late),
     "4 any record will do": (Leases, "finish_fetch", mutants.any_name),
     "4 no second fetch": ((lookups, "ROUNDS", 1), (engine_module, "ROUNDS", 1)),
     "5 the first failure ends the feed": (poller, "poll_feed", mutants.one_poll_only),
     "6 any history will do": (
-        (Leases, "_continues_history", mutants.agree_always),
+        (History, "continues_at", mutants.agree_always),
         (Changes, "is_continuation", mutants.continue_always),
     ),
-    "6 backwards will do": (leases_module, "_is_behind", mutants.never_behind),
+    "6 backwards will do": (leases_module, "is_behind", mutants.never_behind),
     "6 what lags is another history": (Leases, "finish_fetch", mutants.believe_at_once),
-    "6 floors go at once": (MinimumPositions, "keep_until", mutants.keep_no_floor),
+    "6 floors go at once": (MinimumPositions, "carry_over", mutants.keep_no_floor),
     "6 floors are gone once passed": (MinimumPositions, "pass_by", mutants.forget_passed_floors),
     "6 entries outlive their history": (Leases, "_restart", mutants.keep_on_restart),
     "7 the clock first": (UserConsent, "answers", mutants.clock_first),
@@ -52,8 +54,8 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 in one step, nothing ends by itself": (FastPath, "renew", mutants.never_turn_in_one_step),
     "7 in one step, nobody is removed": (FastPath, "remove", mutants.remove_nobody),
     "7 in one step, covered beyond their history": (FastPath, "clear", mutants.clear_nothing),
-    "7 in one step, covered before a proof": (Leases, "_cover_asked", mutants.cover_anybody),
-    "7 in one step, covered although dropped": (Leases, "_cover_asked", mutants.cover_whoever_is_asked),
+    "7 in one step, covered before a proof": (Leases, "_fill_fast_path", mutants.cover_anybody),
+    "7 in one step, covered although dropped": (Leases, "_fill_fast_path", mutants.cover_whoever_is_asked),
     "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
     "8 no floor": (Leases, "finish_write", mutants.no_floor),

@@ -74,7 +74,7 @@ def keep_fresh(world: World, client: SimClient, seconds: float) -> None:
 
 def look(world: World, client: SimClient) -> None:
     """Call the guard of everybody the process has."""
-    for user in list(client.leases._entries.values()):
+    for user in list(client.leases.users.values()):
         client.guard(user, MAIL)
         client.guard_in_one_step(user.user_id, MAIL)
 
@@ -84,7 +84,7 @@ def interrupt(client: SimClient, preempted: int, *, in_one_step: bool) -> None:
     if in_one_step:
         client.guard_in_one_step("user0", MAIL, preempted=preempted)
     else:
-        client.guard(client.leases._entries["user0"], MAIL, preempted=preempted)
+        client.guard(client.leases.users["user0"], MAIL, preempted=preempted)
 
 
 def a_poll_answered_with_another(world: World) -> None:

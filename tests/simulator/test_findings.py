@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache import leases
+from diijam_consent_sdk.cache import pending_writes
 from diijam_consent_sdk.client.effects import Load
 from tests.simulator.scenarios import MAIL, keep_fresh, loaded_ahead_and_lost, look, process, quiet_world, sent_load
 from tests.simulator.world import World
@@ -102,11 +102,11 @@ def writes_of_one_user_without_end(world: World) -> None:
     """I7: the cap counts users, so one user's writes of unknown outcome, a thread each, are without bound."""
     client = process(world)
     world.network.weather = attrs.evolve(world.network.weather, lost_answer=1.0)
-    for _ in range(leases.MAX_WITHDRAWALS + 50):
+    for _ in range(pending_writes.MAX_WITHDRAWALS + 50):
         client.record("user0", e.Hidden("avatar"))
         world.run_for(0.01)
     world.run_for(world.deadline + 1)
-    if len(client.engine._writes) > leases.MAX_WITHDRAWALS:
+    if len(client.engine._writes) > pending_writes.MAX_WITHDRAWALS:
         world.checks.fail("I7", f"{len(client.engine._writes)} writes are under way")
 
 

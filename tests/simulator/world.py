@@ -123,7 +123,7 @@ class World:
     def preempted(self, client: SimClient) -> None:
         """A guard of a user that the process has, interrupted at one of its reads."""
         memory, random = client.memory(), self.random
-        guarded: list[UserConsent | str] = [*memory._entries.values(), *client.held, *memory.fast_path.users]
+        guarded: list[UserConsent | str] = [*memory.users.values(), *client.held, *memory.fast_path.users]
         if guarded and self._depth == 0:
             self._depth = 1
             self.tried["preempted"] += 1

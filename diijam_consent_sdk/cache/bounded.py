@@ -1,0 +1,35 @@
+"""
+Bounded caches for small things, on `cachetools.FIFOCache`.
+
+A `cachetools` cache keeps a count and an order beside its items. Two threads that write at once, or a signal handler
+that raises inside a write, can leave these at odds, and later writes fail. Such a cache is replaced by an empty one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TypeVar
+
+from cachetools import FIFOCache
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def put(cache: FIFOCache[K, V], key: K, value: V) -> FIFOCache[K, V]:
+    """Put an item, evicting the oldest one when full, and return the cache to use from now on."""
+    if cache.currsize == len(cache):
+        with suppress(KeyError, RuntimeError):  # raised by `cachetools` where its order and its items differ
+            cache[key] = value
+            return cache
+    cache = FIFOCache(cache.maxsize)
+    cache[key] = value
+    return cache
+
+
+def take(cache: FIFOCache[K, V], key: K) -> V | None:
+    """Remove an item and return it, or None if there is none."""
+    value = cache.get(key)
+    with suppress(KeyError):  # there is none, or it is missing in the order alone
+        del cache[key]
+    return value

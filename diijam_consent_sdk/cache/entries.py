@@ -1,0 +1,97 @@
+"""
+The users in memory: a bounded `cachetools` cache with CLOCK eviction.
+
+A user that leaves is invalidated first, since no change reaches a `UserConsent` that is in nobody's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from math import inf
+
+from cachetools import Cache
+
+from .compiled import ALL_STALE, Answers
+from .fast_path import FastPath
+from .in_flight import Fetches
+from .user import UserConsent
+
+NOBODY = UserConsent.stale()  # shared by all clients: never changed
+
+
+class UserCache(Cache[str, UserConsent]):
+    """
+    Users by id. Writers hold the lock of `Memory`. Readers take none, and read `cache[user_id]`, which answers `STALE`
+    for a user who is not here: `get` looks twice, and the user may leave in between.
+
+    Args:
+        capacity: How many users stay.
+
+        fast_path: Where guards by id find users. A user leaves it first, and being there counts as a reference.
+
+        fetches: The loads under way, which must not bring back an older state of a user that left.
+    """
+
+    def __init__(self, capacity: int, fast_path: FastPath, fetches: Fetches) -> None:
+        super().__init__(maxsize=inf)  # the capacity is kept below
+        self.capacity = capacity
+        self._fast_path = fast_path
+        self._fetches = fetches
+        self._eviction_cursor: Iterator[str] = iter(())
+
+    def __repr__(self) -> str:
+        return f"<UserCache of {len(self)} users>"  # a cache's own representation has every id
+
+    def __missing__(self, user_id: str) -> UserConsent:
+        return NOBODY
+
+    def __setitem__(self, user_id: str, user: UserConsent) -> None:
+        """Put a user in place of the one with the same id, if there is one; evict another when full."""
+        if user_id in self:
+            del self[user_id]
+        # Not left to `Cache`, which keeps a count beside its items: an interruption between the two would shift it.
+        while len(self) >= self.capacity:
+            self.popitem()
+        super().__setitem__(user_id, user)
+
+    def __delitem__(self, user_id: str) -> None:
+        """Invalidate a user, then remove it: interrupted anywhere, it answers no more than it should."""
+        user = self[user_id]
+        if user is NOBODY:
+            raise KeyError("there is no such user")
+        self._fast_path.remove(user_id)
+        user.invalidate()
+        self._fetches.note(user_id, user.position)
+        super().__delitem__(user_id)
+
+    def popitem(self) -> tuple[str, UserConsent]:
+        """Evict the next user that was not referenced since the eviction cursor passed it (CLOCK)."""
+        while self:
+            for user_id in self._eviction_cursor:
+                if user_id in self and not self._clear_referenced(user_id):
+                    user = self[user_id]
+                    del self[user_id]
+                    return user_id, user
+            self._eviction_cursor = iter(self._ids())
+        raise KeyError("there are no users to evict")
+
+    def _clear_referenced(self, user_id: str) -> bool:
+        was_on_fast_path = self._fast_path.remove(user_id)  # a guard by id put it there
+        return self[user_id].clear_referenced() or was_on_fast_path
+
+    def clear(self, answers: Answers = ALL_STALE) -> None:
+        """Invalidate everybody: from now on each user answers *answers*."""
+        self._fast_path.clear()
+        for user_id in self._ids():
+            user = self[user_id]
+            if user is not NOBODY:  # a signal handler closed the client meanwhile
+                user.invalidate(answers)
+        for user_id in self._ids():
+            with suppress(KeyError):
+                super().__delitem__(user_id)
+
+    def _ids(self) -> list[str]:
+        while True:
+            with suppress(RuntimeError):  # as above
+                return list(self)

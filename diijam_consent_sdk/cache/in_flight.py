@@ -1,0 +1,86 @@
+"""
+Requests to the store that are under way, with what the client had seen when each was sent.
+
+An answer is judged against that (protocol.md, rules 1 to 4 and 6): what changed meanwhile may have overtaken it.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..errors import StoreUnavailable
+from ..stores.protocol import Changes, Cursor
+from .user import Generation
+
+
+@attrs.define(eq=False)
+class Fetch:
+    """
+    A load that is under way.
+
+    Attributes:
+        own_until: When the leases that it brings end: rule 1.
+
+        applied: The position up to which the feed was applied when it was sent.
+
+        latest_head: The newest head that was seen when it was sent.
+
+        changed: By user id, the position of a change that became known since: rule 3.
+
+        lies_behind: Set by an answer that lies behind this head: the store has to be asked which of them is right.
+    """
+
+    user_ids: tuple[str, ...] = attrs.field(repr=False)
+    wanted: frozenset[str] = attrs.field(repr=False)
+    sent_at: float
+    own_until: float
+    generation: Generation
+    applied: int
+    latest_head: Cursor | None
+    changed: dict[str, int] = attrs.field(factory=dict, repr=False)
+    lies_behind: Cursor | None = None
+
+    def note(self, user_id: str, position: int) -> None:
+        """Accept no record of this user that is older than *position*."""
+        if user_id in self.wanted:
+            self.changed[user_id] = max(position, self.changed.get(user_id, 0))
+
+
+class Fetches(set[Fetch]):
+    """All loads under way."""
+
+    def note(self, user_id: str, position: int) -> None:
+        """Let no load bring back a record of this user that is older than *position*."""
+        for fetch in self:
+            fetch.note(user_id, position)
+
+
+@attrs.define(eq=False)
+class Poll:
+    """
+    A poll of the change feed that is under way.
+
+    Attributes:
+        latest_head: The newest head that was seen when it was sent.
+
+        lies_behind: As for a `Fetch`.
+    """
+
+    after: Cursor
+    sent_at: float
+    generation: Generation
+    latest_head: Cursor | None
+    lies_behind: Cursor | None = None
+
+    def check(self, changes: Changes) -> None:
+        """
+        Check that an answer is one to this poll.
+
+        Raises:
+            StoreUnavailable: the answer is to another question, or contradicts itself.
+        """
+        if changes.after != self.after:
+            raise StoreUnavailable("the answer of the change feed is to another question: it is asked again")
+        first, last = changes.after.position, changes.cursor.position
+        if changes.complete not in (True, False) or not all(first < p <= last for p in changes.user_ids.values()):
+            raise StoreUnavailable("the answer of the change feed contradicts itself: it is asked again")
