@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -46,3 +49,48 @@ def test_what_the_pages_write_is_no_part_of_the_repository() -> None:
     assert {"mailable.csv", "tokens.json"} <= written
     for name in written:
         assert any(fnmatch(f"/{name}", pattern) or fnmatch(name, pattern) for pattern in patterns), name
+
+
+def lines_of_the_tree() -> Iterator[tuple[str, list[str], str]]:
+    """Each line of the tree in docs/architecture.md: the folder it is in, the names in its first column, its text."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders: list[str] = []
+    for line in re.findall(r"```\n(.*?)```", page, re.DOTALL)[1].splitlines():
+        column, text = line[:24], line[24:]
+        names = column.replace(",", " ").split()
+        if names:
+            folders = folders[: (len(line) - len(line.lstrip())) // 2]
+        if column.rstrip().endswith("/"):
+            folders += names
+        yield "".join(folders), names, text
+
+
+def test_the_architecture_page_has_every_module() -> None:
+    """The tree names every module and folder of the package in its folder's lines, and none that is gone."""
+    package = ROOT / "diijam_consent_sdk"
+    words: dict[str, set[str]] = {}
+    for folder, names, text in lines_of_the_tree():
+        words.setdefault(folder, set()).update(re.findall(r"\w+", " ".join([*names, text])))
+        for name in names:
+            there = package / folder / name.removesuffix("/") if not name.endswith("/") else package / folder
+            assert there.with_suffix(".py").exists() or there.is_dir(), name
+    for module in sorted(package.rglob("*.py")):
+        folder = f"{module.parent.relative_to(package)}/".removeprefix("./")
+        if module.stem not in {"__init__", "__main__"} and not folder.startswith("cli/commands/"):
+            assert module.stem in words[folder], module
+
+
+def test_the_pages_name_what_exists() -> None:
+    """`Class.name` and `folder/module.py` in the pages on the protocol and the architecture are in the code."""
+    classes: dict[str, list[type]] = {}
+    for module in pkgutil.walk_packages(diijam_consent_sdk.__path__, "diijam_consent_sdk."):
+        if not module.name.startswith(("diijam_consent_sdk.integrations.", "diijam_consent_sdk.cli.__main__")):
+            for found in vars(importlib.import_module(module.name)).values():
+                if isinstance(found, type):
+                    classes.setdefault(found.__name__, []).append(found)
+    for page in ("protocol.md", "architecture.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        for owner, name in re.findall(r"`([A-Z]\w+)\.(\w+)(?:\(\))?`", text):
+            assert any(hasattr(found, name) for found in classes.get(owner, ())), f"{owner}.{name}"
+        for path in re.findall(r"`([\w/]+\.py)`", text):
+            assert (ROOT / "diijam_consent_sdk" / path).exists(), path
