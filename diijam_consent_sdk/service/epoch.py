@@ -48,8 +48,8 @@ def kept_epoch(store: object, memory: Path = MEMORY) -> Iterator[None]:
     the next service.
 
     Args:
-        store: Nothing has to be proven unless it is a `SqliteStore` on a file: a store in memory begins with its
-            process, and another service's store is that service's concern.
+        store: Only a `SqliteStore` on a file needs a proof. A store in memory begins with its process, and another
+            service proves its own store.
 
         memory: A folder that is lost at a reboot.
 

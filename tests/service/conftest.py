@@ -1,4 +1,4 @@
-"""Services on ephemeral ports, each in a thread of its own, and somebody who asks them."""
+"""Services on ephemeral ports, each in a separate thread, and clients of them."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ WITHDRAWN = {"type": "Withdrawn", "purpose": "marketing"}
 
 @attrs.frozen
 class Asker:
-    """Asks a service as any HTTP client would."""
+    """An HTTP client of a service."""
 
     url: str
     token: str | None
     http: httpx.Client
 
     def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
-        """One question as it is."""
+        """Send a body as it is."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return self.http.post(self.url + path, json=body, headers=headers, **more)
 
     def ask(self, path: str, **question: Any) -> Any:
-        """One question with a nonce; its answer, which must be one."""
+        """Ask one question and return its answer, whose status must be 200."""
         answer = self.post(path, {"nonce": NONCE, **question})
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -81,14 +81,14 @@ Ask = Callable[..., Asker]
 
 @pytest.fixture(scope="session")
 def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A tokens file, and its tokens by what they may do: `read`, `write`, `both`."""
+    """Make a tokens file, with tokens named by their scopes: `read`, `write`, `both`."""
     path = tmp_path_factory.mktemp("tokens") / "tokens.json"
     scopes = {"read": [Scope.READ], "write": [Scope.WRITE], "both": list(Scope)}
     return path, {name: new_token(path, allowed)[1] for name, allowed in scopes.items()}
 
 
 def running(store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None = None) -> Running:
-    """A service that accepts connections."""
+    """Start a service, and wait until it accepts connections."""
     app = create_app(store, tokens=tokens)
     ready = threading.Event()
     server = Server(app, ready.set, tls)
@@ -102,7 +102,7 @@ def running(store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None 
 
 @pytest.fixture
 def start(token_files: tuple[Path, dict[str, str]]) -> Iterator[Start]:
-    """Starts services over stores, and stops them."""
+    """Start services over stores, and stop them after the test."""
     started: list[Running] = []
 
     def run(store: Store | AsyncStore | None = None, tokens: Path = token_files[0]) -> Running:
@@ -118,7 +118,7 @@ def start(token_files: tuple[Path, dict[str, str]]) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def shared(token_files: tuple[Path, dict[str, str]]) -> Iterator[Running]:
-    """A service for tests that do not mind what others wrote."""
+    """Share one service between tests that do not mind each other's events."""
     one = running(MemoryStore(), token_files[0])
     yield one
     one.stop()
@@ -126,14 +126,14 @@ def shared(token_files: tuple[Path, dict[str, str]]) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def http() -> Iterator[httpx.Client]:
-    """An HTTP client."""
+    """Make an HTTP client."""
     with httpx.Client(timeout=20) as client:
         yield client
 
 
 @pytest.fixture
 def ask_as(http: httpx.Client, token_files: tuple[Path, dict[str, str]]) -> Ask:
-    """Makes somebody who asks a service, with one of the tokens of `token_files`, any other, or none."""
+    """Make clients of a service, with one of the tokens of `token_files`, any other, or none."""
 
     def asker(running: Running, token: str | None = "both") -> Asker:
         return Asker(running.url, token_files[1].get(token or "", token), http)
@@ -143,17 +143,17 @@ def ask_as(http: httpx.Client, token_files: tuple[Path, dict[str, str]]) -> Ask:
 
 @pytest.fixture
 def service(start: Start) -> Running:
-    """A service over a store in memory."""
+    """Start a service over a store in memory."""
     return start()
 
 
 @pytest.fixture
 def anybody(shared: Running, ask_as: Ask) -> Asker:
-    """Somebody who may ask the shared service everything."""
+    """Make a client with all scopes for the shared service."""
     return ask_as(shared)
 
 
 @pytest.fixture
 def asker(service: Running, ask_as: Ask) -> Asker:
-    """Somebody who may ask it everything."""
+    """Make a client with all scopes."""
     return ask_as(service)

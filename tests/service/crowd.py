@@ -1,4 +1,4 @@
-"""A crowd that polls: many connections from one event loop, with so little of HTTP that it costs next to nothing."""
+"""Many long polls from one event loop, with as little of HTTP as possible, so that the crowd itself costs little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores for the service's tests: slow, broken, hung or lying on demand."""
+"""Stores for the service's tests that are slow, broken, hung or wrong on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FaultyStore:
         self.calls: list[str] = []
         self.fails: dict[str, Exception] = {}  # by method: raised in place of an answer
         self.holds: dict[str, threading.Event] = {}  # by method: waited for before the inner call
-        self.said_waited = 0.0  # added to what the inner store says it waited
+        self.said_waited = 0.0  # added to the `waited` of the inner store
 
     def _enter(self, method: str) -> None:
         self.calls.append(method)

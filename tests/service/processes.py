@@ -1,4 +1,4 @@
-"""`serve` in a process of its own."""
+"""`serve` in a separate process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ sys.exit(serve(url, tokens=Path(tokens), host=host, port=int(port)))
 
 
 class Process:
-    """A service process, what it says on standard error, and how it ends."""
+    """A service process, with its standard error and its end."""
 
     def __init__(self, url: str, tokens: Path, *, host: str = "127.0.0.1", port: int = 0, loud: bool = False) -> None:
         self.said: list[str] = []
@@ -42,7 +42,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         return self._process.pid
 
     def _read(self) -> None:
@@ -56,7 +56,7 @@ class Process:
             self._heard.notify_all()
 
     def until(self, text: str) -> str:
-        """Wait until it says a line with this text; the line, or an empty one if it never will."""
+        """Wait for a line with this text on standard error; return it, or an empty line at its end."""
 
         def found() -> str | None:
             return next((line for line in self.said if text in line or not line), None)
@@ -67,15 +67,15 @@ class Process:
         return line
 
     def listening(self) -> str:
-        """The URL that it answers at."""
+        """Wait until the service listens, and return its URL."""
         return self.until("listening on").split()[-1]
 
     def signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         self._process.send_signal(number)
 
     def end(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for the end of the process, and return its exit status."""
         status = self._process.wait(20)
         self._reader.join(5)
         for stream in (self._process.stdout, self._process.stderr):
@@ -84,7 +84,7 @@ class Process:
         return status
 
     def kill(self) -> None:
-        """End it now, whatever it does."""
+        """End the process now, whatever it does."""
         if self._process.returncode is None:
             self._process.kill()
             self.end()

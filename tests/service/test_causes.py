@@ -28,7 +28,7 @@ Told = Callable[..., str]
 
 
 def page(status: str, body: bytes = HTML, more: str = "") -> bytes:
-    """An answer that is none of ours."""
+    """An answer of another program."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {len(body)}\r\n{more}\r\n"
     return head.encode() + body
 
@@ -100,7 +100,7 @@ def canned() -> Iterator[Callable[[bytes | None], str]]:
 def test_a_token_that_is_unknown_or_lacks_the_scope(
     told: Told, shared: Running, token_files: tuple[Path, dict[str, str]]
 ) -> None:
-    """A wrong token is told as that, a right one without the scope with the scope."""
+    """The error names a wrong token as the cause, and for a right one the scope that it lacks."""
     assert "status 401: no token was sent, or one it does not know" in told(shared.url)
     assert "status 401" in told(shared.url, token=None)
     assert "status 403: the token lacks the scope" in told(shared.url, token=token_files[1]["write"])
@@ -117,7 +117,7 @@ def test_a_wrong_path_and_a_wrong_port(told: Told, shared: Running) -> None:
 
 
 def test_a_name_that_nobody_has(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slip in the host is told as a name that DNS does not know."""
+    """A slip in the host is reported as a name that DNS does not have."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -129,7 +129,7 @@ def test_a_name_that_nobody_has(told: Told, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_silence(told: Told) -> None:
-    """A server that accepts and says nothing is told with where it is."""
+    """The error for a server that accepts and is silent names its address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         assert f"at '{url.removeprefix('http://')}' did not answer in time: see that it runs" in told(url)
@@ -187,7 +187,7 @@ def test_a_handshake_that_is_late_leaves_no_socket_open(face: str) -> None:
 def test_an_answer_that_is_not_ours(
     told: Told, canned: Callable[[bytes | None], str], answer: bytes, said: str
 ) -> None:
-    """What another program answers is told by its status and what is likely wrong; nothing of it is repeated."""
+    """An answer of another program is reported by its status and the likely cause, and not repeated."""
     found = told(canned(answer))
     assert said in found
     assert "nginx" not in found
@@ -197,7 +197,7 @@ def test_an_answer_that_is_not_ours(
 def test_a_service_that_cannot_read_its_tokens_says_so(
     told: Told, start: Start, tmp_path: Path, token_files: tuple[Path, dict[str, str]]
 ) -> None:
-    """What a service tells of itself reaches whoever asks it."""
+    """The cause that a service answers with reaches its clients."""
     tokens = tmp_path / "tokens.json"
     tokens.write_bytes(token_files[0].read_bytes())
     tokens.chmod(0o600)
@@ -210,7 +210,7 @@ def test_a_service_that_cannot_read_its_tokens_says_so(
 def test_a_relay_tells_why_it_is_cut_off_and_not_where_its_upstream_is(
     start: Start, ask_as: Ask, tmp_path: Path
 ) -> None:
-    """Its log has the cause with host and port; whoever asks it, and `/healthz`, get the cause alone."""
+    """Its log has the cause with host and port; its clients and `/healthz` get the cause alone."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with closing(HttpStore(f"http://127.0.0.1:{port}", token=TOKEN, deadline=0.3)) as upstream:
@@ -290,14 +290,14 @@ def test_files_of_certificates_are_named(kind: type[Any], tmp_path: Path, monkey
 
 
 def test_a_token_s_file_that_is_gone(told: Told, shared: Running, tmp_path: Path) -> None:
-    """Where the token is read from a file, and the file is gone, its name is told; a token in its place is not."""
+    """If the file that a token is read from is gone, the error names it, but never a token given in its place."""
     gone = tmp_path / "token"
     assert f"(FileNotFoundError: {gone})" in told(shared.url, token=gone.read_text)
     assert "(FileNotFoundError)" in told(shared.url, token=Path(TOKEN).read_text)
 
 
 def test_proxies_of_the_environment(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that is down, or whose URL is none, is told as possible cause, without its password."""
+    """A proxy that is down, or whose URL is malformed, is named as a possible cause, without its password."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{port}")

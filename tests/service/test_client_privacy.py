@@ -1,4 +1,4 @@
-"""Clients over HTTP, both faces, with every failure there is: nobody is named, and no token is told."""
+"""Clients over HTTP, sync and async, through every kind of failure, which names no user and shows no token."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ LIBRARIES = ("asyncio", "diijam_consent_sdk", "httpcore", "httpx", "litestar", "
 
 @pytest.fixture
 def said() -> Iterator[io.StringIO]:
-    """What any logger of the process says, each at its loudest."""
+    """Collect the output of every logger of the process, at its lowest level."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
@@ -73,7 +73,7 @@ def said() -> Iterator[io.StringIO]:
 
 
 class Told:
-    """Collects what is told elsewhere than in logs."""
+    """Collects what is shown elsewhere than in logs."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -108,7 +108,7 @@ class Told:
                 self.values.append(repr(answer))
 
     def secrets(self, logs: str, *secrets: str) -> list[str]:
-        """What was told of the secrets, and where."""
+        """Find the secrets that were shown, and where."""
         texts = [*self.texts, *logs.splitlines()]
         texts += [value for value in self.values if USER in value or KEY in value]
         return [text for text in texts for secret in secrets if secret in text]
@@ -132,7 +132,7 @@ def loud(said: io.StringIO, tmp_path: Path, tokens: dict[str, str]) -> Iterator[
 
 @pytest.fixture
 def proxy(loud: Running) -> Iterator[Proxy]:
-    """The network between: it sees each URL, and breaks when it is told to."""
+    """The network between, which sees each URL and breaks on demand."""
     port = urlsplit(loud.url).port
     assert port is not None
     proxy = Proxy(port)
@@ -141,7 +141,7 @@ def proxy(loud: Running) -> Iterator[Proxy]:
 
 
 def calls(store: Any) -> list[Callable[[], Any]]:
-    """Every operation of a store, with ids, keys and words that must not be told."""
+    """Run every operation of a store, with ids, keys and words that must stay secret."""
     nowhere = Cursor("0" * 32, 3, "00" * 32)
     return [
         lambda: store.load([USER]),
@@ -193,7 +193,7 @@ def _free_port() -> int:
 def test_stores_tell_nothing(
     kind: type, said: io.StringIO, loud: Running, proxy: Proxy, tokens: dict[str, str]
 ) -> None:
-    """No log, error, traceback or repr of a store tells an id, a word of the customer's or a token; no URL has one."""
+    """No log, error, traceback, repr or URL of a store has an id, a word of the customer's or a token."""
     told = Told()
 
     async def everything() -> None:
@@ -234,7 +234,7 @@ def test_stores_tell_nothing(
 def test_clients_tell_nothing(
     kind: Any, said: io.StringIO, loud: Running, proxy: Proxy, tokens: dict[str, str]
 ) -> None:
-    """A client's life over HTTP, through an outage: no log, error, repr, status or figure tells of whom or by what."""
+    """No log, error, repr, status or metric of a client, through an outage, has an id or a token."""
     told = Told()
 
     async def life() -> None:

@@ -34,7 +34,7 @@ def test_records_that_are_too_many_bytes_are_refused(asker: Asker, monkeypatch: 
 
 
 def test_a_history_comes_in_pages(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A history past the size of a page goes on from the version it tells; the client's stores read all of it."""
+    """A history past the size of a page goes on from the version in `after`; the client's stores read all of it."""
     asker.append("u-1", OPENED, *FILED)
     whole = asker.ask("/v1/history/load", user_id="u-1")
     assert (len(whole["entries"]), whole["after"]) == (10, None)

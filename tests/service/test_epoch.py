@@ -25,7 +25,7 @@ class Service:
         self.memory.mkdir()
 
     def serve(self, *users: str) -> str:
-        """Serve for a while, append to these users, end in good order; the epoch meanwhile."""
+        """Serve for a while, append to these users, and stop; return the epoch meanwhile."""
         store = SqliteStore(self.path)
         with kept_epoch(store, self.memory):
             for user in users:
@@ -55,7 +55,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 def test_a_restart_in_good_order_keeps_the_epoch(service: Service) -> None:
-    """A service that stopped in good order is kept_epoch by the next one, as often as you like."""
+    """The service after one that stopped without an error keeps its epoch, time after time."""
     first = service.serve("u-1")
     assert service.serve("u-2") == first
     assert service.serve() == first
@@ -70,7 +70,7 @@ def test_the_first_service_begins_an_epoch(service: Service) -> None:
 
 
 def test_a_crash_ends_the_epoch(service: Service) -> None:
-    """After a service that did not stop in good order, a new epoch begins."""
+    """After a service that was killed, a new epoch begins."""
     first = service.serve("u-1")
     assert service.crash() == first
     assert service.serve() != first
@@ -129,13 +129,13 @@ def test_a_second_service_joins_the_epoch_of_the_first(service: Service) -> None
 
 
 def test_the_first_to_leave_leaves_no_proof(service: Service) -> None:
-    """After the last of two services died, what the first one left proves nothing."""
+    """After the last of two services was killed, the mark of the first one proves nothing."""
     one, other = SqliteStore(service.path), SqliteStore(service.path)
     with kept_epoch(one, service.memory):
         epoch = one.load(()).cursor.epoch
         beside = kept_epoch(other, service.memory)
         beside.__enter__()
-    other.append("u-1", [AccountOpened()])  # acknowledged, then lost: the second service dies
+    other.append("u-1", [AccountOpened()])  # acknowledged, then lost, as the second service is killed
     beside.gen.close()
     assert service.serve() != epoch
     one.close()
@@ -167,7 +167,7 @@ with kept_epoch(store, Path(sys.argv[2])):
 
 
 def test_a_file_replaced_under_a_service_is_not_joined(service: Service) -> None:
-    """A service that finds another file than the one at work opened begins an epoch of its own."""
+    """A service that finds another file than the running service opened begins a new epoch."""
     one = SqliteStore(service.path)
     with kept_epoch(one, service.memory):
         epoch = one.load(()).cursor.epoch
@@ -186,7 +186,7 @@ def test_a_file_replaced_under_a_service_is_not_joined(service: Service) -> None
 
 @pytest.mark.parametrize("spoiled", ["link", "readable by others", "no folder"])
 def test_a_mark_that_others_may_have_made_is_none(service: Service, spoiled: str) -> None:
-    """A mark that is not this user's alone is not believed, and there is none without memory to keep it in."""
+    """A mark that is not this user's alone proves nothing, and without a folder in memory no mark is made."""
     first = service.serve("u-1")
     (mark,) = service.memory.iterdir()
     if spoiled == "link":

@@ -1,4 +1,4 @@
-"""Who gets the next free place."""
+"""The order in which callers get the places of a semaphore."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diijam_consent_sdk.service.fair_semaphore import FairSemaphore
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """A test that runs on an event loop of its own."""
+    """Run an async test on a new event loop."""
 
     def run() -> None:
         asyncio.run(test())

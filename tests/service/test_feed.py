@@ -1,4 +1,4 @@
-"""Long polls: who waits, what wakes them, and how long they say they waited."""
+"""Long polls: which wait, what wakes them, and the `waited` of their answers."""
 
 from __future__ import annotations
 
@@ -368,7 +368,7 @@ def test_a_relay_passes_changes_on_and_counts_its_wait_soundly(start: Start, ask
 
 
 def test_whether_a_cursor_is_of_the_history_is_asked_of_the_store_each_time(store: FaultyStore) -> None:
-    """Rule 6: a relay asks its upstream, once the request arrived, before it says that a head is not in its history."""
+    """Rule 6: a relay asks its upstream, after the request arrived, before it answers that a head is unknown."""
     store.append("u", OPEN)
     head = store.load(()).cursor
     ahead = Cursor(head.epoch, head.position + 1, "ff" * 32)

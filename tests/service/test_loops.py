@@ -52,7 +52,7 @@ def test_no_connection_outlives_its_loop(asker: Asker) -> None:
 
 
 def test_loops_at_once(asker: Asker) -> None:
-    """Loops in several threads use one store at once, each with connections of its own."""
+    """Loops in several threads use one store at once, each with separate connections."""
     store = AsyncHttpStore(asker.url, token=asker.token, deadline=20)
     meeting = threading.Barrier(3)
     heads: list[int] = []

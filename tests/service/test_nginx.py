@@ -35,7 +35,7 @@ pytestmark = [needs_openssl, pytest.mark.skipif(not NGINX, reason="apt-get insta
 
 @attrs.frozen
 class Proxy:
-    """An nginx that runs: where it listens, what it logged, and whom it trusts."""
+    """A running nginx, with its port, its log and the CA of its certificate."""
 
     folder: Path
     port: int

@@ -162,7 +162,7 @@ def test_a_body_of_just_the_size(anybody: Asker) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/records/load/more", f"/v1/users/{SECRET}", "/schema", "/docs"])
 def test_an_unknown_path(anybody: Asker, path: str) -> None:
-    """A path that is none is a problem too."""
+    """An unknown path is answered with a problem too."""
     is_problem(anybody.post(path, {}), "not-found")
 
 

@@ -72,7 +72,7 @@ def test_it_says_once_where_it_listens(serve: Serve) -> None:
 
 
 def test_plain_http_on_a_network_is_warned_of(serve: Serve) -> None:
-    """Who listens beyond loopback is told to put TLS in front."""
+    """A service that listens beyond loopback without TLS prints a warning."""
     process = serve(host="0.0.0.0")
     assert "TLS" in process.until("warning:")
     process.signal(signal.SIGTERM)
@@ -117,7 +117,7 @@ def test_it_does_not_start_without_tokens(serve: Serve, tmp_path: Path, content:
 def test_a_clean_restart_keeps_the_epoch_and_a_crash_does_not(
     serve: Serve, tmp_path: Path, token_files: tuple[Path, dict[str, str]], http: httpx.Client
 ) -> None:
-    """Clients keep what they know over a restart in good order; after `kill -9` they start anew."""
+    """Clients keep their cache over a clean restart; after `kill -9` they start empty."""
     epochs: list[str] = []
     for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
         process = serve(f"sqlite:///{tmp_path}/consents.db")

@@ -34,7 +34,7 @@ class AsyncMemoryStore:
         return self.inner.append(user_id, events, **options)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
-        """See `Store.changes`; it waits badly, so whoever waits here blocks the loop."""
+        """See `Store.changes`; it waits in the calling thread, so that a wait on the loop would block it."""
         import asyncio  # noqa: PLC0415
 
         while True:
@@ -69,7 +69,7 @@ def test_appended_events_can_be_loaded(asker: Asker) -> None:
 
 
 def test_records_come_in_the_order_asked(asker: Asker) -> None:
-    """There is one record for each id, in the order asked, of version 0 for who is not known; a second time is none."""
+    """There is one record for each id, once and in the order asked, of version 0 for an unknown user."""
     asker.append("u-2", OPENED)
     records = asker.load("u-1", "u-2", "u-1")["records"]
     assert [(record["user_id"], record["version"]) for record in records] == [("u-1", 0), ("u-2", 1)]
@@ -145,7 +145,7 @@ def test_each_answer_echoes_its_nonce(asker: Asker) -> None:
 
 
 def test_no_answer_may_be_stored(asker: Asker, service: Running, http: httpx.Client) -> None:
-    """Every answer says `Cache-Control: no-store` once, also one to a bad question or an unknown path."""
+    """Every answer has `Cache-Control: no-store` once, also one to a bad question or an unknown path."""
     answers = [
         asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": []}),
         asker.post("/v1/records/load", {}),

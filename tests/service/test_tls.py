@@ -1,4 +1,4 @@
-"""The service with a certificate of its own: what it speaks, and what its operator is told when a file is wrong."""
+"""The service with TLS: the versions it accepts, and its errors for wrong files."""
 
 from __future__ import annotations
 

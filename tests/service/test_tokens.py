@@ -186,7 +186,7 @@ def test_a_file_that_breaks_lets_nobody_in_until_it_is_right(path: Path) -> None
 
 
 def test_an_unreadable_file_is_answered_as_unavailable(start: Start, path: Path, http: httpx.Client) -> None:
-    """While the tokens cannot be read, clients are told to try again, not that their token is wrong."""
+    """While the tokens cannot be read, the answer is 503, to try again, and not that the token is wrong."""
     token = new_token(path, [Scope.READ])[1]
     asker = Asker(start(tokens=path).url, token, http)
     path.unlink()
@@ -215,7 +215,7 @@ def test_a_revocation_that_keeps_size_and_times_is_seen(path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o646])
 def test_a_file_that_others_may_write_is_refused(path: Path, mode: int) -> None:
-    """Whoever else could write the file could let themselves in: neither the service nor `token new` takes it."""
+    """A file that others may write is refused by the service and by `token new`: they could let themselves in."""
     now = 0.0
     token = new_token(path, [Scope.READ])[1]
     tokens = TokenFile(path, clock=lambda: now)
@@ -241,7 +241,7 @@ def others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service takes only a file of root or of its own user."""
+    """The service accepts a file of root or of its user only."""
     new_token(path, [Scope.READ])
     others(path, monkeypatch)
     with pytest.raises(PermissionError, match="belongs to user"):
@@ -266,7 +266,7 @@ def test_a_link_that_somebody_else_planted_is_refused(path: Path, monkeypatch: p
 
 
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who may write to the folder may put an old file in the new one's place; a sticky folder prevents that."""
+    """A folder that others may write is refused, unless sticky: they could put an old file in the new one's place."""
     folder = tmp_path / "open"
     folder.mkdir()
     path = folder / "tokens.json"
@@ -312,7 +312,7 @@ def test_a_link_to_nowhere_makes_nothing(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o440])
 def test_a_new_token_keeps_the_mode(path: Path, mode: int) -> None:
-    """Who could read the file before can read it afterwards, and nobody else."""
+    """A user that could read the file before can read it afterwards, and nobody else can."""
     new_token(path, [Scope.READ])
     path.chmod(mode)
     new_token(path, [Scope.READ])
