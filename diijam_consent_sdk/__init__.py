@@ -3,7 +3,8 @@
 from .cache.user import UserConsent
 from .client import AsyncConsentClient, ConsentClient
 from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
-from .vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind, is_user_id
+from .identifiers import is_user_id
+from .vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind
 
 __all__ = [
     "AsyncConsentClient",

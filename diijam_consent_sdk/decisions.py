@@ -14,9 +14,10 @@ import attrs
 from attrs import converters
 
 from .errors import ConsentDenied
+from .identifiers import identifier
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
-from .vocabulary import Account, Channel, Field, Purpose, Reason, fields_of, identifier
+from .vocabulary import Account, Channel, Field, Purpose, Reason, fields_of
 
 
 def _not_marketing(_: object, __: object, purpose: Purpose) -> None:

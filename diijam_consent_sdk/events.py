@@ -12,19 +12,8 @@ from datetime import datetime
 import attrs
 from attrs import converters
 
-from .vocabulary import (
-    Channel,
-    Field,
-    HoldKind,
-    Origin,
-    Outcome,
-    Purpose,
-    RequestKind,
-    channels_of,
-    fields_of,
-    identifier,
-    instant,
-)
+from .identifiers import identifier
+from .vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind, channels_of, fields_of, instant
 
 
 def _flag(value: bool) -> bool:  # noqa: FBT001 - attrs calls it

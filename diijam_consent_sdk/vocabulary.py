@@ -1,24 +1,21 @@
 """
-The closed vocabulary of the policy, and the checks of words, ids and instants that come from outside.
+The closed vocabulary of the policy, and the checks of words and instants that come from outside.
 
 Members and their plain strings are interchangeable everywhere. A word that is not here permits nothing.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import Literal, TypeVar
 
-MAX_ID_CHARACTERS = 256
 Language = Literal["vi", "en"]
 LANGUAGES: tuple[Language, ...] = ("vi", "en")
 # By vocabulary and word, in the order of `LANGUAGES`. `policy` fills it, beside the wording of the answers.
 LABELS: dict[type[StrEnum], Mapping[str, tuple[str, str]]] = {}
 _combine = datetime.combine  # of the real class, since freezegun puts another in its place, which the codec refuses
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
 
 
 class Word(StrEnum):
@@ -210,40 +207,6 @@ def channels_of(values: Iterable[str]) -> frozenset[Channel]:
 def fields_of(values: Iterable[str]) -> frozenset[Field]:
     """Return the set of fields that *values* names; errors as in `words`."""
     return words(Field, values)
-
-
-def identifier(value: str) -> str:
-    """
-    Return *value* as a plain string, if it can name a user, recipient, notice, hold or request. No error repeats it.
-
-    Two spellings that look alike would make one person two, so an id is in form NFC and has no invisible characters.
-
-    Raises:
-        TypeError: *value* is not a string.
-
-        ValueError: it has not 1 to 256 characters, begins or ends with white space, holds a character of the categories
-            Cc, Cf, Cs, Co, Cn, Zl or Zp (control, invisible, private, unassigned), or is not in Unicode form NFC.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"an id is a string, not {type(value).__name__}")
-    value = str.__str__(value)  # a subclass (numpy.str_, an enum) may compare and print in another way
-    if not 1 <= len(value) <= MAX_ID_CHARACTERS:
-        raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters, not {len(value)}")
-    if value.strip() != value:
-        raise ValueError("an id has no white space at either end")
-    if not value.isprintable() and not _UNSEEN.isdisjoint(map(unicodedata.category, value)):
-        raise ValueError("an id holds no control, invisible, private or unassigned characters and no surrogates")
-    if not value.isascii() and not unicodedata.is_normalized("NFC", value):
-        raise ValueError("an id is in Unicode form NFC: pass unicodedata.normalize('NFC', ...) of it")
-    return value
-
-
-def is_user_id(value: object) -> bool:
-    """Whether *value* can name a user: a string that follows the rules of `identifier`. Raises nothing."""
-    try:
-        return bool(identifier(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
 
 
 def instant(value: datetime) -> datetime:

@@ -47,21 +47,15 @@ class Leases(Memory):
         self._writes = PendingWrites()
         self._minimums = MinimumPositions(max_staleness)
 
-    # Loads.
-
     def begin_fetch(self, user_ids: Iterable[str], now: float) -> Fetch:
         """Note a load of these users that is about to be sent. Each attempt is another one (rule 1)."""
         wanted = tuple(user_ids)
         with self._lock:
             fetch = Fetch(
-                user_ids=wanted,
-                wanted=frozenset(wanted),
-                sent_at=now,
-                own_until=now + self.length,
-                generation=self._history.generation,
+                user_ids=wanted, wanted=frozenset(wanted), sent_at=now, own_until=now + self.length,
+                generation=self._history.generation, latest_head=self._history.latest_head,
                 applied=self.applied.position if self.applied else 0,
-                latest_head=self._history.latest_head,
-            )
+            )  # fmt: skip
             self._fetches.add(fetch)
             return fetch
 
@@ -104,15 +98,10 @@ class Leases(Memory):
         """Put a user into memory, or extend the lease of the one there. In *waiting*, the feed does not cover it."""
         user_id = record.user_id
         fetched = UserConsent(
-            user_id=user_id,
-            version=record.version,
-            as_of=loaded.at,
-            _head=loaded.cursor,
-            _answers=self._pool.compile(record, loaded.at),
-            _generation=waiting or self._history.generation,
-            _own_until=fetch.own_until,  # rule 1
-            _valid_until=_valid_until(record, fetch, loaded),
-        )
+            user_id=user_id, version=record.version, as_of=loaded.at, _head=loaded.cursor,
+            _answers=self._pool.compile(record, loaded.at), _generation=waiting or self._history.generation,
+            _own_until=fetch.own_until, _valid_until=_valid_until(record, fetch, loaded),  # rule 1
+        )  # fmt: skip
         user = self.users.get(user_id)
         if user is not None:
             self.fast_path.remove(user_id)  # the user may wait for the feed from now on, or change at another time
@@ -122,8 +111,6 @@ class Leases(Memory):
         if waiting:
             waiting.waiting.add(user_id)
         return user
-
-    # The change feed.
 
     def begin_poll(self, after: Cursor, now: float) -> Poll:
         """Note a poll that is about to be sent, from `applied` or from a cursor to confirm."""
@@ -196,8 +183,6 @@ class Leases(Memory):
             elif is_confirmed and self.applied is not None and poll.after.position <= self.applied.position:
                 self._confirm(poll.after)  # not if it is ahead of the feed, which may yet go another way
             return is_confirmed
-
-    # Writes of this process.
 
     def check_writes(self, *, takes_away: bool) -> None:
         """See `PendingWrites.check_room`."""

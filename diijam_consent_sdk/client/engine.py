@@ -17,10 +17,10 @@ from ..decisions import Ask, Decision, Explanation, check_ask, explain
 from ..due import Due, due
 from ..errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from ..events import Event, LedgerEntry
+from ..identifiers import identifier
 from ..record import ConsentRecord
 from ..status import Feed, Status
 from ..stores.protocol import Appended, Cursor, Loaded
-from ..vocabulary import identifier
 from .batching import Malformed, on_malformed
 from .effects import Effects, History, OpenRequestsAfter, Spawn, perform, wait
 from .exchanges import LAGS, Exchanges

@@ -13,8 +13,8 @@ import attrs
 
 from .._threads import WaitTimeout
 from ..cache.user import UserConsent
+from ..identifiers import identifier
 from ..stores.protocol import Cursor
-from ..vocabulary import identifier
 from .batching import OnMalformed, batches
 from .effects import Effects, wait
 from .exchanges import Exchanges

@@ -14,7 +14,7 @@ from ..client import ConsentClient
 from ..client.batching import Malformed, on_malformed
 from ..client.masks import UNKNOWN, YES
 from ..decisions import Ask, check_ask
-from ..vocabulary import identifier
+from ..identifiers import identifier
 
 if TYPE_CHECKING:
     import pandas as pd

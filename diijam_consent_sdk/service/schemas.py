@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..identifiers import MAX_ID_CHARACTERS
 from ..stores import wire
 from ..stores.messages import (
     MAX_WORDS,
@@ -22,7 +23,6 @@ from ..stores.messages import (
     RequestsAnswer,
     RequestsQuestion,
 )
-from ..vocabulary import MAX_ID_CHARACTERS
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
@@ -31,7 +31,7 @@ MESSAGES = (
     ChangesAnswer, RequestsQuestion, RequestsAnswer, Problem,
 )  # fmt: skip
 MAX_POSITION = 2**63 - 1  # positions have 64 bits
-# The checks of `vocabulary.identifier` that types do not state; no pattern could state the last of them portably.
+# The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.
 IDENTIFIER = {
     "minLength": 1,
     "maxLength": MAX_ID_CHARACTERS,

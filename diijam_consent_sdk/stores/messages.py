@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Meta
 
 from ..events import LedgerEntry
+from ..identifiers import MAX_ID_CHARACTERS
 from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
-from ..vocabulary import MAX_ID_CHARACTERS, instant
+from ..vocabulary import instant
 from . import wire
 from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests
 

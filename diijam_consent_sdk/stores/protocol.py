@@ -15,9 +15,9 @@ from typing import Protocol, get_args
 import attrs
 
 from ..events import Event, LedgerEntry
+from ..identifiers import identifier
 from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
-from ..vocabulary import identifier
 
 MAX_LOAD_BYTES = 32 * 2**20  # of the records of one load, as JSON
 

@@ -11,17 +11,16 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, TypeVar, get_args
 
 import attrs
 import msgspec
 
 from ..events import Event, LedgerEntry
-from ..record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
-from ..vocabulary import Channel, Purpose
+from ..record import ConsentRecord
+from .record_parts import PARTS
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
@@ -194,7 +193,7 @@ def check_records(records: Iterable[ConsentRecord]) -> None:
     """
     for record in records:
         times = [record.account_changed_at]
-        for name, key_of, times_of in _PARTS:
+        for name, key_of, times_of in PARTS:
             if parts := getattr(record, name):
                 for key, part in parts.items():
                     times += times_of(part)
@@ -231,23 +230,6 @@ def _check_names(spelled: object, known: object) -> None:
         for inner, other in zip(spelled, known, strict=False):  # a set may name a word twice
             if isinstance(inner, (dict, list)):
                 _check_names(inner, other)
-
-
-def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
-    times = (field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
-    return attrgetter(*times)
-
-
-_CONSENT_KEYS = {
-    (purpose, channel): consent_key(purpose, channel) for purpose in Purpose for channel in (None, *Channel)
-}
-# The maps of a record, the key of each part, and its times.
-_PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], tuple[datetime | None, ...]]], ...] = (
-    ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
-    ("notices", attrgetter("notice"), _times_of(Notice)),
-    ("holds", attrgetter("hold"), _times_of(Hold)),
-    ("requests", attrgetter("request"), _times_of(Request)),
-)
 
 
 def _renew_lock() -> None:

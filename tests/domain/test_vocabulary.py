@@ -15,6 +15,7 @@ import diijam_consent_sdk
 from diijam_consent_sdk import decisions as d
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk import vocabulary
+from diijam_consent_sdk.identifiers import identifier, is_user_id
 from diijam_consent_sdk.policy import Basis
 from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.vocabulary import (
@@ -30,9 +31,7 @@ from diijam_consent_sdk.vocabulary import (
     Word,
     channels_of,
     fields_of,
-    identifier,
     instant,
-    is_user_id,
     words,
 )
 

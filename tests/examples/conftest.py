@@ -14,9 +14,9 @@ import pytest
 
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk.events import Event
+from diijam_consent_sdk.identifiers import is_user_id
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Store
 from diijam_consent_sdk.stores.wire import event_from
-from diijam_consent_sdk.vocabulary import is_user_id
 from examples.data import generate
 
 COMMITTED = Path(generate.__file__).parent

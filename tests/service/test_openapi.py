@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
 
+from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
 from diijam_consent_sdk.service.openapi import EXAMPLES
 from diijam_consent_sdk.service.problems import PROBLEM_JSON
 from diijam_consent_sdk.stores import messages
-from diijam_consent_sdk.vocabulary import MAX_ID_CHARACTERS
 from tests.service.conftest import NONCE, Asker, Running
 
 ANSWERS = {

@@ -12,9 +12,10 @@ import attrs
 from cyclopts import Parameter
 
 from ...decisions import Evidence, Explanation
+from ...identifiers import identifier
 from ...policy import CLAUSES
 from ...stores import wire
-from ...vocabulary import LANGUAGES, Language, identifier
+from ...vocabulary import LANGUAGES, Language
 from ..console import format_fields, format_time, print_json, print_result
 from ..options import SYNTAX, AskName, AskOptions, Json, Subject, parse_ask
 from ..store import Url, make_client, open_store

@@ -10,7 +10,7 @@ import attrs
 
 from ...errors import StoreUnavailable, TooLarge
 from ...events import Erased, Event, LedgerEntry
-from ...vocabulary import identifier
+from ...identifiers import identifier
 from .. import messages, wire
 from .._retry import Attempts, Failure
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_version

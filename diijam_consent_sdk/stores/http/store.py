@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from ...events import Event, LedgerEntry
-from ...vocabulary import identifier
+from ...identifiers import identifier
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 from . import exchange
 from .exchange import Exchange, HistoryPage

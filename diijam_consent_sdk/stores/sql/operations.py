@@ -15,8 +15,9 @@ import attrs
 
 from ...errors import StoreUnavailable, VersionConflict
 from ...events import Erased, Event, is_no
+from ...identifiers import identifier
 from ...record import ConsentRecord, unopened
-from ...vocabulary import identifier, instant
+from ...vocabulary import instant
 from .. import wire
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_version
 from .dialect import (

@@ -15,8 +15,9 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from ....events import LedgerEntry
+from ....identifiers import identifier
 from ....stores import wire
-from ....vocabulary import LANGUAGES, Language, identifier
+from ....vocabulary import LANGUAGES, Language
 from ...console import format_fields, format_time, make_console, print_json, print_status, printable
 from ...store import Url, make_client, open_store
 from .wording import COLUMNS, event_in, fields_in

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import attrs
 
-from ....vocabulary import is_user_id
+from ....identifiers import is_user_id
 from ...input import Lines
 from .csv_rows import (
     DELIMITER_LINE,

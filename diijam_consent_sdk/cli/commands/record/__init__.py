@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from ....errors import OutcomeUnknown
 from ....events import Event
-from ....vocabulary import identifier
+from ....identifiers import identifier
 from ...console import print_result, print_status
 from ...errors import FAILED
 from ...input import open_input

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, NoReturn
 import attrs
 
 from ....events import Event
+from ....identifiers import identifier
 from ....policy import MAX_EVENTS
 from ....stores import wire
-from ....vocabulary import identifier
 from ...errors import ErrorList
 from ...input import Lines, is_cut
 from ...options import missing_fields

@@ -1,0 +1,34 @@
+"""
+The parts of a record: the key that each stands under, and its times.
+
+Types alone do not hold them, so `wire` checks them of every record that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+import attrs
+
+from ..record import Consent, Hold, Notice, Request, consent_key
+from ..vocabulary import Channel, Purpose
+
+
+def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
+    times = (field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
+    return attrgetter(*times)
+
+
+_CONSENT_KEYS = {
+    (purpose, channel): consent_key(purpose, channel) for purpose in Purpose for channel in (None, *Channel)
+}
+# By the name of a record's map.
+PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], tuple[datetime | None, ...]]], ...] = (
+    ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
+    ("notices", attrgetter("notice"), _times_of(Notice)),
+    ("holds", attrgetter("hold"), _times_of(Hold)),
+    ("requests", attrgetter("request"), _times_of(Request)),
+)
