@@ -28,8 +28,8 @@ def put(cache: FIFOCache[K, V], key: K, value: V) -> FIFOCache[K, V]:
 
 
 def take(cache: FIFOCache[K, V], key: K) -> V | None:
-    """Remove an item and return it, or None if there is none."""
+    """Remove an item and return it; None without such an item."""
     value = cache.get(key)
-    with suppress(KeyError):  # there is none, or it is missing in the order alone
+    with suppress(KeyError):  # no such item, or one that is missing in the order alone
         del cache[key]
     return value

@@ -47,7 +47,7 @@ class History:
         return head.epoch == latest.epoch and (head.position != latest.position or head.hash == latest.hash)
 
     def is_confirmed(self, head: Cursor) -> bool:
-        """Whether the feed showed this head, or the store said that it is of this history. Takes no lock."""
+        """Whether the feed showed this head, or the store confirmed it as one of this history. Takes no lock."""
         return head in self._confirmed
 
     def confirm(self, head: Cursor) -> Generation | None:

@@ -19,15 +19,15 @@ class Fetch:
     A load that is under way.
 
     Attributes:
-        own_until: When the leases that it brings end: rule 1.
+        own_until: When the leases that it brings end (rule 1).
 
         applied: The position up to which the feed was applied when it was sent.
 
         latest_head: The newest head that was seen when it was sent.
 
-        changed: By user id, the position of a change that became known since: rule 3.
+        changed: By user id, the position of a change that became known since (rule 3).
 
-        lies_behind: Set by an answer that lies behind this head: the store has to be asked which of them is right.
+        lies_behind: Set by an answer that lies behind this head. The store has to be asked which of them is right.
     """
 
     user_ids: tuple[str, ...] = attrs.field(repr=False)

@@ -80,7 +80,7 @@ class Memory:
             self._wanted_on_fast_path[user.user_id] = user
 
     def unavailable(self, user_id: str) -> UserConsent:
-        """Return a user of whom nothing trustworthy is known."""
+        """Return a user about which nothing trustworthy is known."""
         return UserConsent.unavailable(user_id, self.counters)
 
     def close(self) -> None:

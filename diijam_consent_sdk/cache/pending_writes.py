@@ -118,7 +118,7 @@ class MinimumPositions:
     The least position acceptable of each user that this process wrote, in bounded memory. Not thread-safe.
 
     Args:
-        seconds: How long a minimum that the feed has passed is remembered: B of the protocol. It counts again if the
+        seconds: How long a minimum that the feed has passed is remembered (B of the protocol). It counts again if the
             store is then taken for another history although it only lags (rule 6).
     """
 

@@ -18,7 +18,7 @@ from .guard import guard
 
 V = TypeVar("V")
 
-NO_HEAD = Cursor("", 0, "")  # the head of whoever was not loaded
+NO_HEAD = Cursor("", 0, "")  # the head of a user that was not loaded
 
 
 class Generation:
@@ -36,13 +36,13 @@ class Generation:
         self.waiting: set[str] = set()
 
 
-# A Struct for what it costs: many are made in little time, and are none of the business of the garbage collector, who
-# would look at all of them again and again (`gc=False`). What they know knows none of them: they are part of no cycle.
+# A Struct with `gc=False` for its cost: many are made in little time, and the garbage collector would visit all of them
+# again and again. Nothing that they refer to refers to them, so they are part of no cycle.
 class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     """
     One user's answers, true for as long as its lease lasts. Made by a client; safe to use from several threads.
 
-    Out of its lease, or once its client dropped it, it says `STALE` to every ask: get a new one from the client.
+    Out of its lease, or once its client dropped it, it answers `STALE` to every ask. Get a new one from the client.
     A guard never raises for what the world does; for what the caller wrote wrong, every guard raises
 
     - `ValueError`: a word outside its vocabulary, an empty recipient, nothing to share, `MARKETING` for `can_process`;
@@ -51,9 +51,9 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     A guard that is not called (`if user.can_market:`) has no truth either: `TypeError`.
 
     Attributes:
-        user_id: Whose answers these are.
+        user_id: The user that the answers are about.
 
-        version: Of the record they were made from; 0 for a user who never was, or of whom nothing is known.
+        version: Of the record they were made from; 0 for a user without entries, or about which nothing is known.
 
         as_of: The store's wall clock (UTC) when it read the record; None if nothing is known.
 
@@ -73,7 +73,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @classmethod
     def unavailable(cls, user_id: str, counters: Counters) -> UserConsent:
-        """A user of whom nothing trustworthy is known: every guard says `UNAVAILABLE` (row 1)."""
+        """Make a user about which nothing trustworthy is known. Every guard answers `UNAVAILABLE` (row 1)."""
         return cls(
             user_id=user_id, version=0, as_of=None, _head=NO_HEAD, _answers=ALL_UNAVAILABLE,
             _generation=Generation(clock=float, counters=counters), _own_until=inf, _valid_until=inf,
@@ -93,7 +93,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return self._head.position
 
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
-        __rich_repr__ = None  # a Struct's own tells every field, and with them whom it is about
+        __rich_repr__ = None  # a Struct's own would show every field, the user id among them
 
         def __bool__(self) -> NoReturn:
             raise TypeError("a UserConsent is no answer: call one of its guards, such as can_market(channel)")
@@ -168,7 +168,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     def answers(self) -> Answers:
         """What it answers now."""
         # protocol.md, rule 7: the shared state first, then this entry, the clock last. A change drops the entry before
-        # it lets the shared state go on, so whoever read the new state cannot read the old answers after it.
+        # it lets the shared state go on, so a reader of the new state cannot read the old answers after it.
         generation = self._generation
         fresh_until, clock = generation.fresh_until, generation.clock
         answers, valid_until = self._answers, self._valid_until
