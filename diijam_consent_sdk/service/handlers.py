@@ -51,6 +51,7 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Conte
     """
 
     def encode(loaded: Loaded) -> bytes:
+        """Encode the answer."""
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return encode_whole(answer, "records", loaded.records)
 
@@ -71,6 +72,7 @@ async def append(
     """
 
     def encode(appended: Appended) -> tuple[Cursor, bytes]:
+        """Encode the answer."""
         answer = AppendAnswer(nonce=data.nonce, cursor=appended.cursor, record=appended.record)
         return appended.cursor, wire.encode(answer)
 
@@ -97,6 +99,7 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context:
     """
 
     def encode(entries: list[LedgerEntry]) -> bytes:
+        """Encode the answer."""
         left = [entry for entry in entries if entry.version > data.after]
         parts = encode_page(messages.entries_from(left))
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
@@ -116,6 +119,7 @@ async def requests_due(
     """
 
     def encode(page: OpenRequests) -> bytes:
+        """Encode the answer."""
         parts = encode_page(page.records)
         after = page.records[len(parts) - 1].user_id if len(parts) < len(page.records) else page.after
         return join(RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after), "records", parts)

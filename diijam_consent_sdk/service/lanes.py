@@ -39,6 +39,7 @@ class Lane:
         loop = asyncio.get_running_loop()
 
         def release(_: Future[T]) -> None:
+            """Release the place, from the thread that did the work."""
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self.semaphore.release, caller)
 
