@@ -1,148 +1,77 @@
-"""Decisions as values: truth, identity, wording, and the error of a no."""
+"""Compiled answers: the same as deciding on the record, shared by all who chose the same."""
 
 from __future__ import annotations
 
-import copy
-import pickle
-from typing import Any
+import gc
+from datetime import timedelta
 
-import attrs
 import pytest
+from hypothesis import given, settings
 
-from diijam_consent_sdk.decisions import DECISIONS, Decision, Denial, Market, Show, decide, looked_up
-from diijam_consent_sdk.errors import ConsentDenied
-from diijam_consent_sdk.policy import WORDING
-from diijam_consent_sdk.vocabulary import Channel, Field, Reason
-
-from ..domain.history import History, opened, seconds
-
-each_decision = pytest.mark.parametrize(
-    "decision", DECISIONS.values(), ids=lambda decision: f"{decision.reason}-{decision.clause}"
-)
-PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+from diijam_consent_sdk import Channel, Field, Purpose, Share
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.cache.compiled import ALL_STALE, MAX_REMEMBERED, AnswerPool, freeze_at
+from diijam_consent_sdk.cache.counters import Counters
+from diijam_consent_sdk.decisions import STALE, decide
+from tests import strategies as st
+from tests.cache.world import AT, consenting, withdrawn
+from tests.domain.history import History, opened
 
 
-def test_there_is_one_decision_for_each_wording() -> None:
-    """Each answer of the policy has its decision, under its own reason and clause."""
-    assert list(DECISIONS) == list(WORDING)
-    for (reason, clause), decision in DECISIONS.items():
-        assert (decision.reason, decision.clause) == (reason, clause)
-        assert decision.allowed is WORDING[reason, clause].allowed
+@settings(max_examples=60, deadline=None)
+@given(st.moves())
+def test_a_settled_record_answers_the_same(moves: list[tuple[int, e.Event]]) -> None:
+    """Without its ids and times a record answers every ask as it did at that instant, at whatever time it is asked."""
+    history = History()
+    for wait, event in moves:
+        history.tick(wait).attempt(event)
+    settled = freeze_at(history.record, history.at)
+    for later in (timedelta(0), timedelta(days=3650)):
+        for ask in st.EVERY_ASK:
+            assert decide(settled, ask, history.at + later) is decide(history.record, ask, history.at)
 
 
-@each_decision
-def test_truth(decision: Decision) -> None:
-    """A decision is truthy just when it allows; its denials are their own class."""
-    assert isinstance(decision.allowed, bool)
-    assert bool(decision) is decision.allowed
-    assert isinstance(decision, Denial) is not decision.allowed
-    assert isinstance(decision, Decision)
-    assert 1 <= decision.clause <= 7
+def test_users_with_the_same_choices_share_their_answers() -> None:
+    """Ids, versions, notices and times tell users apart, not answers; they are kept as long as they are in use."""
+    shared = AnswerPool(Counters().by_decision)
+    hold = e.HoldPlaced("h", "debt", {"payment"})
+    one = opened(e.Granted("surveys", notice="a"), 5, hold, e.RequestFiled("r", "access"))
+    other = opened(3, hold, e.HoldReleased("h"), e.HoldPlaced("h2", "debt", {"payment"}), e.RequestFiled("q", "access"))
+    other.play(e.Granted("surveys", notice="b"))
+    answers = shared.compile(one.record, one.at)
+    assert shared.compile(other.record, other.at) is answers
+    assert shared.compile(withdrawn(), AT) is not answers
+    del answers
+    gc.collect()
+    assert len(shared._in_use) == 0
 
 
-@each_decision
-def test_decisions_cannot_change(decision: Any) -> None:
-    """No attribute of a shared decision can be set or added."""
-    for name in ("allowed", "reason", "clause", "note"):
-        with pytest.raises(AttributeError):
-            setattr(decision, name, True)
-    assert not hasattr(decision, "__dict__")
+def test_a_plain_word_and_its_member_find_the_same_answer() -> None:
+    """Members and their plain strings are interchangeable, also a member of another vocabulary."""
+    answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
+    assert answers.market["email"] is answers.market[Channel.EMAIL] is answers.market[Field.EMAIL]
+    assert len(answers.market) == 1
 
 
-@each_decision
-def test_copies_are_the_same_object(decision: Decision) -> None:
-    """Copying a decision, or what holds it, makes no second one."""
-    assert copy.copy(decision) is decision
-    assert copy.deepcopy(decision) is decision
-    assert copy.deepcopy([decision])[0] is decision
+@pytest.mark.parametrize(("word", "error"), [("fax", ValueError), (3, TypeError), (None, TypeError), ([], TypeError)])
+def test_what_is_no_word_is_a_mistake_also_when_all_is_denied(word: object, error: type[Exception]) -> None:
+    """A dead user still tells a mistake from a no."""
+    for table in (ALL_STALE.market, ALL_STALE.process, ALL_STALE.show, ALL_STALE.retain):
+        with pytest.raises(error):
+            table[word]  # type: ignore[index]
+    assert ALL_STALE.market["call"].decision is STALE
 
 
-def test_pickle_is_the_same_object() -> None:
-    """A decision that went through pickle is the shared one."""
-    for protocol in PROTOCOLS:
-        for decision in DECISIONS.values():
-            assert pickle.loads(pickle.dumps(decision, protocol)) is decision
+def test_what_is_remembered_is_bounded() -> None:
+    """I7: asks with ever new recipients do not fill the memory."""
+    answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
+    for number in range(3 * MAX_REMEMBERED):
+        assert not answers.decide(Share(f"r{number}", {"email"}, Purpose.PAYMENT))
+        assert answers._remembered is not None
+        assert len(answers._remembered) <= MAX_REMEMBERED
 
 
-def test_one_object_for_all_users_and_times() -> None:
-    """Two users with the same answer share the decision, which is equal to no other."""
-    first, second = opened(), opened(7)
-    assert first.decide(Show("avatar")) is second.decide(Show("username"))
-    assert first.decide(Show("avatar")) != first.decide(Show("email"))
-    assert len(set(DECISIONS.values())) == len(DECISIONS)
-    assert {(kind.__eq__, kind.__hash__) for kind in (Decision, Denial)} == {(object.__eq__, object.__hash__)}
-
-
-@pytest.mark.parametrize("kind", [Decision, Denial])
-@pytest.mark.parametrize("allowed", [True, False])
-def test_decisions_are_looked_up(kind: type[Decision], allowed: bool) -> None:
-    """No decision can be built anew, least of all a yes for a reason that denies, or for one that there is not."""
-    for reason in Reason:
-        for clause in range(9):
-            with pytest.raises(TypeError, match=r"^a Decision is looked up, never built: use decide\(\)$"):
-                kind(allowed, reason, clause)
-
-
-@each_decision
-def test_decisions_do_not_turn(decision: Decision) -> None:
-    """No decision can be made from another, with the other answer or with the same."""
-    for changes in ({}, {"allowed": not decision.allowed}, {"clause": 8}):
-        with pytest.raises(TypeError, match="looked up"):
-            attrs.evolve(decision, **changes)
-
-
-@each_decision
-def test_looked_up(decision: Decision) -> None:
-    """A decision is found by its reason and clause, and by no others."""
-    assert looked_up(decision.reason, decision.clause) is decision
-    with pytest.raises(KeyError):
-        looked_up(decision.reason, 0)
-
-
-@pytest.mark.parametrize("language", ["vi", "en"])
-@each_decision
-def test_message(decision: Decision, language: str) -> None:
-    """A decision has its wording as message in Vietnamese and in English."""
-    message = decision.message(language)
-    assert message == getattr(WORDING[decision.reason, decision.clause], language)
-    assert message
-    assert decision.message("vi") != decision.message("en")
-
-
-@pytest.mark.parametrize("language", ["fr", "", "VI", "allowed", "vi-VN"])
-@each_decision
-def test_message_in_an_unknown_language(decision: Decision, language: str) -> None:
-    """There is no message in another language: a `ValueError` names it and the two there are."""
-    with pytest.raises(ValueError, match="messages exist") as caught:
-        decision.message(language)
-    assert str(caught.value) == f'messages exist in "vi" and "en", not in {language!r}'
-
-
-@each_decision
-def test_or_raise(decision: Decision) -> None:
-    """A yes returns itself; a no raises `ConsentDenied`, which carries it and says why."""
-    if decision.allowed:
-        assert decision.or_raise() is decision
-    else:
-        with pytest.raises(ConsentDenied) as caught:
-            decision.or_raise()
-        assert caught.value.decision is decision
-        expected = f"{decision.reason} (clause {decision.clause}): {decision.message('en')}"
-        assert str(caught.value) == expected
-
-
-def test_denied_pickles() -> None:
-    """The error of a no comes through pickle with the very decision."""
-    error = ConsentDenied(DECISIONS[Reason.OBJECTED, 1])
-    for protocol in PROTOCOLS:
-        again = pickle.loads(pickle.dumps(error, protocol))
-        assert type(again) is ConsentDenied
-        assert again.decision is error.decision
-        assert str(again) == str(error)
-
-
-def test_repr_tells_the_answer() -> None:
-    """A decision prints its reason and clause."""
-    decision = decide(History().record, Market(Channel.EMAIL, {Field.EMAIL}), seconds(0))
-    assert "unknown_user" in repr(decision)
-    assert "clause=3" in repr(decision)
+def test_what_is_no_ask_is_a_mistake() -> None:
+    """A word in place of an ask raises `TypeError`."""
+    with pytest.raises(TypeError, match="an ask is needed"):
+        AnswerPool(Counters().by_decision).compile(consenting(), AT).decide("email")  # type: ignore[arg-type]

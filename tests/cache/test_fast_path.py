@@ -20,8 +20,8 @@ from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.user import Generation
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
+from tests.cache.world import AT, B, L, World, consenting, fast_answers, head, made, withdrawn
 from tests.client.conftest import SIGNED_UP, eventually
-from tests.client.world import AT, B, L, World, consenting, fast_answers, head, made, withdrawn
 
 
 def mailed(world: World, user_id: str = "u") -> Reason | None:

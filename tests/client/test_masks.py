@@ -18,8 +18,8 @@ from diijam_consent_sdk.client.masks import Mask
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
+from tests.cache.world import World, consenting, head
 from tests.client.conftest import AsyncFace, Face, MakeClient, eventually
-from tests.client.world import World, consenting, head
 from tests.simulator.ledger import Ledger
 from tests.simulator.loop import Loop
 
