@@ -1,4 +1,4 @@
-"""The users in memory: who leaves is invalidated, and nobody whom guards ask about leaves first."""
+"""The users in memory: a user that leaves is invalidated, and one that guards ask about leaves last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cache.world import World, consenting, head, reason
 
 
 def test_rule_7_an_evicted_user_is_dead() -> None:
-    """At capacity the user kept longest makes room, and whoever holds it is told."""
+    """At capacity the user kept longest makes room, and answers `STALE` from then on."""
     world = World(capacity=2)
     users = world.load(consenting("a"), consenting("b"), consenting("c"))
     assert reason(users["a"]) is Reason.STALE
@@ -81,7 +81,7 @@ def test_a_user_put_in_place_of_another_invalidates_it() -> None:
 
 
 def test_readers_without_a_lock_never_fail_beside_evictions() -> None:
-    """Guards read while others are loaded and dropped: no reader raises, and whoever left is stale."""
+    """Guards read while others are loaded and dropped: no reader raises, and a user that left is stale."""
     world = World(capacity=3)
     world.load(consenting("a"))
     users: dict[int, UserConsent] = {}

@@ -1,4 +1,4 @@
-"""Whom the feed covers: guards in one step find no more there than rule 7 allows."""
+"""The fast path: guards by id find no more there than rule 7 allows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.client.conftest import SIGNED_UP, eventually
 
 
 def mailed(world: World, user_id: str = "u") -> Reason | None:
-    """What a guard in one step says of whom the feed covers; None: it asks the user itself."""
+    """What a guard by id answers on the fast path; None if the user is not there."""
     answers = fast_answers(world.leases, user_id)
     return None if answers is None else answers.market["email"].decision.reason
 
@@ -105,7 +105,7 @@ def test_who_is_loaded_again_unchanged_can_be_covered_again() -> None:
 
 
 def test_only_a_user_that_is_kept_is_covered() -> None:
-    """A user that was dropped, or of whom nothing is known, is asked itself for ever."""
+    """A user that was dropped, or about which nothing is known, never gets onto the fast path."""
     world = covering()
     (user,) = world.load(consenting()).values()
     world.poll(head(11), {"u": 11})
@@ -174,7 +174,7 @@ STEP = st.tuples(st.sampled_from(["add", "remove", "renew", "clear"]), st.sample
 @example([("renew", "u", 500), ("clear", "u", 0), ("add", "u", 300)])
 @example([("add", "u", 300), ("renew", "u", 500)])
 def test_rule_7_no_reader_finds_a_user_past_its_turn(steps: list[tuple[str, str, float]]) -> None:
-    """Who is here turns no earlier than what the feed ever said is fresh, in this history or one before."""
+    """Answers here change no earlier than the latest `fresh_until`, of this history or one before."""
     clock = LeaseClock()
     fast_path, generation = FastPath(), Generation(clock, Counters())
     turns: dict[str, float] = {}
@@ -223,7 +223,7 @@ def asked_twice(client: ConsentClient, user_id: str) -> None:
 def test_guards_in_one_step_are_answered_from_the_fast_path(
     store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of whom is covered, nothing of the user itself is read; each guard is counted as any other."""
+    """The user itself is not read, and each guard is counted as any other."""
     store.append("u", SIGNED_UP)
     with ConsentClient(store) as client:
         asked_twice(client, "u")
@@ -285,7 +285,7 @@ def test_a_withdrawal_of_a_covered_user_is_seen(store: FaultyStore) -> None:
 
 
 def test_a_guard_waits_for_no_lock(store: FaultyStore) -> None:
-    """Whoever holds the lock of the leases: guards of who is kept, and of who is covered, are answered."""
+    """While another thread holds the lock, guards answer for users in memory and on the fast path."""
     store.append("u", SIGNED_UP)
     store.append("v", SIGNED_UP)
     with ConsentClient(store) as client, ThreadPoolExecutor() as pool:

@@ -14,7 +14,7 @@ from tests.cache.world import AT, World, consenting, head, reason, withdrawn
 
 
 def load_behind(world: World, *records: ConsentRecord, at: Cursor) -> Cursor | None:
-    """A load whose answer lies behind: nothing is installed, and the head to be asked for is told."""
+    """A load whose answer lies behind: nothing is installed. Gives the head to be confirmed."""
     fetch = world.leases.begin_fetch([record.user_id for record in records], world.clock.now)
     assert world.leases.finish_fetch(fetch, Loaded(at, AT, records), world.clock.now) == {}
     return fetch.lies_behind
@@ -24,7 +24,7 @@ FOLLOWS = pytest.mark.parametrize("follow", [True, False], ids=["following", "no
 
 
 def prove(world: World, cursor: Cursor, *, known: bool = True, is_head: bool = False) -> bool:
-    """A proof that is answered at once, by a store with entries past the cursor, which it knows or not."""
+    """A confirmation answered at once, by a store with entries past the cursor, in whose history it is or not."""
     poll = world.leases.begin_poll(cursor, world.clock.now)
     last = max(20, cursor.position + 1)
     changes = Changes(cursor, head(last), {"other": last} if known else {}, complete=True, waited=0.0)
@@ -238,7 +238,7 @@ def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> No
 
 
 def test_rule_8_a_token_is_proven_by_the_store_alone() -> None:
-    """A token counts as shown if the store knows it, the feed has come past it, and the user is as of then or later."""
+    """A token counts as shown if it is of the store's history, at or before the feed, and the user is as recent."""
     world = World()
     user = world.load(consenting("u"), at=head(10))["u"]
     assert not prove(world, head(8, epoch="two"), known=False)
@@ -263,7 +263,7 @@ def test_rule_8_tokens_are_forgotten_with_their_history_and_past_their_number() 
 
 
 def test_rule_2_the_feed_covers_only_heads_it_has_shown() -> None:
-    """Who was loaded ahead of the feed has an own lease alone, until the feed comes to that head, or it is proven."""
+    """A user loaded ahead of the feed has only its own lease, until the feed shows that head or it is confirmed."""
     world = World()
     world.load(consenting("u"), at=head(10))
     shown, passed, lost = (world.load(consenting(u), at=head(n))[u] for u, n in (("a", 11), ("b", 12), ("c", 13)))

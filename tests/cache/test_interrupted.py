@@ -92,7 +92,7 @@ def test_what_is_interrupted_still_learns_of_a_no(happens: Callable[[World], obj
 
 @pytest.mark.parametrize("happens", [written, covered_again], ids=["written", "covered again"])
 def test_whoever_is_covered_turns_wherever_it_was_interrupted(happens: Callable[[World], object]) -> None:
-    """Rule 7: nobody stays covered of whom it was forgotten that it turns."""
+    """Rule 7: no user stays on the fast path past the end of its answers."""
     for world, _ in interrupted(happens):
         for _ in range(20):
             world.clock.tick(B)
@@ -155,7 +155,7 @@ class Closing(set[str]):
 
 
 def test_an_eviction_leaves_nobody_behind_and_room_for_others_wherever_it_was_interrupted() -> None:
-    """Whoever left memory is stale, and who comes later is answered, within the capacity."""
+    """A user that left memory is stale, and later ones are answered, within the capacity."""
     for world, users in interrupted(lambda world: world.load(consenting("v")), capacity=2):
         assert len(world.leases.users) <= 2
         for user in users:

@@ -40,7 +40,7 @@ def test_rule_2_one_complete_poll_renews_everybody() -> None:
 
 @pytest.mark.parametrize("waited", [5.0, B, 1e300, inf, nan, -inf, -1.0])
 def test_rule_2_a_store_cannot_have_waited_longer_than_the_poll_took(waited: float) -> None:
-    """I3: whatever the store says of its waiting, nobody stays fresh for longer than L after the answer came."""
+    """I3: whatever waiting the store claims, no user stays fresh for longer than L after the answer came."""
     world = World()
     user = world.load(consenting())["u"]
     world.clock.tick(50)
@@ -90,7 +90,7 @@ def test_rule_2_an_incomplete_poll_renews_nothing() -> None:
 
 
 def test_rule_2_an_answer_to_another_poll_renews_nothing() -> None:
-    """A replayed or cached answer, told by another `after`, is refused and leaves everything as it was."""
+    """A replayed or cached answer, recognised by another `after`, is refused and leaves everything as it was."""
     world = World()
     user = world.load(consenting())["u"]
     poll = world.leases.begin_poll(head(10), world.clock.now)

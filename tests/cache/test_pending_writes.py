@@ -152,7 +152,7 @@ def test_rule_8_of_two_writes_the_last_to_end_ends_the_denial() -> None:
 
 @pytest.mark.parametrize(("takes_away", "most"), [(False, MAX_WRITES), (True, MAX_WITHDRAWALS)])
 def test_rule_8_at_the_cap_new_writes_are_refused(*, takes_away: bool, most: int) -> None:
-    """I7: no write of unknown outcome is dropped to make room for another; each kind has room of its own."""
+    """I7: no write of unknown outcome is dropped to make room for another; each kind has separate room."""
     world = World()
     writes = [world.leases.begin_write(f"w{number}", takes_away=takes_away) for number in range(most)]
     for user_id in ("one too many", "w0"):

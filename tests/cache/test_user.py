@@ -67,7 +67,7 @@ def test_rule_7_a_user_loaded_again_under_a_guard_is_not_covered_by_what_the_gua
     waiting = Generation(world.clock, Counters())
 
     class Overtaken(Generation):
-        """Whoever reads until when it is fresh is overtaken by a load and a poll."""
+        """A reader of `fresh_until` is overtaken by a load and a poll."""
 
         @property
         def fresh_until(self) -> float:
@@ -84,7 +84,7 @@ def test_rule_7_a_user_loaded_again_under_a_guard_is_not_covered_by_what_the_gua
 
 
 def test_a_user_of_whom_nothing_is_known_is_unavailable_for_good() -> None:
-    """Every guard of it says so, and still tells a mistake from a no."""
+    """Every guard answers so, and a mistake still raises."""
     user = UserConsent.unavailable("u", Counters())
     assert user.can_process(Purpose.PAYMENT).reason is Reason.UNAVAILABLE
     assert user.can_share("acme", {"email"}, "payment").reason is Reason.UNAVAILABLE

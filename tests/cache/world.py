@@ -24,7 +24,7 @@ L = B * 0.999 - 0.01
 
 
 def head(position: int, epoch: str = "one") -> Cursor:
-    """A cursor; the hash is told by epoch and position, as in an unbroken history."""
+    """A cursor whose hash follows from epoch and position, as in an unbroken history."""
     return Cursor(epoch, position, f"{epoch}-{position}")
 
 
