@@ -69,16 +69,13 @@ class UserCache(Cache[str, UserConsent]):
         """Evict the next user that was not referenced since the eviction cursor passed it (CLOCK)."""
         while self:
             for user_id in self._eviction_cursor:
-                if user_id in self and not self._clear_referenced(user_id):
-                    user = self[user_id]
+                user = self[user_id]
+                was_on_fast_path = self._fast_path.remove(user_id)  # a guard by id put it there
+                if user is not NOBODY and not (user.clear_referenced() or was_on_fast_path):
                     del self[user_id]
                     return user_id, user
             self._eviction_cursor = iter(self._ids())
         raise KeyError("there are no users to evict")
-
-    def _clear_referenced(self, user_id: str) -> bool:
-        was_on_fast_path = self._fast_path.remove(user_id)  # a guard by id put it there
-        return self[user_id].clear_referenced() or was_on_fast_path
 
     def clear(self, answers: Answers = ALL_STALE) -> None:
         """Invalidate everybody: from now on each user answers *answers*."""

@@ -106,8 +106,7 @@ class Leases(Memory):
         if user is not None:
             self.fast_path.remove(user_id)  # the user may wait for the feed from now on, or change at another time
         if user is None or not user.renew(fetched):
-            self._drop(user_id)
-            user = self.users[user_id] = fetched
+            user = self.users[user_id] = fetched  # which drops the one there
         if waiting:
             waiting.waiting.add(user_id)
         return user

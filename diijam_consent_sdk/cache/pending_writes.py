@@ -101,8 +101,9 @@ class _Minimums:
             self.for_all = _stricter(self.for_all, self.by_user.pop(next(iter(self.by_user))))
 
     def find(self, user_id: str, sent_at: float) -> int:
-        both = (self.for_all, self.by_user.get(user_id, NO_MINIMUM))
-        return max(position if sent_at < until else 0 for position, until in both)
+        position, until = self.by_user.get(user_id, NO_MINIMUM)
+        position_for_all, until_for_all = self.for_all
+        return max(position if sent_at < until else 0, position_for_all if sent_at < until_for_all else 0)
 
     def items(self) -> Iterable[tuple[str, Minimum]]:
         return self.by_user.items()
