@@ -54,7 +54,7 @@ class Ack:
 class Marks:
     """What was so when a guard began: it may say yes on what ended while it ran."""
 
-    is_pending: bool
+    pending: frozenset[str]  # keys of writes of the user
     is_closed: bool
     is_anew: bool
     acks: tuple[Ack, ...]
@@ -70,6 +70,7 @@ class Checks:
         self.reached: Counter[str] = Counter()
         self._acks: dict[tuple[int, str], tuple[Ack, ...]] = {}
         self._unknown: set[str] = set()
+        self._ended: dict[str, float] = {}  # when a write's outcome became definite, by its key
         self._tops: dict[int, tuple[object, dict[str, int]]] = {}
 
     def fail(self, invariant: str, detail: str) -> None:
@@ -92,14 +93,18 @@ class Checks:
             assert branch is not None
             of = client.number, call.user_id
             self._acks[of] = (*self._acks.get(of, ())[-3:], Ack(answer.cursor, branch))
-            client.pending.pop(key, None)
+            self._end(client, key)
         elif isinstance(answer, (ValueError, TypeError, VersionConflict)) or (
             isinstance(answer, (StoreUnavailable, StoreUnusable)) and key not in self._unknown
         ):
-            client.pending.pop(key, None)
+            self._end(client, key)
         else:
             self.reached["unknown outcome"] += 1
             self._unknown.add(key)
+
+    def _end(self, client: SimClient, key: str) -> None:
+        if client.pending.pop(key, None) is not None:
+            self._ended[key] = self._world.loop.now
 
     def recorded(self, client: SimClient, key: str, done: Promise[Any]) -> None:
         """A `record` ended."""
@@ -117,9 +122,9 @@ class Checks:
 
     def before_guard(self, client: SimClient, user_id: str) -> Marks:
         """A guard begins."""
-        is_pending = user_id in client.pending.values()
+        pending = frozenset(key for key, of_user in client.pending.items() if of_user == user_id)
         acks = self._acks.get((client.number, user_id), ())
-        return Marks(is_pending, client.has_closed, client.inherited is None, acks)
+        return Marks(pending, client.has_closed, client.inherited is None, acks)
 
     def allowed(self, client: SimClient, user: UserConsent | None, ask: Ask, at: float, marks: Marks) -> None:
         """A guard said yes at this instant: I1, I4, I5, and rule 9."""
@@ -136,7 +141,8 @@ class Checks:
             self.fail("R9", f"{who} although it is closed")
         if user.is_inherited and marks.is_anew:
             self.fail("R9", f"{who} from what a forked child inherited")
-        if marks.is_pending:
+        # A guard that was interrupted may read, after a write has ended, what was loaded since.
+        if any(key in client.pending or self._ended[key] > at for key in marks.pending):
             self.fail("I4", f"{who} while a write of its own is under way or of unknown outcome")
         if not all(ack.is_in(user.source) for ack in marks.acks):
             self.fail("I4", f"{who} as of before a write of its own, position {user.position} of {marks.acks}")
