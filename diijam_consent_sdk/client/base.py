@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 import os
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import isfinite
 from typing import Any, Self, TypedDict, Unpack
 from weakref import WeakSet, finalize
 
+from .._clock import steady_seconds
 from .._logging import log
 from ..status import Status
 from ..stores.protocol import AsyncStore, Store
@@ -23,11 +23,6 @@ from ..stores.url import insecure_hosts_from_env, listen_url_from_env, url_from_
 from .engine import Engine
 from .runners import TaskRunner, ThreadRunner
 from .telemetry import observe
-
-# CLOCK_BOOTTIME goes on while the machine is suspended. Where it is missing, the monotonic clock has to do.
-lease_clock: Callable[[], float] = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-)
 
 
 class Options(TypedDict, total=False):
@@ -55,7 +50,7 @@ class BaseClient:
         capacity: int = 100_000,
         deadline: float = 1.0,
         follow: bool = True,
-        clock: Callable[[], float] = lease_clock,
+        clock: Callable[[], float] = steady_seconds,
     ) -> None:
         if isinstance(store, type) or not callable(getattr(store, "load", None)):
             raise TypeError(f"a store is needed, not a {type(store).__name__}: from_url makes a client of a URL")

@@ -6,10 +6,10 @@ A wall clock set years ahead would otherwise end every consent for good.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ..._clock import steady_seconds
 from ..._logging import log
 
 MAX_AHEAD = timedelta(hours=1)
@@ -17,12 +17,6 @@ AHEAD = (
     "the clock of this ledger's machine jumped ahead by more than an hour, so only withdrawals and other refusals are"
     " written: set it right, then try again; if it is right, start this process again (a test passes clock=)"
 )
-
-
-def steady_seconds() -> float:
-    """Read the clock that nobody sets and that goes on while the machine is suspended, in seconds."""
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # without it the monotonic clock has to do
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class StoreClock:
