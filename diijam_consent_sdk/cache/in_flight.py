@@ -81,6 +81,5 @@ class Poll:
         """
         if changes.after != self.after:
             raise StoreUnavailable("the answer of the change feed is to another question: it is asked again")
-        first, last = changes.after.position, changes.cursor.position
-        if changes.complete not in (True, False) or not all(first < p <= last for p in changes.user_ids.values()):
+        if changes.complete not in (True, False) or not changes.is_within_page():
             raise StoreUnavailable("the answer of the change feed contradicts itself: it is asked again")

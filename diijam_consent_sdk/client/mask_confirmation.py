@@ -101,7 +101,8 @@ class MaskConfirmation:
             changes = yield from self._read_page(ChangesSince(after))
             if not changes.is_continuation() or changes.cursor.epoch != after.epoch:
                 raise StoreUnavailable(OTHER_HISTORY)
-            if not _is_page(changes):
+            is_last, moves_on = changes.complete is True, changes.cursor.position > after.position
+            if not (is_last or (changes.complete is False and moves_on)) or not changes.is_within_page():
                 raise StoreUnavailable(CONTRADICTION)
             changed.update(changes.user_ids)
             passed.add(changes.cursor)
@@ -144,13 +145,6 @@ class MaskConfirmation:
 
     def _run(self, effects: Effects[T]) -> Effects[T]:
         return self.calls.run(effects, self.calls.until())
-
-
-def _is_page(changes: Changes) -> bool:
-    """Whether a page moves on, and each of its positions lies in it."""
-    first, last = changes.after.position, changes.cursor.position
-    moves_on = changes.complete is True or (changes.complete is False and last > first)
-    return moves_on and all(first < position <= last for position in changes.user_ids.values())
 
 
 def _is_at_or_past(head: Cursor, cursor: Cursor) -> bool:

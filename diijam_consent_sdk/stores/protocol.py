@@ -113,6 +113,11 @@ class Changes:
         """Whether `after` is in the store's history; if not, the answer holds only the head of another history."""
         return bool(self.user_ids) or self.cursor == self.after
 
+    def is_within_page(self) -> bool:
+        """Whether each change lies after `after`, and not past `cursor`."""
+        first, last = self.after.position, self.cursor.position
+        return all(first < position <= last for position in self.user_ids.values())
+
 
 class Store(Protocol):
     """A ledger and its records. Safe to use from several threads."""
