@@ -17,9 +17,13 @@ from ..record import Consent, Hold, Notice, Request, consent_key
 from ..vocabulary import Channel, Purpose
 
 
+def time_fields(kind: type) -> list[str]:
+    """Name the fields of an attrs class that hold a time."""
+    return [field.name for field in attrs.fields(kind) if "datetime" in str(field.type)]
+
+
 def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
-    times = (field.name for field in attrs.fields(kind) if "datetime" in str(field.type))
-    return attrgetter(*times)
+    return attrgetter(*time_fields(kind))
 
 
 _CONSENT_KEYS = {

@@ -20,11 +20,11 @@ import msgspec
 
 from ..events import Event, LedgerEntry
 from ..record import ConsentRecord
-from .record_parts import PARTS
+from .record_parts import PARTS, time_fields
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
-TIME_FIELDS = {field.name for kind in get_args(Event) for field in attrs.fields(kind) if "datetime" in str(field.type)}
+TIME_FIELDS = {name for kind in get_args(Event) for name in time_fields(kind)}
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
