@@ -17,10 +17,10 @@ from rich.table import Table
 from ....events import LedgerEntry
 from ....identifiers import identifier
 from ....stores import wire
-from ....vocabulary import LANGUAGES, Language
+from ....vocabulary import Language
 from ...console import format_fields, format_time, make_console, print_json, print_status, printable
 from ...store import Url, make_client, open_store
-from .wording import COLUMNS, event_in, fields_in
+from .wording import COLUMNS, event_in, fields_in, text_in
 
 EXAMPLES = """\
 Examples:
@@ -70,8 +70,7 @@ def history(
 
 
 def _to_table(entries: Iterable[LedgerEntry], lang: Language | None) -> Table:
-    language = None if lang is None else LANGUAGES.index(lang)
-    names = {name: name if language is None else COLUMNS[name][language] for name in COLUMNS}
+    names = {name: name if lang is None else text_in(lang, texts) for name, texts in COLUMNS.items()}
     table = Table(box=None, pad_edge=False)
     table.add_column(names["position"], justify="right")
     table.add_column(names["version"], justify="right")
@@ -80,9 +79,9 @@ def _to_table(entries: Iterable[LedgerEntry], lang: Language | None) -> Table:
     table.add_column(names["fields"], overflow="fold")
     for entry in entries:
         event = entry.event
-        if language is None:
+        if lang is None:
             texts = type(event).__name__, format_fields(attrs.asdict(event, recurse=False))
         else:
-            texts = event_in(event, language), fields_in(event, language)
+            texts = event_in(lang, event), fields_in(lang, event)
         table.add_row(str(entry.position), str(entry.version), format_time(entry.at), *map(printable, texts))
     return table

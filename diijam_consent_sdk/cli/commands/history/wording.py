@@ -13,7 +13,7 @@ import attrs
 
 from .... import events as e
 from ....events import Event
-from ....vocabulary import LANGUAGES, Purpose, Word
+from ....vocabulary import LANGUAGES, Language, Purpose, Word
 from ...console import format_time
 
 Pair = tuple[str, str]  # Vietnamese, English
@@ -71,31 +71,36 @@ ALL_DATA: Pair = ("toàn bộ", "all")
 ALL_CHANNELS: Pair = ("tất cả", "all")
 
 
-def event_in(event: Event, language: int) -> str:
-    """Name an event in a language, by its place in a pair."""
-    return EVENTS[type(event)][language]
+def text_in(language: Language, texts: Pair) -> str:
+    """Choose of a text in both languages the one in this language."""
+    return texts[LANGUAGES.index(language)]
 
 
-def fields_in(event: Event, language: int) -> str:
-    """List the fields of an event as `name: value` in a language, by its place in a pair."""
-    return "; ".join(f"{FIELDS[name][language]}: {text}" for name, text in _field_texts(event, language))
+def event_in(language: Language, event: Event) -> str:
+    """Name an event in a language."""
+    return text_in(language, EVENTS[type(event)])
 
 
-def _field_texts(event: Event, language: int) -> Iterable[tuple[str, str]]:
+def fields_in(language: Language, event: Event) -> str:
+    """List the fields of an event as `name: value` in a language."""
+    return "; ".join(f"{text_in(language, FIELDS[name])}: {text}" for name, text in _field_texts(language, event))
+
+
+def _field_texts(language: Language, event: Event) -> Iterable[tuple[str, str]]:
     for name, value in attrs.asdict(event, recurse=False).items():
         if name == "data" and value is None:
-            yield name, ALL_DATA[language]
+            yield name, text_in(language, ALL_DATA)
         elif name == "channels" and not value and isinstance(event, e.Withdrawn) and event.purpose is Purpose.MARKETING:
-            yield name, ALL_CHANNELS[language]
+            yield name, text_in(language, ALL_CHANNELS)
         elif value is not None and value is not False and value != frozenset():
-            yield name, _value_text(value, language)
+            yield name, _value_text(language, value)
 
 
-def _value_text(value: object, language: int) -> str:
+def _value_text(language: Language, value: object) -> str:
     if isinstance(value, Word):
-        return value.label(LANGUAGES[language])
+        return value.label(language)
     if isinstance(value, frozenset):
-        return ", ".join(sorted(_value_text(member, language) for member in value))
+        return ", ".join(sorted(_value_text(language, member) for member in value))
     if isinstance(value, datetime):
         return format_time(value)
-    return TRUE[language] if value is True else str(value)
+    return text_in(language, TRUE) if value is True else str(value)
