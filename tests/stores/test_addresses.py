@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +18,7 @@ from diijam_consent_sdk.stores import AsyncPostgresStore, HttpStore, PostgresSto
 from diijam_consent_sdk.stores.postgres import url as postgres_url
 from diijam_consent_sdk.stores.postgres.schema import prepare
 from diijam_consent_sdk.stores.url import open_async_store, open_store
+from tests.stores.plain_server import SSL_REQUEST, PlainServer
 
 SECRET = "er2secret"
 URLS = (
@@ -28,7 +28,6 @@ URLS = (
     "http://127.0.0.1:9",
     "https://consent.example",
 )
-SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 
 
 @pytest.fixture(autouse=True)
@@ -104,41 +103,10 @@ def test_no_part_of_a_password_is_repeated(
 # TLS to PostgreSQL on another host.
 
 
-class Refusing:
-    """A server that offers no TLS, and keeps what it was sent."""
-
-    answer = b"N"
-
-    def __init__(self) -> None:
-        self.said: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                with connection, suppress(OSError):
-                    while said := connection.recv(4096):
-                        self.said.append(said)
-                        (code,) = struct.unpack("!I", said[4:8])
-                        connection.sendall(
-                            self.answer if code in {SSL_REQUEST, GSS_REQUEST} else b"R\0\0\0\x08\0\0\0\x03"
-                        )
-
-    def close(self) -> None:
-        """Stop."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(5)
-
-
 @pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlainServer]:
     """A server without TLS, which this machine's own addresses do not lead past: no address counts as this machine."""
-    server = Refusing()
+    server = PlainServer()
     monkeypatch.setattr(postgres_url, "is_loopback", lambda place: False)
     yield server
     server.close()
@@ -219,7 +187,7 @@ def test_this_machine_needs_no_tls(place: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
 def test_nothing_is_sent_to_a_server_without_tls(
-    sslmode: str, refusing: Refusing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sslmode: str, refusing: PlainServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that declines TLS sees neither user nor password, whatever the environment or a service file allows."""
     for name, value in (("PGSSLMODE", "disable"), ("PGGSSENCMODE", "prefer"), ("PGSSLMINPROTOCOLVERSION", "TLSv1")):
@@ -235,24 +203,24 @@ def test_nothing_is_sent_to_a_server_without_tls(
         store.close()
     with pytest.raises(StoreUnavailable):
         prepare(f"postgresql://vinh:{SECRET}@{end}")
-    sent = b"".join(refusing.said)
-    assert not sent or set(refusing.said) == {struct.pack("!II", 8, SSL_REQUEST)}
+    sent = b"".join(refusing.received)
+    assert not sent or set(refusing.received) == {struct.pack("!II", 8, SSL_REQUEST)}
     assert SECRET not in str(caught.value)
 
 
 def test_the_fake_server_would_see_a_password() -> None:
     """Where TLS is not needed, the server of the test before gets the password: it can tell."""
-    server = Refusing()
+    server = PlainServer()
     with suppress(StoreUnavailable):
         prepare(f"postgresql://vinh:{SECRET}@127.0.0.1:{server.port}/d")
     server.close()
-    assert SECRET.encode() in b"".join(server.said)
+    assert SECRET.encode() in b"".join(server.received)
 
 
 def test_a_missing_root_certificate_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that TLS needs and that does not exist is no missing database: the file is named, and the option."""
-    monkeypatch.setattr(Refusing, "answer", b"S")
-    server = Refusing()
+    monkeypatch.setattr(PlainServer, "answer", b"S")
+    server = PlainServer()
     url = f"postgresql://vinh:{SECRET}@127.0.0.1:{server.port}/d?sslmode=verify-full&sslrootcert={tmp_path}/no.crt"
     with pytest.raises(StoreUnavailable, match=f'"{tmp_path}/no.crt" does not exist.*sslrootcert=') as caught:
         prepare(url)
