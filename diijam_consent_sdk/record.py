@@ -6,9 +6,9 @@ Refusals and the fold are two tables with a row for each kind of event, as in th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, ClassVar, TypeVar, assert_never
 
 import attrs
@@ -307,6 +307,13 @@ def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> Consent
     for entry in entries:
         record = fold(record, entry)
     return _with_maps(record, dict)
+
+
+def record_at(user_id: str, history: Sequence[e.LedgerEntry], at: datetime) -> ConsentRecord:
+    """Return the record as it was at a past instant. An erased user's is the tombstone at every instant: clause 6."""
+    if history and isinstance(history[-1].event, e.Erased):
+        at = history[-1].at
+    return fold_all(unopened(user_id), takewhile(lambda entry: entry.at <= at, history))
 
 
 class _Growing(dict[str, Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from datetime import datetime
 from typing import Self
 
 from ..cache.compiled import ALL_STALE
@@ -69,9 +70,9 @@ class AsyncConsentClient(BaseClient):
         """See `ConsentClient.load`."""
         return (await self._runner.run(self._engine.load(user_id))).records[0]
 
-    async def explain(self, user_id: str, ask: Ask) -> Explanation:
+    async def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
         """See `ConsentClient.explain`."""
-        return await self._runner.run(self._engine.explain(user_id, ask))
+        return await self._runner.run(self._engine.explain(user_id, ask, at))
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `ConsentClient.history`."""

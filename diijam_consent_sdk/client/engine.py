@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from .._threads import WaitTimeout
 from ..cache.compiled import ALL_UNAVAILABLE
@@ -18,9 +19,10 @@ from ..due import Due, due
 from ..errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from ..events import Event, LedgerEntry
 from ..identifiers import identifier
-from ..record import ConsentRecord
+from ..record import ConsentRecord, record_at
 from ..status import Feed, Status
 from ..stores.protocol import Appended, Cursor, Loaded
+from ..vocabulary import instant
 from .batching import Malformed, on_malformed
 from .effects import Effects, History, OpenRequestsAfter, Spawn, perform, wait
 from .exchanges import LAGS, Exchanges
@@ -156,11 +158,20 @@ class Engine:
             raise StoreUnusable("the store answered with the record of another user")
         return loaded
 
-    def explain(self, user_id: str, ask: Ask) -> Effects[Explanation]:
-        """Decide on a record from the store, and give the evidence."""
+    def explain(self, user_id: str, ask: Ask, at: datetime | None) -> Effects[Explanation]:
+        """Decide on a record from the store, now or as of a past instant, and give the evidence."""
         check_ask(ask)
+        past = None if at is None else instant(at)
         loaded = yield from self.load(user_id)
-        return explain(loaded.records[0], ask, loaded.at)
+        (record,) = loaded.records
+        if past is None:
+            return explain(record, ask, loaded.at)
+        if past > loaded.at:
+            raise ValueError("at is in the future by the store's clock: leave it out to ask about now")
+        history = yield from self.history(user_id)
+        if (history[-1].version if history else 0) < record.version:
+            raise StoreUnavailable(LAGS)
+        return explain(record_at(user_id, history, past), ask, past)
 
     def history(self, user_id: str) -> Effects[list[LedgerEntry]]:
         """Read the user's entries, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Self
 
 from ..cache.compiled import ALL_STALE
@@ -164,9 +165,24 @@ class ConsentClient(GuardsById):
         """
         return self._runner.run(self._engine.load(user_id)).records[0]
 
-    def explain(self, user_id: str, ask: Ask) -> Explanation:
-        """Decide on a record loaded now, and give the evidence, for audit and support. Errors as for `load`."""
-        return self._runner.run(self._engine.explain(user_id, ask))
+    def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
+        """
+        Decide on a record loaded now, and give the evidence, for audit and support.
+
+        Args:
+            user_id: The customer.
+
+            ask: What is asked.
+
+            at: A past instant (aware): the answer on the record as it was then. Of an erased user nothing of the past
+                is left, so the answer is `ERASED` at every instant: clause 6.
+
+        Raises:
+            ValueError: *at* is naive, or in the future by the store's clock.
+
+            TypeError: *at* is not a datetime, or *ask* is not an ask. All other errors are those of `load`.
+        """
+        return self._runner.run(self._engine.explain(user_id, ask, at))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """List the user's ledger entries, oldest first; after an erasure, its entry alone. Errors as for `load`."""

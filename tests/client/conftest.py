@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -79,9 +80,9 @@ class AsyncFace:
         """See `AsyncConsentClient.load`."""
         return self._run(self.client.load(user_id))
 
-    def explain(self, user_id: str, ask: Ask) -> Explanation:
+    def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
         """See `AsyncConsentClient.explain`."""
-        return self._run(self.client.explain(user_id, ask))
+        return self._run(self.client.explain(user_id, ask, at))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `AsyncConsentClient.history`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,7 +15,7 @@ from diijam_consent_sdk.errors import (
     StoreUnusable,
 )
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.testing import FaultyStore, unreachable
+from diijam_consent_sdk.testing import FaultyStore, WallClock, unreachable
 from tests.client.conftest import MAILED, SIGNED_UP, Face, eventually, reason
 
 
@@ -32,6 +33,83 @@ def test_explain_load_and_history_are_fresh(client: Face, store: FaultyStore) ->
     assert client.load("nobody") == unopened("nobody")
     with pytest.raises(TypeError):
         client.explain("u", "email")  # type: ignore[arg-type]
+
+
+def test_explain_answers_as_of_a_past_moment(client: Face, store: FaultyStore, wall: WallClock) -> None:
+    """The answer, version and evidence are those of that moment, not of a moment before or after."""
+    before = wall.now
+    ends = wall.now + timedelta(days=3)
+    wall.tick(60)
+    client.record("u", SIGNED_UP[0], e.Granted("marketing", "promo", {"email"}, expires_at=ends))
+    granted, evidence = wall.now, client.load("u").consents["marketing:email"]
+    wall.tick(60)
+    client.record("u", e.Withdrawn("marketing"))
+    withdrawn = wall.now
+    wall.tick(4 * 86_400)
+
+    def told(at: datetime | None) -> tuple[object, ...]:
+        explained = client.explain("u", MAILED, at)
+        assert explained.as_of == (at or wall.now)
+        return str(explained.decision.reason), explained.evidence, explained.version
+
+    assert told(before) == ("unknown_user", None, 0)
+    assert told(granted) == ("consented", evidence, 2)
+    assert told(withdrawn - timedelta(microseconds=1)) == ("consented", evidence, 2)
+    assert told(withdrawn) == told(ends) == told(wall.now) == told(None) == ("withdrawn", None, 3)
+    assert client.explain("nobody", MAILED, before).decision.reason is Reason.UNKNOWN_USER
+
+
+def test_explain_counts_an_end_at_the_past_moment(client: Face, wall: WallClock) -> None:
+    """A consent that has run out meanwhile held before its end, and not from its end on."""
+    ends = wall.now + timedelta(hours=1)
+    client.record("u", SIGNED_UP[0], e.Granted("marketing", "promo", {"email"}, expires_at=ends))
+    wall.tick(7200)
+    assert client.explain("u", MAILED, ends - timedelta(seconds=1)).decision
+    assert client.explain("u", MAILED, ends).decision.reason is Reason.EXPIRED
+
+
+def test_explain_says_erased_at_every_instant(client: Face, wall: WallClock) -> None:
+    """Of an erased user nothing is left to answer from, so every moment has the same answer."""
+    signed_up = wall.now
+    client.record("u", *SIGNED_UP)
+    wall.tick(60)
+    client.record("u", e.RequestFiled("r", "erasure"), e.Erased())
+    wall.tick(60)
+    for at in (signed_up - timedelta(days=1), signed_up, wall.now, None):
+        explained = client.explain("u", MAILED, at)
+        assert (explained.decision.reason, explained.version) == (Reason.ERASED, 4)
+
+
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        (datetime(2026, 3, 3, 12), ValueError),  # noqa: DTZ001 - naive, to be refused
+        ("2026-03-03T12:00:00+07:00", TypeError),
+    ],
+)
+def test_explain_refuses_a_moment_before_it_asks(
+    client: Face, store: FaultyStore, at: datetime, error: type[Exception]
+) -> None:
+    """A naive time and another type are refused at once."""
+    with pytest.raises(error):
+        client.explain("u", MAILED, at)
+    assert store.calls == []
+
+
+def test_explain_refuses_the_future(client: Face, wall: WallClock) -> None:
+    """Nobody knows what will be said until then; the store's clock decides what the future is."""
+    client.record("u", *SIGNED_UP)
+    with pytest.raises(ValueError, match="at is in the future"):
+        client.explain("u", MAILED, wall.now + timedelta(microseconds=1))
+
+
+def test_explain_trusts_no_history_that_lags(client: Face, store: FaultyStore, wall: WallClock) -> None:
+    """A history that lacks entries of the record would hide a no, so it is no answer."""
+    client.record("u", *SIGNED_UP, e.Withdrawn("marketing"))
+    inner = store.inner.history
+    store.inner.history = lambda user_id: inner(user_id)[:2]  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable, match="lags"):
+        client.explain("u", MAILED, wall.now)
 
 
 def test_explain_load_and_history_raise_what_the_store_does(client: Face, store: FaultyStore) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import Ask, Explanation, Market, Process, Retain, Share, Show, decide, explain
+from diijam_consent_sdk.record import ConsentRecord, record_at, unopened
+from diijam_consent_sdk.vocabulary import Account
 from tests import strategies
 
-from .history import History, opened, seconds
+from .history import USER_ID, History, opened, seconds
 from .samples import EACH_ASK
 
 TOLD = e.Notified("n-1", "acme-records", ["email"], "marketing")
@@ -129,3 +133,27 @@ def test_decision_of_an_explanation_is_the_decision(moves: list[tuple[int, e.Eve
         if (explanation.decision.reason, explanation.decision.clause) == ("held", 1):
             rests_on = "Request"
         assert rests_on == (explanation.evidence and type(explanation.evidence).__name__)
+
+
+@settings(deadline=None, max_examples=50)
+@given(strategies.moves())
+def test_the_record_of_a_past_instant_is_what_it_was(moves: list[tuple[int, e.Event]]) -> None:
+    """At each instant the entries up to it make the record of that time; before the first, the user is unknown."""
+    history = History()
+    then: dict[datetime, ConsentRecord] = {}
+    for delay, event in moves:
+        history.tick(delay).attempt(event)
+        then[history.at] = history.record
+    if history.record.account is Account.ERASED:  # the store has nothing else left
+        history.entries[:-1] = []
+        then = dict.fromkeys(then, history.record)
+    for at, record in then.items():
+        assert record_at(USER_ID, history.entries, at) == record
+
+
+def test_the_record_of_an_instant_has_all_that_was_written_at_it() -> None:
+    """All entries of one instant count at it, as of one append; none counts an instant before."""
+    history = opened(5, TOLD, e.Agreed("n-1"))
+    assert record_at(USER_ID, history.entries, seconds(5)) == history.record
+    assert record_at(USER_ID, history.entries, seconds(4.999999)).version == 1
+    assert record_at(USER_ID, history.entries, seconds(-1)) == record_at(USER_ID, [], seconds(9)) == unopened(USER_ID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import assert_type
 
 from diijam_consent_sdk import (
@@ -47,6 +48,7 @@ def sync(consent: ConsentClient) -> None:
     assert_type(consent.record("u-1", AccountOpened()), Appended)
     assert_type(consent.load("u-1"), ConsentRecord)
     assert_type(consent.explain("u-1", Market("email")), Explanation)
+    assert_type(consent.explain("u-1", Market("email"), at=datetime.now(UTC)), Explanation)
     assert_type(consent.history("u-1"), list[LedgerEntry])
 
 

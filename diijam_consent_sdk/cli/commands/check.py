@@ -17,7 +17,7 @@ from ...policy import CLAUSES
 from ...stores import wire
 from ...vocabulary import LANGUAGES, Language
 from ..console import format_fields, format_time, print_json, print_result
-from ..options import SYNTAX, AskName, AskOptions, Json, Subject, parse_ask
+from ..options import SYNTAX, AskName, AskOptions, Json, Subject, parse_ask, parse_time
 from ..store import Url, make_client, open_store
 
 DENIED = 1
@@ -31,6 +31,7 @@ Examples:
   diijam-consent check u-1 show avatar
   diijam-consent check u-1 process fraud_detection --no-data
   diijam-consent check u-1 retain payment --json
+  diijam-consent check u-1 market email --at 2026-03-03T12:00:00+07:00
   diijam-consent check --json -- --odd-id market email
   diijam-consent check 'Nguyễn Văn A' market email && send-the-mail
 
@@ -46,12 +47,19 @@ def check(
     /,
     *,
     options: Annotated[AskOptions | None, Parameter(name="*")] = None,
+    at: Annotated[
+        str | None,
+        Parameter(help="As of a past moment, with its time zone, like 2026-03-03T12:00:00+07:00. Else as of now."),
+    ] = None,
     lang: Annotated[Language, Parameter(help="The language of the message and the clause's title.")] = "en",
     as_json: Json = False,
     url: Url = None,
 ) -> int:
     """
     May it be done? Read fresh from the ledger, with the reason, the clause of the privacy policy and the evidence.
+
+    With --at: was it allowed then? The version and the evidence are those of that moment. Of an erased customer nothing
+    of the past is left, so the answer is that.
 
     Exit status: 0 allowed, 1 denied, 2 it could not be checked.
 
@@ -65,8 +73,9 @@ def check(
     """
     question = parse_ask(ask, subject, options)
     identifier(user_id)
+    moment = None if at is None else parse_time("at", at)
     with open_store(url) as store, make_client(store) as client:
-        explanation = client.explain(user_id, question)
+        explanation = client.explain(user_id, question, at=moment)
     if as_json:
         print_json(_to_json(explanation, lang))
     else:

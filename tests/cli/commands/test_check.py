@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from diijam_consent_sdk.cli.options import ASKS, AskOptions, parse_ask
 from diijam_consent_sdk.decisions import Ask, Market, Process, Retain, Share, Show
-from diijam_consent_sdk.events import AccountOpened, Agreed, HoldPlaced, Notified, Published
+from diijam_consent_sdk.events import AccountOpened, Agreed, HoldPlaced, Notified, Published, Withdrawn
 from diijam_consent_sdk.vocabulary import Field
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 
@@ -51,6 +51,20 @@ def test_denied(mailable: Ledger, cli: Cli) -> None:
     assert (result.status, result.err) == (1, "")
     assert "answer    denied\nreason    not_consented\n" in result.out
     assert "evidence  none\n" in result.out
+
+
+def test_as_of_a_past_moment(mailable: Ledger, cli: Cli) -> None:
+    """--at gives the answer of that moment, with its version; any time zone will do."""
+    granted = json.loads(cli("history", "u-1", "--json").out.splitlines()[1])["at"]
+    mailable.record("u-1", Withdrawn("marketing"))
+    at = datetime.fromisoformat(granted).astimezone(timezone(timedelta(hours=-5))).isoformat()
+    result = cli("check", "u-1", "market", "email", "--at", at)
+    assert (result.status, result.err) == (0, "")
+    assert "reason    consented\n" in result.out
+    assert "version   2\n" in result.out
+    found = json.loads(cli("check", "u-1", "market", "email", "--at", at, "--json").out)
+    assert datetime.fromisoformat(found["as_of"]) == datetime.fromisoformat(granted)
+    assert cli("check", "u-1", "market", "email").status == 1
 
 
 def test_unknown_user(mailable: Ledger, cli: Cli) -> None:
@@ -145,6 +159,9 @@ def test_every_ask_has_a_name() -> None:
         ("process surveys --data email --no-data", "either --data or --no-data"),
         ("retain payment --purpose surveys", "retain has no --purpose; it has: no options"),
         ("market email --lang fr", "--lang"),
+        ("market email --at 2026-03-03T12:00:00", "--at '2026-03-03T12:00:00' names no time zone: write it like"),
+        ("market email --at yesterday", "--at 'yesterday' is no time: write it like"),
+        ("market email --at 2999-01-01T00:00:00+07:00", "at is in the future by the store's clock"),
         ("market email --colour", "Unknown option: --colour"),
         ("market email more", "1 more than it takes: 'more': see diijam-consent check --help"),
         ("market email --data", "error: --data needs a value: see diijam-consent check --help"),
