@@ -4,6 +4,7 @@ from .cache.user import UserConsent
 from .client import AsyncConsentClient, ConsentClient
 from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
 from .identifiers import is_user_id
+from .notices import NoticeText
 from .vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "HoldKind",
     "Market",
     "Method",
+    "NoticeText",
     "Origin",
     "Outcome",
     "Process",

@@ -1,15 +1,26 @@
 """
-The ids of users, recipients, notices, holds and requests, as they come from outside.
+The ids of users, recipients, notices, holds and requests, and the tags of languages, as they come from outside.
 
 Two spellings that look alike would make one person two, so what can be an id is narrow.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_ID_CHARACTERS = 256
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
+
+MAX_TAG_CHARACTERS = 35  # which RFC 5646, section 4.4.1, asks for at least
+# The grammar of RFC 5646, section 2.1, without the irregular tags that were grandfathered in.
+_PRIVATE = "x(?:-[a-z0-9]{1,8})+"
+_LANGUAGE_TAG = re.compile(
+    "(?:(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
+    "(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[a-wy-z0-9](?:-[a-z0-9]{2,8})+)*"
+    f"(?:-{_PRIVATE})?|{_PRIVATE})",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def identifier(value: str) -> str:
@@ -44,3 +55,20 @@ def is_user_id(value: object) -> bool:
         return bool(identifier(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+
+
+def language_tag(value: str) -> str:
+    """
+    Return *value* as a plain string, if it is a well-formed BCP 47 tag such as `vi` or `en-GB`.
+
+    Raises:
+        TypeError: *value* is not a string.
+
+        ValueError: it is no such tag, or has more than 35 characters.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"a language is a string, not {type(value).__name__}")
+    value = str.__str__(value)
+    if len(value) > MAX_TAG_CHARACTERS or _LANGUAGE_TAG.fullmatch(value) is None:
+        raise ValueError("a language is a BCP 47 tag, such as vi or en-GB")
+    return value

@@ -89,6 +89,10 @@ PUBLISHABLE: Final = frozenset({
     Field.RECENTLY_FOLLOWED_ARTISTS,
 })  # fmt: skip
 
+# The fields that the law calls sensitive, which a notice has to name as such. Source: Decree 356/2025/ND-CP Art. 4, as
+# compliance notes report it; counsel confirms before launch.
+SENSITIVE: Final = frozenset({Field.LISTENING_HISTORY, Field.LOCATION, Field.PAYMENT})
+
 
 @attrs.frozen
 class TimeLimits:

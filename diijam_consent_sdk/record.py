@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar, assert_never
 import attrs
 
 from . import events as e
+from .notices import UNREGISTERED, NoticeRegistry, notice_refusals
 from .policy import (
     BASIS,
     DUE_SOON_SHARE,
@@ -209,9 +210,12 @@ def unopened(user_id: str) -> ConsentRecord:
     )  # fmt: skip
 
 
-def refusal(record: ConsentRecord, event: e.Event, at: datetime) -> str | None:
-    """Return why the policy refuses *event* on this record at this instant, or None if the event is accepted."""
-    tests = chain(_refusals(record, event, at), _limits(record, event))
+def refusal(record: ConsentRecord, event: e.Event, at: datetime, notices: NoticeRegistry = UNREGISTERED) -> str | None:
+    """
+    Return why the policy refuses *event* on this record at this instant, or None if the event is accepted. *notices*
+    are the registered ones that it may name.
+    """
+    tests = chain(_refusals(record, event, at), _limits(record, event), notice_refusals(event, notices))
     return next((reason for refused, reason in tests if refused), None)
 
 
