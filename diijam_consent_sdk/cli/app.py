@@ -19,7 +19,7 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from .commands import check, conformance, copy, due, history, init, permitted, ping, record, serve, token, verify
+from .commands import check, conformance, copy, due, head, history, init, permitted, ping, record, serve, token, verify
 from .console import make_console, print_status
 from .errors import FAILED, raise_terminated, run_command
 
@@ -74,6 +74,7 @@ _add_command(history.history, "history USER_ID [OPTIONS]", history.EXAMPLES)
 _add_command(due.due, "due [OPTIONS]", due.EXAMPLES)
 _add_command(init.init, "init [OPTIONS]", init.EXAMPLES)
 _add_command(ping.ping, "ping [OPTIONS]", ping.EXAMPLES)
+_add_command(head.head, "head [OPTIONS]", head.EXAMPLES)
 _add_command(verify.verify, "verify [OPTIONS]", verify.EXAMPLES)
 _add_command(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMPLES)
 _add_command(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)

@@ -82,6 +82,10 @@ class AsyncConsentClient(BaseClient):
         """See `ConsentClient.due`."""
         return await self._runner.run(self._engine.due())
 
+    async def head(self) -> str:
+        """See `ConsentClient.head`."""
+        return str(await self._runner.run(self._engine.head()))
+
     async def close(self) -> None:
         """See `ConsentClient.close`."""
         if not self._is_closed:

@@ -145,18 +145,23 @@ class Engine:
     def load(self, user_id: str) -> Effects[Loaded]:
         """Load one record from the store. The leases take what the answer shows of the history."""
         user_id = identifier(user_id)
-        self._check_open()
-        loaded: Loaded | None = None
-        until = self._calls.until()
-        for _ in range(ROUNDS):  # an answer that lies behind is discarded here as it is for a guard
-            loaded, _users = yield from self._calls.run(self._exchanges.load([user_id]), until)
-            if loaded is not None:
-                break
-        else:
-            raise StoreUnavailable(LAGS)
+        loaded = yield from self._load([user_id])
         if [record.user_id for record in loaded.records] != [user_id]:
             raise StoreUnusable("the store answered with the record of another user")
         return loaded
+
+    def head(self) -> Effects[Cursor]:
+        """Load the ledger's head."""
+        return (yield from self._load([])).cursor
+
+    def _load(self, user_ids: list[str]) -> Effects[Loaded]:
+        self._check_open()
+        until = self._calls.until()
+        for _ in range(ROUNDS):  # an answer that lies behind is discarded here as it is for a guard
+            loaded, _users = yield from self._calls.run(self._exchanges.load(user_ids), until)
+            if loaded is not None:
+                return loaded
+        raise StoreUnavailable(LAGS)
 
     def explain(self, user_id: str, ask: Ask, at: datetime | None) -> Effects[Explanation]:
         """Decide on a record from the store, now or as of a past instant, and give the evidence."""

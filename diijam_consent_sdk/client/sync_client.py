@@ -196,6 +196,15 @@ class ConsentClient(GuardsById):
         """
         return self._runner.run(self._engine.due())
 
+    def head(self) -> str:
+        """
+        Read the ledger's head, as a token to keep elsewhere: the epoch, position and chain hash of the last entry.
+
+        `diijam-consent verify --since` proves later that the ledger still continues this head: that nobody cut it,
+        restored an older copy or forged an entry up to there. Errors as for `load`.
+        """
+        return str(self._runner.run(self._engine.head()))
+
     def close(self) -> None:
         """Deny everything from now on, and close the store if `from_url` made it. Closing twice does nothing."""
         if not self._is_closed:

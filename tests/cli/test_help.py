@@ -14,6 +14,7 @@ from diijam_consent_sdk.cli.commands import (
     check,
     copy,
     due,
+    head,
     history,
     init,
     permitted,
@@ -29,7 +30,8 @@ from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
 COMMANDS = [
-    "check", "conformance", "copy", "due", "history", "init", "permitted", "ping", "record", "serve", "token", "verify",
+    "check", "conformance", "copy", "due", "head", "history", "init", "permitted", "ping", "record", "serve", "token",
+    "verify",
 ]  # fmt: skip
 WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
 PAGES = [
@@ -38,6 +40,7 @@ PAGES = [
     check.EXAMPLES,
     permitted.EXAMPLES,
     history.EXAMPLES,
+    head.EXAMPLES,
     verify.EXAMPLES,
     copy.EXAMPLES,
     due.EXAMPLES,

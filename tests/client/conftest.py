@@ -88,6 +88,10 @@ class AsyncFace:
         """See `AsyncConsentClient.history`."""
         return self._run(self.client.history(user_id))
 
+    def head(self) -> str:
+        """See `AsyncConsentClient.head`."""
+        return self._run(self.client.head())
+
     def close(self) -> None:
         """See `AsyncConsentClient.close`."""
         self._run(self.client.close())

@@ -15,6 +15,7 @@ from diijam_consent_sdk.errors import (
     StoreUnusable,
 )
 from diijam_consent_sdk.record import unopened
+from diijam_consent_sdk.stores import Cursor
 from diijam_consent_sdk.testing import FaultyStore, WallClock, unreachable
 from tests.client.conftest import MAILED, SIGNED_UP, Face, eventually, reason
 
@@ -33,6 +34,20 @@ def test_explain_load_and_history_are_fresh(client: Face, store: FaultyStore) ->
     assert client.load("nobody") == unopened("nobody")
     with pytest.raises(TypeError):
         client.explain("u", "email")  # type: ignore[arg-type]
+
+
+def test_the_head_is_that_of_the_store(client: Face, store: FaultyStore) -> None:
+    """It is the token of the last append, read from the store each time; an empty ledger has a head too."""
+    assert Cursor.parse(client.head()) == store.inner.load([]).cursor
+    assert Cursor.parse(client.head()).position == 0
+    assert client.head() != client.record("u", *SIGNED_UP).token == client.head()
+    store.inner.append("u", [e.Withdrawn("marketing")])
+    assert Cursor.parse(client.head()).position == 3
+    with store.offline(), pytest.raises(StoreUnavailable):
+        client.head()
+    client.close()
+    with pytest.raises(ClientClosed):
+        client.head()
 
 
 def test_explain_answers_as_of_a_past_moment(client: Face, store: FaultyStore, wall: WallClock) -> None:

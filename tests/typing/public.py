@@ -50,6 +50,7 @@ def sync(consent: ConsentClient) -> None:
     assert_type(consent.explain("u-1", Market("email")), Explanation)
     assert_type(consent.explain("u-1", Market("email"), at=datetime.now(UTC)), Explanation)
     assert_type(consent.history("u-1"), list[LedgerEntry])
+    assert_type(consent.head(), str)
 
 
 async def asynchronous(consent: AsyncConsentClient) -> None:
