@@ -146,7 +146,8 @@ class Writes:
                 if not was_unknown:
                     log.warning("write.outcome_unknown", error=type(error).__name__)
             else:
-                if appended.record.user_id == pending.user_id:
+                # Without a record, the store has compared the answer's user id.
+                if appended.record is None or appended.record.user_id == pending.user_id:
                     return appended
                 log.error("write.answer_of_another_user")
             if self._is_stopped:

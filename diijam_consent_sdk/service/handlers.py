@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
@@ -67,13 +68,17 @@ async def append(
     """
     Append events of one user to the ledger, all of them or none.
 
-    It is answered once the events are durable. The same question with the same `idempotency_key` again gets the same
-    answer and writes nothing more. The types of events and their fields are those of the library's module `events`.
+    It is answered once the events are durable. The same events with the same `idempotency_key` again get the same
+    answer, with `is_repeat`, and write nothing more. The types of events and their fields are those of the library's
+    module `events`.
     """
 
     def encode(appended: Appended) -> tuple[Cursor, bytes]:
         """Encode the answer."""
-        answer = AppendAnswer(nonce=data.nonce, cursor=appended.cursor, record=appended.record)
+        answer = AppendAnswer(
+            nonce=data.nonce, user_id=data.user_id, cursor=appended.cursor, version=appended.version,
+            is_repeat=appended.is_repeat, record=msgspec.UNSET if appended.record is None else appended.record,
+        )  # fmt: skip
         return appended.cursor, wire.encode(answer)
 
     try:

@@ -107,8 +107,8 @@ ENTRY = {"position": 2, "user_id": "u-1", "version": 2, "at": AT, "event": GRANT
 EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     PATHS[LoadQuestion]: ({"user_ids": ["u-1"]}, {"cursor": HEAD, "at": AT, "records": [RECORD]}),
     PATHS[AppendQuestion]: (
-        {"user_id": "u-1", "events": [OPENED, GRANTED], "expected_version": 0, "idempotency_key": "signup-7421"},
-        {"cursor": HEAD, "record": RECORD},
+        {"user_id": "u-1", "events": [OPENED, GRANTED], "expected_version": 0, "idempotency_key": "5f0c2d7a91be4e38"},
+        {"user_id": "u-1", "cursor": HEAD, "version": 2, "is_repeat": False, "record": RECORD},
     ),
     PATHS[RequestsQuestion]: ({"limit": 100}, {"at": AT, "records": [RECORD], "after": None}),
     PATHS[HistoryQuestion]: ({"user_id": "u-1", "after": 0}, {"entries": [ENTRY], "after": None}),

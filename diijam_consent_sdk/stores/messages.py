@@ -111,15 +111,25 @@ class LoadAnswer(Answer, frozen=True, kw_only=True):
 
 
 class AppendAnswer(Answer, frozen=True, kw_only=True):
-    """The cursor of the last entry, and the record it made."""
+    """
+    The cursor of the last entry, and the version that it gave the user's record. `is_repeat`: this was written before,
+    with the same key. `record` is what the append made; it is left out if the token may not read records.
+    """
 
+    user_id: str
     cursor: Cursor
-    record: ConsentRecord
+    version: int
+    is_repeat: bool
+    record: ConsentRecord | msgspec.UnsetType = msgspec.UNSET
 
     def result(self) -> Appended:
-        """Return what `Store.append` returns; `wire.Malformed` if the record is not valid."""
+        """Return what `Store.append` returns; `wire.Malformed` if the record is not valid, or not of this append."""
+        if isinstance(self.record, msgspec.UnsetType):
+            return Appended(self.cursor, self.version, self.is_repeat, None)
         wire.check_records([self.record])
-        return Appended(self.cursor, self.record)
+        if (self.record.user_id, self.record.version) != (self.user_id, self.version):
+            raise wire.Malformed("the record is not what the append made")
+        return Appended(self.cursor, self.version, self.is_repeat, self.record)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

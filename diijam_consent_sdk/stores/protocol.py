@@ -84,10 +84,19 @@ class OpenRequests:
 
 @attrs.frozen
 class Appended:
-    """A durable append: the cursor of its last entry, and the record it made."""
+    """
+    A durable append.
+
+    `cursor` is that of its last entry, and `version` the one that this entry gave the user's record. `is_repeat`: the
+    same key and events were written before, and nothing was now; `cursor`, `version` and `record` are of that time. A
+    call that tried again after a fault says so of a try of its own, too. `record` is what the append made of the user;
+    None if the service's token may not read records.
+    """
 
     cursor: Cursor
-    record: ConsentRecord
+    version: int
+    is_repeat: bool
+    record: ConsentRecord | None
 
     @property
     def token(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import attrs
 import pytest
 
 from diijam_consent_sdk import ConsentClient, Reason
@@ -16,6 +18,7 @@ from diijam_consent_sdk.errors import (
     StoreUnavailable,
     VersionConflict,
 )
+from diijam_consent_sdk.stores import Appended, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, unreachable
 from tests.client.conftest import SIGNED_UP, Face, MakeClient, eventually, reason
 
@@ -41,7 +44,7 @@ def test_a_write_is_seen_by_the_next_ask(client: Face) -> None:
     appended = client.record("u", e.Withdrawn("marketing", channels={"email"}))
     assert reason(user) is Reason.STALE
     assert reason(client.user("u")) is Reason.WITHDRAWN
-    assert appended.record.version == client.user("u").version == 3
+    assert appended.version == client.user("u").version == 3
 
 
 def test_a_refused_write_changes_nothing(client: Face) -> None:
@@ -62,9 +65,26 @@ def test_a_refused_write_changes_nothing(client: Face) -> None:
 def test_a_write_can_be_repeated_with_its_key(client: Face) -> None:
     """The same key gives the same answer; with other events it raises `ValueError`."""
     first = client.record("u", *SIGNED_UP, idempotency_key="k")
-    assert client.record("u", *SIGNED_UP, idempotency_key="k") == first
+    assert client.record("u", *SIGNED_UP, idempotency_key="k") == attrs.evolve(first, is_repeat=True)
     with pytest.raises(ValueError, match="idempotency_key"):
         client.record("u", e.AccountClosed(), idempotency_key="k")
+
+
+class WritesAlone(MemoryStore):
+    """A store whose appends are answered as to a token that may not read records."""
+
+    def append(self, *arguments: Any, **options: Any) -> Appended:
+        """See `Store.append`."""
+        return attrs.evolve(super().append(*arguments, **options), record=None)
+
+
+def test_a_write_is_acknowledged_without_its_record(make_client: MakeClient) -> None:
+    """A token may write and not read: the answer has no record, and the user is answered from a load as ever."""
+    client = make_client(WritesAlone())
+    client.record("u", *SIGNED_UP)
+    appended = client.record("u", e.Withdrawn("marketing"))
+    assert (appended.record, appended.version, appended.is_repeat) == (None, 3, False)
+    assert reason(client.user("u")) is Reason.WITHDRAWN
 
 
 def test_a_store_out_of_reach_refuses_a_write(client: Face, store: FaultyStore) -> None:

@@ -38,12 +38,18 @@ class _Misread(Sound):
         loaded = super().load(user_ids)
         return attrs.evolve(loaded, records=tuple(map(self.shown, loaded.records)))
 
+    def misread(self, appended: Appended) -> Appended:
+        """The answer to an append, its record as it is shown."""
+        assert appended.record is not None
+        record = self.shown(appended.record)
+        return attrs.evolve(appended, record=record, version=record.version)
+
     def append(
         self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
     ) -> Appended:
         """See `Store.append`."""
         appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
-        return attrs.evolve(appended, record=self.shown(appended.record))
+        return self.misread(appended)
 
 
 class ForgetsEnds(_Misread):
@@ -108,7 +114,7 @@ class CountsAppends(_Misread):
         """See `Store.append`."""
         appended = MemoryStore.append(self, user_id, events, idempotency_key=idempotency_key)
         self.appends[user_id] = self.appends.get(user_id, 0) + 1
-        return attrs.evolve(appended, record=self.shown(appended.record))
+        return self.misread(appended)
 
 
 class WritesHalf(Sound):

@@ -95,7 +95,7 @@ def test_a_write_behind_a_fault_is_never_wrongly_done_or_undone(
         assert direct.history(user_id) == []
     proxy.fault = faults.healthy
     appended = direct.append(user_id, SIGNED_UP, idempotency_key="k")
-    assert appended.record.version == len(direct.history(user_id)) == 2
+    assert appended.version == len(direct.history(user_id)) == 2
 
 
 @pytest.mark.parametrize("name", ["html", "gzip bomb", "cached", "redirect", "500", "truncation"])

@@ -85,7 +85,8 @@ def test_a_load_of_nobody_gives_the_head(asker: Asker) -> None:
 def test_an_idempotency_key_writes_once(asker: Asker) -> None:
     """The same question with the same key again gets the same answer and writes nothing."""
     first = asker.append("u-1", OPENED, idempotency_key="k-1")
-    assert asker.append("u-1", OPENED, idempotency_key="k-1") == first
+    assert not first["is_repeat"]
+    assert asker.append("u-1", OPENED, idempotency_key="k-1") == {**first, "is_repeat": True}
     assert asker.head() == first["cursor"]
 
 

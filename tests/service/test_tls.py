@@ -58,7 +58,7 @@ def test_a_client_that_knows_the_ca_is_answered(
     """Appends, loads and the feed work over the service's own TLS."""
     store = HttpStore(encrypted.url, token=token_files[1]["both"], verify=authority.file, deadline=5)
     with ConsentClient(store) as consent:
-        assert consent.record("u-1", AccountOpened()).record.version == 1
+        assert consent.record("u-1", AccountOpened()).version == 1
         assert consent.can_process("u-1", "payment")
     store.close()
 

@@ -89,7 +89,7 @@ class Checks:
         if not isinstance(call, Append):
             return
         key = call.idempotency_key
-        if isinstance(answer, Appended) and answer.record.user_id == call.user_id:
+        if isinstance(answer, Appended) and answer.record is not None and answer.record.user_id == call.user_id:
             assert branch is not None
             of = client.number, call.user_id
             self._acks[of] = (*self._acks.get(of, ())[-3:], Ack(answer.cursor, branch))
@@ -106,13 +106,13 @@ class Checks:
         if client.pending.pop(key, None) is not None:
             self._ended[key] = self._world.loop.now
 
-    def recorded(self, client: SimClient, key: str, done: Promise[Any]) -> None:
+    def recorded(self, client: SimClient, user_id: str, key: str, done: Promise[Any]) -> None:
         """A `record` ended."""
         error = done.exception()
         if isinstance(error, Lost):  # its event loop ended
             return
         if error is None:
-            self._world.tokens.append((done.result().record.user_id, done.result().token))
+            self._world.tokens.append((user_id, done.result().token))
         elif not isinstance(
             error, (StoreError, ValueError, VersionConflict, ClientClosed, RuntimeError, ConnectionError)
         ):

@@ -227,7 +227,7 @@ class SimClient:
         self._begin_in_child()
         key = f"key-{self.number}-{self.world.number()}"
         done = self.runner.run(self.engine.record(user_id, (event,), expected_version, key))
-        done.add_done_callback(partial(self.checks.recorded, self, key))
+        done.add_done_callback(partial(self.checks.recorded, self, user_id, key))
         return done
 
     def close(self) -> None:

@@ -149,7 +149,7 @@ class Ledger:
         if known is not None:
             if known[0] != events:
                 raise ValueError("this idempotency_key was used with other events")
-            return known[1]
+            return attrs.evolve(known[1], is_repeat=True)
         record = self.records.get(user_id) or unopened(user_id)
         if expected_version is not None and expected_version != record.version:
             raise VersionConflict(expected_version, record.version)
@@ -168,7 +168,7 @@ class Ledger:
             self.branch.times.append(self._loop.now)
         self.records[user_id] = record
         self.committed.commit(record, self._loop.now)
-        appended = Appended(self.branch.head(), record)
+        appended = Appended(self.branch.head(), record.version, is_repeat=False, record=record)
         self.branch.keys[user_id, key] = (events, appended)
         self._loop.after(self._random.uniform(0, 0.01), self._tell)
         if self.lag.changes and self._loop.now < self.lag.until:

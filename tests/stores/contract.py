@@ -162,6 +162,18 @@ def erase(store: Store, user_id: str, *, key: str | None = None, anonymised: boo
     return store.append(user_id, batch, idempotency_key=key)
 
 
+def record_of(appended: Appended) -> ConsentRecord:
+    """The record of an append, which every store of one's own tells."""
+    assert appended.record is not None
+    return appended.record
+
+
+def repeat_of(first: Appended) -> Appended:
+    """The answer to the same append again."""
+    assert not first.is_repeat
+    return attrs.evolve(first, is_repeat=True)
+
+
 def head(store: Store) -> Cursor:
     """Where the ledger ends."""
     return store.load([]).cursor

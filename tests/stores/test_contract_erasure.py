@@ -15,7 +15,7 @@ from diijam_consent_sdk.vocabulary import Account
 from tests.domain.samples import NEEDED
 from tests.strategies import START
 
-from .contract import AGREED, OPENED, TOLD, Batch, Home, erase, folded, head, sign_up
+from .contract import AGREED, OPENED, TOLD, Batch, Home, erase, folded, head, record_of, repeat_of, sign_up
 
 DETAILS = ("n-1", "n-9", "acme-records", "q-1", "h-1", "k-1", "marketing")
 
@@ -51,7 +51,7 @@ def test_others_are_untouched(store: Store) -> None:
     history, record = store.history("u-2"), store.load(["u-2"]).records
     erase(store, "u-1")
     assert (store.history("u-2"), store.load(["u-2"]).records) == (history, record)
-    assert store.append("u-2", [TOLD, AGREED], idempotency_key="k-1") == kept
+    assert store.append("u-2", [TOLD, AGREED], idempotency_key="k-1") == repeat_of(kept)
 
 
 def test_positions_go_on_after_an_erasure(store: Store) -> None:
@@ -59,7 +59,7 @@ def test_positions_go_on_after_an_erasure(store: Store) -> None:
     live(store, "u-1")
     erased = erase(store, "u-1")
     assert sign_up(store, "u-2").cursor.position == erased.cursor.position + 1
-    assert erased.record.version == store.history("u-1")[0].version == erased.cursor.position
+    assert erased.version == store.history("u-1")[0].version == erased.cursor.position
 
 
 def test_nothing_happens_to_the_erased(store: Store) -> None:
@@ -95,10 +95,10 @@ def test_the_erasures_own_answer_is_kept(key: str, home: Home) -> None:
     store.append("u-1", [TOLD, AGREED], idempotency_key="k-3")
     batch: Batch = [e.AccountClosed(), e.Erased(anonymised=True)]
     first = store.append("u-1", batch, idempotency_key=key)
-    assert store.append("u-1", batch, idempotency_key=key) == first
+    assert store.append("u-1", batch, idempotency_key=key) == repeat_of(first)
     home.clock.tick(5)
     last = sign_up(store, "u-3")
-    assert store.append("u-1", batch, idempotency_key=key) == first
+    assert store.append("u-1", batch, idempotency_key=key) == repeat_of(first)
     with pytest.raises(ValueError, match="idempotency_key"):
         store.append("u-1", [e.AccountClosed(), e.Erased()], idempotency_key=key)
     assert head(store) == last.cursor
@@ -112,7 +112,7 @@ def test_the_erasures_own_answer_is_kept_past_reopening(lasting_home: Home) -> N
     lasting_home.close()
     store = lasting_home.open()
     batch: Batch = [e.AccountClosed(), e.HoldReleased("h-1"), e.Erased()]
-    assert store.append("u-1", batch, idempotency_key="k-9") == first
+    assert store.append("u-1", batch, idempotency_key="k-9") == repeat_of(first)
     assert store.history("u-1") == [e.LedgerEntry(9, "u-1", 9, START, e.Erased())]
 
 
@@ -148,7 +148,7 @@ def test_pages_past_erased_entries(limit: int, store: Store) -> None:
 def test_an_erasure_of_somebody_without_details(store: Store) -> None:
     """A closed account of which nothing else is known is erased like any other."""
     store.append("u-1", [OPENED, e.AccountClosed()])
-    record = store.append("u-1", [e.Erased()]).record
+    record = record_of(store.append("u-1", [e.Erased()]))
     assert (record.version, record.account) == (3, Account.ERASED)
     assert folded("u-1", store.history("u-1")) == record
 
@@ -156,7 +156,7 @@ def test_an_erasure_of_somebody_without_details(store: Store) -> None:
 def test_an_open_account_whose_erasure_is_requested(store: Store) -> None:
     """`Erased` resolves the request, of which nothing stays."""
     store.append("u-1", [OPENED, e.RequestFiled("q-1", "erasure")])
-    record = store.append("u-1", [e.Erased()]).record
+    record = record_of(store.append("u-1", [e.Erased()]))
     assert (record.requests, record.is_erasing()) == ({}, False)
 
 

@@ -49,11 +49,11 @@ class Model:
 
     def append(
         self, user_id: str, events: tuple[e.Event, ...], at: datetime, expected: int | None, key: str | None
-    ) -> tuple[int, ConsentRecord] | type[Exception]:
-        """Position and record that the store should answer, or the error it should raise."""
+    ) -> tuple[int, ConsentRecord, bool] | type[Exception]:
+        """Position, record and whether it is a repeat, as the store should answer, or the error it should raise."""
         if key is not None and (user_id, key) in self.kept:
             known, position, record = self.kept[user_id, key]
-            return (position, record) if known == events else ValueError
+            return (position, record, True) if known == events else ValueError
         record, added = self.record(user_id), list[e.LedgerEntry]()
         if expected is not None and expected != record.version:
             return VersionConflict
@@ -71,7 +71,7 @@ class Model:
         self.head, self.last_at = added[-1].position, at
         if key is not None:
             self.kept[user_id, key] = (events, self.head, record)
-        return self.head, record
+        return self.head, record, False
 
 
 class Ledger(RuleBasedStateMachine):
@@ -133,8 +133,9 @@ class Ledger(RuleBasedStateMachine):
             assert type(caught.value) is answer
             return
         appended = self.store.append(user_id, events, expected_version=expected, idempotency_key=key)
-        assert (appended.cursor.position, appended.record) == answer
-        assert appended == Appended(appended.cursor, answer[1])
+        position, record, is_repeat = answer
+        cursor = attrs.evolve(appended.cursor, position=position)
+        assert appended == Appended(cursor, record.version, is_repeat=is_repeat, record=record)
         self.cursors.append(appended.cursor)
 
     @rule(seconds=st.integers(-5, 10))

@@ -107,7 +107,7 @@ def test_a_write_can_fail(store: FaultyStore, written: bool) -> None:
             store.append("u-3", [AccountOpened()])
         with pytest.raises(OutcomeUnknown):
             store.append("u-3", [AccountOpened()])
-    assert store.append("u-4", [AccountOpened()]).record.version == 1
+    assert store.append("u-4", [AccountOpened()]).version == 1
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -122,7 +122,7 @@ def append(user_id: str, events: Iterable[Event], expected_version: int | None, 
     """Build `Store.append`; without a key it cannot be repeated."""
 
     def read(answer: messages.AppendAnswer) -> Appended:
-        if answer.record.user_id != user_id:
+        if answer.user_id != user_id:
             raise Mismatched
         return answer.result()
 

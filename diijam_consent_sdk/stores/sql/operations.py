@@ -106,7 +106,8 @@ class Operations:
             raise VersionConflict(expected_version, record.version)
         links, record = stamp(record, events, head.now, head.cursor)
         yield CommitBatch(self._insert_append(links, record, key, is_erasure=isinstance(events[-1], Erased)))
-        return Appended(cursor_of(head.cursor.epoch, links[-1].position, links[-1].hash), record)
+        cursor = cursor_of(head.cursor.epoch, links[-1].position, links[-1].hash)
+        return Appended(cursor, record.version, is_repeat=False, record=record)
 
     def _insert_append(
         self, links: list[Link], record: ConsentRecord, key: str | None, *, is_erasure: bool
@@ -131,7 +132,7 @@ class Operations:
             record = records_from(record_rows).get(repeat.user_id)
             cursor = cursor_of(self.read_head(head_rows).cursor.epoch, repeat.position, entry_rows[0][0])
             if record is not None and record.version == version:
-                return Appended(cursor, record)
+                return Appended(cursor, version, is_repeat=True, record=record)
             return PastAppend(cursor, repeat.user_id, version)
 
         select_entry = "SELECT hash, version, user_id, at FROM entries WHERE position = ?"

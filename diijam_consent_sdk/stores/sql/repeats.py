@@ -106,7 +106,8 @@ def rebuild(past: PastAppend, links: Sequence[Link]) -> Appended:
     """Answer a repeat by folding the user's links up to then: no second copy of the record has to be kept."""
     if not links or links[-1].version != past.version:
         raise StoreUnavailable(ERASED_MEANWHILE)
-    return Appended(past.cursor, fold_all(unopened(past.user_id), entries_of(links)))
+    record = fold_all(unopened(past.user_id), entries_of(links))
+    return Appended(past.cursor, past.version, is_repeat=True, record=record)
 
 
 class LongFolds:

@@ -138,10 +138,13 @@ class Player:
     ) -> None:
         key = step.get("key")
         if step.get("repeats"):
-            _expect("answer repeated", appended, user.answers[str(key)])
+            _expect("answer repeated", appended, attrs.evolve(user.answers[str(key)], is_repeat=True))
             return
-        _expect("user of the answer", appended.record.user_id, user.user_id)
-        _expect("version", appended.record.version, before.version + len(events))
+        if appended.record is not None:
+            _expect("user of the answer", appended.record.user_id, user.user_id)
+            _expect("version of the record", appended.record.version, appended.version)
+        _expect("version", appended.version, before.version + len(events))
+        _expect("is_repeat", appended.is_repeat, expected=False)
         if appended.cursor.position < max(user.position, self._head.position) + len(events):
             raise Mismatch(f"position {appended.cursor.position} does not count the entries before it")
         user.record, user.position = appended.record, appended.cursor.position

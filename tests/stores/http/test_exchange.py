@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge
-from diijam_consent_sdk.stores import Cursor, messages
+from diijam_consent_sdk.record import unopened
+from diijam_consent_sdk.stores import Appended, Cursor, messages, wire
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.http import exchange, problems
+
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,27 @@ def test_an_answer_that_goes_on_and_on_is_too_large(monkeypatch: pytest.MonkeyPa
         exchange.load(["u"]).receive(bytearray(8), b"123")
     with pytest.raises(Failure) as failure:
         exchange.append("u", [e.AccountOpened()], None, "k").receive(bytearray(8), b"123")
+    assert failure.value.maybe_written
+
+
+CURSOR = {"epoch": "e", "position": 1, "hash": "0"}
+ANSWER = {"nonce": "n", "user_id": "u", "cursor": CURSOR, "version": 1, "is_repeat": False}
+
+
+@pytest.mark.parametrize("is_repeat", [False, True])
+def test_an_append_may_be_answered_without_a_record(is_repeat: bool) -> None:
+    """A token that may not read records learns the position, the version, and whether it is a repeat."""
+    append = exchange.append("u", [e.AccountOpened()], None, "k")
+    body = msgspec.json.encode({**ANSWER, "is_repeat": is_repeat})
+    assert append.result("n", 200, JSON, body) == Appended(Cursor("e", 1, "0"), 1, is_repeat=is_repeat, record=None)
+
+
+@pytest.mark.parametrize("wrong", [{"user_id": "v"}, {"record": None}, {"record": unopened("u")}])
+def test_an_append_s_answer_is_of_its_user_and_version(wrong: dict[str, Any]) -> None:
+    """An answer about another user, or with a record that the append did not make, leaves the append in doubt."""
+    append = exchange.append("u", [e.AccountOpened()], None, "k")
+    with pytest.raises(Failure) as failure:
+        append.result("n", 200, JSON, wire.encode({**ANSWER, **wrong}))
     assert failure.value.maybe_written
 
 

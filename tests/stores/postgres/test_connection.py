@@ -132,4 +132,4 @@ def test_the_environments_encoding_changes_nothing(url: str, monkeypatch: pytest
     """Where the environment gives libpq another encoding, ids are any text all the same."""
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     with closing(PostgresStore(url, deadline=5)) as store:
-        assert store.append("Nguyễn Văn A", [OPENED]).record.version == 1
+        assert store.append("Nguyễn Văn A", [OPENED]).version == 1

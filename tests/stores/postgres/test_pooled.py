@@ -19,7 +19,7 @@ from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores.postgres import schema
 
 from ..cluster import shared
-from ..contract import AGREED, OPENED, TOLD, at_once, erase, eventually, head, sign_up
+from ..contract import AGREED, OPENED, TOLD, at_once, erase, eventually, head, record_of, sign_up
 from ..pooler import pooling
 
 SESSION = ("search_path", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit", "datestyle")
@@ -78,7 +78,8 @@ def test_a_ledger_works_behind_a_pool(pooled: str, direct: str) -> None:
             for turn in range(10):
                 stores[number].append(f"{user}-{turn}", [OPENED, TOLD], idempotency_key=f"k-{turn}")
                 again = stores[number].append(f"{user}-{turn}", [OPENED, TOLD], idempotency_key=f"k-{turn}")
-                assert again.record.user_id == f"{user}-{turn}"
+                assert again.is_repeat
+                assert record_of(again).user_id == f"{user}-{turn}"
                 stores[number].append(f"{user}-{turn}", [AGREED])
                 assert stores[number].load([f"{user}-{turn}"]).records[0].version == 3
                 assert [entry.user_id for entry in stores[number].history(f"{user}-{turn}")] == [f"{user}-{turn}"] * 3

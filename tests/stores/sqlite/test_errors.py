@@ -32,7 +32,7 @@ def test_a_locked_ledger_is_read_and_not_written(lock: str, path: Path, store: S
         assert len(store.history("u-1")) == 3
         with closing(SqliteStore(path, busy_seconds=BUSY_SECONDS)) as another:
             assert version(another, "u-1") == 3
-    assert store.append("u-1", [e.AgreementWithdrawn("n-1")], idempotency_key="k-2").record.version == 4
+    assert store.append("u-1", [e.AgreementWithdrawn("n-1")], idempotency_key="k-2").version == 4
     assert store.verify().position == 4
 
 
@@ -49,7 +49,7 @@ def test_an_append_gets_its_turn(path: Path, store: SqliteStore) -> None:
     with closing(SqliteStore(path, busy_seconds=20)) as patient, running(path, code) as program:
         assert heard(program) == "locked"
         started = time.monotonic()
-        assert patient.append("u-1", [TOLD]).record.version == 4
+        assert patient.append("u-1", [TOLD]).version == 4
         assert time.monotonic() - started > 0.2
 
 

@@ -182,7 +182,7 @@ def test_a_fork_during_calls(tmp_path: Path) -> None:
     for number in range(15):
         def child():
             assert store.load(["0-0"]).records[0].version == 1
-            assert store.append(f"child-{number}", [AccountOpened()]).record.version == 1
+            assert store.append(f"child-{number}", [AccountOpened()]).version == 1
         wait(fork(child))
     done.set()
     for thread in threads: thread.join()

@@ -39,7 +39,7 @@ def test_a_repeat_is_answered_while_another_process_writes(path: Path, store: Sq
     """A repeat waits for no lock of the writer."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
-        assert store.append("u-1", [OPENED, TOLD, AGREED], idempotency_key="k-1").record.version == 3
+        assert store.append("u-1", [OPENED, TOLD, AGREED], idempotency_key="k-1").version == 3
 
 
 def test_a_repeat_that_came_meanwhile_is_one(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,11 +49,11 @@ def test_a_repeat_that_came_meanwhile_is_one(store: SqliteStore, monkeypatch: py
     def begin_late(db: sqlite3.Connection) -> None:
         monkeypatch.setattr(store._database, "begin_write", begin)
         sign = store.append("u-2", [OPENED], idempotency_key="k-2")
-        assert sign.record.version == 1
+        assert sign.version == 1
         begin(db)
 
     monkeypatch.setattr(store._database, "begin_write", begin_late)
-    assert store.append("u-2", [OPENED], idempotency_key="k-2").record.version == 1
+    assert store.append("u-2", [OPENED], idempotency_key="k-2").version == 1
     assert len(store.history("u-2")) == 1
 
 
@@ -64,4 +64,4 @@ def test_of_long_histories_one_is_folded_at_a_time(store: SqliteStore, monkeypat
     events: list[e.Event] = [OPENED, TOLD, AGREED]
     with store._long_folds.folding(3), pytest.raises(StoreUnavailable, match="try again"):
         store.append("u-1", events, idempotency_key="k-1")
-    assert store.append("u-1", events, idempotency_key="k-1").record.version == 3
+    assert store.append("u-1", events, idempotency_key="k-1").version == 3

@@ -125,7 +125,7 @@ def _record_one(url: str | None, user_id: str, event: Event, version: int | None
             error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
             raise
     print_result(
-        f"version   {appended.record.version}", f"position  {appended.cursor.position}", f"token     {appended.token}"
+        f"version   {appended.version}", f"position  {appended.cursor.position}", f"token     {appended.token}"
     )
     return 0
 

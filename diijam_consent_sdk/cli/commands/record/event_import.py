@@ -87,7 +87,7 @@ def _append(store: Store, user: UserEvents, key: str, head: Cursor, summary: Sum
         summary.new += 1
         return
     summary.known += 1
-    if store.load([user.user_id]).records[0].version > appended.record.version:
+    if store.load([user.user_id]).records[0].version > appended.version:
         summary.outdated.append(user.lines[0])
 
 
