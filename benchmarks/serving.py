@@ -13,7 +13,8 @@ from pathlib import Path
 import attrs
 import httpx
 
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 
 
 @attrs.frozen
@@ -38,7 +39,7 @@ def serving(ledger: Path) -> Iterator[Service]:
     """
     with tempfile.TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens.json"
-        _, token = new_token(tokens, [Scope.READ, Scope.WRITE])
+        token = new_token(tokens, "benchmark", [Scope.READ, Scope.WRITE])
         command = [sys.executable, "-m", "diijam_consent_sdk.cli", "serve", "--url", f"sqlite:///{ledger}"]
         command += ["--tokens", str(tokens), "--port", "0"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})

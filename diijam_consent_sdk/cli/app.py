@@ -41,7 +41,7 @@ Start here:
   diijam-consent verify
 
 For the services of several machines:
-  diijam-consent token new --tokens tokens.json --scope read --scope write
+  diijam-consent token new --tokens tokens.json --name shop --scope read --scope write
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
   diijam-consent ping --url http://127.0.0.1:8700
 """
@@ -80,7 +80,7 @@ _add_command(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMP
 _add_command(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)
 _add_command(serve.serve, "serve --tokens FILE [OPTIONS]", serve.EXAMPLES)
 token_app = App(name="token", help=token.HELP, help_epilogue=token.EXAMPLES)
-_add_command(token.new, "token new --tokens FILE --scope read|write", token.EXAMPLES, to=token_app)
+_add_command(token.new, "token new --tokens FILE --name NAME --scope SCOPE [OPTIONS]", token.EXAMPLES, to=token_app)
 app.command(token_app)
 
 

@@ -34,15 +34,15 @@ from .metrics import METRICS_TYPE
 from .openapi import documented, make_document
 from .problems import Refused, problem_key
 from .schemas import MAX_POSITION
+from .scopes import READS, RECORDS, Scope
 from .strict_request import AnyRequest
-from .tokens import Scope
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
 Context = NamedDependency[ServiceContext]
 MAX_LISTED = 50  # users on a page of requests, so that one caller's list takes short turns
 
 
-@post(PATHS[LoadQuestion], guards=[requires(Scope.READ)], **documented(LoadQuestion))
+@post(PATHS[LoadQuestion], guards=[requires(RECORDS)], **documented(LoadQuestion))
 async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Context) -> Response[LoadAnswer]:
     """
     Load the records of users, one for each id, in order, each id once; of no ids, just the ledger's head.
@@ -56,10 +56,10 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Conte
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return encode_whole(answer, "records", loaded.records)
 
-    return _json(await context.store.load(request.state.caller, data.user_ids, encode))
+    return _json(await context.store.load(request.state.token.name, data.user_ids, encode))
 
 
-@post(PATHS[AppendQuestion], guards=[requires(Scope.WRITE)], **documented(AppendQuestion))
+@post(PATHS[AppendQuestion], guards=[requires({Scope.WRITE})], **documented(AppendQuestion))
 async def append(
     request: AnyRequest,
     data: JSONBody[AppendQuestion],
@@ -84,7 +84,7 @@ async def append(
     try:
         events = [wire.event_from(fields) for fields in data.events]
         cursor, body = await context.store.append(
-            request.state.caller, data.user_id, events,
+            request.state.token.name, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key, convert=encode,
         )  # fmt: skip
     except Exception as error:
@@ -95,7 +95,7 @@ async def append(
     return _json(body)
 
 
-@post(PATHS[HistoryQuestion], guards=[requires(Scope.READ)], **documented(HistoryQuestion))
+@post(PATHS[HistoryQuestion], guards=[requires(READS)], **documented(HistoryQuestion))
 async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context: Context) -> Response[HistoryAnswer]:
     """
     Load the ledger's entries of one user, oldest first; of an erased user the `Erased` alone.
@@ -110,10 +110,10 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context:
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
         return join(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
 
-    return _json(await context.store.history(request.state.caller, data.user_id, encode))
+    return _json(await context.store.history(request.state.token.name, data.user_id, encode))
 
 
-@post(PATHS[RequestsQuestion], guards=[requires(Scope.READ)], **documented(RequestsQuestion))
+@post(PATHS[RequestsQuestion], guards=[requires(READS)], **documented(RequestsQuestion))
 async def requests_due(
     request: AnyRequest, data: JSONBody[RequestsQuestion], context: Context
 ) -> Response[RequestsAnswer]:
@@ -130,10 +130,10 @@ async def requests_due(
         return join(RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after), "records", parts)
 
     limit = min(data.limit, MAX_LISTED)
-    return _json(await context.store.open_requests(request.state.caller, data.after, limit, encode))
+    return _json(await context.store.open_requests(request.state.token.name, data.after, limit, encode))
 
 
-@post(PATHS[ChangesQuestion], guards=[requires(Scope.READ)], **documented(ChangesQuestion))
+@post(PATHS[ChangesQuestion], guards=[requires(RECORDS)], **documented(ChangesQuestion))
 async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context: Context) -> ChangesAnswer:
     """
     Ask who changed since a cursor: a long poll.
@@ -149,7 +149,7 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context:
         found = await context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     finally:
         disconnected.cancel()
-    authorize(request, Scope.READ)  # again, since the token may have been revoked during the wait
+    authorize(request, RECORDS)  # again, since the token may have been revoked during the wait
     return ChangesAnswer(
         nonce=data.nonce,
         after=found.after,

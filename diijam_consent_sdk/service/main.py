@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -24,7 +25,9 @@ from ..stores.url import (
     open_async_store,
     open_store,
 )
-from .tokens import Scope, TokenFile, new_token
+from .scopes import Scope
+from .token_changes import new_token
+from .tokens import TokenFile
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
 
@@ -124,14 +127,18 @@ def _open(url: str) -> Store | AsyncStore:
     return store
 
 
-def token_new(*, tokens: Path, scope: Sequence[Scope]) -> int:
+def token_new(*, tokens: Path, name: str, scope: Sequence[Scope], expires: datetime | None = None) -> int:
     """
     Make a token, print it once, alone on standard output, and keep its SHA-256 in the file.
 
     Args:
         tokens: The file of tokens; made, readable by its owner alone, if it is missing.
 
-        scope: The scopes of the token; `read` allows load, changes and history, `write` allows append.
+        name: The name of the service that gets the token.
+
+        scope: The scopes of the token.
+
+        expires: The token's end; None: it has none.
 
     Returns:
         The exit status, 0.
@@ -139,13 +146,10 @@ def token_new(*, tokens: Path, scope: Sequence[Scope]) -> int:
     Raises:
         OSError: the file cannot be read or written.
 
-        ValueError: the file holds something else, or no scope is given.
+        ValueError: the file holds something else, no scope is given, or the name is malformed or taken.
     """
-    name, token = new_token(tokens, scope)
-    scopes = " and ".join(sorted(set(scope)))
-    _print_status(
-        f"added token {name} ({scopes}) to {tokens}; it is shown only now. To revoke it, delete its entry there."
-    )
+    token = new_token(tokens, name, scope, expires_at=expires)
+    _print_status(f"added the token of {name} ({', '.join(sorted(set(scope)))}) to {tokens}; it is shown only now")
     sys.stdout.write(token + "\n")
     sys.stdout.flush()
     return 0

@@ -26,7 +26,7 @@ from ..stores.messages import (
 )
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
-from .tokens import Scope
+from .scopes import Scope
 
 VERSION = "1"
 DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.

@@ -51,7 +51,7 @@ class StrictRequest(AnyRequest):
         if len(body) <= LARGE_BYTES:
             return decode()
         context: ServiceContext = self.app.state.context
-        return await context.decoding.run(self.state.caller, decode)
+        return await context.decoding.run(self.state.token.name, decode)
 
 
 def _decode(body: bytes, question: type[msgspec.Struct]) -> Any:

@@ -17,7 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import SqliteStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Asker
 from tests.service.processes import Process
@@ -69,7 +70,7 @@ class Served:
 def served(tmp_path: Path) -> Iterator[Served]:
     """Serve an empty ledger."""
     tokens, ledger = tmp_path / "tokens.json", tmp_path / "consents.db"
-    token = new_token(tokens, list(Scope))[1]
+    token = new_token(tokens, "tests", [Scope.READ, Scope.WRITE])
     SqliteStore(ledger).close()
     process = Process(f"sqlite:///{ledger}", tokens)
     yield Served(process.listening(), token, ledger, process)

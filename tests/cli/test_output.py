@@ -137,7 +137,7 @@ def test_a_file_system_without_locks(mailable: Ledger, cli: Cli, monkeypatch: py
     result = cli(*MAIL_TO_FILE, stdin=b"u-1\n")
     assert (result.status, Path("ok.txt").read_text(), NOTES.exists()) == (0, "u-1\n", False)
     assert result.err.startswith("note: this file system has no locks: see that no other process writes to ok.txt")
-    assert cli("token", "new", "--tokens", "t.json", "--scope", "read").status == 0
+    assert cli("token", "new", "--tokens", "t.json", "--name", "reader", "--scope", "read").status == 0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ import pytest
 from diijam_consent_sdk.decisions import Ask, Decision, Market, Process, decide
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import HttpStore, MemoryStore, PostgresStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, WallClock
 from diijam_consent_sdk.testing.conformance import Case, CaseOutcome, Result, load_cases, run
@@ -113,7 +114,7 @@ def test_a_ledger_on_postgresql_passes(wall: WallClock) -> None:
 def test_a_consent_service_passes(tmp_path: Path) -> None:
     """Every case holds over HTTP, but for the few that need the clock set: those are skipped, and say why."""
     tokens = tmp_path / "tokens.json"
-    _, token = new_token(tokens, list(Scope))
+    token = new_token(tokens, "tests", [Scope.READ, Scope.WRITE])
     with closing(MemoryStore()) as behind:
         service = running(behind, tokens)
         with closing(HttpStore(service.url, token=token, deadline=20)) as store:

@@ -16,7 +16,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from tests.faults.proxy import Proxy
 
 SERVE = (sys.executable, "-m", "diijam_consent_sdk.cli", "serve")
@@ -87,7 +88,7 @@ class Service:
 @contextmanager
 def serving(folder: Path) -> Iterator[Service]:
     """A running service over a file in that folder."""
-    token, _ = sorted(new_token(folder / "tokens.json", [Scope("read"), Scope("write")]), key=len, reverse=True)
+    token = new_token(folder / "tokens.json", "tests", [Scope.READ, Scope.WRITE])
     service = Service(folder, token)
     service.start()
     try:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from tests.faults.conftest import Service
 from tests.faults.test_network_faults import *  # noqa: F403 - its tests and fixtures, on the service below
 from tests.stores.cluster import shared
@@ -17,7 +18,7 @@ from tests.stores.cluster import shared
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service over PostgreSQL, shared by the module."""
     folder = tmp_path_factory.mktemp("service")
-    _, token = new_token(folder / "tokens.json", list(Scope))
+    token = new_token(folder / "tokens.json", "tests", [Scope.READ, Scope.WRITE])
     url = shared().ledger()
     service = Service(folder, token)
     try:

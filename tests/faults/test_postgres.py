@@ -16,7 +16,8 @@ import pytest
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreError
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import HttpStore, PostgresStore, Store
 from tests.faults.conftest import Service
 from tests.stores.cluster import Cluster, running
@@ -47,7 +48,7 @@ class Fleet:
 @pytest.fixture
 def fleet(cluster: Cluster, tmp_path: Path) -> Iterator[Fleet]:
     """Two services, each a process, over one PostgreSQL."""
-    _, token = new_token(tmp_path / "tokens.json", [Scope.READ, Scope.WRITE])
+    token = new_token(tmp_path / "tokens.json", "tests", [Scope.READ, Scope.WRITE])
     url = cluster.ledger()
     with ExitStack() as stack:
         services = []

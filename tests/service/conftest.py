@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from diijam_consent_sdk.service import create_app
+from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.server import Server, bind
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import AsyncStore, MemoryStore, Store
 
 NONCE = "0123456789abcdef"
@@ -83,8 +84,8 @@ Ask = Callable[..., Asker]
 def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """Make a tokens file, with tokens named by their scopes: `read`, `write`, `both`."""
     path = tmp_path_factory.mktemp("tokens") / "tokens.json"
-    scopes = {"read": [Scope.READ], "write": [Scope.WRITE], "both": list(Scope)}
-    return path, {name: new_token(path, allowed)[1] for name, allowed in scopes.items()}
+    scopes = {"read": [Scope.READ], "write": [Scope.WRITE], "both": [Scope.READ, Scope.WRITE]}
+    return path, {name: new_token(path, name, allowed) for name, allowed in scopes.items()}
 
 
 def running(store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None = None) -> Running:

@@ -26,7 +26,8 @@ from diijam_consent_sdk.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import Cursor, MemoryStore
 from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
 from tests.faults import proxy as faults
@@ -118,8 +119,8 @@ class Told:
 def tokens(tmp_path: Path) -> dict[str, str]:
     """Tokens of a service, by what they may do; and one that it does not know."""
     path = tmp_path / "tokens.json"
-    made = {scope: new_token(path, [Scope(scope)])[1] for scope in ("read", "write")}
-    return {**made, "both": new_token(path, list(Scope))[1], "unknown": "dcs_secret-unknown"}
+    made = {scope: new_token(path, scope, [Scope(scope)]) for scope in ("read", "write")}
+    return {**made, "both": new_token(path, "both", [Scope.READ, Scope.WRITE]), "unknown": "dcs_secret-unknown"}
 
 
 @pytest.fixture

@@ -299,10 +299,11 @@ def test_a_revoked_token_gets_no_answer_from_its_poll(
     start: Start, ask_as: Ask, tmp_path: Any, http: httpx.Client
 ) -> None:
     """A poll whose token is revoked while it waits is refused when it would be answered."""
-    from diijam_consent_sdk.service.tokens import Scope, new_token  # noqa: PLC0415
+    from diijam_consent_sdk.service.scopes import Scope  # noqa: PLC0415
+    from diijam_consent_sdk.service.token_changes import new_token  # noqa: PLC0415
 
     tokens = tmp_path / "tokens.json"
-    token = new_token(tokens, [Scope.READ])[1]
+    token = new_token(tokens, "reader", [Scope.READ])
     asker = Asker(start(tokens=tokens).url, token, http)
     head = asker.head()
     revoking = threading.Timer(0.2, tokens.write_text, ["[]"])

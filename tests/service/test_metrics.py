@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.service.metrics import Metrics
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import MemoryStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
@@ -61,7 +62,7 @@ def test_a_service_without_its_tokens_is_not_well(
 ) -> None:
     """`/healthz` answers 503 while the tokens file cannot be read, since nobody is let in then, and 200 again after."""
     tokens = tmp_path / "tokens.json"
-    new_token(tokens, [Scope.READ])
+    new_token(tokens, "reader", [Scope.READ])
     right, url = tokens.read_bytes(), start(tokens=tokens).url
     for content, status in ((b"[", 503), (right, 200)):
         tokens.write_bytes(content)

@@ -10,6 +10,8 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ import structlog
 
 from diijam_consent_sdk.service import create_app
 from diijam_consent_sdk.service.main import token_new
-from diijam_consent_sdk.service.tokens import Scope, TokenFile, TokensUnreadable, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
+from diijam_consent_sdk.service.tokens import TokenFile, TokensUnreadable
 from diijam_consent_sdk.stores import MemoryStore
 from tests.service.conftest import NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.test_problems import is_problem
@@ -38,6 +42,12 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 def path(tmp_path: Path) -> Path:
     """Where a tokens file may be made."""
     return tmp_path / "tokens.json"
+
+
+def scopes_of(tokens: TokenFile, token: str) -> AbstractSet[Scope] | None:
+    """The scopes of a token in a file; None if it has none such."""
+    entry = tokens.find(token)
+    return entry.scopes if entry else None
 
 
 @pytest.mark.parametrize("path", QUESTIONS)
@@ -70,22 +80,22 @@ def test_without_a_known_token_nobody_is_let_in(
 
 def test_a_token_is_printed_once_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`token new` prints the token, alone, on standard output, and everything else on standard error."""
-    assert token_new(tokens=path, scope=[Scope.READ, Scope.WRITE]) == 0
+    assert token_new(tokens=path, name="orders", scope=[Scope.READ, Scope.WRITE]) == 0
     out, err = capsys.readouterr()
     token = out.removesuffix("\n")
-    assert TokenFile(path).scopes_of(token) == frozenset(Scope)
+    assert scopes_of(TokenFile(path), token) == {Scope.READ, Scope.WRITE}
     assert "\n" not in token
     assert token not in err
     assert str(path) in err
 
 
 def test_only_the_hash_is_kept(path: Path) -> None:
-    """The file keeps of a token its SHA-256, scopes and time, is its owner's alone, and has no other content."""
-    name, token = new_token(path, [Scope.READ])
+    """The file keeps of a token its name, SHA-256, scopes and times, is its owner's alone, and has no other content."""
+    token = new_token(path, "orders", [Scope.READ])
     assert token not in path.read_text()
     (entry,) = json.loads(path.read_text())
-    assert set(entry) == {"id", "sha256", "scopes", "created_at"}
-    assert (entry["id"], entry["scopes"]) == (name, ["read"])
+    assert set(entry) == {"id", "name", "sha256", "scopes", "created_at", "expires_at"}
+    assert (entry["name"], entry["scopes"], entry["expires_at"]) == ("orders", ["read"], None)
     assert entry["sha256"] == hashlib.sha256(token.encode()).hexdigest()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
@@ -94,32 +104,35 @@ def test_only_the_hash_is_kept(path: Path) -> None:
 def test_a_new_token_keeps_the_others(path: Path) -> None:
     """Tokens are added, also by several commands at once; none is lost."""
     made: list[str] = []
-    threads = [threading.Thread(target=lambda: made.append(new_token(path, [Scope.READ])[1])) for _ in range(20)]
+    threads = [
+        threading.Thread(target=lambda name=f"t-{n}": made.append(new_token(path, name, [Scope.READ])))
+        for n in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     known = TokenFile(path)
-    assert all(known.scopes_of(token) for token in made)
+    assert all(known.find(token) for token in made)
     assert len(json.loads(path.read_text())) == 20
 
 
 def test_a_link_to_the_file_stays_one(path: Path, tmp_path: Path) -> None:
     """A token is added to the file that a link leads to."""
     link = tmp_path / "link.json"
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     link.symlink_to(path)
-    token = new_token(link, [Scope.WRITE])[1]
+    token = new_token(link, "writer", [Scope.WRITE])
     assert link.is_symlink()
-    assert TokenFile(path).scopes_of(token) == frozenset({Scope.WRITE})
+    assert scopes_of(TokenFile(path), token) == {Scope.WRITE}
 
 
 def test_a_token_needs_a_scope(path: Path) -> None:
     """A token without a scope, or with an unknown one, is not made."""
-    with pytest.raises(ValueError, match="--scope read or --scope write"):
-        new_token(path, [])
+    with pytest.raises(ValueError, match=r"give --scope, one or more of ask, .*, relay"):
+        new_token(path, "orders", [])
     with pytest.raises(ValueError, match="admin"):
-        new_token(path, ["admin"])  # type: ignore[list-item]
+        new_token(path, "orders", ["admin"])  # type: ignore[list-item]
     assert not path.exists()
 
 
@@ -133,13 +146,13 @@ def test_a_malformed_file_is_an_error_at_the_start(path: Path, content: str) -> 
     with pytest.raises(ValueError, match="is no tokens file"):
         create_app(MemoryStore(), tokens=path)
     with pytest.raises(ValueError, match="is no tokens file"):
-        new_token(path, [Scope.READ])
+        new_token(path, "reader", [Scope.READ])
     assert path.read_text() == content
 
 
 def test_a_token_that_is_given_two_ends_is_none(path: Path) -> None:
     """A key that stands twice in the file is an error, not whichever comes last."""
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     text = path.read_text()
     path.write_text(text.replace('"scopes"', '"scopes": ["read", "write"], "scopes"'))
     with pytest.raises(ValueError, match=r"is no tokens file \(a key is given twice\)"):
@@ -156,12 +169,12 @@ def test_a_missing_file_is_an_error_at_the_start(path: Path) -> None:
 
 def test_a_revoked_token_stops_within_seconds(start: Start, path: Path, http: httpx.Client) -> None:
     """The file is read again when it changes: a new token is let in, a revoked one is not, without a restart."""
-    old = new_token(path, [Scope.READ])[1]
+    old = new_token(path, "reader", [Scope.READ])
     running = start(tokens=path)
     was = Asker(running.url, old, http)
     was.load()
     path.unlink()
-    now = Asker(running.url, new_token(path, [Scope.READ])[1], http)
+    now = Asker(running.url, new_token(path, "reader", [Scope.READ]), http)
     until = time.monotonic() + 3
     while was.post("/v1/records/load", {"nonce": NONCE, "user_ids": []}).status_code != 401:
         assert time.monotonic() < until
@@ -172,22 +185,22 @@ def test_a_revoked_token_stops_within_seconds(start: Start, path: Path, http: ht
 def test_a_file_that_breaks_lets_nobody_in_until_it_is_right(path: Path) -> None:
     """A file that becomes unreadable refuses every token, then is read again once it is put right."""
     now = 0.0
-    token = new_token(path, [Scope.READ])[1]
+    token = new_token(path, "reader", [Scope.READ])
     right = path.read_bytes()
     tokens = TokenFile(path, clock=lambda: now)
     path.write_bytes(b"[")
     now += 1
     for _ in range(2):
         with pytest.raises(TokensUnreadable):
-            tokens.scopes_of(token)
+            tokens.find(token)
     path.write_bytes(right)
     now += 1
-    assert tokens.scopes_of(token) == frozenset({Scope.READ})
+    assert scopes_of(tokens, token) == {Scope.READ}
 
 
 def test_an_unreadable_file_is_answered_as_unavailable(start: Start, path: Path, http: httpx.Client) -> None:
     """While the tokens cannot be read, the answer is 503, to try again, and not that the token is wrong."""
-    token = new_token(path, [Scope.READ])[1]
+    token = new_token(path, "reader", [Scope.READ])
     asker = Asker(start(tokens=path).url, token, http)
     path.unlink()
     time.sleep(0.6)
@@ -198,7 +211,7 @@ def test_an_unreadable_file_is_answered_as_unavailable(start: Start, path: Path,
 def test_a_revocation_that_keeps_size_and_times_is_seen(path: Path) -> None:
     """Another content under the same name, size and times is read all the same."""
     now = 0.0
-    tokens_made = [new_token(path, [Scope.READ])[1] for _ in range(2)]
+    tokens_made = [new_token(path, name, [Scope.READ]) for name in ("one", "other")]
     tokens = TokenFile(path, clock=lambda: now)
     before = path.stat()
     entries = json.loads(path.read_text())
@@ -210,26 +223,26 @@ def test_a_revocation_that_keeps_size_and_times_is_seen(path: Path) -> None:
         before.st_ino, before.st_size, before.st_mtime_ns,
     )  # fmt: skip
     now += 1
-    assert [tokens.scopes_of(token) for token in tokens_made] == [None, frozenset({Scope.READ})]
+    assert [scopes_of(tokens, token) for token in tokens_made] == [None, {Scope.READ}]
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o646])
 def test_a_file_that_others_may_write_is_refused(path: Path, mode: int) -> None:
     """A file that others may write is refused by the service and by `token new`: they could let themselves in."""
     now = 0.0
-    token = new_token(path, [Scope.READ])[1]
+    token = new_token(path, "reader", [Scope.READ])
     tokens = TokenFile(path, clock=lambda: now)
     path.chmod(mode)
-    for use in (lambda: TokenFile(path), lambda: new_token(path, [Scope.READ])):
+    for use in (lambda: TokenFile(path), lambda: new_token(path, "reader", [Scope.READ])):
         with pytest.raises(PermissionError, match="chmod go-w") as refused:
             use()
         assert refused.value.filename == str(path)
     now += 1
     with pytest.raises(TokensUnreadable, match=r"tokens\.json"):
-        tokens.scopes_of(token)
+        tokens.find(token)
     path.chmod(0o644)  # what is readable is a hash
     now += 1
-    assert tokens.scopes_of(token)
+    assert tokens.find(token)
 
 
 def others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +255,7 @@ def others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service accepts a file of root or of its user only."""
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     others(path, monkeypatch)
     with pytest.raises(PermissionError, match="belongs to user"):
         TokenFile(path)
@@ -251,7 +264,7 @@ def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.Monke
 def test_a_link_that_somebody_else_planted_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A link of another user is not followed, nor one that lies behind a link; an own one is."""
     old = path.with_name("old.json")
-    new_token(old, [Scope.READ])
+    new_token(old, "reader", [Scope.READ])
     path.symlink_to(old)
     TokenFile(path)
     first = path.with_name("first.json")
@@ -262,7 +275,7 @@ def test_a_link_that_somebody_else_planted_is_refused(path: Path, monkeypatch: p
             TokenFile(link)
         if os.geteuid() == 0:
             with pytest.raises(PermissionError, match="belongs to user"):
-                new_token(link, [Scope.READ])
+                new_token(link, "reader", [Scope.READ])
 
 
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,9 +283,9 @@ def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: 
     folder = tmp_path / "open"
     folder.mkdir()
     path = folder / "tokens.json"
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     folder.chmod(0o777)
-    for use in (lambda: TokenFile(path), lambda: new_token(path, [Scope.READ])):
+    for use in (lambda: TokenFile(path), lambda: new_token(path, "reader", [Scope.READ])):
         with pytest.raises(PermissionError, match="others may write to this folder") as refused:
             use()
         assert refused.value.filename == str(folder)
@@ -296,7 +309,7 @@ def test_what_is_no_file_of_tokens_is_refused_at_once(path: Path, planted: str) 
     else:
         path.touch(0o600)
         os.truncate(path, 2**40)
-    for use in (lambda: TokenFile(path), lambda: new_token(path, [Scope.READ])):
+    for use in (lambda: TokenFile(path), lambda: new_token(path, "reader", [Scope.READ])):
         with pytest.raises((OSError, ValueError)) as refused:
             use()
         assert str(path) in str(refused.value)
@@ -306,16 +319,16 @@ def test_a_link_to_nowhere_makes_nothing(path: Path, tmp_path: Path) -> None:
     """`token new` does not make a file where a link says."""
     path.symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(FileNotFoundError, match="leads nowhere"):
-        new_token(path, [Scope.READ])
+        new_token(path, "reader", [Scope.READ])
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o440])
 def test_a_new_token_keeps_the_mode(path: Path, mode: int) -> None:
     """A user that could read the file before can read it afterwards, and nobody else can."""
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     path.chmod(mode)
-    new_token(path, [Scope.READ])
+    new_token(path, "other", [Scope.READ])
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
@@ -323,25 +336,25 @@ def test_a_new_token_keeps_the_mode(path: Path, mode: int) -> None:
 def test_root_locks_no_service_out(path: Path) -> None:
     """A token that root adds leaves the file its owner's; a file that root makes belongs to its folder's owner."""
     os.chown(path.parent, 12345, 23456)
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     made = path.stat()
     assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (12345, 23456, 0o600)
     os.chown(path, 12345, 34567)
-    new_token(path, [Scope.READ])
+    new_token(path, "other", [Scope.READ])
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 34567)
     assert len(json.loads(path.read_text())) == 2
 
 
 def test_a_foreign_lock_is_waited_for_only_so_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that keeps the folder locked makes `token new` fail, with the folder's name, and not wait for ever."""
-    monkeypatch.setattr("diijam_consent_sdk.service.tokens.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("diijam_consent_sdk.service.token_changes.LOCK_SECONDS", 0.2)
     descriptor = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     with pytest.raises(BlockingIOError, match="end it, or try again") as late:
-        new_token(path, [Scope.READ])
+        new_token(path, "reader", [Scope.READ])
     assert (late.value.filename, path.exists()) == (str(path.parent), False)
     os.close(descriptor)
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
 
 
 def test_without_locks_a_token_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,14 +364,14 @@ def test_without_locks_a_token_is_made(path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    made = [new_token(path, [Scope.READ])[1] for _ in range(2)]
+    made = [new_token(path, name, [Scope.READ]) for name in ("one", "other")]
     known = TokenFile(path)
-    assert all(known.scopes_of(token) for token in made)
+    assert all(known.find(token) for token in made)
 
 
 def test_a_failed_write_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old tokens stay, whole, and nothing lies beside them, if the disk is full."""
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     before = path.read_bytes()
 
     def fsync(_: int) -> None:
@@ -366,14 +379,14 @@ def test_a_failed_write_leaves_the_file_as_it_was(path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match="No space") as failed:
-        new_token(path, [Scope.READ])
+        new_token(path, "other", [Scope.READ])
     assert (failed.value.filename, path.read_bytes(), list(path.parent.iterdir())) == (str(path), before, [path])
 
 
 def test_why_nobody_is_let_in_is_logged_and_told_to_whoever_asks(path: Path) -> None:
     """`check` raises with the reason as long as the file is broken, and the log names the file once."""
     now = 0.0
-    new_token(path, [Scope.READ])
+    new_token(path, "reader", [Scope.READ])
     tokens = TokenFile(path, clock=lambda: now)
     tokens.check()
     path.write_bytes(b"")
@@ -390,7 +403,7 @@ def test_all_hashes_are_compared(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Every entry is compared, in constant time, wherever the right one is."""
     import hmac  # noqa: PLC0415
 
-    made = [new_token(path, [Scope.READ])[1] for _ in range(3)]
+    made = [new_token(path, f"t-{n}", [Scope.READ]) for n in range(3)]
     compared: list[str] = []
     compare = hmac.compare_digest
 
@@ -401,5 +414,46 @@ def test_all_hashes_are_compared(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     tokens = TokenFile(path)
     monkeypatch.setattr(hmac, "compare_digest", counting)
     for token in [*made, "unknown"]:
-        tokens.scopes_of(token)
+        tokens.find(token)
     assert len(compared) == 12
+
+
+def test_an_expired_token_is_refused_with_its_cause(start: Start, path: Path, http: httpx.Client) -> None:
+    """From its end on a token is unauthorized, and the text says that it has expired, and not that it is unknown."""
+    token = new_token(path, "reader", [Scope.READ])
+    asker = Asker(start(tokens=path).url, token, http)
+    asker.load()
+    path.write_text(path.read_text().replace('"expires_at": null', '"expires_at": "2026-11-24T08:00:00Z"'))
+    until = time.monotonic() + 10
+    while (answer := asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": []})).status_code == 200:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert "the token has expired" in is_problem(answer, "unauthorized")["detail"]
+    assert "invalid_token" in answer.headers["www-authenticate"]
+
+
+def test_a_name_has_one_token(path: Path) -> None:
+    """A second token under a name is not made, so that an entry's writer is one."""
+    new_token(path, "mailer", [Scope.ASK])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="mailer has a token already: rotate it"):
+        new_token(path, "mailer", [Scope.READ])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "a/b", " mailer", "x" * 65, "a\n", "e\u0301"])
+def test_a_malformed_name_is_refused(path: Path, name: str) -> None:
+    """A name is an id of at most 64 characters without a slash, in the file as well."""
+    with pytest.raises(ValueError, match=r"^(an id|a token's name)"):
+        new_token(path, name, [Scope.READ])
+    new_token(path, "mailer", [Scope.READ])
+    path.write_text(path.read_text().replace('"mailer"', json.dumps(name)))
+    with pytest.raises(ValueError, match="is no tokens file"):
+        TokenFile(path)
+
+
+def test_an_end_in_the_past_is_refused(path: Path) -> None:
+    """A token whose end is past is not made."""
+    with pytest.raises(ValueError, match="this end is past"):
+        new_token(path, "mailer", [Scope.ASK], expires_at=datetime.now(UTC))
+    assert not path.exists()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from diijam_consent_sdk.testing import unreachable
 from tests.cli.conftest import MAILABLE, Cli, Ledger
@@ -33,7 +34,7 @@ def test_head_of_an_empty_ledger(ledger: Ledger, cli: Cli) -> None:
 def test_head_over_http(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a consent service it is the same."""
     tokens, store = tmp_path / "tokens.json", MemoryStore()
-    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(tokens, [Scope.READ])[1])
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(tokens, "auditor", [Scope.READ]))
     head = store.append("u-1", MAILABLE).token
     service = running(store, tokens)
     try:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk._tls import server_context
-from diijam_consent_sdk.service.tokens import Scope, new_token
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import MemoryStore
 from tests.certificates import Authority, needs_openssl
 from tests.cli.conftest import Cli, Ledger
@@ -25,7 +26,7 @@ from tests.stores.cluster import shared
 def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tokens file, one of whose tokens the environment holds."""
     path = tmp_path / "tokens.json"
-    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(path, [Scope.READ])[1])
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(path, "ping", [Scope.READ]))
     return path
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk.service.tokens import Scope, TokenFile
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.tokens import TokenFile
 from tests.cli.conftest import Cli, Ledger, Start
 from tests.cli.test_processes import done, without
 
-TOKEN_NEW = ("token", "new", "--tokens", "tokens.json")
+TOKEN_NEW = ("token", "new", "--tokens", "tokens.json", "--name", "orders")
+NAMED = ("--name", "orders", "--scope", "read")
 
 
 @pytest.fixture
@@ -36,12 +38,14 @@ def listening(process: subprocess.Popen[bytes]) -> str:
 
 def test_a_token_is_alone_on_standard_output(token: str, cli: Cli) -> None:
     """`token new` prints the token, so that a shell can keep it, and tells people what it is on standard error."""
-    result = cli(*TOKEN_NEW, "--scope", "read")
+    result = cli(*TOKEN_NEW[:-1], "reader", "--scope", "read")
     other = result.out.removesuffix("\n")
     assert other.isprintable()
     known = TokenFile("tokens.json")
-    assert known.scopes_of(token) == frozenset(Scope)
-    assert known.scopes_of(other) == frozenset({Scope.READ})
+    found = [known.find(one) for one in (token, other)]
+    assert [(entry.name, set(entry.scopes)) for entry in found if entry] == [
+        ("orders", {Scope.READ, Scope.WRITE}), ("reader", {Scope.READ})
+    ]  # fmt: skip
     assert (other in result.err, result.err.count("\n")) == (False, 1)
     assert "tokens.json" in result.err
 
@@ -49,11 +53,12 @@ def test_a_token_is_alone_on_standard_output(token: str, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("token", "new", "--scope", "read"), "--tokens"),
+        (("token", "new", "--name", "orders", "--scope", "read"), "--tokens"),
+        (("token", "new", "--tokens", "tokens.json", "--scope", "read"), "--name"),
         (TOKEN_NEW, "--scope"),
         ((*TOKEN_NEW, "--scope", "reed"), "read"),
-        (("token", "new", "--tokens", "missing/tokens.json", "--scope", "read"), "see that the path is right"),
-        (("token", "new", "--tokens", "notes.txt", "--scope", "read"), "notes.txt is no tokens file"),
+        (("token", "new", "--tokens", "missing/tokens.json", *NAMED), "see that the path is right"),
+        (("token", "new", "--tokens", "notes.txt", *NAMED), "notes.txt is no tokens file"),
         (("token", "now"), "see diijam-consent token"),
         (("serve",), "--tokens"),
         (("serve", "--tokens", "tokens.json"), "Give --url"),
@@ -106,7 +111,9 @@ def test_the_command_line_over_a_service(
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", "dcs_unknown")
     refused = cli("check", "u-1", "market", "email")
     assert (refused.status, "status 401: no token was sent, or one it does not know" in refused.err) == (2, True)
-    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", cli(*TOKEN_NEW, "--scope", "write").out.removesuffix("\n"))
+    monkeypatch.setenv(
+        "DIIJAM_CONSENT_TOKEN", cli(*TOKEN_NEW[:-1], "writer", "--scope", "write").out.removesuffix("\n")
+    )
     give_up = time.monotonic() + 10  # the service looks at the file twice a second
     while "status 401" in (refused := cli("check", "u-1", "market", "email")).err and time.monotonic() < give_up:
         time.sleep(0.05)
@@ -140,4 +147,4 @@ def test_without_the_extra(token: str, module: str) -> None:
     result = without(module, "serve", "--url", "memory:", "--tokens", "tokens.json")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: serving needs its extra: pip install 'diijam-consent-sdk[service]'\n"
-    assert without(module, *TOKEN_NEW, "--scope", "read").returncode == 0
+    assert without(module, *TOKEN_NEW[:-1], "reader", "--scope", "read").returncode == 0
