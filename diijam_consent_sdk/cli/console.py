@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-VIETNAM = timezone(timedelta(hours=7))
+from ..wording import in_vietnam
+
 UNLIMITED_COLUMNS = 100_000  # so that a table in a pipe is never folded
 
 
@@ -30,7 +31,7 @@ def printable(text: str) -> str:
 
 def format_time(at: datetime) -> str:
     """Format an instant in the time of Vietnam, which has no daylight saving. JSON has all times in UTC."""
-    return at.astimezone(VIETNAM).isoformat(timespec="seconds")
+    return in_vietnam(at).isoformat(timespec="seconds")
 
 
 def format_fields(fields: Mapping[str, Any]) -> str:

@@ -7,20 +7,22 @@ A customer may ask what was recorded, so it can also name the events in a custom
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import attrs
 from cyclopts import Parameter
 from rich.table import Table
 
-from ....events import LedgerEntry
-from ....identifiers import identifier
-from ....stores import wire
-from ....vocabulary import Language
-from ...console import format_fields, format_time, make_console, print_json, print_status, printable
-from ...store import Url, make_client, open_store
-from .wording import COLUMNS, event_in, fields_in, text_in
+from ...events import LedgerEntry
+from ...identifiers import identifier
+from ...record import fold_all, unopened
+from ...stores import wire
+from ...vocabulary import Language
+from ...wording import describe_event, text_in
+from ...wording.texts import Pair
+from ..console import format_fields, format_time, make_console, print_json, print_status, printable
+from ..store import Url, make_client, open_store
 
 EXAMPLES = """\
 Examples:
@@ -29,6 +31,13 @@ Examples:
   diijam-consent history u-1 --json | jq -r .event.type
   diijam-consent history --json -- --odd-id
 """
+
+COLUMNS: Mapping[str, Pair] = {
+    "position": ("số thứ tự", "position"),
+    "version": ("phiên bản", "version"),
+    "at": ("lúc", "at"),
+    "event": ("việc", "what happened"),
+}
 
 
 def history(
@@ -69,19 +78,26 @@ def history(
     return 0
 
 
-def _to_table(entries: Iterable[LedgerEntry], lang: Language | None) -> Table:
-    names = {name: name if lang is None else text_in(lang, texts) for name, texts in COLUMNS.items()}
+def _to_table(entries: Sequence[LedgerEntry], lang: Language | None) -> Table:
+    position, version, at, event = (name if lang is None else text_in(lang, texts) for name, texts in COLUMNS.items())
     table = Table(box=None, pad_edge=False)
-    table.add_column(names["position"], justify="right")
-    table.add_column(names["version"], justify="right")
-    for name in ("at", "event"):
-        table.add_column(names[name], no_wrap=True)
-    table.add_column(names["fields"], overflow="fold")
-    for entry in entries:
-        event = entry.event
-        if lang is None:
-            texts = type(event).__name__, format_fields(attrs.asdict(event, recurse=False))
-        else:
-            texts = event_in(lang, event), fields_in(lang, event)
+    table.add_column(position, justify="right")
+    table.add_column(version, justify="right")
+    table.add_column(at, no_wrap=True)
+    table.add_column(event, no_wrap=lang is None, overflow="fold")
+    if lang is None:
+        table.add_column("fields", overflow="fold")
+    for entry, texts in zip(entries, _event_texts(entries, lang), strict=True):
         table.add_row(str(entry.position), str(entry.version), format_time(entry.at), *map(printable, texts))
     return table
+
+
+def _event_texts(entries: Sequence[LedgerEntry], lang: Language | None) -> Iterator[tuple[str, ...]]:
+    """Yield what stands in the columns after the time: an event's name and fields, or whole sentences."""
+    if lang is None:
+        for entry in entries:
+            yield type(entry.event).__name__, format_fields(attrs.asdict(entry.event, recurse=False))
+        return
+    record = fold_all(unopened(entries[0].user_id), entries)
+    for entry in entries:
+        yield (describe_event(lang, entry.event, record),)
