@@ -8,6 +8,7 @@ Every error of this library::
     │   ├── OutcomeUnknown      a write was sent and its fate is not known yet
     │   └── StoreUnusable       what is there is not a ledger this version can trust
     │       └── LedgerBroken      its chain does not verify
+    │           └── HeadNotContinued  it does, but does not continue a head that was kept
     ├── InvalidEvent          the events make no sense on this record; also a ValueError
     ├── VersionConflict       somebody wrote in between
     ├── ConsentDenied         `Decision.or_raise()` on a no
@@ -68,6 +69,16 @@ class LedgerBroken(StoreUnusable):
 
     def __str__(self) -> str:
         return f"the ledger is broken at position {self.position}: {self.why}"
+
+
+class HeadNotContinued(LedgerBroken):
+    """
+    The ledger does not continue a head that was kept: it was cut short, replaced by an older copy, or forged.
+    `.position` is that of the kept head, or of the first entry that is missing before it.
+    """
+
+    def __str__(self) -> str:
+        return f"the ledger does not continue the kept head, at position {self.position}: {self.why}"
 
 
 class InvalidEvent(ConsentError, ValueError):

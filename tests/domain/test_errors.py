@@ -22,6 +22,11 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
         "the ledger is broken at position 7: the hash is another",
         {"position": 7, "why": "the hash is another"},
     ),
+    (
+        errors.HeadNotContinued(7, "the hash is another"),
+        "the ledger does not continue the kept head, at position 7: the hash is another",
+        {"position": 7, "why": "the hash is another"},
+    ),
     (errors.InvalidEvent("the account is open already"), "the account is open already", {}),
     (
         errors.VersionConflict(3, 4),
@@ -75,6 +80,7 @@ def test_error_pickles(error: errors.ConsentError, text: str, attributes: dict[s
         ("OutcomeUnknown", (errors.StoreError,)),
         ("StoreUnusable", (errors.StoreError,)),
         ("LedgerBroken", (errors.StoreUnusable,)),
+        ("HeadNotContinued", (errors.LedgerBroken,)),
         ("InvalidEvent", (errors.ConsentError, ValueError)),
         ("VersionConflict", (errors.ConsentError,)),
         ("ConsentDenied", (errors.ConsentError,)),

@@ -15,6 +15,7 @@ from diijam_consent_sdk.errors import (
     ClientClosed,
     ConsentDenied,
     ConsentError,
+    HeadNotContinued,
     InvalidEvent,
     LedgerBroken,
     OutcomeUnknown,
@@ -112,6 +113,7 @@ ERRORS: list[StoreError | InvalidEvent | VersionConflict] = [
     OutcomeUnknown("lost", "key"),
     StoreUnusable("of a newer version"),
     LedgerBroken(1, "another hash"),
+    HeadNotContinued(1, "another hash"),
     InvalidEvent("refused"),
     VersionConflict(1, 2),
 ]

@@ -13,6 +13,8 @@ EXAMPLES = """\
 Examples:
   diijam-consent head
   diijam-consent head > head-$(date +%F)
+  diijam-consent verify --url sqlite:////srv/consents.db \\
+      --since "$(cat head-2026-11-24)"
 """
 
 
@@ -20,7 +22,8 @@ def head(*, url: Url = None) -> int:
     """
     Print the ledger's head, alone: a token of the epoch, position and chain hash of its last entry.
 
-    Keep it where whoever can write to the ledger cannot write. It names no customer.
+    Keep it where whoever can write to the ledger cannot write. It names no customer. diijam-consent verify --since
+    proves later that the ledger still continues it.
 
     Exit status: 0, also for an empty ledger; 2 it could not be read.
 

@@ -6,8 +6,15 @@ It computes the hash chain again from the events, so an edit behind the library'
 
 from __future__ import annotations
 
-from ...errors import LedgerBroken
-from ..console import print_result, print_status
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ...errors import HeadNotContinued, LedgerBroken
+from ...stores import wire
+from ...stores.protocol import Cursor
+from ..console import print_json, print_result, print_status
+from ..options import Json
 from ..store import Url, open_store
 
 BROKEN = 1
@@ -16,16 +23,35 @@ EXAMPLES = """\
 Examples:
   diijam-consent verify
   diijam-consent verify --url sqlite:////srv/consents.db && make-a-backup
+  diijam-consent verify --url sqlite:////srv/consents.db \\
+      --since "$(cat head-2026-11-24)" --json
 """
 
+RESTORE = "trust nothing from there on: keep the file, and restore from a backup that verifies"
+REPLAY = (
+    "an older copy was restored, or entries were removed or replaced. After a restore, write the lost noes again:"
+    " diijam-consent replay --from URL, with the URL of what still has them. If nobody restored it, keep the file, and"
+    " restore from a backup that continues the head"
+)
 
-def verify(*, url: Url = None) -> int:
+Since = Annotated[
+    str | None,
+    Parameter(
+        name="--since",
+        help="A head that diijam-consent head printed earlier: prove that the ledger still continues it.",
+    ),
+]
+
+
+def verify(*, since: Since = None, as_json: Json = False, url: Url = None) -> int:
     """
     Re-compute the ledger's chain and every record, and print its head and how many entries lead there.
 
-    Keep the head: a ledger that was cut short verifies too, but has another head.
+    Keep the head (diijam-consent head): a ledger that was cut short, or replaced by an older copy, verifies as well.
+    With --since it must also have, at the position of a head that was kept, the entry with that head's hash.
 
-    Exit status: 0 the ledger is whole, 1 it is broken, 2 it could not be read.
+    Exit status: 0 the ledger is whole, and continues --since; 1 it is broken, or does not; 2 it could not be read, or
+    --since is no head.
 
     Returns:
         The exit status.
@@ -33,20 +59,30 @@ def verify(*, url: Url = None) -> int:
     Raises:
         StoreError: the ledger could not be read.
 
-        ValueError: this store cannot be verified from here.
+        ValueError: this store cannot be verified from here, or *since* is no head.
     """
     with open_store(url) as store:
         recompute = getattr(store, "verify", None)
         if recompute is None:
             raise ValueError("this store cannot be verified from here: run verify where its database is")
         try:
-            head = recompute()
+            head: Cursor = recompute(since=since)
         except LedgerBroken as error:
-            print_status(
-                f"error: {error}; trust nothing from there on: keep the file, and restore from a backup that verifies"
-            )
+            advice = REPLAY if isinstance(error, HeadNotContinued) else RESTORE
+            print_status(f"error: {error}; {advice}")
+            if as_json:
+                print_json(wire.encode({"whole": False, "error": str(error), "position": error.position}))
             return BROKEN
-        for remark in getattr(store, "remarks", list)():
-            print_status(f"note: {remark}")
-    print_result(f"head     {head}", f"entries  {head.position}")
+        remarks: list[str] = getattr(store, "remarks", list)()
+    for remark in remarks:
+        print_status(f"note: {remark}")
+    if as_json:
+        print_json(wire.encode({"whole": True, "head": str(head), "entries": head.position, "remarks": remarks}))
+    else:
+        print_result(f"head     {head}", f"entries  {head.position}", *_since_line(since))
     return 0
+
+
+def _since_line(since: str | None) -> list[str]:
+    """Tell that the ledger continues the kept head, if one was given."""
+    return [] if since is None else [f"since    continues the head kept at {Cursor.parse(since).position}"]

@@ -91,7 +91,7 @@ class PostgresStore(PostgresBase, SqlStore):
         )
         weakref.finalize(self, self._listener.close)
 
-    def verify(self) -> Cursor:
+    def verify(self, *, since: str | None = None) -> Cursor:
         """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, on a new connection."""
         with translated(), tried_once(), self._connect() as connection:
             self._configure(connection)
@@ -105,6 +105,7 @@ class PostgresStore(PostgresBase, SqlStore):
                     lambda user_id: connection.run(read(refold_query(user_id))),
                     lambda: connection.run(read(self._operations.head())).cursor,
                     psycopg.InternalError,
+                    since=since,
                 )
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 import attrs
 import msgspec
 
-from ...errors import InvalidEvent, LedgerBroken
+from ...errors import HeadNotContinued, InvalidEvent, LedgerBroken
 from ...events import Erased, Event, LedgerEntry
 from ...record import ConsentRecord, fold, refusal
 from ...vocabulary import instant
@@ -129,14 +129,23 @@ def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None
 
 @attrs.define
 class Verifier:
-    """Re-computes the chain link by link, in order of position. `LedgerBroken` names the first that does not fit."""
+    """
+    Re-computes the chain link by link, in order of position. `LedgerBroken` names the first that does not fit.
 
+    *since* is a head that was kept. `HeadNotContinued` if the chain does not lead through it, whatever its epoch:
+    another epoch begins at a restart too.
+    """
+
+    since: Cursor | None = None
     position: int = 0
     hash: bytes = GENESIS
     _at: datetime | None = None
     _versions: dict[str, int] = attrs.field(factory=dict)
     _erased: int = 0
     _owed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._check_kept_head()
 
     def add(self, link: Link) -> None:
         """Check one more link."""
@@ -146,6 +155,12 @@ class Verifier:
         else:
             self._check_place(entry)
         self.position, self.hash = link.position, link.hash
+        self._check_kept_head()
+
+    def _check_kept_head(self) -> None:
+        kept = self.since
+        if kept is not None and kept.position == self.position and kept.hash != self.hash.hex():
+            raise HeadNotContinued(self.position, "the entry there has another hash")
 
     def _check_place(self, entry: LedgerEntry) -> None:
         if self._at is not None and entry.at < self._at:
@@ -163,6 +178,13 @@ class Verifier:
         return len(self._versions)
 
     def finish(self) -> None:
-        """Check what only the whole ledger shows, that each erased entry is accounted for by a tombstone."""
+        """
+        Check what only the whole ledger shows: that it reaches the kept head, and that each erased entry is accounted
+        for by a tombstone.
+        """
+        if self.since is not None and self.since.position > self.position:
+            raise HeadNotContinued(
+                self.position + 1, f"the entry is missing, and so are all up to the kept head at {self.since.position}"
+            )
         if self._erased != self._owed:
             raise LedgerBroken(self.position, f"{self._erased} entries are erased, its tombstones own {self._owed}")

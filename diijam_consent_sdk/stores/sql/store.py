@@ -41,9 +41,12 @@ class SqlStore(ABC):
         """Begin to watch for appends. What this returns waits at most so many seconds for one, or less."""
 
     @abstractmethod
-    def verify(self) -> Cursor:
+    def verify(self, *, since: str | None = None) -> Cursor:
         """
         Re-compute the whole chain, and every record from its entries; check that the tables are as they were made.
+
+        Args:
+            since: A head that was kept (`client.head()`), which the ledger has to continue, whatever its epoch.
 
         Returns:
             The head that all of it leads to.
@@ -51,6 +54,10 @@ class SqlStore(ABC):
         Raises:
             LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
                 fit but a record is not what its entries make.
+
+            HeadNotContinued: the ledger was cut short, replaced or forged since *since* was its head.
+
+            ValueError: *since* is no head.
         """
 
     @abstractmethod

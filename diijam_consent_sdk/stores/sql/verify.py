@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from ...errors import LedgerBroken
@@ -12,6 +13,7 @@ from .dialect import LINK_COLUMNS, entries_of, history_query
 from .hash_chain import Link, Verifier
 from .statements import Query, Row
 
+HASH = re.compile("[0-9a-f]{64}")
 ALL_LINKS = f"SELECT {LINK_COLUMNS} FROM entries ORDER BY position"  # noqa: S608 - our own columns
 ALL_RECORDS = "SELECT user_id, record FROM records"
 
@@ -22,6 +24,8 @@ def verify(
     refold: Callable[[str], ConsentRecord],
     head: Callable[[], Cursor],
     unreadable: type[Exception],
+    *,
+    since: str | None = None,
 ) -> Cursor:
     """
     Re-compute a whole chain, and every record from its entries.
@@ -37,14 +41,20 @@ def verify(
 
         unreadable: What the database raises for an entry that it cannot read.
 
+        since: A head that was kept, which the chain has to continue.
+
     Returns:
         The head.
 
     Raises:
+        ValueError: *since* is no head.
+
+        HeadNotContinued: the chain does not lead through *since*.
+
         LedgerBroken: names the first entry that is missing, altered, unreadable or out of order; the last entry if all
             fit but a record is not what its entries make.
     """
-    verifier = _verified_chain(links, unreadable)
+    verifier = _verified_chain(links, unreadable, None if since is None else parse_head(since))
     end = head()
     if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
         raise LedgerBroken(verifier.position + 1, f"the ledger claims to end at {end.position}")
@@ -54,8 +64,21 @@ def verify(
     return end
 
 
-def _verified_chain(links: Iterable[Row], unreadable: type[Exception]) -> Verifier:
-    verifier = Verifier()
+def parse_head(token: str) -> Cursor:
+    """
+    Read a head that was kept.
+
+    Raises:
+        ValueError, TypeError: *token* is not, whole, what `client.head()` and `diijam-consent head` give.
+    """
+    head = Cursor.parse(token)
+    if HASH.fullmatch(head.hash) is None:
+        raise ValueError("malformed head: pass what diijam-consent head printed, whole")
+    return head
+
+
+def _verified_chain(links: Iterable[Row], unreadable: type[Exception], since: Cursor | None) -> Verifier:
+    verifier = Verifier(since)
     try:
         for row in links:
             verifier.add(Link(*row))

@@ -69,9 +69,12 @@ class SqliteDatabaseStore(SqlStore):
         self._database = database
         self.path = database.path
 
-    def verify(self) -> Cursor:
+    def verify(self, *, since: str | None = None) -> Cursor:
         """
         Re-compute the whole chain, and every record from its entries; check that the tables are as they were made.
+
+        Args:
+            since: A head that was kept (`client.head()`), which the ledger has to continue, whatever its epoch.
 
         Returns:
             The head that all of it leads to. `remarks` are logged.
@@ -79,6 +82,10 @@ class SqliteDatabaseStore(SqlStore):
         Raises:
             LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
                 fit but a record is not what its entries make.
+
+            HeadNotContinued: the ledger was cut short, replaced or forged since *since* was its head.
+
+            ValueError: *since* is no head.
         """
         with self._database.reading() as db:
             check_schema(db)
@@ -88,6 +95,7 @@ class SqliteDatabaseStore(SqlStore):
                 lambda user_id: _run(db, refold_query(user_id)),
                 lambda: _run(db, self._operations.head()).cursor,
                 sqlite3.OperationalError,
+                since=since,
             )
             if db.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:  # an index that lacks rows hides them
                 raise StoreUnusable(DAMAGED)
