@@ -14,13 +14,13 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of
 
 MAX_TAG_CHARACTERS = 35  # which RFC 5646, section 4.4.1, asks for at least
 # The grammar of RFC 5646, section 2.1, without the irregular tags that were grandfathered in.
-_PRIVATE = "x(?:-[a-z0-9]{1,8})+"
-_LANGUAGE_TAG = re.compile(
-    "(?:(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
-    "(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[a-wy-z0-9](?:-[a-z0-9]{2,8})+)*"
-    f"(?:-{_PRIVATE})?|{_PRIVATE})",
-    re.IGNORECASE | re.ASCII,
+_PRIVATE = "[Xx](-[A-Za-z0-9]{1,8})+"
+LANGUAGE_TAG = (
+    "^(([A-Za-z]{2,3}(-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?"
+    "(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*(-[A-WY-Za-wy-z0-9](-[A-Za-z0-9]{2,8})+)*"
+    f"(-{_PRIVATE})?|{_PRIVATE})$"
 )
+_language_tag = re.compile(LANGUAGE_TAG)
 
 
 def identifier(value: str) -> str:
@@ -69,6 +69,6 @@ def language_tag(value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a language is a string, not {type(value).__name__}")
     value = str.__str__(value)
-    if len(value) > MAX_TAG_CHARACTERS or _LANGUAGE_TAG.fullmatch(value) is None:
+    if len(value) > MAX_TAG_CHARACTERS or _language_tag.fullmatch(value) is None:
         raise ValueError("a language is a BCP 47 tag, such as vi or en-GB")
     return value

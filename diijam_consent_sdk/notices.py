@@ -23,6 +23,7 @@ from .vocabulary import Field, Purpose, fields_of, words
 
 MAX_LANGUAGES = 8  # of one notice
 MAX_TEXT_BYTES = 65_536  # of one text, in UTF-8
+SHOW_OTHERS = "register words that say so under a new id, show them, and name that id"
 NEW_ID = "register the changed text under a new id, and name that"
 
 
@@ -106,7 +107,7 @@ class NoticeText:
 
     def terms(self) -> NoticeTerms:
         """Return what the notice names, with its digest, without the words."""
-        return NoticeTerms(self.digest, self.purposes, self.data, self.recipient)
+        return NoticeTerms(self.digest, self.purposes, self.data, self.recipient, self.sensitive)
 
 
 Json = str | list[str] | dict[str, "Json"] | None
@@ -138,12 +139,13 @@ class RegisteredNotice:
 
 @attrs.frozen
 class NoticeTerms:
-    """What a registered notice names, and the digest of all of it: what refusals and entries need, not the words."""
+    """What a notice names, with the digest of the whole notice: what refusals and entries need, without the words."""
 
     digest: str
     purposes: frozenset[Purpose]
     data: frozenset[Field]
     recipient: str | None
+    sensitive: frozenset[Field]
 
 
 @attrs.frozen
@@ -185,7 +187,7 @@ def notice_refusals(event: e.Event, notices: NoticeRegistry) -> Iterator[tuple[b
         yield notices.is_required, "this ledger requires notices: register the text under this id before it is named"
         return
     if isinstance(event, e.Notified):
-        yield terms.recipient is None, f"the registered notice names no recipient: {NEW_ID}"
-        yield terms.recipient != event.recipient, f"the registered notice names another recipient: {NEW_ID}"
-        yield not event.data <= terms.data, f"the registered notice names less data: {NEW_ID}"
-    yield event.purpose not in terms.purposes, f"the registered notice does not name {event.purpose}: {NEW_ID}"
+        yield terms.recipient is None, f"the registered notice names no recipient: {SHOW_OTHERS}"
+        yield terms.recipient != event.recipient, f"the registered notice names another recipient: {SHOW_OTHERS}"
+        yield not event.data <= terms.data, f"the registered notice names less data: {SHOW_OTHERS}"
+    yield event.purpose not in terms.purposes, f"the registered notice does not name {event.purpose}: {SHOW_OTHERS}"

@@ -31,6 +31,7 @@ from .auth import authorize, requires
 from .context import ServiceContext
 from .encoding import encode_page, encode_whole, join
 from .metrics import METRICS_TYPE
+from .notice_handlers import NOTICE_HANDLERS
 from .openapi import documented, make_document
 from .problems import Refused, problem_key
 from .schemas import MAX_POSITION
@@ -199,4 +200,4 @@ async def show_document() -> dict[str, Any]:
     return make_document(HANDLERS)
 
 
-HANDLERS = (load, append, history, requests_due, changes, health, show_metrics, show_document)
+HANDLERS = (load, append, history, requests_due, changes, *NOTICE_HANDLERS, health, show_metrics, show_document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar
@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
 
+from ..notices import NoticeText
 from ..stores.messages import (
     MAX_BODY_BYTES,
     PATHS,
@@ -23,6 +24,14 @@ from ..stores.messages import (
     Problem,
     Question,
     RequestsQuestion,
+)
+from ..stores.registry_messages import (
+    PATHS as NOTICE_PATHS,
+)
+from ..stores.registry_messages import (
+    LoadNoticesQuestion,
+    RegisterNoticeQuestion,
+    RequireNoticesQuestion,
 )
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
@@ -44,12 +53,15 @@ SECURITY = SecurityScheme(
 )
 
 # By operation: its summary, the scope it needs, and the problems that only some operations have.
-OPERATIONS: dict[type[Question] | str, tuple[str, Scope | None, tuple[str, ...]]] = {
+OPERATIONS: dict[type[Question] | str, tuple[str, Scope | Literal["any"] | None, tuple[str, ...]]] = {
     LoadQuestion: ("Load records", Scope.READ, ()),
     AppendQuestion: ("Append events", Scope.WRITE, ("version-conflict", "invalid-event", "outcome-unknown")),
     RequestsQuestion: ("List users with open requests", Scope.READ, ()),
     HistoryQuestion: ("Load a user's history", Scope.READ, ()),
     ChangesQuestion: ("Wait for changes", Scope.READ, ()),
+    RegisterNoticeQuestion: ("Register a notice", Scope.WRITE_NOTICES, ("invalid-event", "outcome-unknown")),
+    LoadNoticesQuestion: ("Load or list notices", "any", ()),
+    RequireNoticesQuestion: ("Require notices for good", Scope.WRITE_NOTICES, ("outcome-unknown",)),
     "health": ("Is the store well?", None, ("store-unavailable", "store-unusable")),
     "metrics": ("Figures for Prometheus", None, ()),
     "openapi": ("This document", None, ()),
@@ -124,6 +136,25 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 
+WORDS: dict[str, Any] = {
+    "notice": "promo-2026-11",
+    "texts": {"vi": "Diijam gửi khuyến mại qua email.", "en": "Diijam sends promotions by email."},
+    "purposes": ["marketing"],
+    "data": ["email"],
+    "recipient": None,
+    "sensitive": [],
+}
+DIGEST = NoticeText(**WORDS).digest
+REGISTRATION = {"digest": DIGEST, "registered_at": AT, "by": "privacy-center"}
+EXAMPLES |= {
+    NOTICE_PATHS[RegisterNoticeQuestion]: (WORDS, {"notice": WORDS["notice"], **REGISTRATION}),
+    NOTICE_PATHS[LoadNoticesQuestion]: (
+        {"notice": "promo-2026-11"},
+        {"notices": [{**WORDS, "languages": ["en", "vi"], **REGISTRATION}], "after": None},
+    ),
+    NOTICE_PATHS[RequireNoticesQuestion]: ({}, {}),
+}
+
 
 def documented(operation: type[Question] | str) -> dict[str, Any]:
     """
@@ -148,7 +179,7 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
         "summary": summary,
         "response_description": "The answer.",
         "status_code": 200,
-        "security": [{BEARER: [str(scope)]}] if scope else [],
+        "security": [{BEARER: [] if scope == "any" else [str(scope)]}] if scope else [],
         "responses": {status: _response(keys) for status, keys in by_status.items()},
     }
 

@@ -23,12 +23,21 @@ from ..stores.messages import (
     RequestsAnswer,
     RequestsQuestion,
 )
+from ..stores.registry_messages import (
+    LoadNoticesAnswer,
+    LoadNoticesQuestion,
+    RegisterNoticeAnswer,
+    RegisterNoticeQuestion,
+    RequireNoticesAnswer,
+    RequireNoticesQuestion,
+)
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
 MESSAGES = (
     LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
-    ChangesAnswer, RequestsQuestion, RequestsAnswer, Problem,
+    ChangesAnswer, RequestsQuestion, RequestsAnswer, RegisterNoticeQuestion, RegisterNoticeAnswer, LoadNoticesQuestion,
+    LoadNoticesAnswer, RequireNoticesQuestion, RequireNoticesAnswer, Problem,
 )  # fmt: skip
 MAX_POSITION = 2**63 - 1  # positions have 64 bits
 # The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.

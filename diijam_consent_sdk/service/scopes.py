@@ -33,6 +33,7 @@ class Scope(StrEnum):
 WRITES = frozenset(scope for scope in Scope if scope.startswith(Scope.WRITE))
 RECORDS = frozenset({Scope.READ, Scope.ASK})  # records and changes; `ask` until guards load standings
 READS = frozenset({Scope.READ})
+ANY = frozenset(Scope)  # any token
 
 
 def expanded(scopes: Collection[Scope]) -> frozenset[Scope]:

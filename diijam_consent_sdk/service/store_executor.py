@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .._threads import await_promise, run_in_thread
 from ..errors import ConsentError, StoreUnavailable
 from ..events import Event, LedgerEntry, is_no
+from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 from .lanes import Lane
@@ -84,6 +85,27 @@ class StoreExecutor:
         """See `Store.open_requests`."""
         call = partial(self._store.open_requests, after, limit=limit)
         return await self._call(self._listers, caller, call, convert)
+
+    async def register_notice(
+        self, caller: Hashable, text: NoticeText, by: str, convert: Callable[[RegisteredNotice], T]
+    ) -> T:
+        """See `Notices.register_notice`."""
+        call = partial(self._store.register_notice, text, by=by)
+        return await self._call(self._writers, (caller, False), call, convert)
+
+    async def notice(self, caller: Hashable, notice: str, convert: Callable[[RegisteredNotice | None], T]) -> T:
+        """See `Notices.notice`."""
+        return await self._call(self._listers, caller, partial(self._store.notice, notice), convert)
+
+    async def notices(
+        self, caller: Hashable, after: str | None, limit: int, convert: Callable[[list[RegisteredNotice]], T]
+    ) -> T:
+        """See `Notices.notices`."""
+        return await self._call(self._listers, caller, partial(self._store.notices, after, limit=limit), convert)
+
+    async def require_notices(self, caller: Hashable) -> None:
+        """See `Notices.require_notices`."""
+        await self._call(self._writers, (caller, False), self._store.require_notices, _unchanged)
 
     async def changes(self, after: Cursor, limit: int) -> Changes:
         """Call `Store.changes` without waiting for news."""

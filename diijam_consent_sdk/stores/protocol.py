@@ -18,6 +18,7 @@ from ..events import Event, LedgerEntry
 from ..identifiers import identifier
 from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
+from .registry import AsyncNotices, Notices
 
 MAX_LOAD_BYTES = 32 * 2**20  # of the records of one load, as JSON
 
@@ -128,7 +129,7 @@ class Changes:
         return all(first < position <= last for position in self.user_ids.values())
 
 
-class Store(Protocol):
+class Store(Notices, Protocol):
     """A ledger and its records. Safe to use from several threads."""
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
@@ -182,7 +183,7 @@ class Store(Protocol):
         """Release what the store holds; any further call raises `StoreUnavailable`."""
 
 
-class AsyncStore(Protocol):
+class AsyncStore(AsyncNotices, Protocol):
     """The same ledger, its methods coroutines."""
 
     async def load(self, user_ids: Iterable[str]) -> Loaded:

@@ -14,9 +14,13 @@ import attrs
 
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry
+from ..notices import NoticeText, RegisteredNotice
 from ..stores.protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Store
+from ..stores.registry import MAX_NOTICES_PAGE
 
-METHODS = ("load", "append", "changes", "history", "open_requests")
+METHODS = (
+    "load", "append", "changes", "history", "open_requests", "register_notice", "notice", "notices", "require_notices",
+)  # fmt: skip
 WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
 
 
@@ -59,7 +63,7 @@ class FaultyStore:
     @contextmanager
     def failing(self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False) -> Iterator[None]:
         """
-        Raise *error* in place of an answer within a block; `WRITE_ERRORS` only for appends.
+        Raise *error* in place of an answer within a block; `WRITE_ERRORS` only for writes.
 
         Args:
             error: What the store raises.
@@ -142,6 +146,33 @@ class FaultyStore:
         page = self.inner.open_requests(after, limit=limit)
         self._leave("open_requests")
         return page
+
+    def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`."""
+        self._enter("register_notice")
+        registered = self.inner.register_notice(text, by=by)
+        self._leave("register_notice")
+        return registered
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        self._enter("notice")
+        found = self.inner.notice(notice)
+        self._leave("notice")
+        return found
+
+    def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`."""
+        self._enter("notices")
+        page = self.inner.notices(after, limit=limit)
+        self._leave("notices")
+        return page
+
+    def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        self._enter("require_notices")
+        self.inner.require_notices()
+        self._leave("require_notices")
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -204,7 +204,7 @@ def test_events_beyond_their_notice_are_refused(event: e.Event, reason: str) -> 
     refused = refusal(opened().record, event, START, REGISTERED)
     assert refused is not None
     assert reason in refused
-    assert "register the changed text under a new id" in refused
+    assert "register words that say so under a new id" in refused
     assert refusal(opened().record, event, START) is None
 
 

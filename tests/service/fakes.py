@@ -9,8 +9,10 @@ from typing import Any
 import attrs
 
 from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
 from diijam_consent_sdk.stores.protocol import OpenRequests
+from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 
 class FaultyStore:
@@ -55,6 +57,26 @@ class FaultyStore:
         """See `Store.open_requests`."""
         self._enter("open_requests")
         return self.inner.open_requests(after, limit=limit)
+
+    def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`."""
+        self._enter("register_notice")
+        return self.inner.register_notice(text, by=by)
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        self._enter("notice")
+        return self.inner.notice(notice)
+
+    def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`."""
+        self._enter("notices")
+        return self.inner.notices(after, limit=limit)
+
+    def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        self._enter("require_notices")
+        self.inner.require_notices()
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -12,7 +12,7 @@ import pytest
 
 from diijam_consent_sdk.service.openapi import OPERATIONS
 from diijam_consent_sdk.service.problems import PROBLEMS
-from diijam_consent_sdk.stores import messages
+from diijam_consent_sdk.stores.http.exchange import PATHS
 from tests.service.conftest import Running
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
@@ -22,7 +22,8 @@ COMMANDS = re.findall(r"^\$ (curl .*)$", DOCUMENT, re.MULTILINE)
 def test_every_route_has_its_row() -> None:
     """The table of routes has each operation, with the scope it needs."""
     rows = re.findall(r"^\| `(POST|GET) (\S+)` \| (\S+) \|", DOCUMENT, re.MULTILINE)
-    questions = {("POST", path, f"`{OPERATIONS[kind][1]}`") for kind, path in messages.PATHS.items()}
+    scopes = {path: OPERATIONS[kind][1] for kind, path in PATHS.items()}
+    questions = {("POST", path, "any" if scope == "any" else f"`{scope}`") for path, scope in scopes.items()}
     assert set(rows) == questions | {("GET", path, "none") for path in ("/healthz", "/metrics", "/openapi.json")}
 
 

@@ -17,7 +17,8 @@ from schemathesis.openapi import from_dict
 from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
 from diijam_consent_sdk.service.openapi import EXAMPLES
 from diijam_consent_sdk.service.problems import PROBLEM_JSON
-from diijam_consent_sdk.stores import messages
+from diijam_consent_sdk.stores import messages, registry_messages
+from diijam_consent_sdk.stores.http.exchange import PATHS
 from tests.service.conftest import NONCE, Asker, Running
 
 ANSWERS = {
@@ -26,6 +27,16 @@ ANSWERS = {
     messages.HistoryQuestion: messages.HistoryAnswer,
     messages.RequestsQuestion: messages.RequestsAnswer,
     messages.ChangesQuestion: messages.ChangesAnswer,
+    registry_messages.RegisterNoticeQuestion: registry_messages.RegisterNoticeAnswer,
+    registry_messages.LoadNoticesQuestion: registry_messages.LoadNoticesAnswer,
+    registry_messages.RequireNoticesQuestion: registry_messages.RequireNoticesAnswer,
+}
+
+SCOPES = {
+    "/v1/events/append": ["write"],
+    "/v1/notices/register": ["write:notices"],
+    "/v1/notices/require": ["write:notices"],
+    "/v1/notices/load": [],  # any token
 }
 
 
@@ -45,7 +56,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
     """The document is of OpenAPI 3.1 and has every path, each with a summary and a description."""
     assert document["openapi"].startswith("3.1")
     found = operations(document)
-    assert set(found) == {*messages.PATHS.values(), "/healthz", "/metrics", "/openapi.json"}
+    assert set(found) == {*PATHS.values(), "/healthz", "/metrics", "/openapi.json"}
     assert all(operation["summary"] and operation["description"] for operation in found.values())
 
 
@@ -55,8 +66,7 @@ def test_questions_name_their_scope_and_problems(document: dict[str, Any]) -> No
     for path, operation in operations(document).items():
         if path not in EXAMPLES:
             continue
-        scope = "write" if path == "/v1/events/append" else "read"
-        assert operation["security"] == [{"bearer": [scope]}]
+        assert operation["security"] == [{"bearer": SCOPES.get(path, ["read"])}]
         for status, response in operation["responses"].items():
             assert status == "200" or response["content"][PROBLEM_JSON]["examples"]
         assert {"400", "401", "403", "413", "500", "503"} < set(operation["responses"])
@@ -65,7 +75,7 @@ def test_questions_name_their_scope_and_problems(document: dict[str, Any]) -> No
 @pytest.mark.parametrize("question", ANSWERS, ids=lambda kind: kind.__name__)
 def test_examples_are_what_they_show(document: dict[str, Any], question: type[messages.Question]) -> None:
     """The examples of questions and answers decode as such."""
-    operation = operations(document)[messages.PATHS[question]]
+    operation = operations(document)[PATHS[question]]
     example = operation["requestBody"]["content"]["application/json"]["example"]
     assert msgspec.convert(example, question).nonce
     answer = operation["responses"]["200"]["content"]["application/json"]["example"]

@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, LedgerEntry
+from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
 from diijam_consent_sdk.stores.protocol import OpenRequests
+from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 
 
@@ -47,6 +49,22 @@ class AsyncMemoryStore:
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
         return self.inner.history(user_id)
+
+    async def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`."""
+        return self.inner.register_notice(text, by=by)
+
+    async def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        return self.inner.notice(notice)
+
+    async def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`."""
+        return self.inner.notices(after, limit=limit)
+
+    async def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        self.inner.require_notices()
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -8,8 +8,10 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from diijam_consent_sdk.events import Event, LedgerEntry
-from diijam_consent_sdk.stores import Appended, AsyncPostgresStore, Changes, Cursor, Loaded
+from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
+from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
 from diijam_consent_sdk.stores.protocol import OpenRequests
+from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 T = TypeVar("T")
 
@@ -22,7 +24,7 @@ class Blocking:
         store: To be used through this one alone.
     """
 
-    def __init__(self, store: AsyncPostgresStore) -> None:
+    def __init__(self, store: AsyncStore) -> None:
         self._store = store
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -47,6 +49,22 @@ class Blocking:
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
         return self._wait(self._store.open_requests(after, limit=limit))
+
+    def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`."""
+        return self._wait(self._store.register_notice(text, by=by))
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        return self._wait(self._store.notice(notice))
+
+    def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`."""
+        return self._wait(self._store.notices(after, limit=limit))
+
+    def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        self._wait(self._store.require_notices())
 
     def close(self) -> None:
         """Close the store; its loop stays for those who ask it all the same, until the process ends."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk.stores import Store
-from tests.stores.contract import HOMES, LASTING_HOMES, Home
+from tests.stores.contract import HOMES, LASTING_HOMES, SERVED_HOMES, Home
 
 
 @pytest.fixture(params=HOMES)
@@ -23,6 +23,14 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
 def store(home: Home) -> Store:
     """A store on an empty ledger."""
     return home.open()
+
+
+@pytest.fixture(params=SERVED_HOMES)
+def served_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """An empty ledger, of one's own or behind a consent service."""
+    home = SERVED_HOMES[request.param](tmp_path)
+    yield home
+    home.close()
 
 
 @pytest.fixture(params=LASTING_HOMES)

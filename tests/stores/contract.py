@@ -22,15 +22,20 @@ import attrs
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import (
     Appended,
+    AsyncHttpStore,
     AsyncPostgresStore,
     Cursor,
+    HttpStore,
     MemoryStore,
     PostgresStore,
     SqliteStore,
     Store,
 )
+from tests.service.conftest import running
 from tests.strategies import START
 
 from .blocking import Blocking
@@ -142,6 +147,43 @@ HOMES: dict[str, Callable[[Path], Home]] = {
     "memory": MemoryHome, "sqlite": SqliteHome, "postgres": PostgresHome, "async postgres": AsyncPostgresHome,
 }  # fmt: skip
 LASTING_HOMES = {name: home for name, home in HOMES.items() if home is not MemoryHome}
+
+
+class HttpHome:
+    """A ledger in memory behind a consent service: any number of stores on it. Its writers have the name `both`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock()
+        self._inner = MemoryStore(clock=self.clock)
+        tokens = folder / "tokens.json"
+        self._token = new_token(tokens, "both", [Scope.READ, Scope.WRITE])
+        self._service = running(self._inner, tokens)
+        self._stores: list[Store] = []
+
+    def open(self) -> Store:
+        """See `Home.open`."""
+        self._stores.append(self._make(self._service.url, self._token))
+        return self._stores[-1]
+
+    def _make(self, url: str, token: str) -> Store:
+        return HttpStore(url, token=token, deadline=5)
+
+    def close(self) -> None:
+        """See `Home.close`."""
+        for store in self._stores:
+            store.close()
+        self._service.stop()
+        self._inner.close()
+
+
+class AsyncHttpHome(HttpHome):
+    """The same through the async store."""
+
+    def _make(self, url: str, token: str) -> Store:
+        return Blocking(AsyncHttpStore(url, token=token, deadline=5))
+
+
+SERVED_HOMES: dict[str, Callable[[Path], Home]] = {**HOMES, "http": HttpHome, "async http": AsyncHttpHome}
 
 
 def append_each(store: Store, batches: Iterable[tuple[str, Batch]]) -> list[Appended]:

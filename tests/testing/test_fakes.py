@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from diijam_consent_sdk import NoticeText
 from diijam_consent_sdk.errors import InvalidEvent, LedgerBroken, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.stores import MemoryStore
@@ -116,6 +117,7 @@ def test_every_call_can_fail(store: FaultyStore, method: str) -> None:
     head = store.load([]).cursor
     arguments: dict[str, tuple[object, ...]] = {
         "load": (["u-1"],), "append": ("u-2", [AccountOpened()]), "changes": (head,), "history": ("u-1",),
+        "register_notice": (NoticeText("n-1", {"vi": "lời"}, ["surveys"]),), "notice": ("n-1",),
     }  # fmt: skip
     options = {"wait": 0} if method == "changes" else {}
     with store.failing(LedgerBroken(1, "another hash")), pytest.raises(LedgerBroken):

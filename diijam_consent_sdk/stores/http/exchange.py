@@ -11,7 +11,7 @@ import attrs
 from ...errors import StoreUnavailable, TooLarge
 from ...events import Erased, Event, LedgerEntry
 from ...identifiers import identifier
-from .. import messages, wire
+from .. import messages, registry_messages, wire
 from .._retry import Attempts, Failure
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_version
 from .causes import NO_SERVICE
@@ -19,6 +19,7 @@ from .problems import error_from
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 NO_JSON = "it is no JSON"
+PATHS = messages.PATHS | registry_messages.PATHS
 
 
 class Mismatched(ValueError):
@@ -41,7 +42,7 @@ class Exchange:
     @property
     def path(self) -> str:
         """The path of the operation, below the service's base URL."""
-        return messages.PATHS[self.question]
+        return PATHS[self.question]
 
     def encode(self) -> tuple[bytes, str]:
         """Return a body to send, and the fresh nonce that its answer must echo."""

@@ -8,8 +8,10 @@ from typing import Any, Unpack
 
 from ...events import Event, LedgerEntry
 from ...identifiers import identifier
+from ...notices import NoticeText, RegisteredNotice
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
-from . import exchange
+from ..registry import MAX_NOTICES_PAGE
+from . import exchange, registry_exchange
 from .exchange import Exchange, HistoryPage
 from .transport import AsyncTransport, Transport, TransportOptions
 
@@ -89,6 +91,26 @@ class HttpStore:
         found: OpenRequests = self._run(exchange.open_requests(after, limit))
         return found
 
+    def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`. The writer is the token's name; *by* counts from a relay alone."""
+        registered: RegisteredNotice = self._run(registry_exchange.register_notice(text, by))
+        return registered
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        found: RegisteredNotice | None = self._run(registry_exchange.notice(notice))
+        return found
+
+    def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`. A list comes without texts, so each notice on the page is loaded by itself."""
+        ids: list[str] = self._run(registry_exchange.notice_ids(after, limit))
+        found = [self.notice(notice) for notice in ids]
+        return [notice for notice in found if notice is not None]
+
+    def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        self._run(registry_exchange.require_notices())
+
     def close(self) -> None:
         """See `Store.close`."""
         self._transport.close()
@@ -150,6 +172,26 @@ class AsyncHttpStore:
         """See `Store.open_requests`."""
         found: OpenRequests = await self._run(exchange.open_requests(after, limit))
         return found
+
+    async def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `HttpStore.register_notice`."""
+        registered: RegisteredNotice = await self._run(registry_exchange.register_notice(text, by))
+        return registered
+
+    async def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        found: RegisteredNotice | None = await self._run(registry_exchange.notice(notice))
+        return found
+
+    async def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `HttpStore.notices`."""
+        ids: list[str] = await self._run(registry_exchange.notice_ids(after, limit))
+        found = [await self.notice(notice) for notice in ids]
+        return [notice for notice in found if notice is not None]
+
+    async def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        await self._run(registry_exchange.require_notices())
 
     async def close(self) -> None:
         """See `Store.close`."""

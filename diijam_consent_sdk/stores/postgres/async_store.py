@@ -14,11 +14,14 @@ from psycopg_pool import AsyncConnectionPool
 from ..._logging import log
 from ...errors import StoreError
 from ...events import Event, LedgerEntry
+from ...notices import NoticeText, RegisteredNotice
 from .._fork_safety import leak
 from .._retry import Attempts
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..registry import MAX_NOTICES_PAGE
 from ..sql.dialect import entries_of, history_query, rows_translated
 from ..sql.operations import Clock, Operations
+from ..sql.registry import Registry
 from ..sql.repeats import LongFolds, Repeat, rebuild
 from ..sql.statements import Query, Steps, Transaction
 from .base import NO_CONNECTION, SET_UP, VACUUM, PostgresBase, check_connection
@@ -45,6 +48,7 @@ class AsyncPostgresStore(PostgresBase):
     ) -> None:
         super().__init__(url, deadline=deadline, connections=connections, listen_url=listen_url)
         self._operations = Operations(DIALECT, clock)
+        self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
         self._reset()
 
@@ -103,6 +107,22 @@ class AsyncPostgresStore(PostgresBase):
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
         return await self._read(self._operations.open_requests(after, limit))
+
+    async def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`."""
+        return await self._write(self._registry.register(text, by))
+
+    async def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        return await self._read(self._registry.notice(notice))
+
+    async def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`."""
+        return await self._read(self._registry.page(after, limit))
+
+    async def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        await self._write(self._registry.require())
 
     async def close(self) -> None:
         """See `Store.close`."""

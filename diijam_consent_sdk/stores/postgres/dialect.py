@@ -11,7 +11,7 @@ from .schema import HEAD, REQUESTING, SCHEMA, check, database_time
 
 # A pool's connections may carry another program's search_path. (`position` and `extract` are syntax, which always means
 # PostgreSQL's own.)
-TABLES = re.compile(r"\b(FROM|INTO|UPDATE) (entries|records|appends|ledger)\b")
+TABLES = re.compile(r"\b(FROM|INTO|UPDATE) (entries|records|appends|notices|ledger)\b")
 
 GATHERED = (
     "SELECT user_ids, joined FROM (SELECT pg_catalog.string_agg(user_id, pg_catalog.chr(10)) AS user_ids,"
@@ -29,6 +29,9 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
     ),
+    named_notices="SELECT notice, terms FROM notices WHERE notice = ANY(?)",
+    notices_required="SELECT format FROM ledger WHERE requires_notices",
+    require_notices="UPDATE ledger SET requires_notices = true",
     advance="UPDATE ledger SET position = ?, hash = ?, at = ?",
     time=database_time,
     check=check,

@@ -28,7 +28,7 @@ MIGRATIONS = (
     """
 CREATE TABLE ledger (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), format integer NOT NULL, history text NOT NULL,
-    position bigint NOT NULL, hash bytea, at text
+    position bigint NOT NULL, hash bytea, at text, requires_notices boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 10);
 CREATE TABLE entries (
     position bigint PRIMARY KEY, user_id text COLLATE "C", version bigint, at text, event bytea, salt bytea,
@@ -37,6 +37,10 @@ CREATE TABLE entries (
 CREATE UNIQUE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
 CREATE TABLE records (user_id text COLLATE "C" PRIMARY KEY, record bytea NOT NULL);
 CREATE INDEX records_requesting ON records (user_id) WHERE REQUESTING;
+CREATE TABLE notices (
+    notice text COLLATE "C" PRIMARY KEY, registered_at text COLLATE "C" NOT NULL, writer text, terms bytea NOT NULL,
+    texts bytea NOT NULL
+);
 CREATE TABLE appends (
     user_id text COLLATE "C", key bytea, salt bytea NOT NULL, fingerprint bytea NOT NULL, position bigint NOT NULL,
     PRIMARY KEY (user_id, key)

@@ -33,6 +33,9 @@ class Dialect:
     asked: Callable[[list[str]], object]
     put_record: str
     requesting: str  # the same of those after a user id, in order, with an open request; so many at most
+    named_notices: str  # id and terms of each registered notice in `asked`
+    notices_required: str  # gives a row if the ledger requires notices
+    require_notices: str  # makes it so, for good
     time: Callable[[Row], datetime]  # the wall clock, from the row of `head`
     advance: str | None = None  # where a row holds the head: sets its position, hash and time
     mark_tested: str | None = None  # marks a ledger that a caller's clock stamps

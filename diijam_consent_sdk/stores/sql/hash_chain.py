@@ -17,6 +17,7 @@ import msgspec
 
 from ...errors import HeadNotContinued, InvalidEvent, LedgerBroken
 from ...events import Erased, Event, LedgerEntry
+from ...notices import NoticeRegistry
 from ...record import ConsentRecord, fold, refusal
 from ...vocabulary import instant
 from .. import wire
@@ -58,10 +59,11 @@ def time_from(at: object) -> datetime:
 
 
 def stamp(
-    record: ConsentRecord, events: Sequence[Event], at: datetime, head: Cursor
+    record: ConsentRecord, events: Sequence[Event], at: datetime, head: Cursor, notices: NoticeRegistry
 ) -> tuple[list[Link], ConsentRecord]:
     """
-    Make the links that append *events* after *head*, and the record that they make.
+    Make the links that append *events* after *head*, and the record that they make. *notices* are the registered ones
+    that the events name.
 
     Raises:
         InvalidEvent: the policy refuses one of the events, each judged on the record that those before it make.
@@ -69,7 +71,7 @@ def stamp(
     position, previous = head.position, bytes.fromhex(head.hash)
     links = []
     for number, event in enumerate(events, start=1):
-        reason = refusal(record, event, at)
+        reason = refusal(record, event, at, notices)
         if reason is not None:
             raise InvalidEvent(f"event {number} of {len(events)}, {type(event).__name__}, is refused: {reason}")
         position += 1

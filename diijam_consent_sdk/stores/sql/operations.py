@@ -16,6 +16,7 @@ import attrs
 from ...errors import StoreUnavailable, VersionConflict
 from ...events import Erased, Event, is_no
 from ...identifiers import identifier
+from ...notices import UNREGISTERED, named_notices
 from ...record import ConsentRecord, unopened
 from ...vocabulary import instant
 from .. import wire
@@ -33,6 +34,7 @@ from .dialect import (
     select_hash,
 )
 from .hash_chain import GENESIS, Link, stamp, time_from
+from .notices import registry_from
 from .repeats import PastAppend, Repeat, delete_appends, insert_append, owner_version, repeat_from, select_append
 from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction, UnlockedBatch
 from .store_clock import AHEAD, StoreClock
@@ -91,10 +93,11 @@ class Operations:
             (kept_rows,) = yield UnlockedBatch([select_append(user_id, key)])
             if kept_rows:
                 return repeat_from(user_id, kept_rows[0], events)
-        head_rows, record_rows, kept_rows = yield [
+        head_rows, record_rows, kept_rows, *notice_rows = yield [
             self.select_head(),
             self.select_records([user_id]),
             select_append(user_id, key),
+            *self._select_notices(events),
         ]
         if kept_rows:
             return repeat_from(user_id, kept_rows[0], events)
@@ -104,10 +107,18 @@ class Operations:
         record = records_from(record_rows).get(user_id) or unopened(user_id)
         if expected_version is not None and record.version != expected_version:
             raise VersionConflict(expected_version, record.version)
-        links, record = stamp(record, events, head.now, head.cursor)
+        notices = registry_from(*notice_rows) if notice_rows else UNREGISTERED
+        links, record = stamp(record, events, head.now, head.cursor, notices)
         yield CommitBatch(self._insert_append(links, record, key, is_erasure=isinstance(events[-1], Erased)))
         cursor = cursor_of(head.cursor.epoch, links[-1].position, links[-1].hash)
         return Appended(cursor, record.version, is_repeat=False, record=record)
+
+    def _select_notices(self, events: tuple[Event, ...]) -> list[Statement]:
+        """Read the rows of `registry_from`; nothing for events that name no notice, as no no does."""
+        named = named_notices(events)
+        if not named:
+            return []
+        return [(self.dialect.named_notices, (self.dialect.asked(named),)), (self.dialect.notices_required, ())]
 
     def _insert_append(
         self, links: list[Link], record: ConsentRecord, key: str | None, *, is_erasure: bool
@@ -116,11 +127,15 @@ class Operations:
         statements = [*map(insert_link, links), self.put_record(record), *self.advance_head(last)]
         if key is not None:
             statements.append(insert_append(user_id, key, links))
-        if self.clock is not None and self.dialect.mark_tested is not None:
-            statements.append((self.dialect.mark_tested, ()))
+        statements += self.mark_tested()
         if is_erasure:
             statements += erase(user_id, last.position, but=key)
         return statements
+
+    def mark_tested(self) -> list[Statement]:
+        """Mark the ledger if a caller's clock stamps it, where there is a place for the mark."""
+        mark = self.dialect.mark_tested
+        return [] if self.clock is None or mark is None else [(mark, ())]
 
     def repeated(self, repeat: Repeat) -> Query[Appended | PastAppend]:
         """Answer an append that is repeated: whole if the record has not changed since."""

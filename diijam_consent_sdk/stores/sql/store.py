@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from ...events import Event, LedgerEntry
+from ...notices import NoticeText, RegisteredNotice
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..registry import MAX_NOTICES_PAGE
 from .dialect import Dialect, entries_of, history_query, rows_translated
 from .operations import Clock, Operations
+from .registry import Registry
 from .repeats import LongFolds, Repeat, rebuild
 from .statements import Query, Transaction
 
@@ -26,6 +29,7 @@ class SqlStore(ABC):
 
     def __init__(self, dialect: Dialect, clock: Clock | None) -> None:
         self._operations = Operations(dialect, clock)
+        self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
 
     @abstractmethod
@@ -108,6 +112,22 @@ class SqlStore(ABC):
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
         return self._read(self._operations.open_requests(after, limit))
+
+    def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
+        """See `Notices.register_notice`."""
+        return self._write(self._registry.register(text, by))
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `Notices.notice`."""
+        return self._read(self._registry.notice(notice))
+
+    def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
+        """See `Notices.notices`."""
+        return self._read(self._registry.page(after, limit))
+
+    def require_notices(self) -> None:
+        """See `Notices.require_notices`."""
+        self._write(self._registry.require())
 
     def clock_trouble(self) -> str | None:
         """Describe what was wrong with the clock at the last call, so that no yes is written; None: nothing."""

@@ -31,6 +31,9 @@ CREATE TABLE entries (
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
 CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT NOT NULL PRIMARY KEY);
 CREATE INDEX records_requesting ON records (user_id) WHERE {REQUESTING};
+CREATE TABLE notices (
+    notice TEXT NOT NULL PRIMARY KEY, registered_at TEXT NOT NULL, writer TEXT, terms BLOB NOT NULL, texts BLOB NOT NULL
+);
 CREATE TABLE appends (
     user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (user_id, key)

@@ -47,6 +47,9 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
     ),
+    named_notices="SELECT notice, terms FROM notices WHERE notice IN (SELECT value FROM json_each(?))",
+    notices_required="SELECT value FROM meta WHERE name = 'notices'",
+    require_notices="INSERT OR IGNORE INTO meta VALUES ('notices', 'required')",
     time=lambda _: datetime.now(UTC),
     mark_tested="INSERT OR IGNORE INTO meta VALUES ('clock', 'of a caller')",
     tested="SELECT value FROM meta WHERE name = 'clock'",

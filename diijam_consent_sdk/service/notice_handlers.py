@@ -1,0 +1,111 @@
+"""The service's operations on the registry of notices. Their docstrings are published in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import MediaType, Response, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from ..notices import RegisteredNotice
+from ..stores import wire
+from ..stores.registry_messages import (
+    PATHS,
+    KnownNotice,
+    LoadNoticesAnswer,
+    LoadNoticesQuestion,
+    RegisterNoticeAnswer,
+    RegisterNoticeQuestion,
+    RequireNoticesAnswer,
+    RequireNoticesQuestion,
+    known_notice,
+)
+from .auth import requires
+from .context import ServiceContext
+from .openapi import documented
+from .scopes import ANY, Scope
+from .strict_request import AnyRequest
+from .tokens import TokenEntry
+
+Context = NamedDependency[ServiceContext]
+
+
+@post(
+    PATHS[RegisterNoticeQuestion],
+    guards=[requires({Scope.WRITE_NOTICES})],
+    **documented(RegisterNoticeQuestion),
+)
+async def register_notice(
+    request: AnyRequest, data: JSONBody[RegisterNoticeQuestion], context: Context
+) -> Response[RegisterNoticeAnswer]:
+    """
+    Register the exact words that customers are shown. It takes no position in the ledger.
+
+    The writer is the name of the token. The same content again is answered with the first registration, other content
+    under the same id with `invalid-event`: a changed text is a new id.
+    """
+
+    def encode(registered: RegisteredNotice) -> bytes:
+        """Encode the answer."""
+        answer = RegisterNoticeAnswer(
+            nonce=data.nonce, notice=data.notice, digest=registered.digest, registered_at=registered.registered_at,
+            by=registered.by,
+        )  # fmt: skip
+        return wire.encode(answer)
+
+    token: TokenEntry = request.state.token
+    writer = _writer(token, data.by)
+    return _json(await context.store.register_notice(token.name, data.text(), writer, encode))
+
+
+@post(PATHS[LoadNoticesQuestion], guards=[requires(ANY)], **documented(LoadNoticesQuestion))
+async def load_notices(
+    request: AnyRequest, data: JSONBody[LoadNoticesQuestion], context: Context
+) -> Response[LoadNoticesAnswer]:
+    """
+    Load one registered notice with its texts, or with `notice` null a page of all notices without their texts.
+
+    A notice that is not registered gives an empty list. A long list comes in pages: ask again with `after`, until it is
+    null.
+    """
+
+    def encode_one(found: RegisteredNotice | None) -> bytes:
+        """Encode the answer with one notice."""
+        return encode([] if found is None else [known_notice(found, with_texts=True)], None)
+
+    def encode_page(page: list[RegisteredNotice]) -> bytes:
+        """Encode a page of notices."""
+        known = [known_notice(notice, with_texts=False) for notice in page]
+        return encode(known, known[-1].notice if known else None)
+
+    def encode(notices: list[KnownNotice], after: str | None) -> bytes:
+        """Encode the answer."""
+        return wire.encode(LoadNoticesAnswer(nonce=data.nonce, notices=notices, after=after))
+
+    caller = request.state.token.name
+    if data.notice is not None:
+        return _json(await context.store.notice(caller, data.notice, encode_one))
+    return _json(await context.store.notices(caller, data.after, data.limit, encode_page))
+
+
+@post(PATHS[RequireNoticesQuestion], guards=[requires({Scope.WRITE_NOTICES})], **documented(RequireNoticesQuestion))
+async def require_notices(
+    request: AnyRequest, data: JSONBody[RequireNoticesQuestion], context: Context
+) -> RequireNoticesAnswer:
+    """Refuse, from now on and for good, `Granted` and `Notified` under an id that is not registered."""
+    await context.store.require_notices(request.state.token.name)
+    return RequireNoticesAnswer(nonce=data.nonce)
+
+
+def _writer(token: TokenEntry, by: str | None) -> str:
+    """Return who writes: the token, or the client of a relay that passes the client's name on."""
+    return f"{token.name}/{by}" if by is not None and Scope.RELAY in token.scopes else token.name
+
+
+def _json(body: bytes) -> Response[Any]:
+    """Answer with JSON that is encoded already."""
+    return Response(body, media_type=MediaType.JSON)
+
+
+NOTICE_HANDLERS = (register_notice, load_notices, require_notices)
