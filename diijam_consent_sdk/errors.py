@@ -5,6 +5,7 @@ Every error of this library::
     ├── StoreError            the call failed: the world's doing
     │   ├── StoreUnavailable    the store did not answer, or could not; nothing was written
     │   │   └── TooLarge            the question or its answer is too large: ask for fewer users
+    │   ├── NotEntitled         the service's token lacks a scope; nothing was written
     │   ├── OutcomeUnknown      a write was sent and its fate is not known yet
     │   └── StoreUnusable       what is there is not a ledger this version can trust
     │       └── LedgerBroken      its chain does not verify
@@ -19,6 +20,7 @@ What a caller wrote wrong raises `ValueError` or `TypeError`. No error carries a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +41,20 @@ class StoreUnavailable(StoreError):
 
 class TooLarge(StoreUnavailable):
     """The question or its answer has too many bytes; nothing was written. Ask for fewer users, append fewer events."""
+
+
+class NotEntitled(StoreError):
+    """
+    The token of the consent service lacks a scope, so nothing was read or written. The text says which, and who gives
+    it; `.scopes` are the scopes that are missing: of a write all of them, else those of which one would do.
+    """
+
+    def __init__(self, message: str, scopes: Iterable[str]) -> None:
+        super().__init__(message)
+        self.scopes = tuple(scopes)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.scopes), vars(self)
 
 
 class OutcomeUnknown(StoreError):
@@ -86,15 +102,19 @@ class InvalidEvent(ConsentError, ValueError):
 
 
 class VersionConflict(ConsentError):
-    """The record is not at `expected_version` (any more): load it again, then decide what to write."""
+    """
+    The record is not at `expected_version` (any more): load it again, then decide what to write. `.actual` is its
+    version; None if the service's token may not read records.
+    """
 
-    def __init__(self, expected: int, actual: int) -> None:
+    def __init__(self, expected: int, actual: int | None) -> None:
         super().__init__(expected, actual)
         self.expected = expected
         self.actual = actual
 
     def __str__(self) -> str:
-        return f"expected version {self.expected}, the record is at {self.actual}: load it again, then retry"
+        at = "another" if self.actual is None else self.actual
+        return f"expected version {self.expected}, the record is at {at}: load it again, then retry"
 
 
 class ConsentDenied(ConsentError):

@@ -72,7 +72,7 @@ class Engine:
         self._calls = LimitedCalls(deadline, spawn)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
-        self._writes = Writes(self.leases, clock, spawn)
+        self._writes = Writes(self.leases, clock, spawn, max_staleness)
         self._poller = Poller(
             self._exchanges, spawn, max_staleness=max_staleness, on_poll=self._on_poll, on_end=self._on_poller_end
         )

@@ -17,14 +17,20 @@ from .._logging import log
 from .._threads import Promise
 from ..cache.leases import Leases
 from ..cache.pending_writes import Write
-from ..errors import OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
+from ..errors import NotEntitled, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from ..events import Event, is_no
+from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.protocol import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
 
 MAX_BACKOFF_SECONDS = 5.0
+NOTHING_WRITTEN = (NotEntitled, StoreUnavailable, StoreUnusable)  # by this try
+GIVEN_UP = (
+    "the service's token may not write this any more, and whether it was written before is not known: load the user to"
+    " see; repeat it with a token that may; see .idempotency_key"
+)
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
 
 
@@ -58,10 +64,13 @@ class Writes:
         clock: The lease clock, in seconds.
 
         spawn: Runs effects in the background.
+
+        max_staleness: Seconds between two tries of a no that the service's token may not write.
     """
 
-    def __init__(self, leases: Leases, clock: Callable[[], float], spawn: Spawn) -> None:
+    def __init__(self, leases: Leases, clock: Callable[[], float], spawn: Spawn, max_staleness: float) -> None:
         self._leases = leases
+        self._max_staleness = max_staleness
         self._clock = clock
         self._spawn = spawn
         self._lock = threading.Lock()
@@ -126,25 +135,29 @@ class Writes:
             self._pending.discard(pending)
             pending.outcome.set_result(outcome)
         else:
-            if not isinstance(outcome, OutcomeUnknown):
+            if not (isinstance(outcome, OutcomeUnknown) and self._is_stopped):
                 self._leases.finish_write(pending.write, None, self._clock())
             self._pending.discard(pending)
             pending.outcome.set_exception(outcome)
 
     def _repeat(self, pending: PendingWrite) -> Effects[Appended | Exception]:
-        """Repeat the append until the outcome is definite, and give it: `OutcomeUnknown` once the client is closed."""
+        """
+        Repeat the append until the outcome is definite, and give it: `OutcomeUnknown` once the client is closed, or if
+        the token may not repeat what only gives permission: then the user is fetched, whatever became of it.
+        """
         for attempt in itertools.count():
             was_unknown, pending.is_unknown = pending.is_unknown, True  # first: the effects may end inside the call
+            pause = backoff(attempt, longest=MAX_BACKOFF_SECONDS)
             try:
                 appended = yield from perform(pending.append)
             except (ValueError, TypeError, VersionConflict) as refused:
                 return refused
-            except (StoreUnavailable, StoreUnusable) as failed:
-                if not was_unknown:
-                    return failed
             except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
-                if not was_unknown:
-                    log.warning("write.outcome_unknown", error=type(error).__name__)
+                end = _end_after(error, pending, was_unknown=was_unknown)
+                if end is not None:
+                    return end
+                if isinstance(error, NotEntitled):
+                    pause = self._max_staleness
             else:
                 # Without a record, the store has compared the answer's user id.
                 if appended.record is None or appended.record.user_id == pending.user_id:
@@ -152,7 +165,7 @@ class Writes:
                 log.error("write.answer_of_another_user")
             if self._is_stopped:
                 return OutcomeUnknown(UNKNOWN, pending.append.idempotency_key)
-            yield Sleep(backoff(attempt, longest=MAX_BACKOFF_SECONDS))
+            yield Sleep(pause)
         raise AssertionError
 
     def _on_end(self, pending: PendingWrite, worker: object, ended: Promise[None]) -> None:
@@ -167,3 +180,20 @@ class Writes:
             error = StoreUnavailable(NOT_BEGUN)
             error.__cause__ = ended.exception()
             pending.outcome.set_exception(error)
+
+
+def _end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
+    """
+    Choose what ends a write after a failed try; None: it is repeated.
+
+    A refusal for the token is definite only if nothing was sent before. Later, only a no is worth repeating: nobody is
+    allowed by a yes that may not have been written.
+    """
+    if not was_unknown:
+        if isinstance(error, NOTHING_WRITTEN):
+            return error
+        log.warning("write.outcome_unknown", error=type(error).__name__)
+    elif isinstance(error, NotEntitled) and not any(map(is_no, pending.append.events)):
+        log.warning("write.given_up", cause=cause_of(error))
+        return OutcomeUnknown(GIVEN_UP, pending.append.idempotency_key)
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +10,15 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from ..events import Event
 from .context import ServiceContext
 from .problems import Refused
-from .scopes import Scope, expanded
+from .scopes import RECORDS, Scope, expanded, needed_for
 from .tokens import HELP, TokenEntry
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 CHALLENGE = "WWW-Authenticate"
+WHO_GIVES = "who runs the consent service gives one that has it (diijam-consent token new)"
 
 
 def requires(scopes: Collection[Scope]) -> Guard:
@@ -41,10 +43,37 @@ def authorize(connection: Connection, scopes: Collection[Scope]) -> None:
     entry = _authenticate(connection, context)
     connection.state.token = entry
     if expanded(entry.scopes).isdisjoint(scopes):
-        context.metrics.record_refusal("scope")
-        needed = " or ".join(sorted(scopes))
-        detail = f"this needs a token with the scope {needed}; who runs the service makes one: diijam-consent token new"
-        raise Refused("forbidden", detail, {CHALLENGE: f'Bearer error="insufficient_scope", scope="{needed}"'})
+        raise _forbidden(connection, entry, scopes, " or ")
+
+
+def authorize_append(connection: Connection, events: Iterable[Event], *, is_import: bool = False) -> None:
+    """
+    Check that the request's token, found by `authorize`, has the scopes of all these events.
+
+    Raises:
+        Refused: 403, it lacks some; the problem names them.
+    """
+    entry: TokenEntry = connection.state.token
+    missing = needed_for(events, is_import=is_import) - expanded(entry.scopes)
+    if missing:
+        raise _forbidden(connection, entry, missing, " and ")
+
+
+def may_read(connection: Connection) -> bool:
+    """Whether the request's token, found by `authorize`, may read records."""
+    entry: TokenEntry = connection.state.token
+    return Scope.READ in entry.scopes
+
+
+def _forbidden(connection: Connection, entry: TokenEntry, scopes: Collection[Scope], joint: str) -> Refused:
+    """Make the refusal of a token that lacks scopes."""
+    context: ServiceContext = connection.app.state.context
+    context.metrics.record_refusal("scope")
+    why = "a record answers every ask" if scopes == RECORDS else "a scope includes no other"
+    has = f"it has {', '.join(sorted(entry.scopes))}, and {why}"
+    detail = f"the token of {entry.name} lacks the scope {joint.join(sorted(scopes))} ({has}): {WHO_GIVES}"
+    challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
+    return Refused("forbidden", detail, {CHALLENGE: challenge}, scopes=sorted(scopes))
 
 
 def _authenticate(connection: Connection, context: ServiceContext) -> TokenEntry:

@@ -10,7 +10,7 @@ from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, VersionConflict
 from ..events import LedgerEntry
 from ..stores import messages, wire
 from ..stores.messages import (
@@ -27,7 +27,7 @@ from ..stores.messages import (
     RequestsQuestion,
 )
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
-from .auth import authorize, requires
+from .auth import authorize, authorize_append, may_read, requires
 from .context import ServiceContext
 from .encoding import encode_page, encode_whole, join
 from .metrics import METRICS_TYPE
@@ -35,7 +35,7 @@ from .notice_handlers import NOTICE_HANDLERS
 from .openapi import documented, make_document
 from .problems import Refused, problem_key
 from .schemas import MAX_POSITION
-from .scopes import READS, RECORDS, Scope
+from .scopes import ANY, CHANGES, READS, RECORDS
 from .strict_request import AnyRequest
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
@@ -60,7 +60,7 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Conte
     return _json(await context.store.load(request.state.token.name, data.user_ids, encode))
 
 
-@post(PATHS[AppendQuestion], guards=[requires({Scope.WRITE})], **documented(AppendQuestion))
+@post(PATHS[AppendQuestion], guards=[requires(ANY)], **documented(AppendQuestion))
 async def append(
     request: AnyRequest,
     data: JSONBody[AppendQuestion],
@@ -69,27 +69,32 @@ async def append(
     """
     Append events of one user to the ledger, all of them or none.
 
-    It is answered once the events are durable. The same events with the same `idempotency_key` again get the same
+    Each event needs its scope, and the token all of these. It is answered once the events are durable, with the record
+    only if the token may read. The same events with the same `idempotency_key` again get the same
     answer, with `is_repeat`, and write nothing more. The types of events and their fields are those of the library's
     module `events`.
     """
+    is_reader = may_read(request)
 
     def encode(appended: Appended) -> tuple[Cursor, bytes]:
         """Encode the answer."""
         answer = AppendAnswer(
             nonce=data.nonce, user_id=data.user_id, cursor=appended.cursor, version=appended.version,
-            is_repeat=appended.is_repeat, record=msgspec.UNSET if appended.record is None else appended.record,
+            is_repeat=appended.is_repeat, record=appended.record if is_reader and appended.record else msgspec.UNSET,
         )  # fmt: skip
         return appended.cursor, wire.encode(answer)
 
     try:
         events = [wire.event_from(fields) for fields in data.events]
+        authorize_append(request, events)
         cursor, body = await context.store.append(
             request.state.token.name, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key, convert=encode,
         )  # fmt: skip
     except Exception as error:
         context.metrics.record_append(problem_key(error))
+        if isinstance(error, VersionConflict) and not is_reader:
+            raise VersionConflict(error.expected, None) from None
         raise
     context.metrics.record_append("done")
     context.feed.wake(cursor)  # at once, not only when the watcher finds it
@@ -134,7 +139,7 @@ async def requests_due(
     return _json(await context.store.open_requests(request.state.token.name, data.after, limit, encode))
 
 
-@post(PATHS[ChangesQuestion], guards=[requires(RECORDS)], **documented(ChangesQuestion))
+@post(PATHS[ChangesQuestion], guards=[requires(CHANGES)], **documented(ChangesQuestion))
 async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context: Context) -> ChangesAnswer:
     """
     Ask who changed since a cursor: a long poll.
@@ -150,7 +155,7 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context:
         found = await context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     finally:
         disconnected.cancel()
-    authorize(request, RECORDS)  # again, since the token may have been revoked during the wait
+    authorize(request, CHANGES)  # again, since the token may have been revoked during the wait
     return ChangesAnswer(
         nonce=data.nonce,
         after=found.after,

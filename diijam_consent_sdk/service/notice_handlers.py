@@ -24,7 +24,7 @@ from ..stores.registry_messages import (
 from .auth import requires
 from .context import ServiceContext
 from .openapi import documented
-from .scopes import ANY, Scope
+from .scopes import ANY, NOTICES, Scope
 from .strict_request import AnyRequest
 from .tokens import TokenEntry
 
@@ -33,7 +33,7 @@ Context = NamedDependency[ServiceContext]
 
 @post(
     PATHS[RegisterNoticeQuestion],
-    guards=[requires({Scope.WRITE_NOTICES})],
+    guards=[requires(NOTICES)],
     **documented(RegisterNoticeQuestion),
 )
 async def register_notice(
@@ -89,7 +89,7 @@ async def load_notices(
     return _json(await context.store.notices(caller, data.after, data.limit, encode_page))
 
 
-@post(PATHS[RequireNoticesQuestion], guards=[requires({Scope.WRITE_NOTICES})], **documented(RequireNoticesQuestion))
+@post(PATHS[RequireNoticesQuestion], guards=[requires(NOTICES)], **documented(RequireNoticesQuestion))
 async def require_notices(
     request: AnyRequest, data: JSONBody[RequireNoticesQuestion], context: Context
 ) -> RequireNoticesAnswer:

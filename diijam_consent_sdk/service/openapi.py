@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from litestar import Litestar
@@ -35,7 +35,7 @@ from ..stores.registry_messages import (
 )
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
-from .scopes import Scope
+from .scopes import ANY, APPENDS, CHANGES, EVENTS, NOTICES, READS, RECORDS, Scope
 
 VERSION = "1"
 DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
@@ -48,20 +48,23 @@ BEARER = "bearer"
 SECURITY = SecurityScheme(
     type="http",
     scheme="bearer",
-    description="A token made by `diijam-consent token new`. Its scopes: `read` for records, history and changes;"
-    " `write` for appending.",
+    description="A token made by `diijam-consent token new`. One scope of those that an operation lists is enough. An"
+    " append needs the scopes of all its events: "
+    + "; ".join(f"`{scope}` for {', '.join(names)}" for scope, names in EVENTS.items())
+    + ". `write:imports` is needed beside them for what was collected before this ledger. `write` stands for all"
+    " `write:…`; no other scope includes another.",
 )
 
-# By operation: its summary, the scope it needs, and the problems that only some operations have.
-OPERATIONS: dict[type[Question] | str, tuple[str, Scope | Literal["any"] | None, tuple[str, ...]]] = {
-    LoadQuestion: ("Load records", Scope.READ, ()),
-    AppendQuestion: ("Append events", Scope.WRITE, ("version-conflict", "invalid-event", "outcome-unknown")),
-    RequestsQuestion: ("List users with open requests", Scope.READ, ()),
-    HistoryQuestion: ("Load a user's history", Scope.READ, ()),
-    ChangesQuestion: ("Wait for changes", Scope.READ, ()),
-    RegisterNoticeQuestion: ("Register a notice", Scope.WRITE_NOTICES, ("invalid-event", "outcome-unknown")),
-    LoadNoticesQuestion: ("Load or list notices", "any", ()),
-    RequireNoticesQuestion: ("Require notices for good", Scope.WRITE_NOTICES, ("outcome-unknown",)),
+# By operation: its summary, the scopes of which it needs one, and the problems that only some operations have.
+OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple[str, ...]]] = {
+    LoadQuestion: ("Load records", RECORDS, ()),
+    AppendQuestion: ("Append events", APPENDS, ("version-conflict", "invalid-event", "outcome-unknown")),
+    RequestsQuestion: ("List users with open requests", READS, ()),
+    HistoryQuestion: ("Load a user's history", READS, ()),
+    ChangesQuestion: ("Wait for changes", CHANGES, ()),
+    RegisterNoticeQuestion: ("Register a notice", NOTICES, ("invalid-event", "outcome-unknown")),
+    LoadNoticesQuestion: ("Load or list notices", ANY, ()),
+    RequireNoticesQuestion: ("Require notices for good", NOTICES, ("outcome-unknown",)),
     "health": ("Is the store well?", None, ("store-unavailable", "store-unusable")),
     "metrics": ("Figures for Prometheus", None, ()),
     "openapi": ("This document", None, ()),
@@ -70,7 +73,7 @@ COMMON_PROBLEMS = ("malformed", "unauthorized", "forbidden", "too-large", "store
 DETAILS = {
     "malformed": "correct the question: Expected `array`, got `str` - at `$.user_ids`",
     "unauthorized": "send the header Authorization: Bearer and a token",
-    "forbidden": "this needs a token with the scope write",
+    "forbidden": "the token of mailer lacks the scope write:consents: who runs the service gives one that has it",
     "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
     "too-large": "ask for fewer users or append fewer events",
     "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
@@ -78,6 +81,11 @@ DETAILS = {
     "store-unavailable": "another process holds the database locked: try again",
     "outcome-unknown": "repeat the call with the same idempotency_key",
     "internal": "try again",
+}
+
+MORE: dict[str, dict[str, Any]] = {
+    "version-conflict": {"expected": 1, "actual": 2},
+    "forbidden": {"scopes": ["write:consents"]},
 }
 
 NONCE = "b4c5a9d27e8f4410"
@@ -166,8 +174,8 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
     Returns:
         Keyword arguments for Litestar's `get` and `post`.
     """
-    summary, scope, problems = OPERATIONS[operation]
-    if scope is not None:
+    summary, scopes, problems = OPERATIONS[operation]
+    if scopes is not None:
         problems = (*COMMON_PROBLEMS, *problems)
     by_status: dict[int, list[str]] = {}
     for key in (*problems, "internal"):
@@ -179,9 +187,16 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
         "summary": summary,
         "response_description": "The answer.",
         "status_code": 200,
-        "security": [{BEARER: [] if scope == "any" else [str(scope)]}] if scope else [],
+        "security": _security(scopes),
         "responses": {status: _response(keys) for status, keys in by_status.items()},
     }
+
+
+def _security(scopes: frozenset[Scope] | None) -> list[dict[str, list[str]]]:
+    """List the alternatives: a token of one of the scopes, or of any."""
+    if scopes == ANY:
+        return [{BEARER: []}]
+    return [{BEARER: [str(scope)]} for scope in sorted(scopes or ())]
 
 
 def _response(keys: Sequence[str]) -> ResponseSpec:
@@ -193,8 +208,7 @@ def _response(keys: Sequence[str]) -> ResponseSpec:
 
 
 def _example(key: str) -> dict[str, Any]:
-    versions = {"expected": 1, "actual": 2} if key == "version-conflict" else {}
-    found = make_problem(key, DETAILS[key], **versions)
+    found = make_problem(key, DETAILS[key], **MORE.get(key, {}))
     return {name: value for name, value in msgspec.structs.asdict(found).items() if value is not None}
 
 

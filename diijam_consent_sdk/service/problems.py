@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from traceback import extract_tb
@@ -16,7 +16,15 @@ from litestar.exceptions import HTTPException
 
 from .. import vocabulary
 from .._logging import log
-from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
+from ..errors import (
+    InvalidEvent,
+    NotEntitled,
+    OutcomeUnknown,
+    StoreUnavailable,
+    StoreUnusable,
+    TooLarge,
+    VersionConflict,
+)
 from ..status import cause_of
 from ..stores import messages, wire
 from ..stores.messages import PROBLEM_TYPE, Problem
@@ -43,6 +51,7 @@ PROBLEM_OF_ERROR: tuple[tuple[type[Exception], str], ...] = (
     (TooLarge, "too-large"),  # before StoreUnavailable, its base
     (StoreUnavailable, "store-unavailable"),
     (TokensUnreadable, "store-unavailable"),
+    (NotEntitled, "forbidden"),  # a relay's own token
     (OutcomeUnknown, "outcome-unknown"),
     (StoreUnusable, "store-unusable"),
     (InvalidArguments, "malformed"),
@@ -69,16 +78,23 @@ class Refused(Exception):
         detail: What to do next.
 
         headers: Headers of the response.
+
+        scopes: The scopes that the token lacks.
     """
 
-    def __init__(self, key: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, key: str, detail: str, headers: Mapping[str, str] | None = None, *, scopes: Sequence[str] = ()
+    ) -> None:
         super().__init__(key)
+        self.scopes = scopes
         self.key = key
         self.detail = detail
         self.headers = dict(headers or {})
 
 
-def make_problem(key: str, detail: str, *, expected: int | None = None, actual: int | None = None) -> Problem:
+def make_problem(
+    key: str, detail: str, *, expected: int | None = None, actual: int | None = None, scopes: Sequence[str] = ()
+) -> Problem:
     """
     Make a problem document.
 
@@ -91,12 +107,15 @@ def make_problem(key: str, detail: str, *, expected: int | None = None, actual: 
 
         actual: The version that the record has.
 
+        scopes: The scopes that the token lacks.
+
     Returns:
         The document.
     """
     status, title = PROBLEMS[key]
     return Problem(
-        type=PROBLEM_TYPE + key, title=title, status=status, detail=detail, expected=expected, actual=actual
+        type=PROBLEM_TYPE + key, title=title, status=status, detail=detail, expected=expected, actual=actual,
+        scopes=list(scopes) or None,
     )  # fmt: skip
 
 
@@ -104,7 +123,7 @@ def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[by
     """Answer a question that ended in *error*. An unforeseen one is logged, without its text."""
     headers: dict[str, str] = {}
     if isinstance(error, Refused):
-        document, headers = make_problem(error.key, error.detail), error.headers
+        document, headers = make_problem(error.key, error.detail, scopes=error.scopes), error.headers
     elif isinstance(error, HTTPException) and error.status_code in PROBLEM_OF_STATUS:
         document, headers = make_problem(*PROBLEM_OF_STATUS[error.status_code]), dict(error.headers or {})
     elif isinstance(error, HTTPException) and error.status_code < 500:
@@ -132,6 +151,8 @@ def _document_of(error: Exception) -> Problem:
         return make_problem(key, "the service cannot read its tokens file, and lets nobody in until that is put right")
     if isinstance(error, VersionConflict):
         return make_problem(key, str(error), expected=error.expected, actual=error.actual)
+    if isinstance(error, NotEntitled):
+        return make_problem(key, redact(str(error)), scopes=error.scopes)
     if key in STORE_FAILED:
         log.warning("service.store_failed", error=type(error).__name__, cause=cause_of(error))
     return make_problem(key, redact(str(error)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
+
+from ..events import Event
 
 
 class Scope(StrEnum):
@@ -30,10 +32,26 @@ class Scope(StrEnum):
     RELAY = "relay"  # passes on the names of its clients' tokens
 
 
-WRITES = frozenset(scope for scope in Scope if scope.startswith(Scope.WRITE))
-RECORDS = frozenset({Scope.READ, Scope.ASK})  # records and changes; `ask` until guards load standings
+# Which scopes each operation takes: one of them is enough.
+ANY = frozenset(Scope)
 READS = frozenset({Scope.READ})
-ANY = frozenset(Scope)  # any token
+RECORDS = READS | {Scope.ASK}  # `ask` until guards load standings; a part of the asks needs less than a record
+CHANGES = READS | {scope for scope in Scope if scope.startswith(Scope.ASK)}
+WRITES = frozenset(scope for scope in Scope if scope.startswith(Scope.WRITE))
+APPENDS = WRITES | {Scope.CONFIRM}
+NOTICES = frozenset({Scope.WRITE_NOTICES})
+
+# Which scope each event needs, by its type.
+EVENTS: Mapping[Scope, tuple[str, ...]] = {
+    Scope.WRITE_ACCOUNTS: ("AccountOpened", "AccountClosed"),
+    Scope.WRITE_CONSENTS: ("Granted", "Agreed", "Published", "ObjectionLifted", "RestrictionLifted"),
+    Scope.WRITE_REFUSALS: ("Withdrawn", "AgreementWithdrawn", "Objected", "Restricted", "Hidden"),
+    Scope.WRITE_REQUESTS: ("RequestFiled", "RequestReplied", "RequestExtended", "RequestResolved"),
+    Scope.WRITE_NOTICES: ("Notified",),
+    Scope.WRITE_HOLDS: ("HoldPlaced", "HoldReleased"),
+    Scope.WRITE_ERASURES: ("Erased",),
+}
+SCOPE_OF_EVENT: Mapping[str, Scope] = {name: scope for scope, names in EVENTS.items() for name in names}
 
 
 def expanded(scopes: Collection[Scope]) -> frozenset[Scope]:
@@ -47,3 +65,16 @@ def expanded(scopes: Collection[Scope]) -> frozenset[Scope]:
         The scopes, with those that `WRITE` stands for.
     """
     return frozenset(scopes) | (WRITES if Scope.WRITE in scopes else frozenset())
+
+
+def needed_for(events: Iterable[Event], *, is_import: bool = False) -> frozenset[Scope]:
+    """
+    Find the scopes that an append needs, all of them.
+
+    Args:
+        events: Its events.
+
+        is_import: Whether they were collected before this ledger (`Method.IMPORT`).
+    """
+    needed = {SCOPE_OF_EVENT[type(event).__name__] for event in events}
+    return frozenset(needed | {Scope.WRITE_IMPORTS} if is_import else needed)

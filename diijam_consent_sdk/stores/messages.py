@@ -192,6 +192,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     expected: int | None = None
     actual: int | None = None
+    scopes: list[str] | None = None
 
 
 # HTTP status and title of each problem, by the last part of its type. `store-unavailable` promises that nothing was

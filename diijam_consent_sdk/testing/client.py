@@ -71,7 +71,7 @@ class ConsentForTests(ConsentClient):
         return self.store.offline()
 
     def failing(
-        self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False
+        self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False, only_appends: bool = False
     ) -> AbstractContextManager[None]:
         """
         Let the store raise *error* within a block.
@@ -84,10 +84,12 @@ class ConsentForTests(ConsentClient):
 
             written: Whether events are written all the same, as when only the answer is lost.
 
+            only_appends: Whether only `record` raises it, as `NotEntitled` where the token may ask and not write.
+
         Raises:
             TypeError: no store raises such an error. `ConsentDenied` comes of a no, and `ClientClosed` of `close`.
         """
-        return self.store.failing(error, written=written)
+        return self.store.failing(error, written=written, only_appends=only_appends)
 
     # Each method below records what a customer did and returns the user, loaded again. Errors are those of `record`.
 

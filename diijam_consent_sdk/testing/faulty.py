@@ -61,7 +61,9 @@ class FaultyStore:
         return self.failing(unreachable())
 
     @contextmanager
-    def failing(self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False) -> Iterator[None]:
+    def failing(
+        self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False, only_appends: bool = False
+    ) -> Iterator[None]:
         """
         Raise *error* in place of an answer within a block; `WRITE_ERRORS` only for writes.
 
@@ -70,6 +72,8 @@ class FaultyStore:
 
             written: Whether appends are written all the same; then only appends raise.
 
+            only_appends: Whether only appends raise, as with a token that may not write (`NotEntitled`).
+
         Raises:
             TypeError: no store raises such an error.
         """
@@ -77,7 +81,8 @@ class FaultyStore:
             raise TypeError(f"no store raises {type(error).__name__}: a guard's no and a closed client make theirs")
         failures = self._losses if written else self._refusals
         before = dict(failures)
-        failures.update(dict.fromkeys(("append",) if written or isinstance(error, WRITE_ERRORS) else METHODS, error))
+        only_appends = only_appends or written or isinstance(error, WRITE_ERRORS)
+        failures.update(dict.fromkeys(("append",) if only_appends else METHODS, error))
         try:
             yield
         finally:

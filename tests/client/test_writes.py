@@ -12,14 +12,19 @@ import pytest
 
 from diijam_consent_sdk import ConsentClient, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk._threads import Promise
+from diijam_consent_sdk.cache.leases import Leases
+from diijam_consent_sdk.client.effects import Append, Sleep
+from diijam_consent_sdk.client.writes import MAX_BACKOFF_SECONDS, PendingWrite, Writes
 from diijam_consent_sdk.errors import (
     InvalidEvent,
+    NotEntitled,
     OutcomeUnknown,
     StoreUnavailable,
     VersionConflict,
 )
 from diijam_consent_sdk.stores import Appended, MemoryStore
-from diijam_consent_sdk.testing import FaultyStore, unreachable
+from diijam_consent_sdk.testing import FaultyStore, LeaseClock, unreachable
 from tests.client.conftest import SIGNED_UP, Face, MakeClient, eventually, reason
 
 
@@ -121,6 +126,62 @@ def test_a_write_of_unknown_outcome_is_repeated_until_it_is_definite(client: Fac
     assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
     assert len(store.inner.history("u")) == 2
     assert store.calls.count("append") > 2
+
+
+FORBIDDEN = NotEntitled("the token lacks the scope write:consents", ("write:consents",))
+
+
+def test_a_refusal_for_the_token_is_definite_if_nothing_was_sent(client: Face, store: FaultyStore) -> None:
+    """The first try of a write is refused for the token: nothing was written, and the user is not denied for it."""
+    client.record("u", *SIGNED_UP)
+    with store.failing(FORBIDDEN), pytest.raises(NotEntitled, match="write:consents") as refused:
+        client.record("u", e.Withdrawn("marketing"))
+    assert refused.value.scopes == ("write:consents",)
+    assert reason(client.user("u")) is Reason.CONSENTED
+
+
+def test_a_yes_that_the_token_may_not_repeat_is_given_up(make_client: MakeClient, store: FaultyStore) -> None:
+    """A yes whose answer got lost, then refused for the token, is repeated no more, and the user is fetched."""
+    client = make_client(deadline=0.2)
+    store.broken_after = ConnectionResetError()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", *SIGNED_UP)
+    with store.failing(FORBIDDEN, only_appends=True):
+        store.broken_after = None
+        assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
+    assert len(store.inner.history("u")) == 2
+
+
+def test_a_no_that_the_token_may_not_repeat_keeps_the_user_denied(make_client: MakeClient, store: FaultyStore) -> None:
+    """A batch with a no goes on being repeated while the token is refused, and the user stays denied until it is in."""
+    client = make_client(deadline=0.2, max_staleness=1.0)
+    client.record("u", *SIGNED_UP)
+    store.broken_after = ConnectionResetError()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", e.Withdrawn("marketing"), e.Granted("surveys", notice="s"))
+    with store.failing(FORBIDDEN, only_appends=True):
+        store.broken_after = None
+        before = store.calls.count("append")
+        assert eventually(lambda: store.calls.count("append") > before)
+        assert reason(client.user("u")) is Reason.UNAVAILABLE
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN)
+    assert store.calls.count("append") > before + 1
+
+
+def test_a_no_refused_for_the_token_is_repeated_once_in_b(clock: LeaseClock) -> None:
+    """After a refusal for the token the next try of a no waits for B, after another failure no longer than usual."""
+    leases = Leases(max_staleness=60.0, capacity=10, clock=clock, follow=False)
+    writes = Writes(leases, clock, lambda _: Promise(), 60.0)
+    tries = writes._repeat(PendingWrite(Append("u", (e.Withdrawn("marketing"),), None, "k"), takes_away=True))
+    next(tries)
+    pauses = []
+    for failure in (ConnectionResetError(), FORBIDDEN, unreachable(), FORBIDDEN):
+        pause = tries.throw(failure)
+        assert isinstance(pause, Sleep)
+        pauses.append(pause.seconds)
+        assert isinstance(next(tries), Append)
+    assert pauses[1] == pauses[3] == 60.0
+    assert max(pauses[0], pauses[2]) <= MAX_BACKOFF_SECONDS
 
 
 def test_an_interrupted_write_goes_on(store: FaultyStore) -> None:

@@ -15,6 +15,7 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
     (errors.StoreError("broke"), "broke", {}),
     (errors.StoreUnavailable("no answer in 1 s"), "no answer in 1 s", {}),
     (errors.TooLarge("ask for fewer users"), "ask for fewer users", {}),
+    (errors.NotEntitled("the token lacks the scope read", ("read",)), "the token lacks the scope read", {}),
     (errors.OutcomeUnknown("sent, no answer", "key-1"), "sent, no answer", {"idempotency_key": "key-1"}),
     (errors.StoreUnusable("not a ledger"), "not a ledger", {}),
     (
@@ -32,6 +33,11 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
         errors.VersionConflict(3, 4),
         "expected version 3, the record is at 4: load it again, then retry",
         {"expected": 3, "actual": 4},
+    ),
+    (
+        errors.VersionConflict(3, None),
+        "expected version 3, the record is at another: load it again, then retry",
+        {"expected": 3, "actual": None},
     ),
     (
         errors.ConsentDenied(UNAVAILABLE),
@@ -77,6 +83,7 @@ def test_error_pickles(error: errors.ConsentError, text: str, attributes: dict[s
     [
         ("StoreError", (errors.ConsentError,)),
         ("StoreUnavailable", (errors.StoreError,)),
+        ("NotEntitled", (errors.StoreError,)),
         ("OutcomeUnknown", (errors.StoreError,)),
         ("StoreUnusable", (errors.StoreError,)),
         ("LedgerBroken", (errors.StoreUnusable,)),

@@ -12,19 +12,47 @@ import pytest
 
 from diijam_consent_sdk.service.openapi import OPERATIONS
 from diijam_consent_sdk.service.problems import PROBLEMS
+from diijam_consent_sdk.service.scopes import (
+    ANY,
+    APPENDS,
+    CHANGES,
+    EVENTS,
+    NOTICES,
+    READS,
+    RECORDS,
+    SCOPE_OF_EVENT,
+    Scope,
+)
+from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.stores.http.exchange import PATHS
 from tests.service.conftest import Running
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+NEEDS: dict[frozenset[Scope] | None, str] = {
+    READS: "`read`",
+    RECORDS: "`ask` or `read`",
+    CHANGES: "`ask…` or `read`",
+    APPENDS: "by event, below",
+    NOTICES: "`write:notices`",
+    ANY: "any",
+}
 COMMANDS = re.findall(r"^\$ (curl .*)$", DOCUMENT, re.MULTILINE)
 
 
 def test_every_route_has_its_row() -> None:
-    """The table of routes has each operation, with the scope it needs."""
-    rows = re.findall(r"^\| `(POST|GET) (\S+)` \| (\S+) \|", DOCUMENT, re.MULTILINE)
-    scopes = {path: OPERATIONS[kind][1] for kind, path in PATHS.items()}
-    questions = {("POST", path, "any" if scope == "any" else f"`{scope}`") for path, scope in scopes.items()}
+    """The table of routes has each operation, with the scopes of which it needs one."""
+    rows = re.findall(r"^\| `(POST|GET) (\S+)` \| ([^|]+) \|", DOCUMENT, re.MULTILINE)
+    questions = {("POST", path, NEEDS[OPERATIONS[kind][1]]) for kind, path in PATHS.items()}
     assert set(rows) == questions | {("GET", path, "none") for path in ("/healthz", "/metrics", "/openapi.json")}
+
+
+def test_every_event_has_its_scope() -> None:
+    """The table of scopes is the service's, and has every event there is."""
+    rows = dict(re.findall(r"^\| `(write:\w+)` \| (.+) \|$", DOCUMENT, re.MULTILINE))
+    assert rows.pop("write:imports").startswith("beside")
+    documented = {scope: tuple(re.findall(r"`(\w+)`", events)) for scope, events in rows.items()}
+    assert documented == EVENTS
+    assert SCOPE_OF_EVENT.keys() >= wire.EVENT_TYPES.keys()
 
 
 def test_every_problem_has_its_row() -> None:

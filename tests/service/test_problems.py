@@ -14,6 +14,7 @@ from diijam_consent_sdk.errors import (
     ConsentError,
     InvalidEvent,
     LedgerBroken,
+    NotEntitled,
     OutcomeUnknown,
     StoreUnavailable,
     StoreUnusable,
@@ -178,6 +179,7 @@ def test_a_wrong_method(shared: Running) -> None:
     [
         (StoreUnavailable("the disk is full: free some space"), "store-unavailable"),
         (TooLarge("the answer is too large: ask for fewer users"), "too-large"),
+        (NotEntitled("the token of a-relay lacks the scope write:holds", ["write:holds"]), "forbidden"),
         (OutcomeUnknown("repeat the call with the same idempotency_key", SECRET), "outcome-unknown"),
         (StoreUnusable("the database is damaged: restore it"), "store-unusable"),
         (LedgerBroken(3, "its hash does not follow"), "store-unusable"),

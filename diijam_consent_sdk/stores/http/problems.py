@@ -6,19 +6,20 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ...errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
+from ...errors import InvalidEvent, NotEntitled, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
 from .. import messages, wire
 from .._retry import Failure
 from .causes import NO_SERVICE
 
 MAX_DETAIL_CHARACTERS = 500
+MAX_SCOPES, MAX_SCOPE_CHARACTERS = 32, 64  # that an error keeps
 TOO_LARGE = 413  # also from a proxy, whose response is no problem document
 NOT_REACHED = frozenset({401, 403, 404, 405, 415, 421, 431})  # a service that responds so has appended nothing
 PROXY = "a proxy before the service does not reach it: see that the service runs, and where the proxy sends this"
 NO_PATH = "there is no consent service at this path: see that the URL (host, port, path) is right"
 ADVICE = {
     401: "no token was sent, or one it does not know: set DIIJAM_CONSENT_TOKEN, or pass token=",
-    403: "the token lacks the scope for this (read or write): use one made with it",
+    403: "something before the service refuses this: look at its rules",
     404: NO_PATH,
     405: NO_PATH,
     421: NO_PATH,
@@ -56,7 +57,11 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
     if kind in WITH_DETAIL:
         return WITH_DETAIL[kind](detail)
     if kind == "version-conflict":
-        return VersionConflict(problem.expected or 0, problem.actual or 0)
+        return VersionConflict(problem.expected or 0, problem.actual)
+    if kind == "forbidden":
+        return NotEntitled(
+            detail, [printable(scope)[:MAX_SCOPE_CHARACTERS] for scope in (problem.scopes or ())[:MAX_SCOPES]]
+        )
     if status == TOO_LARGE:
         return TooLarge("the question or its answer is too large: ask for fewer users or append fewer events")
     if status in NOT_REACHED:
