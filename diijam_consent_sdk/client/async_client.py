@@ -14,14 +14,14 @@ from ..events import Event, LedgerEntry
 from ..record import ConsentRecord
 from ..stores.protocol import Appended
 from ..stores.url import open_async_store
-from .base import BaseClient
 from .batching import Malformed
 from .iterators import LoudAsyncIterator
 from .lookups import UserBatch
+from .registry import AsyncRegistry
 from .runners import TaskRunner
 
 
-class AsyncConsentClient(BaseClient):
+class AsyncConsentClient(AsyncRegistry):
     """
     `ConsentClient` for asyncio: the same options and operations, each a coroutine, over either kind of store.
 

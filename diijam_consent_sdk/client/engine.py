@@ -32,6 +32,7 @@ from .lookups import ROUNDS, Lookups, UserBatch
 from .mask_confirmation import AWAY, MaskConfirmation
 from .masks import NO, Mask
 from .poller import Poller
+from .registry_operations import RegistryOperations
 from .single_flight import SingleFlight
 from .writes import UNKNOWN, Writes
 
@@ -70,6 +71,7 @@ class Engine:
         self._health = Health(self.leases, clock)
         self._exchanges = Exchanges(self.leases, clock, deadline)
         self._calls = LimitedCalls(deadline, spawn)
+        self.registry = RegistryOperations(self.leases, self._calls)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
         self._writes = Writes(self.leases, clock, spawn, max_staleness)

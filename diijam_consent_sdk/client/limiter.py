@@ -12,12 +12,13 @@ from collections import deque
 from typing import TypeVar
 
 from .._threads import Lost, Promise, WaitTimeout
-from ..errors import StoreUnavailable
+from ..errors import OutcomeUnknown, StoreUnavailable
 from .effects import Effects, Spawn, wait
 
 T = TypeVar("T")
 
 MAX_CALLS = 8  # at once, beside the loads of `SingleFlight`
+MAYBE_WRITTEN = "the store has not said in time whether it wrote this: make the same call again to be sure"
 NOT_BEGUN = "there is no thread or event loop for the call, so it was not sent: try again"
 
 
@@ -82,16 +83,20 @@ class LimitedCalls:
         """The instant of `time.monotonic()` at which the wait of a call that begins now ends."""
         return time.monotonic() + self.deadline
 
-    def run(self, effects: Effects[T], until: float) -> Effects[T]:
+    def run(self, effects: Effects[T], until: float, *, is_write: bool = False) -> Effects[T]:
         """
         Run *effects* once a permit is free, and wait for them until then.
 
         Raises:
             StoreUnavailable: they did not end in time, or there is no thread or event loop for them.
+
+            OutcomeUnknown: they did not end in time, and *is_write*.
         """
         try:
             return (yield from wait(self._spawn(self._with_permit(effects, until)), until))
         except WaitTimeout:
+            if is_write:
+                raise OutcomeUnknown(MAYBE_WRITTEN, "") from None
             raise StoreUnavailable(self._too_late) from None
         except Lost as error:
             raise StoreUnavailable(NOT_BEGUN) from error

@@ -17,10 +17,11 @@ from ..stores.url import open_store
 from .batching import Malformed
 from .guards_by_id import GuardsById
 from .iterators import LoudIterator
+from .registry import Registry
 from .runners import ThreadRunner
 
 
-class ConsentClient(GuardsById):
+class ConsentClient(GuardsById, Registry):
     """
     Answers whether a customer's data may be used, before a service uses it. Safe to use from several threads, and after
     a fork. A signal handler may raise during any call; the handler itself may call `close` and nothing else.

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, Market, Reason, UserConsent
+from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, Market, NoticeText, Reason, UserConsent
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import Malformed
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import Appended, MemoryStore
@@ -91,6 +92,22 @@ class AsyncFace:
     def head(self) -> str:
         """See `AsyncConsentClient.head`."""
         return self._run(self.client.head())
+
+    def register_notice(self, text: NoticeText) -> RegisteredNotice:
+        """See `AsyncConsentClient.register_notice`."""
+        return self._run(self.client.register_notice(text))
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `AsyncConsentClient.notice`."""
+        return self._run(self.client.notice(notice))
+
+    def notices(self) -> list[RegisteredNotice]:
+        """See `AsyncConsentClient.notices`."""
+        return self._run(self.client.notices())
+
+    def require_notices(self) -> None:
+        """See `AsyncConsentClient.require_notices`."""
+        self._run(self.client.require_notices())
 
     def close(self) -> None:
         """See `AsyncConsentClient.close`."""

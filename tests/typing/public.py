@@ -12,12 +12,14 @@ from diijam_consent_sdk import (
     Decision,
     Explanation,
     Market,
+    NoticeText,
     Process,
     Purpose,
     Reason,
     UserConsent,
 )
 from diijam_consent_sdk.events import AccountOpened, LedgerEntry
+from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Appended, MemoryStore, SqliteStore
 from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
@@ -51,6 +53,9 @@ def sync(consent: ConsentClient) -> None:
     assert_type(consent.explain("u-1", Market("email"), at=datetime.now(UTC)), Explanation)
     assert_type(consent.history("u-1"), list[LedgerEntry])
     assert_type(consent.head(), str)
+    assert_type(consent.register_notice(NoticeText("n-1", {"vi": "lời"}, {"surveys"})), RegisteredNotice)
+    assert_type(consent.notice("n-1"), RegisteredNotice | None)
+    assert_type(consent.notices(), list[RegisteredNotice])
 
 
 async def asynchronous(consent: AsyncConsentClient) -> None:
@@ -60,6 +65,7 @@ async def asynchronous(consent: AsyncConsentClient) -> None:
     assert_type(consent.permitted(["u-1"], Market("email")), AsyncIterator[str])
     assert_type(await consent.record("u-1", AccountOpened()), Appended)
     assert_type(await consent.load("u-1"), ConsentRecord)
+    assert_type(await consent.notices(), list[RegisteredNotice])
 
 
 async def kit(consent: ConsentForTests) -> None:

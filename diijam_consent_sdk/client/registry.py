@@ -1,0 +1,83 @@
+"""The registry of notices, as either client offers it. They share `RegistryOperations`."""
+
+from __future__ import annotations
+
+from ..notices import NoticeText, RegisteredNotice
+from .base import BaseClient
+from .runners import TaskRunner, ThreadRunner
+
+
+class Registry(BaseClient):
+    """The registry's methods of the client for threads."""
+
+    _runner: ThreadRunner
+
+    def register_notice(self, text: NoticeText) -> RegisteredNotice:
+        """
+        Register the exact words that customers are shown, so that a consent can be proved word for word.
+
+        The same content again is the same registration: its first time and writer stay. A notice that no entry names
+        is under no hash of the ledger.
+
+        Raises:
+            InvalidEvent: other content is registered under the id, which is never changed; or the notice leaves a field
+                unnamed that the law calls sensitive. The message says what to do.
+
+            OutcomeUnknown: it may have been registered; the same call again finds out.
+
+            StoreUnavailable, StoreUnusable: nothing was written.
+
+            ClientClosed: the client is closed.
+
+            TypeError: *text* is no `NoticeText`.
+        """
+        return self._runner.run(self._engine.registry.register(text, None))
+
+    def notice(self, notice: str) -> RegisteredNotice | None:
+        """
+        Load a registered notice; None if there is none under this id.
+
+        Raises:
+            StoreUnavailable: the store did not answer within the deadline.
+
+            StoreUnusable: its answer cannot be trusted.
+
+            ClientClosed: the client is closed.
+
+            ValueError, TypeError: the id is malformed.
+        """
+        return self._runner.run(self._engine.registry.notice(notice))
+
+    def notices(self) -> list[RegisteredNotice]:
+        """List the registered notices with their texts, in order of ids. Errors as for `notice`."""
+        return self._runner.run(self._engine.registry.notices())
+
+    def require_notices(self) -> None:
+        """
+        Require notices, for good: from now on the ledger refuses `Granted` and `Notified` under an unregistered id.
+
+        Errors as for `register_notice`.
+        """
+        self._runner.run(self._engine.registry.require())
+
+
+class AsyncRegistry(BaseClient):
+    """The registry's methods of the client for asyncio."""
+
+    _runner: TaskRunner
+
+    async def register_notice(self, text: NoticeText) -> RegisteredNotice:
+        """See `ConsentClient.register_notice`."""
+        return await self._runner.run(self._engine.registry.register(text, None))
+
+    async def notice(self, notice: str) -> RegisteredNotice | None:
+        """See `ConsentClient.notice`."""
+        return await self._runner.run(self._engine.registry.notice(notice))
+
+    async def notices(self) -> list[RegisteredNotice]:
+        """See `ConsentClient.notices`."""
+        return await self._runner.run(self._engine.registry.notices())
+
+    async def require_notices(self) -> None:
+        """See `ConsentClient.require_notices`."""
+        await self._runner.run(self._engine.registry.require())

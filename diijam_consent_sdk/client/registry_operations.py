@@ -1,0 +1,54 @@
+"""The operations of a client on the registry of notices, written once for both clients."""
+
+from __future__ import annotations
+
+from ..cache.leases import Leases
+from ..errors import ClientClosed
+from ..notices import NoticeText, RegisteredNotice
+from .effects import Effects, LoadNotice, NoticesAfter, RegisterNotice, RequireNotices, perform
+from .limiter import LimitedCalls
+
+
+class RegistryOperations:
+    """
+    The operations of a client on the registry. No lease depends on them. Safe to use from several threads.
+
+    Args:
+        leases: Show whether the client is closed.
+
+        calls: Runs each call within the deadline.
+    """
+
+    def __init__(self, leases: Leases, calls: LimitedCalls) -> None:
+        self._leases = leases
+        self._calls = calls
+
+    def register(self, text: NoticeText, by: str | None) -> Effects[RegisteredNotice]:
+        """Register a notice."""
+        self._check_open()
+        return (yield from self._calls.run(perform(RegisterNotice(text, by)), self._calls.until(), is_write=True))
+
+    def notice(self, notice: str) -> Effects[RegisteredNotice | None]:
+        """Load a notice."""
+        self._check_open()
+        return (yield from self._calls.run(perform(LoadNotice(notice)), self._calls.until()))
+
+    def notices(self) -> Effects[list[RegisteredNotice]]:
+        """Load all notices, page by page; each page has a deadline."""
+        self._check_open()
+        found: list[RegisteredNotice] = []
+        while True:
+            after = found[-1].text.notice if found else None
+            page = yield from self._calls.run(perform(NoticesAfter(after)), self._calls.until())
+            if not page:
+                return found
+            found += page
+
+    def require(self) -> Effects[None]:
+        """Require notices."""
+        self._check_open()
+        yield from self._calls.run(perform(RequireNotices()), self._calls.until(), is_write=True)
+
+    def _check_open(self) -> None:
+        if self._leases.closed:
+            raise ClientClosed("the client is closed: make a new one")
