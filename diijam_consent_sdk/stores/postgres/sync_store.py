@@ -19,6 +19,7 @@ from ...errors import StoreError, StoreUnavailable
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..protocol import Cursor
+from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
 from ..sql.statements import Query, Steps, Transaction
 from ..sql.store import SqlStore
@@ -98,13 +99,18 @@ class PostgresStore(PostgresBase, SqlStore):
             connection.until = math.inf
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            with connection.cursor("links") as links, connection.cursor("records") as records:
+            with (
+                connection.cursor("links") as links,
+                connection.cursor("records") as records,
+                connection.cursor("notices") as notices,
+            ):
                 return verify(
                     links.execute(qualified(ALL_LINKS)),
                     lambda: records.execute(qualified(ALL_RECORDS)),
                     lambda user_id: connection.run(read(refold_query(user_id))),
                     lambda: connection.run(read(self._operations.head())).cursor,
-                    psycopg.InternalError,
+                    notices=notices.execute(qualified(ALL_NOTICES)),
+                    unreadable=psycopg.InternalError,
                     since=since,
                 )
 

@@ -10,8 +10,10 @@ from ...errors import LedgerBroken, StoreUnusable
 from ...events import Erased, LedgerEntry
 from ...record import ConsentRecord, fold, unopened
 from ..protocol import Cursor
+from ..registry import MAX_NOTICES_PAGE
 from .dialect import LINK_COLUMNS, insert_link, links_from, records_from, select_hash
 from .hash_chain import Link, check_link
+from .notices import insert_notice, select_notice, select_notices
 from .operations import Operations, erase
 from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
 from .store import SqlStore
@@ -22,8 +24,9 @@ FIRST: tuple[str, bytes] = ("", b"")  # before the first of the kept appends
 
 def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None] = lambda *_: None) -> Cursor:
     """
-    Copy to *target* what it lacks of *source*: entries with their proofs at their positions, records, and what is kept
-    of idempotency keys. Run again, the copy goes on where it ended. The target keeps another epoch.
+    Copy to *target* what it lacks of *source*: entries with their proofs at their positions, records, what is kept of
+    idempotency keys, and the registered notices with their times and writers. Run again, the copy goes on where it
+    ended. The target keeps another epoch.
 
     Args:
         source: Where the ledger is. What is written to it meanwhile is copied too, as far as it is seen.
@@ -46,6 +49,7 @@ def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None]
     if here.position and source._read(_hash_query(here.position)) != here.hash:
         raise StoreUnusable("the ledger to copy to holds another history: copy to an empty one")
     _copy_mark(source, target)
+    _copy_notices(source, target)
     users = 0
     while here.position < _head(source).position:
         links = _read_page(source, here.position)
@@ -56,6 +60,7 @@ def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None]
         users += sum(link.version == 1 for link in links)
         on_page(here.position, users)
     _copy_appends(source, target, here.position)
+    _copy_notices(source, target)  # what was registered meanwhile
     return here
 
 
@@ -91,6 +96,16 @@ def _copy_mark(source: SqlStore, target: SqlStore) -> None:
         target._write(Transaction(partial(_commit, [(mark, ())])))
 
 
+def _copy_notices(source: SqlStore, target: SqlStore) -> None:
+    """Copy the registered notices as they are, and that notices are required."""
+    after = ""
+    while rows := source._read(_notices_query(after)):
+        target._write(Transaction(partial(_adopt_notices, target._operations, rows)))
+        after = rows[-1][0]
+    if source._read(Query([(source._operations.dialect.notices_required, ())], bool)):
+        target.require_notices()
+
+
 def _copy_appends(source: SqlStore, target: SqlStore, up_to: int) -> None:
     after: tuple[str, bytes] = FIRST
     while rows := source._read(_appends_query(after, up_to)):
@@ -106,6 +121,10 @@ def _hash_query(position: int) -> Query[str]:
 def _links_query(after: int) -> Query[list[Link]]:
     select = f"SELECT {LINK_COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608 - our own
     return Query([(select, (after, PAGE))], links_from)
+
+
+def _notices_query(after: str) -> Query[list[Row]]:
+    return Query([select_notices(after, MAX_NOTICES_PAGE)], list)
 
 
 def _appends_query(after: tuple[str, bytes], up_to: int) -> Query[list[Any]]:
@@ -149,6 +168,18 @@ def _folded(record: ConsentRecord, entry: LedgerEntry) -> ConsentRecord:
         return fold(record, entry)
     except LookupError:
         raise LedgerBroken(entry.position, "no record accepts it") from None
+
+
+def _adopt_notices(operations: Operations, rows: Sequence[Row]) -> Steps[None]:
+    """Write registered notices that the target lacks; `StoreUnusable` if it has another under the id."""
+    _, *known = yield [operations.select_head(), *(select_notice(row[0]) for row in rows)]
+    lacking = []
+    for row, found in zip(rows, known, strict=True):
+        if not found:
+            lacking.append(insert_notice(row))
+        elif tuple(found[0]) != tuple(row):
+            raise StoreUnusable("the ledger to copy to has another registration of a notice: copy to an empty one")
+    yield CommitBatch(lacking)
 
 
 def _adopt_appends(operations: Operations, rows: Sequence[Row]) -> Steps[None]:

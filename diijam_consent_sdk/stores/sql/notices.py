@@ -57,6 +57,20 @@ def notice_from(row: Row) -> RegisteredNotice:
     return RegisteredNotice(text, terms.digest, time_from(registered_at), by)
 
 
+def recomputed_digests(rows: Iterable[Row]) -> dict[str, str | None]:
+    """Re-compute the digest of each registered notice, by id; None where it is not the one that is kept."""
+    digests: dict[str, str | None] = {}
+    for row in rows:
+        try:
+            registered = notice_from(row)
+        except wire.Malformed:
+            digests[str(row[0])] = None
+        else:
+            is_right = registered.text.digest == registered.digest
+            digests[registered.text.notice] = registered.digest if is_right else None
+    return digests
+
+
 def registry_from(rows: Iterable[Row], required: Sequence[Row]) -> NoticeRegistry:
     """Make the registry that an append looks at, from rows of id and terms, and a row if notices are required."""
     return NoticeRegistry({notice: wire.read(terms, NoticeTerms) for notice, terms in rows}, is_required=bool(required))

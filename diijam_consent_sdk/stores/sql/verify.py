@@ -11,6 +11,7 @@ from .. import wire
 from ..protocol import Cursor
 from .dialect import LINK_COLUMNS, entries_of, history_query
 from .hash_chain import Link, Verifier
+from .notices import recomputed_digests
 from .statements import Query, Row
 
 HASH = re.compile("[0-9a-f]{64}")
@@ -23,12 +24,13 @@ def verify(
     records: Callable[[], Iterable[Row]],
     refold: Callable[[str], ConsentRecord],
     head: Callable[[], Cursor],
-    unreadable: type[Exception],
     *,
+    notices: Iterable[Row],
+    unreadable: type[Exception],
     since: str | None = None,
 ) -> Cursor:
     """
-    Re-compute a whole chain, and every record from its entries.
+    Re-compute a whole chain, every record from its entries, and the digest of every registered notice.
 
     Args:
         links: The rows of `ALL_LINKS`.
@@ -38,6 +40,8 @@ def verify(
         refold: The record that a user's entries make.
 
         head: Where the ledger claims to end.
+
+        notices: The rows of `ALL_NOTICES`.
 
         unreadable: What the database raises for an entry that it cannot read.
 
@@ -52,15 +56,18 @@ def verify(
         HeadNotContinued: the chain does not lead through *since*.
 
         LedgerBroken: names the first entry that is missing, altered, unreadable or out of order; the last entry if all
-            fit but a record is not what its entries make.
+            fit but a record is not what its entries make, or a registered notice not what its digest says.
     """
-    verifier = _verified_chain(links, unreadable, None if since is None else parse_head(since))
+    kept_head, digests = None if since is None else parse_head(since), recomputed_digests(notices)
+    verifier = _verified_chain(links, unreadable, kept_head)
     end = head()
     if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
         raise LedgerBroken(verifier.position + 1, f"the ledger claims to end at {end.position}")
     users = sum(1 for _ in _verified_records(records(), refold, verifier.position))
     if users != verifier.users:
         raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")
+    if None in digests.values():
+        raise LedgerBroken(verifier.position, "a registered notice is not what its digest says")
     return end
 
 

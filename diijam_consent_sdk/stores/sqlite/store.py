@@ -15,6 +15,7 @@ from ...errors import StoreUnusable
 from .. import wire
 from ..protocol import MAX_LOAD_BYTES, Cursor
 from ..sql.dialect import Dialect
+from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
 from ..sql.statements import Query, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
@@ -97,7 +98,8 @@ class SqliteDatabaseStore(SqlStore):
                 lambda: db.execute(ALL_RECORDS),
                 lambda user_id: _run(db, refold_query(user_id)),
                 lambda: _run(db, self._operations.head()).cursor,
-                sqlite3.OperationalError,
+                notices=db.execute(ALL_NOTICES),
+                unreadable=sqlite3.OperationalError,
                 since=since,
             )
             if db.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:  # an index that lacks rows hides them

@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import attrs
 import psycopg
 import pytest
 
+from diijam_consent_sdk import NoticeText
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable
+from diijam_consent_sdk.errors import InvalidEvent, LedgerBroken, StoreUnavailable
 from diijam_consent_sdk.events import LedgerEntry
 from diijam_consent_sdk.stores import Cursor, PostgresStore, SqliteStore
 from diijam_consent_sdk.stores.sql import copy as sql_copy
@@ -20,6 +22,8 @@ from diijam_consent_sdk.stores.sql.dialect import insert_link
 from tests.cli.conftest import Cli, Ledger
 from tests.domain.samples import NEEDED
 from tests.stores.contract import AGREED, TOLD, erase, sign_up
+
+NOTICE = NoticeText("n-1", {"vi": "lời"}, ["marketing"], ["email"], "acme-records")
 
 
 def fill(store: SqliteStore | PostgresStore) -> None:
@@ -65,6 +69,45 @@ def test_a_ledger_moves_back(cli: Cli, url: str, ledger: Ledger) -> None:
         fill(old)
     assert cli("copy", "--from", url, "--to", ledger.url).status == 0
     assert head(cli("verify", "--url", url).out) == head(cli("verify", "--url", ledger.url).out)
+
+
+def test_registered_notices_move(cli: Cli, url: str, ledger: Ledger) -> None:
+    """They come along as they are, however many, with time, writer and digest, and so does that they are required."""
+    cli("init", "--url", url)
+    texts = [attrs.evolve(NOTICE, notice=f"n-{number:02}") for number in range(25)]
+    with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
+        for text in texts:
+            old.register_notice(text, by="dpo")
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        sign_up(new, "u-1")  # the first copy says nothing of requiring notices
+        new.append("u-1", [e.Granted("surveys", "unregistered")])
+        assert [new.notice(text.notice) for text in texts] == [old.notice(text.notice) for text in texts]
+    assert cli("verify", "--url", url).status == 0
+
+
+def test_a_copy_requires_notices_as_the_ledger_does(cli: Cli, url: str, ledger: Ledger) -> None:
+    """What is registered and required while a ledger is copied is there after the next run."""
+    cli("init", "--url", url)
+    with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
+        fill(old)
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        old.require_notices()
+        old.register_notice(NOTICE)
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        assert new.notices() == old.notices() == [old.register_notice(NOTICE)]
+        with pytest.raises(InvalidEvent, match="this ledger requires notices"):
+            new.append("v-1", [e.Granted("surveys", "unregistered")])
+
+
+def test_another_registration_is_not_written_over(cli: Cli, url: str, ledger: Ledger) -> None:
+    """A target that has other content under an id is refused, and keeps it."""
+    cli("init", "--url", url)
+    with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
+        old.register_notice(NOTICE)
+        other = new.register_notice(attrs.evolve(NOTICE, texts={"vi": "lời khác"}))
+        result = cli("copy", "--from", ledger.url, "--to", url)
+        assert (result.status, "another registration of a notice" in result.err) == (2, True)
+        assert new.notice(NOTICE.notice) == other
 
 
 def test_a_copy_goes_on_where_it_ended(cli: Cli, url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from diijam_consent_sdk import NoticeText
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import StoreUnusable
+from diijam_consent_sdk.errors import LedgerBroken, StoreUnusable
 from diijam_consent_sdk.stores import SqliteStore
 
 
@@ -53,6 +54,28 @@ def test_two_tables_in_one_place_are_found(ledger: Path) -> None:
         db.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = 'appends'", (root,))
     with closing(SqliteStore(ledger)) as store, pytest.raises(StoreUnusable, match="damaged: restore"):
         store.verify()
+
+
+ALTERED = [
+    "UPDATE notices SET texts = replace(CAST(texts AS TEXT), 'lời', 'lờI')",
+    "UPDATE notices SET terms = replace(CAST(terms AS TEXT), 'surveys', 'contests')",
+    "UPDATE notices SET notice = 'n-2'",
+    "UPDATE notices SET texts = x'7b7d'",
+    "UPDATE notices SET registered_at = 'then'",
+]
+
+
+@pytest.mark.parametrize("statement", ALTERED)
+def test_an_altered_notice_is_found(ledger: Path, statement: str) -> None:
+    """Words, purposes or id that are not under the digest any more, and rows that hold no notice, break the ledger."""
+    with closing(SqliteStore(ledger)) as store:
+        store.register_notice(NoticeText("n-1", {"vi": "lời"}, ["surveys"]))
+        store.verify()
+        with closing(sqlite3.connect(ledger)) as db, db:
+            db.execute(statement)
+            db.execute("UPDATE notices SET texts = CAST(texts AS BLOB), terms = CAST(terms AS BLOB)")
+        with pytest.raises(LedgerBroken, match="position 3: a registered notice is not what its digest says"):
+            store.verify()
 
 
 @pytest.mark.parametrize("statement", ["CREATE VIEW v AS SELECT 1", "PRAGMA user_version=7", "PRAGMA application_id=7"])
