@@ -19,7 +19,22 @@ from typing import TextIO
 
 from cyclopts import App, Parameter
 
-from .commands import check, conformance, copy, due, head, history, init, permitted, ping, record, serve, token, verify
+from .commands import (
+    check,
+    conformance,
+    copy,
+    due,
+    head,
+    history,
+    init,
+    notice,
+    permitted,
+    ping,
+    record,
+    serve,
+    token,
+    verify,
+)
 from .console import make_console, print_status
 from .errors import FAILED, raise_terminated, run_command
 
@@ -82,6 +97,11 @@ _add_command(serve.serve, "serve --tokens FILE [OPTIONS]", serve.EXAMPLES)
 token_app = App(name="token", help=token.HELP, help_epilogue=token.EXAMPLES)
 _add_command(token.new, "token new --tokens FILE --name NAME --scope SCOPE [OPTIONS]", token.EXAMPLES, to=token_app)
 app.command(token_app)
+notice_app = App(name="notice", help=notice.HELP, help_epilogue=notice.ADD_EXAMPLES)
+_add_command(notice.add, notice.USAGE, notice.ADD_EXAMPLES, to=notice_app)
+_add_command(notice.list_, "notice list [OPTIONS]", notice.LIST_EXAMPLES, to=notice_app)
+_add_command(notice.show, "notice show ID [--lang LANGUAGE] [OPTIONS]", notice.SHOW_EXAMPLES, to=notice_app)
+app.command(notice_app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from diijam_consent_sdk.cli.commands import (
     head,
     history,
     init,
+    notice,
     permitted,
     ping,
     record,
@@ -30,10 +32,16 @@ from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
 COMMANDS = [
-    "check", "conformance", "copy", "due", "head", "history", "init", "permitted", "ping", "record", "serve", "token",
-    "verify",
+    "check", "conformance", "copy", "due", "head", "history", "init", "notice", "permitted", "ping", "record", "serve",
+    "token", "verify",
 ]  # fmt: skip
-WITH_HELP = [*(command for command in COMMANDS if command != "token"), "token new"]
+WITH_HELP = [
+    *(command for command in COMMANDS if command not in {"token", "notice"}),
+    "token new",
+    "notice add",
+    "notice list",
+    "notice show",
+]
 PAGES = [
     app.EXAMPLES,
     record.EXAMPLES,
@@ -45,6 +53,9 @@ PAGES = [
     copy.EXAMPLES,
     due.EXAMPLES,
     init.EXAMPLES,
+    notice.ADD_EXAMPLES,
+    notice.LIST_EXAMPLES,
+    notice.SHOW_EXAMPLES,
     ping.EXAMPLES,
     serve.EXAMPLES,
     token.EXAMPLES,
@@ -106,6 +117,10 @@ def test_examples_run(ledger: Ledger, cli: Cli, tmp_path: Path) -> None:
     """Every example of the help runs: it is done, or answered, and never an error."""
     (tmp_path / "audience.csv").write_text("user_id\nu-1\n")
     (tmp_path / "events.jsonl").write_text(event_file.EXAMPLE)
+    for name in ("vi.txt", "en.txt"):
+        (tmp_path / name).write_text("Diijam gửi khuyến mại qua email.\n", encoding="utf-8")
+    file = {"notice": "n-7-file", "texts": {"vi": "lời"}, "purposes": ["marketing"]}
+    (tmp_path / "notice.json").write_text(json.dumps(file))
     for user_id in ("--odd-id", "Nguyễn Văn A"):
         ledger.record(user_id, AccountOpened())
     for example in examples():

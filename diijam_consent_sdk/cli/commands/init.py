@@ -6,6 +6,10 @@ A PostgreSQL role that serves should not be allowed to change tables, so this is
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from ...stores.url import is_http, is_postgres, prepare_postgres
 from ..console import print_result
 from ..store import Url, open_store, require_url
@@ -13,11 +17,17 @@ from ..store import Url, open_store, require_url
 EXAMPLES = """\
 Examples:
   diijam-consent init --url "postgresql://consent@db.example/consent?sslmode=verify-full"
-  diijam-consent init --url sqlite:///consents.db
+  diijam-consent init --url sqlite:///consents.db --require-notices
 """
 
 
-def init(*, url: Url = None) -> int:
+RequireNotices = Annotated[
+    bool,
+    Parameter(help="For good: consents and sharings have to name a registered notice, or are refused."),
+]
+
+
+def init(*, require_notices: RequireNotices = False, url: Url = None) -> int:
     """
     Make the tables of a ledger, or bring those of an older version up to date. Run again, it changes nothing.
 
@@ -44,5 +54,8 @@ def init(*, url: Url = None) -> int:
     else:
         with open_store(place, create=True):
             pass
-    print_result("the ledger is ready")
+    if require_notices:
+        with open_store(place) as store:
+            store.require_notices()
+    print_result("the ledger is ready" + ", and requires notices" * require_notices)
     return 0
