@@ -6,6 +6,7 @@ It needs the extra `service`: `pip install 'diijam-consent-sdk[service]'`.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 
-def create_app(store: Store | AsyncStore, *, tokens: str | PathLike[str]) -> Litestar:
+def create_app(
+    store: Store | AsyncStore, *, tokens: str | PathLike[str], verify_every: timedelta | None = None
+) -> Litestar:
     """
     Make an ASGI application that serves *store*.
 
@@ -29,6 +32,9 @@ def create_app(store: Store | AsyncStore, *, tokens: str | PathLike[str]) -> Lit
 
         tokens: The file of tokens, as `diijam-consent token new` makes it; read again whenever it changes.
 
+        verify_every: How often to walk over the chain of a database's ledger, at 2,000 entries a second at most. Once
+            it is broken, nothing but noes is accepted, and nothing is answered. None: never.
+
     Returns:
         The application, to be run by one server process.
 
@@ -37,9 +43,10 @@ def create_app(store: Store | AsyncStore, *, tokens: str | PathLike[str]) -> Lit
 
         OSError: the tokens file cannot be read.
 
-        ValueError: the file holds something else than tokens.
+        ValueError: the file holds something else than tokens, or *verify_every* is given for a store that is no
+            database.
     """
     from .app import build_app  # noqa: PLC0415 - commands that do not serve work without the extra
     from .tokens import TokenFile  # noqa: PLC0415
 
-    return build_app(store, TokenFile(tokens))
+    return build_app(store, TokenFile(tokens), verify_every=verify_every)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import cast
 
 from litestar import Litestar
@@ -23,6 +24,7 @@ from .problems import problem_response
 from .store_executor import StoreExecutor
 from .strict_request import StrictRequest
 from .tokens import TokenFile
+from .verification import Verification
 
 PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
 UNKNOWN_PATH = "/(other)"  # no operation has it
@@ -60,7 +62,7 @@ def _exact_path(scope: HTTPScope) -> str:
     return scope["path"] if is_exact else UNKNOWN_PATH
 
 
-def build_app(store: Store | AsyncStore, tokens: TokenFile) -> ConsentApp:
+def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: timedelta | None = None) -> ConsentApp:
     """
     Build the application over a store; see `service.create_app`.
 
@@ -69,12 +71,20 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile) -> ConsentApp:
 
         tokens: The tokens that are let in.
 
+        verify_every: How often to verify the ledger in the background; None: never.
+
     Returns:
         The application.
+
+    Raises:
+        ValueError: *verify_every* is given, and the store is no database.
     """
     executor = StoreExecutor(store)
     feed = ChangeFeed(executor)
     metrics = Metrics(lambda: feed.held, PATHS)
+    verification = None if verify_every is None else Verification(executor, feed, verify_every)
+    if verification is not None:
+        metrics.show_verification(verification)
     context = ServiceContext(executor, feed, metrics, tokens, decoding=Lane("decode", 1, 1))
     make_document(HANDLERS)  # now, since it takes long, and no request should wait for it
     return ConsentApp(
@@ -83,7 +93,8 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile) -> ConsentApp:
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={Exception: problem_response},
-        on_shutdown=[context.close],
+        on_startup=[] if verification is None else [verification.start],
+        on_shutdown=[context.close] if verification is None else [verification.stop, context.close],
         state=State({"context": context}),  # for all but handlers
         openapi_config=None,
         logging_config=None,

@@ -103,6 +103,10 @@ class ChangeFeed:
     def stop(self) -> None:
         """Answer every request without waiting, from now on."""
         self._stopping = True
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        """Make each waiting request look again."""
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)

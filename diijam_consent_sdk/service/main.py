@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -40,6 +40,7 @@ def serve(
     port: int = 8700,
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
+    verify_every: timedelta | None = None,
 ) -> int:
     """
     Serve a ledger over HTTP until the process is stopped (Ctrl-C, SIGTERM).
@@ -62,6 +63,8 @@ def serve(
 
         tls_key: The PEM file of its key, not encrypted. Both are given, or neither.
 
+        verify_every: How often to verify the ledger in the background, which a relay cannot; None: never.
+
     Returns:
         The exit status, 0 after a stop.
 
@@ -70,7 +73,8 @@ def serve(
 
         OSError: the tokens file, the certificate or the key cannot be read, or the port is taken.
 
-        ValueError: the URL names no store, the file holds no tokens, or certificate and key do not fit.
+        ValueError: the URL names no store, the file holds no tokens, or certificate and key do not fit, or
+            *verify_every* is given to a relay.
 
         StoreError: the ledger cannot be used.
     """
@@ -87,7 +91,7 @@ def serve(
         is_async = inspect.iscoroutinefunction(store.close)
         try:
             with epoch.kept_epoch(store):
-                built = app.build_app(store, allowed)
+                built = app.build_app(store, allowed, verify_every=verify_every)
                 if is_async:
                     built.on_shutdown.append(store.close)  # in the loop that its connections belong to
                 server.run(built, at, on_listening=announce, tls=tls)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from .._logging import log
+from .verification import Verification
 
 METRICS_TYPE = "text/plain; version=0.0.4"  # Prometheus's text format; the framework adds the charset
 OTHER = "(other)"  # in place of an unknown path or method, which a client may have put an id into
@@ -61,6 +62,25 @@ class Metrics:
         )
         held = Gauge("diijam_consent_polls_held", "Long polls that wait for news.", registry=self._registry)
         held.set_function(count_held_polls)
+
+    def show_verification(self, verification: Verification) -> None:
+        """Show how far the ledger was verified, and when, and whether it is broken."""
+        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            (
+                "verified_position",
+                "The position up to which the last whole walk verified the ledger.",
+                lambda: verification.verified.position if verification.verified else 0,
+            ),
+            (
+                "verified_timestamp_seconds",
+                "When that walk ended, in seconds since 1970; 0 before the first.",
+                lambda: verification.verified_at,
+            ),
+            ("verifying_position", "Where the walk under way is.", lambda: verification.position),
+            ("ledger_broken", "1 once the ledger was found broken, else 0.", lambda: verification.is_broken),
+        )
+        for name, what, read in gauges:
+            Gauge(f"diijam_consent_{name}", what, registry=self._registry).set_function(read)
 
     def record_request(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answered request and write its access line."""

@@ -65,11 +65,13 @@ OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple
     RegisterNoticeQuestion: ("Register a notice", NOTICES, ("invalid-event", "outcome-unknown")),
     LoadNoticesQuestion: ("Load or list notices", ANY, ()),
     RequireNoticesQuestion: ("Require notices for good", NOTICES, ("outcome-unknown",)),
-    "health": ("Is the store well?", None, ("store-unavailable", "store-unusable")),
+    "health": ("Is the store well?", None, ("store-unavailable", "store-unusable", "ledger-broken")),
     "metrics": ("Figures for Prometheus", None, ()),
     "openapi": ("This document", None, ()),
 }
-COMMON_PROBLEMS = ("malformed", "unauthorized", "forbidden", "too-large", "store-unavailable", "store-unusable")
+COMMON_PROBLEMS = (
+    "malformed", "unauthorized", "forbidden", "too-large", "store-unavailable", "ledger-broken", "store-unusable",
+)  # fmt: skip
 DETAILS = {
     "malformed": "correct the question: Expected `array`, got `str` - at `$.user_ids`",
     "unauthorized": "send the header Authorization: Bearer and a token",
@@ -78,6 +80,7 @@ DETAILS = {
     "too-large": "ask for fewer users or append fewer events",
     "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
     "store-unusable": "the database is damaged: restore it from a backup",
+    "ledger-broken": "the ledger is broken at position 7: its content was altered: restore it, then start the service",
     "store-unavailable": "another process holds the database locked: try again",
     "outcome-unknown": "repeat the call with the same idempotency_key",
     "internal": "try again",
@@ -86,6 +89,7 @@ DETAILS = {
 MORE: dict[str, dict[str, Any]] = {
     "version-conflict": {"expected": 1, "actual": 2},
     "forbidden": {"scopes": ["write:consents"]},
+    "ledger-broken": {"position": 7},
 }
 
 NONCE = "b4c5a9d27e8f4410"

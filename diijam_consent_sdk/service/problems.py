@@ -18,6 +18,7 @@ from .. import vocabulary
 from .._logging import log
 from ..errors import (
     InvalidEvent,
+    LedgerBroken,
     NotEntitled,
     OutcomeUnknown,
     StoreUnavailable,
@@ -53,10 +54,12 @@ PROBLEM_OF_ERROR: tuple[tuple[type[Exception], str], ...] = (
     (TokensUnreadable, "store-unavailable"),
     (NotEntitled, "forbidden"),  # a relay's own token
     (OutcomeUnknown, "outcome-unknown"),
+    (LedgerBroken, "ledger-broken"),  # before StoreUnusable, its base
     (StoreUnusable, "store-unusable"),
     (InvalidArguments, "malformed"),
     (wire.Malformed, "malformed"),
 )
+RESTORE = "nothing is answered, and only noes are written, until it was restored and the service started again"
 STORE_FAILED = frozenset({"store-unavailable", "store-unusable"})  # their causes are for the operator's log
 
 # A quoted value, or one that never ends, so that each character is read once whatever the quotes. An apostrophe within
@@ -80,6 +83,8 @@ class Refused(Exception):
         headers: Headers of the response.
 
         scopes: The scopes that the token lacks.
+
+        position: The first position at which the ledger does not verify.
     """
 
     def __init__(
@@ -93,7 +98,13 @@ class Refused(Exception):
 
 
 def make_problem(
-    key: str, detail: str, *, expected: int | None = None, actual: int | None = None, scopes: Sequence[str] = ()
+    key: str,
+    detail: str,
+    *,
+    expected: int | None = None,
+    actual: int | None = None,
+    scopes: Sequence[str] = (),
+    position: int | None = None,
 ) -> Problem:
     """
     Make a problem document.
@@ -109,13 +120,15 @@ def make_problem(
 
         scopes: The scopes that the token lacks.
 
+        position: The first position at which the ledger does not verify.
+
     Returns:
         The document.
     """
     status, title = PROBLEMS[key]
     return Problem(
         type=PROBLEM_TYPE + key, title=title, status=status, detail=detail, expected=expected, actual=actual,
-        scopes=list(scopes) or None,
+        scopes=list(scopes) or None, position=position,
     )  # fmt: skip
 
 
@@ -151,6 +164,8 @@ def _document_of(error: Exception) -> Problem:
         return make_problem(key, "the service cannot read its tokens file, and lets nobody in until that is put right")
     if isinstance(error, VersionConflict):
         return make_problem(key, str(error), expected=error.expected, actual=error.actual)
+    if isinstance(error, LedgerBroken):  # logged once, when it was found
+        return make_problem(key, f"{error}: {RESTORE}", position=error.position)
     if isinstance(error, NotEntitled):
         return make_problem(key, redact(str(error)), scopes=error.scopes)
     if key in STORE_FAILED:

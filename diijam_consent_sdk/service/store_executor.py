@@ -11,12 +11,15 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+import attrs
+
 from .._threads import await_promise, run_in_thread
-from ..errors import ConsentError, StoreUnavailable
+from ..errors import ConsentError, LedgerBroken, StoreUnavailable
 from ..events import Event, LedgerEntry, is_no
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
+from ..stores.sql.chain_walk import ChainPage
 from .lanes import Lane
 
 T = TypeVar("T")
@@ -47,7 +50,9 @@ class StoreExecutor:
         self._readers = Lane("read", 3, 2) if isinstance(store, SqliteStore) else Lane("read", 8, 4)
         self._writers = Lane("write", 6, 4)
         self._listers = Lane("list", 2, 1)  # for what goes through many users or entries
+        self._verifiers = Lane("verify", 1, 1)
         self._in_flight = 0
+        self.broken: LedgerBroken | None = None  # once the ledger does not verify: then only noes are let through
 
     async def head(self) -> Cursor:
         """Load the ledger's head, ahead of all loads and lists."""
@@ -68,12 +73,30 @@ class StoreExecutor:
         idempotency_key: str | None,
         convert: Callable[[Appended], T],
     ) -> T:
-        """See `Store.append`. Events that only take away queue apart from the caller's other appends."""
+        """
+        See `Store.append`. Events that only take away queue apart from the caller's other appends, and are written also
+        to a broken ledger. The answer then has no record, which nobody can trust.
+        """
         batch = tuple(events)
+        takes_away = all(map(is_no, batch))
         call = partial(
             self._store.append, user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key
         )
-        return await self._call(self._writers, (caller, all(map(is_no, batch))), call, convert)
+
+        def convert_trusted(appended: Appended) -> T:
+            """Convert the answer, without its record if the ledger is broken."""
+            return convert(appended if self.broken is None else attrs.evolve(appended, record=None))
+
+        key = (caller, takes_away)
+        return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=takes_away)
+
+    async def chain_page(self, after: int, limit: int, convert: Callable[[ChainPage], T]) -> T:
+        """See `SqlStore.chain_page`; only where `can_verify`."""
+        return await self._call(self._verifiers, None, partial(self._store.chain_page, after, limit), convert)
+
+    def can_verify(self) -> bool:
+        """Whether the store is a database, whose chain can be walked over."""
+        return hasattr(self._store, "chain_page")
 
     async def history(self, caller: Hashable, user_id: str, convert: Callable[[list[LedgerEntry]], T]) -> T:
         """See `Store.history`."""
@@ -127,11 +150,26 @@ class StoreExecutor:
 
     def close(self) -> None:
         """Begin no further call. The store itself stays open."""
-        for lane in (self._heads, self._looks, self._readers, self._writers, self._listers):
+        for lane in (self._heads, self._looks, self._readers, self._writers, self._listers, self._verifiers):
             lane.close()
 
-    async def _call(self, lane: Lane, caller: Hashable, call: Callable[[], Any], convert: Callable[[Any], T]) -> T:
-        """Make a call in its lane, once it is the caller's turn."""
+    async def _call(
+        self,
+        lane: Lane,
+        caller: Hashable,
+        call: Callable[[], Any],
+        convert: Callable[[Any], T],
+        *,
+        is_allowed_when_broken: bool = False,
+    ) -> T:
+        """
+        Make a call in its lane, once it is the caller's turn.
+
+        Raises:
+            LedgerBroken: the ledger was found broken.
+        """
+        if self.broken is not None and not is_allowed_when_broken:
+            raise type(self.broken)(*self.broken.args)
         if self._in_flight >= MAX_CALLS:
             raise StoreUnavailable("the service has too much to do: try again later")
         self._in_flight += 1
@@ -169,6 +207,8 @@ async def _call_async(call: Callable[[], Any]) -> Any:
 
 
 def _is_small(found: Any) -> bool:
+    if isinstance(found, ChainPage):
+        return False
     items = found if isinstance(found, list) else getattr(found, "records", ())
     return len(items) <= INLINE_ITEMS
 

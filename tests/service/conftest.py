@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,11 @@ def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     return path, {name: new_token(path, name, allowed) for name, allowed in scopes.items()}
 
 
-def running(store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None = None) -> Running:
+def running(
+    store: Store | AsyncStore, tokens: Path, tls: ssl.SSLContext | None = None, verify_every: timedelta | None = None
+) -> Running:
     """Start a service, and wait until it accepts connections."""
-    app = create_app(store, tokens=tokens)
+    app = create_app(store, tokens=tokens, verify_every=verify_every)
     ready = threading.Event()
     server = Server(app, ready.set, tls)
     at = bind("127.0.0.1", 0)
@@ -106,8 +109,11 @@ def start(token_files: tuple[Path, dict[str, str]]) -> Iterator[Start]:
     """Start services over stores, and stop them after the test."""
     started: list[Running] = []
 
-    def run(store: Store | AsyncStore | None = None, tokens: Path = token_files[0]) -> Running:
-        started.append(running(store if store is not None else MemoryStore(), tokens))
+    def run(
+        store: Store | AsyncStore | None = None, tokens: Path = token_files[0], verify_every: timedelta | None = None
+    ) -> Running:
+        served = store if store is not None else MemoryStore()
+        started.append(running(served, tokens, verify_every=verify_every))
         return started[-1]
 
     yield run

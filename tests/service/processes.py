@@ -11,27 +11,39 @@ from pathlib import Path
 # What the command line does, and how loud everything is: a root handler at the lowest level, for every logger.
 CODE = """
 import logging, sys
+from datetime import timedelta
 from pathlib import Path
 import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http.store, uvicorn
 from diijam_consent_sdk.service.main import serve
-url, tokens, host, port, loud = sys.argv[1:]
+url, tokens, host, port, loud, seconds = sys.argv[1:]
 if loud == "loud":
     logging.basicConfig(level=1)
     logging.addLevelName(5, "TRACE")
     for name in [*logging.root.manager.loggerDict, "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access"]:
         logging.getLogger(name).setLevel(1)
-sys.exit(serve(url, tokens=Path(tokens), host=host, port=int(port)))
+every = timedelta(seconds=int(seconds)) if seconds else None
+sys.exit(serve(url, tokens=Path(tokens), host=host, port=int(port), verify_every=every))
 """
 
 
 class Process:
     """A service process, with its standard error and its end."""
 
-    def __init__(self, url: str, tokens: Path, *, host: str = "127.0.0.1", port: int = 0, loud: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        tokens: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        loud: bool = False,
+        verify_seconds: int | None = None,
+    ) -> None:
         self.said: list[str] = []
         self._heard = threading.Condition()
+        options = ["loud" if loud else "quiet", str(verify_seconds or "")]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", CODE, url, str(tokens), host, str(port), "loud" if loud else "quiet"],
+            [sys.executable, "-c", CODE, url, str(tokens), host, str(port), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

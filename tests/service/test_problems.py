@@ -182,7 +182,7 @@ def test_a_wrong_method(shared: Running) -> None:
         (NotEntitled("the token of a-relay lacks the scope write:holds", ["write:holds"]), "forbidden"),
         (OutcomeUnknown("repeat the call with the same idempotency_key", SECRET), "outcome-unknown"),
         (StoreUnusable("the database is damaged: restore it"), "store-unusable"),
-        (LedgerBroken(3, "its hash does not follow"), "store-unusable"),
+        (LedgerBroken(3, "its hash does not follow"), "ledger-broken"),
         (InvalidEvent("event 1 of 1, Granted, is refused: no"), "invalid-event"),
         (VersionConflict(1, 2), "version-conflict"),
         (ValueError(f"the value {SECRET!r} is bad"), "malformed"),

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ...errors import InvalidEvent, NotEntitled, StoreUnavailable, StoreUnusable, TooLarge, VersionConflict
+from ...errors import (
+    InvalidEvent,
+    LedgerBroken,
+    NotEntitled,
+    StoreUnavailable,
+    StoreUnusable,
+    TooLarge,
+    VersionConflict,
+)
 from .. import messages, wire
 from .._retry import Failure
 from .causes import NO_SERVICE
@@ -17,6 +25,7 @@ TOO_LARGE = 413  # also from a proxy, whose response is no problem document
 NOT_REACHED = frozenset({401, 403, 404, 405, 415, 421, 431})  # a service that responds so has appended nothing
 PROXY = "a proxy before the service does not reach it: see that the service runs, and where the proxy sends this"
 NO_PATH = "there is no consent service at this path: see that the URL (host, port, path) is right"
+BROKEN = "the consent service found it so, and gives no answers until it was restored; noes are still written"
 ADVICE = {
     401: "no token was sent, or one it does not know: set DIIJAM_CONSENT_TOKEN, or pass token=",
     403: "something before the service refuses this: look at its rules",
@@ -54,14 +63,9 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
     except (wire.Malformed, msgspec.ValidationError):
         problem = messages.Problem(type="", title="", status=status, detail="")
     kind, detail = problem.type.removeprefix(messages.PROBLEM_TYPE), printable(problem.detail)
-    if kind in WITH_DETAIL:
-        return WITH_DETAIL[kind](detail)
-    if kind == "version-conflict":
-        return VersionConflict(problem.expected or 0, problem.actual)
-    if kind == "forbidden":
-        return NotEntitled(
-            detail, [printable(scope)[:MAX_SCOPE_CHARACTERS] for scope in (problem.scopes or ())[:MAX_SCOPES]]
-        )
+    known = _known_error(kind, problem, detail)
+    if known is not None:
+        return known
     if status == TOO_LARGE:
         return TooLarge("the question or its answer is too large: ask for fewer users or append fewer events")
     if status in NOT_REACHED:
@@ -75,6 +79,20 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
         retry_after=_seconds(headers.get("retry-after", "")),
         advice=advice,
     )
+
+
+def _known_error(kind: str, problem: messages.Problem, detail: str) -> Exception | None:
+    """Make the error of a problem that settles what became of the question; None of any other."""
+    if kind in WITH_DETAIL:
+        return WITH_DETAIL[kind](detail)
+    if kind == "version-conflict":
+        return VersionConflict(problem.expected or 0, problem.actual)
+    if kind == "forbidden":
+        scopes = [printable(scope)[:MAX_SCOPE_CHARACTERS] for scope in (problem.scopes or ())[:MAX_SCOPES]]
+        return NotEntitled(detail, scopes)
+    if kind == "ledger-broken":
+        return LedgerBroken(problem.position or 0, BROKEN)
+    return None
 
 
 def printable(text: str) -> str:

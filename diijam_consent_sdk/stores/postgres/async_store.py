@@ -19,6 +19,7 @@ from .._fork_safety import leak
 from .._retry import Attempts
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 from ..registry import MAX_NOTICES_PAGE
+from ..sql.chain_walk import ChainPage, chain_page
 from ..sql.dialect import entries_of, history_query, rows_translated
 from ..sql.operations import Clock, Operations
 from ..sql.registry import Registry
@@ -123,6 +124,10 @@ class AsyncPostgresStore(PostgresBase):
     async def require_notices(self) -> None:
         """See `Notices.require_notices`."""
         await self._write(self._registry.require())
+
+    async def chain_page(self, after: int, limit: int) -> ChainPage:
+        """See `SqlStore.chain_page`."""
+        return await self._read(chain_page(self._operations, after, limit))
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -11,7 +11,7 @@ from ...events import Erased, LedgerEntry
 from ...record import ConsentRecord, fold, unopened
 from ..protocol import Cursor
 from ..registry import MAX_NOTICES_PAGE
-from .dialect import LINK_COLUMNS, insert_link, links_from, records_from, select_hash
+from .dialect import insert_link, links_after, links_from, records_from, select_hash
 from .hash_chain import Link, check_link
 from .notices import insert_notice, select_notice, select_notices
 from .operations import Operations, erase
@@ -73,7 +73,7 @@ def _read_page(source: SqlStore, after: int) -> list[Link]:
     links: list[Link] = []
     while not links or links[-1].event is None:
         last = links[-1].position if links else after
-        more = source._read(_links_query(last))
+        more = source._read(Query([links_after(last, PAGE)], links_from))
         if not more:
             raise LedgerBroken(last + 1, "the entry is missing")
         links += more
@@ -116,11 +116,6 @@ def _copy_appends(source: SqlStore, target: SqlStore, up_to: int) -> None:
 def _hash_query(position: int) -> Query[str]:
     """Read the chain hash at a position, in hex; empty if the ledger ends before."""
     return Query([select_hash(position)], lambda rows: bytes(rows[0][0]).hex() if rows else "")
-
-
-def _links_query(after: int) -> Query[list[Link]]:
-    select = f"SELECT {LINK_COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608 - our own
-    return Query([(select, (after, PAGE))], links_from)
 
 
 def _notices_query(after: str) -> Query[list[Row]]:

@@ -80,6 +80,12 @@ def history_query(user_id: str, up_to_version: int = MAX_POSITION) -> Query[list
     return Query([(select, (user_id, up_to_version))], links_from)
 
 
+def links_after(position: int, limit: int) -> Statement:
+    """Read the rows of the next links after a position."""
+    select = f"SELECT {LINK_COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608 - as above
+    return select, (position, limit)
+
+
 def links_from(rows: Iterable[Row]) -> list[Link]:
     """Make links of rows of `LINK_COLUMNS`."""
     return [Link(*row) for row in rows]

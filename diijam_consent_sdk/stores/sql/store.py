@@ -15,6 +15,7 @@ from ...events import Event, LedgerEntry
 from ...notices import NoticeText, RegisteredNotice
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 from ..registry import MAX_NOTICES_PAGE
+from .chain_walk import ChainPage, chain_page
 from .dialect import Dialect, entries_of, history_query, rows_translated
 from .operations import Clock, Operations
 from .registry import Registry
@@ -128,6 +129,10 @@ class SqlStore(ABC):
     def require_notices(self) -> None:
         """See `Notices.require_notices`."""
         self._write(self._registry.require())
+
+    def chain_page(self, after: int, limit: int) -> ChainPage:
+        """Read the links after a position, at most *limit* of them, for a `ChainWalk` beside a ledger in use."""
+        return self._read(chain_page(self._operations, after, limit))
 
     def clock_trouble(self) -> str | None:
         """Describe what was wrong with the clock at the last call, so that no yes is written; None: nothing."""
