@@ -110,11 +110,6 @@ def test_a_forged_byte_is_found(verify: Verify, path: Path, name: str) -> None:
         verify(path)
 
 
-BLANK = (
-    "UPDATE entries SET {} WHERE position = 2".format(
-        ", ".join(f"{column} = NULL" for column in ("user_id", "version", "at", "event", "salt"))
-    )
-)  # fmt: skip
 ATTACKS = {
     "an entry is missing": ["DELETE FROM entries WHERE position = 2"],
     "two entries are swapped": [
@@ -122,7 +117,11 @@ ATTACKS = {
         "UPDATE entries SET position = 2 WHERE position = 3",
         "UPDATE entries SET position = 3 WHERE position = 99",
     ],
-    "an entry is blanked": [BLANK],
+    "an entry is blanked": [
+        "CREATE TEMP TABLE blank AS SELECT position, digest, hash FROM entries WHERE position = 2",
+        "DELETE FROM entries WHERE position = 2",
+        "INSERT INTO entries (position, digest, hash) SELECT * FROM blank",
+    ],
     "a notice says something else": ["UPDATE notices SET texts = replace(texts, 'promotion', 'gift')"],
     "a notice names something else": ["UPDATE notices SET terms = replace(terms, 'marketing', 'surveys')"],
 }
