@@ -20,6 +20,7 @@ from litestar.types import Message, Scope
 from diijam_consent_sdk import AsyncConsentClient
 
 from .customers import CHOSEN, Customer
+from .notices import register
 from .pages import HANDLERS, Identify, only_here
 from .problems import answer
 from .services import ASKS, Service
@@ -49,6 +50,7 @@ def create_app(
 
     Args:
         connect: Makes a client of the ledger. Called once for the centre and once for each service, in the event loop.
+            The centre's client registers the notices that its consents name, so its token needs `write:notices`.
 
         customers: The customers a visitor can sign in as, without a password. So a centre without `identify` answers
             only at this machine's loopback address.
@@ -67,6 +69,7 @@ def create_app(
         """Clients for as long as the application runs."""
         async with AsyncExitStack() as stack:
             app.state.consent = await stack.enter_async_context(connect())
+            await register(app.state.consent)
             app.state.services = [Service(name, await stack.enter_async_context(connect())) for name in ASKS]
             yield
 

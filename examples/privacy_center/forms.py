@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from diijam_consent_sdk import Field, Outcome, Purpose
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.vocabulary import Language
+
+from .notices import notices
 
 # A no goes through whatever happened meanwhile. A yes counts only on the record that its page showed: one that was
 # changed elsewhere since then, perhaps by a no, has to be looked at first.
@@ -18,7 +19,7 @@ MAX_VERSION_DIGITS = 15
 NOES = {"withdraw", "object", "restrict", "refuse", "hide", "file"}
 
 
-def parse_event(form: Mapping[str, str], language: Language) -> e.Event:
+def parse_event(form: Mapping[str, str]) -> e.Event:
     """
     Make the event of a submitted form.
 
@@ -29,15 +30,16 @@ def parse_event(form: Mapping[str, str], language: Language) -> e.Event:
         ValueError: the form names no known event, or misspells a field. The error does not repeat it.
     """
     try:
-        return _event(form, language)
+        return _event(form)
     except KeyError as missing:
         raise ValueError(f"the form lacks {missing.args[0]}") from None
 
 
-def _event(form: Mapping[str, str], language: Language) -> e.Event:  # noqa: C901, PLR0911, PLR0912 - a row each
+def _event(form: Mapping[str, str]) -> e.Event:  # noqa: C901, PLR0911, PLR0912 - a row each
     match form["say"]:
         case "grant":
-            return e.Granted(Purpose(form["purpose"]), f"privacy-center-1-{language}", _channels(form))
+            purpose = Purpose(form["purpose"])
+            return e.Granted(purpose, notices()[purpose].notice, _channels(form))
         case "withdraw":
             return e.Withdrawn(Purpose(form["purpose"]), _channels(form))
         case "object":

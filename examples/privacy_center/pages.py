@@ -139,7 +139,7 @@ async def say(request: Asking, state: State) -> Redirect:
     user_id, form = signed_in(request).user_id, await _form(request)
     page = _page(form)
     try:
-        event, seen = parse_event(form, language_of(request)), parse_version(form)
+        event, seen = parse_event(form), parse_version(form)
     except (ValueError, TypeError) as error:
         raise ClientException from error
     try:

@@ -23,10 +23,11 @@ from diijam_consent_sdk.events import (
     Withdrawn,
 )
 from diijam_consent_sdk.stores import MemoryStore
+from examples.privacy_center.notices import notices
 
 from .conftest import LAN, NAM, Visitor, said
 
-NOTICE = "privacy-center-1-en"
+PROMOTIONS, SURVEYS = (notices()[purpose].notice for purpose in (Purpose.MARKETING, Purpose.SURVEYS))
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,9 @@ NOTICE = "privacy-center-1-en"
     [
         (
             "choices", "marketing-email",
-            [Granted(Purpose.MARKETING, NOTICE, {Channel.EMAIL}), Withdrawn(Purpose.MARKETING, {Channel.EMAIL})],
+            [Granted(Purpose.MARKETING, PROMOTIONS, {Channel.EMAIL}), Withdrawn(Purpose.MARKETING, {Channel.EMAIL})],
         ),
-        ("choices", "surveys", [Granted(Purpose.SURVEYS, NOTICE), Withdrawn(Purpose.SURVEYS)]),
+        ("choices", "surveys", [Granted(Purpose.SURVEYS, SURVEYS), Withdrawn(Purpose.SURVEYS)]),
         ("profile", "public-avatar", [Published(Field.AVATAR), Hidden(Field.AVATAR)]),
         ("limits", "object-payment", [Objected(Purpose.PAYMENT), ObjectionLifted(Purpose.PAYMENT)]),
         ("limits", "restrict-all", [Restricted(), RestrictionLifted()]),
