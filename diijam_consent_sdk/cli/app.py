@@ -75,11 +75,15 @@ app = App(
 )
 
 
-def _add_command(command: Callable[..., int], usage: str, examples: str, to: App = app) -> None:
+def _add_command(
+    command: Callable[..., int], usage: str, examples: str, to: App = app, name: str | None = None
+) -> None:
     """Add a command. Its help is its docstring down to `Returns:`, each paragraph folded to the terminal's width."""
     text = inspect.cleandoc(command.__doc__ or "").partition("\n\nReturns:")[0]
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-    to.command(command, help="\n\n".join(paragraphs), usage=f"Usage: diijam-consent {usage}", help_epilogue=examples)
+    to.command(
+        command, name=name, help="\n\n".join(paragraphs), usage=f"Usage: diijam-consent {usage}", help_epilogue=examples
+    )
 
 
 _add_command(record.record, record.USAGE, record.EXAMPLES)
@@ -95,7 +99,10 @@ _add_command(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMP
 _add_command(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)
 _add_command(serve.serve, "serve --tokens FILE [OPTIONS]", serve.EXAMPLES)
 token_app = App(name="token", help=token.HELP, help_epilogue=token.EXAMPLES)
-_add_command(token.new, "token new --tokens FILE --name NAME --scope SCOPE [OPTIONS]", token.EXAMPLES, to=token_app)
+_add_command(token.new, "token new --tokens FILE --name NAME --scope SCOPE", token.NEW_EXAMPLES, to=token_app)
+_add_command(token.rotate, "token rotate NAME --tokens FILE", token.ROTATE_EXAMPLES, to=token_app)
+_add_command(token.show, "token list --tokens FILE", token.LIST_EXAMPLES, to=token_app, name="list")
+_add_command(token.revoke, "token revoke NAME --tokens FILE", token.REVOKE_EXAMPLES, to=token_app)
 app.command(token_app)
 notice_app = App(name="notice", help=notice.HELP, help_epilogue=notice.ADD_EXAMPLES)
 _add_command(notice.add, notice.USAGE, notice.ADD_EXAMPLES, to=notice_app)

@@ -1,4 +1,4 @@
-"""The commands `serve` and `token new` as plain functions, so that they work without the command line's extra."""
+"""The command `serve` as a plain function, so that it works without the command line's extra."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -25,8 +25,6 @@ from ..stores.url import (
     open_async_store,
     open_store,
 )
-from .scopes import Scope
-from .token_changes import new_token
 from .tokens import TokenFile
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
@@ -81,7 +79,7 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise ValueError("TLS needs both --tls-cert and --tls-key: give the certificate's file and its key's")
     with _needs_service():
-        from . import app, epoch, server  # noqa: PLC0415 - `token new` works without the extra
+        from . import app, epoch, server  # noqa: PLC0415 - the command line works without the extra
     allowed = TokenFile(tokens)  # before anything is opened, so that a wrong file has no effect
     tls = None if tls_cert is None or tls_key is None else server_context(tls_cert, tls_key)
     _configure_logging()
@@ -129,34 +127,6 @@ def _open(url: str) -> Store | AsyncStore:
     token, hosts = os.environ.get(TOKEN_VARIABLE), insecure_hosts_from_env()
     store: Store = open_store(url, token=token, insecure_hosts=hosts)
     return store
-
-
-def token_new(*, tokens: Path, name: str, scope: Sequence[Scope], expires: datetime | None = None) -> int:
-    """
-    Make a token, print it once, alone on standard output, and keep its SHA-256 in the file.
-
-    Args:
-        tokens: The file of tokens; made, readable by its owner alone, if it is missing.
-
-        name: The name of the service that gets the token.
-
-        scope: The scopes of the token.
-
-        expires: The token's end; None: it has none.
-
-    Returns:
-        The exit status, 0.
-
-    Raises:
-        OSError: the file cannot be read or written.
-
-        ValueError: the file holds something else, no scope is given, or the name is malformed or taken.
-    """
-    token = new_token(tokens, name, scope, expires_at=expires)
-    _print_status(f"added the token of {name} ({', '.join(sorted(set(scope)))}) to {tokens}; it is shown only now")
-    sys.stdout.write(token + "\n")
-    sys.stdout.flush()
-    return 0
 
 
 def _announcer(host: str, port: int, *, is_tls: bool) -> Callable[[], None]:

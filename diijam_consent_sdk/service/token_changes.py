@@ -9,7 +9,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import msgspec
 from .._file_owners import check_path, is_root
 from .._files import PRIVATE, lock, replace_file, sync_folder
 from .scopes import Scope
-from .tokens import TokenEntry, checked_name, parse, read_bytes
+from .tokens import MAX_OF_A_NAME, TokenEntry, checked_name, parse, read_bytes
 
 LOCK_SECONDS = 5.0  # that a command waits for another one
 PREFIX = "dcs_"  # by which scanners for leaked secrets find one
@@ -71,6 +71,87 @@ def new_token(
     return token
 
 
+def rotate_token(path: str | PathLike[str], name: str, keep: timedelta) -> tuple[str, datetime]:
+    """
+    Make a second token under a name, with the scopes and the end of the first, which ends sooner.
+
+    Args:
+        path: The tokens file.
+
+        name: The name.
+
+        keep: How long the first token goes on.
+
+    Returns:
+        The new token, which is kept nowhere else, and when the first one ends.
+
+    Raises:
+        OSError: as `new_token` raises it.
+
+        ValueError: the file holds something else than tokens, or the name has no token, or one that has expired, or two
+            that have not.
+    """
+    now = datetime.now(UTC)
+    made: list[tuple[str, datetime]] = []
+
+    def add(entries: Entries) -> Entries:
+        valid = [entry for entry in _of(name, entries) if not entry.has_expired(now)]
+        if not valid:
+            raise ValueError(f"the token of {name} has expired: revoke it, then make a new one")
+        if len(valid) == MAX_OF_A_NAME:
+            ends = min(entry.expires_at for entry in valid if entry.expires_at)
+            raise ValueError(f"{name} is being rotated already: wait until its old token ends, at {ends}, or revoke it")
+        (old,) = valid
+        entry, token = _make(name, old.scopes, now, old.expires_at)
+        ends_at = now + keep if old.expires_at is None else min(now + keep, old.expires_at)
+        made.append((token, ends_at))
+        others = tuple(other for other in entries if other.name != name)
+        return (*others, msgspec.structs.replace(old, expires_at=ends_at), entry)
+
+    _change(Path(path), add)
+    return made[0]
+
+
+def revoke_token(path: str | PathLike[str], name: str) -> None:
+    """
+    Remove the tokens of a name.
+
+    Raises:
+        OSError: as `new_token` raises it.
+
+        ValueError: the file holds something else than tokens, or the name has none.
+    """
+
+    def remove(entries: Entries) -> Entries:
+        _of(name, entries)
+        return tuple(entry for entry in entries if entry.name != name)
+
+    _change(Path(path), remove)
+
+
+def list_tokens(path: str | PathLike[str]) -> Entries:
+    """
+    Read the entries of the file, in its order.
+
+    Raises:
+        OSError: the file cannot be read, or another user could have written it.
+
+        ValueError: it holds something else than tokens.
+    """
+    place = Path(path).absolute()
+    target = place.resolve()
+    return parse(place, read_bytes(place, _owners(target))[0])
+
+
+def _of(name: str, entries: Entries) -> list[TokenEntry]:
+    """Find the entries of a name."""
+    found = [entry for entry in entries if entry.name == name]
+    if not found:
+        known = ", ".join(sorted({entry.name for entry in entries})) or "none"
+        raise ValueError(f"no token has this name; names in the file: {known}")
+    return found
+
+
 def _make(name: str, scopes: frozenset[Scope], now: datetime, expires_at: datetime | None) -> tuple[TokenEntry, str]:
     """Make a secret, and the entry for it."""
     token = PREFIX + secrets.token_urlsafe(32)
@@ -93,6 +174,11 @@ def _change(path: Path, change: Callable[[Entries], Entries]) -> None:
         sync_folder(target.parent)
 
 
+def _owners(target: Path) -> tuple[int, ...]:
+    """Who may own the file beside root and this user: root changes the files of other users, as their owner would."""
+    return (target.stat().st_uid,) if is_root() else ()
+
+
 def _read_for_update(place: Path, target: Path) -> tuple[Entries, tuple[int, int] | None, int]:
     """
     Read the entries of the file, and the owner and mode that it keeps.
@@ -102,7 +188,7 @@ def _read_for_update(place: Path, target: Path) -> tuple[Entries, tuple[int, int
     """
     is_new = not target.exists()
     looked_at = (target.parent if is_new else target).stat()
-    owners = (looked_at.st_uid,) if is_root() else ()
+    owners = _owners(target.parent if is_new else target)
     owner = (looked_at.st_uid, looked_at.st_gid) if is_root() or not is_new else None
     if is_new:
         if place.is_symlink():

@@ -38,6 +38,9 @@ COMMANDS = [
 WITH_HELP = [
     *(command for command in COMMANDS if command not in {"token", "notice"}),
     "token new",
+    "token rotate",
+    "token list",
+    "token revoke",
     "notice add",
     "notice list",
     "notice show",
@@ -59,6 +62,10 @@ PAGES = [
     ping.EXAMPLES,
     serve.EXAMPLES,
     token.EXAMPLES,
+    token.NEW_EXAMPLES,
+    token.ROTATE_EXAMPLES,
+    token.LIST_EXAMPLES,
+    token.REVOKE_EXAMPLES,
 ]
 
 

@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -20,9 +20,8 @@ import pytest
 import structlog
 
 from diijam_consent_sdk.service import create_app
-from diijam_consent_sdk.service.main import token_new
 from diijam_consent_sdk.service.scopes import Scope
-from diijam_consent_sdk.service.token_changes import new_token
+from diijam_consent_sdk.service.token_changes import list_tokens, new_token, revoke_token, rotate_token
 from diijam_consent_sdk.service.tokens import TokenFile, TokensUnreadable
 from diijam_consent_sdk.stores import MemoryStore, messages
 from tests.service.conftest import NONCE, Asker, Running, Start
@@ -54,17 +53,6 @@ def test_without_a_known_token_nobody_is_let_in(
     answer = http.post(shared.url + path, content=b"{", headers=headers)
     is_problem(answer, "unauthorized")
     assert answer.headers["www-authenticate"].startswith("Bearer")
-
-
-def test_a_token_is_printed_once_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`token new` prints the token, alone, on standard output, and everything else on standard error."""
-    assert token_new(tokens=path, name="orders", scope=[Scope.READ, Scope.WRITE]) == 0
-    out, err = capsys.readouterr()
-    token = out.removesuffix("\n")
-    assert scopes_of(TokenFile(path), token) == {Scope.READ, Scope.WRITE}
-    assert "\n" not in token
-    assert token not in err
-    assert str(path) in err
 
 
 def test_only_the_hash_is_kept(path: Path) -> None:
@@ -435,3 +423,69 @@ def test_an_end_in_the_past_is_refused(path: Path) -> None:
     with pytest.raises(ValueError, match="this end is past"):
         new_token(path, "mailer", [Scope.ASK], expires_at=datetime.now(UTC))
     assert not path.exists()
+
+
+def test_a_rotated_name_has_two_tokens_until_the_first_ends(path: Path) -> None:
+    """The second token has the first one's scopes and end; the first ends after the time given, or at its own end."""
+    end = datetime.now(UTC) + timedelta(days=1)
+    old = new_token(path, "mailer", [Scope.ASK, Scope.WRITE_REFUSALS], expires_at=end)
+    before = datetime.now(UTC)
+    new, ends_at = rotate_token(path, "mailer", timedelta(hours=1))
+    first, second = list_tokens(path)
+    assert before + timedelta(hours=1) <= ends_at <= datetime.now(UTC) + timedelta(hours=1)
+    assert (first.expires_at, second.expires_at) == (ends_at, end)
+    assert first.name == second.name == "mailer"
+    assert first.scopes == second.scopes == {Scope.ASK, Scope.WRITE_REFUSALS}
+    tokens = TokenFile(path)
+    assert [tokens.find(one) for one in (old, new)] == [first, second]
+
+
+def test_the_first_token_never_outlives_its_end(path: Path) -> None:
+    """A token that ends sooner than it would be kept keeps its end."""
+    end = datetime.now(UTC) + timedelta(minutes=5)
+    new_token(path, "mailer", [Scope.ASK], expires_at=end)
+    assert rotate_token(path, "mailer", timedelta(hours=1))[1] == end
+
+
+def test_a_rotation_ends_before_the_next_begins(path: Path) -> None:
+    """While two tokens of a name are valid, a third is refused; once the first has ended, its entry goes."""
+    new_token(path, "mailer", [Scope.ASK])
+    new_token(path, "other", [Scope.ASK])
+    second, _ = rotate_token(path, "mailer", timedelta(hours=1))
+    with pytest.raises(ValueError, match="mailer is being rotated already: wait until its old token ends"):
+        rotate_token(path, "mailer", timedelta(hours=1))
+    entries = json.loads(path.read_text())
+    next(entry for entry in entries if entry["expires_at"])["expires_at"] = "2026-01-01T00:00:00Z"
+    path.write_text(json.dumps(entries))
+    third, _ = rotate_token(path, "mailer", timedelta(hours=1))
+    tokens = TokenFile(path)
+    assert all(tokens.find(token) for token in (second, third))
+    assert sorted(entry.name for entry in list_tokens(path)) == ["mailer", "mailer", "other"]
+
+
+def test_an_expired_token_is_not_rotated(path: Path) -> None:
+    """A name whose time is over gets no new token by a rotation."""
+    new_token(path, "mailer", [Scope.ASK])
+    path.write_text(path.read_text().replace('"expires_at": null', '"expires_at": "2026-01-01T00:00:00Z"'))
+    with pytest.raises(ValueError, match="has expired: revoke it, then make a new one"):
+        rotate_token(path, "mailer", timedelta(hours=1))
+
+
+def test_a_name_is_revoked_whole(path: Path) -> None:
+    """Revoking removes both tokens of a name and no other; an unknown name is an error that lists the known ones."""
+    for name in ("mailer", "other"):
+        new_token(path, name, [Scope.ASK])
+    rotate_token(path, "mailer", timedelta(hours=1))
+    revoke_token(path, "mailer")
+    assert [entry.name for entry in list_tokens(path)] == ["other"]
+    for change in (lambda: revoke_token(path, "mailer"), lambda: rotate_token(path, "mailer", timedelta(hours=1))):
+        with pytest.raises(ValueError, match="no token has this name; names in the file: other"):
+            change()
+
+
+def test_a_file_with_three_tokens_of_a_name_is_refused(path: Path) -> None:
+    """A name has two entries at most, whoever wrote the file."""
+    new_token(path, "mailer", [Scope.ASK])
+    path.write_text(json.dumps(json.loads(path.read_text()) * 3))
+    with pytest.raises(ValueError, match="more than two entries have one name"):
+        TokenFile(path)

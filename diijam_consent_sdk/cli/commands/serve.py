@@ -22,7 +22,7 @@ Examples:
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
 
 The first time, make a token before, and keep what it prints:
-  diijam-consent token new --tokens tokens.json --name shop --scope read --scope write
+  diijam-consent token new --tokens tokens.json --name orders --scope read --scope write
 
 Services connect with it, and so does this command:
   export DIIJAM_CONSENT_URL=http://127.0.0.1:8700

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -148,3 +149,36 @@ def test_without_the_extra(token: str, module: str) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: serving needs its extra: pip install 'diijam-consent-sdk[service]'\n"
     assert without(module, *TOKEN_NEW[:-1], "reader", "--scope", "read").returncode == 0
+
+
+def test_tokens_are_listed_rotated_and_revoked(cli: Cli, token: str) -> None:
+    """`token list` shows names, scopes and ends, no secret; `rotate` prints the new token alone; `revoke` removes."""
+    rotated = cli("token", "rotate", "orders", "--tokens", "tokens.json", "--keep", "2h")
+    assert (rotated.status, rotated.out.startswith("dcs_"), rotated.out == token + "\n") == (0, True, False)
+    listed = cli("token", "list", "--tokens", "tokens.json")
+    head, first, second = listed.out.splitlines()
+    assert head.split() == ["NAME", "CREATED", "ENDS", "SCOPES"]
+    assert first.split()[0] == second.split()[0] == "orders"
+    assert ("never" in first, "never" in second, first.endswith("read write")) == (False, True, True)
+    assert token not in listed.out
+    shown = json.loads(cli("token", "list", "--tokens", "tokens.json", "--json").out)["tokens"]
+    assert [entry.keys() for entry in shown] == [{"name", "scopes", "created_at", "expires_at"}] * 2
+    assert cli("token", "rotate", "orders", "--tokens", "tokens.json", "--keep", "soon").status == 2
+    assert cli("token", "revoke", "orders", "--tokens", "tokens.json").status == 0
+    assert cli("token", "list", "--tokens", "tokens.json").out.splitlines() == ["NAME  CREATED  ENDS  SCOPES"]
+    again = cli("token", "revoke", "orders", "--tokens", "tokens.json")
+    assert (again.status, "no token has this name" in again.err) == (2, True)
+
+
+@pytest.mark.parametrize("end", ["2026-02-30", "tomorrow", "2031-01-01T00:00:00"])
+def test_an_end_that_is_no_time(cli: Cli, end: str) -> None:
+    """An end is a day or an instant with its time zone."""
+    result = cli(*TOKEN_NEW, "--scope", "read", "--expires", end)
+    assert (result.status, "--expires" in result.err) == (2, True)
+
+
+def test_a_day_ends_a_token_as_it_begins(cli: Cli) -> None:
+    """`--expires` with a day alone is that day's begin in UTC: the token is not valid on it."""
+    assert cli(*TOKEN_NEW, "--scope", "read", "--expires", "2099-06-30").status == 0
+    (shown,) = json.loads(cli("token", "list", "--tokens", "tokens.json", "--json").out)["tokens"]
+    assert shown["expires_at"] == "2099-06-30T00:00:00Z"
