@@ -66,6 +66,7 @@ def test_a_token_is_alone_on_standard_output(token: str, cli: Cli) -> None:
         (("serve", "--url", "memory:", "--tokens", "tokens.json", "--port", "70000"), "65535"),
         (("serve", "--url", "memory:", "--tokens", "missing.json"), "make one with: diijam-consent token new"),
         (("serve", "--url", "memory:", "--tokens", "notes.txt"), "notes.txt is no tokens file"),
+        (("serve", "--url", "memory:", "--tokens", "tokens.json", "--verify-every", "hourly"), "30m, 1h or 2d"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -89,6 +90,24 @@ def test_a_taken_port_and_a_url_that_is_none_are_one_line(token: str, start: Sta
     assert (none[0], none[2].count("\n")) == (2, 1)
     assert none[2].startswith("error: this URL names no store")
     assert "secret" not in none[2]
+
+
+def test_a_relay_does_not_verify(token: str, start: Start) -> None:
+    """It has no ledger, and says where the option belongs."""
+    relay = ("serve", "--url", "http://127.0.0.1:1", "--tokens", "tokens.json", "--port", "0", "--verify-every", "1h")
+    status, out, err = done(start(*relay))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(
+        "error: a relay has no ledger to verify: give --verify-every to the service over the database"
+    )
+
+
+def test_it_verifies_from_its_start_on(mailable: Ledger, token: str, start: Start) -> None:
+    """The first walk does not wait for the time that `--verify-every` gives."""
+    process = start("serve", "--tokens", "tokens.json", "--port", "0", "--verify-every", "1h")
+    assert process.stderr is not None
+    line = next(line for line in process.stderr if b"service.ledger_verified" in line)
+    assert json.loads(line)["position"] == 2
 
 
 @pytest.fixture
