@@ -42,7 +42,7 @@ def chain_page(operations: Operations, after: int, limit: int) -> Query[ChainPag
 
 class ChainWalk:
     """
-    A walk over a whole chain. It keeps the last version of each user, about 110 bytes for each.
+    A walk over a whole chain. It keeps the last version of each user, about 100 bytes for each.
 
     Args:
         since: A head that was verified before, which the ledger has to continue, whatever its epoch.
