@@ -6,6 +6,7 @@ others.
 from __future__ import annotations
 
 import time
+from math import inf
 
 import attrs
 
@@ -26,7 +27,7 @@ class BatchLoad:
     user_ids: dict[str, None] = attrs.field(factory=dict, repr=False)  # ordered, each once
     users: dict[str, UserConsent] = attrs.field(factory=dict, repr=False)  # those loaded so far
     left_out: set[str] = attrs.field(factory=set, repr=False)  # those who cannot be loaded although the store answers
-    parts_done: int = 0
+    part_ended_at: float = -inf  # on `time.monotonic()`: when its last part was loaded, or was found to be too large
 
 
 def load_in_parts(exchanges: Exchanges, load: BatchLoad) -> Effects[None]:
@@ -53,7 +54,7 @@ def load_in_parts(exchanges: Exchanges, load: BatchLoad) -> Effects[None]:
                 log.warning("user.not_to_be_loaded", error=type(error).__name__)
         else:
             load.users |= users
-        load.parts_done += 1
+        load.part_ended_at = time.monotonic()
 
 
 def _is_reachable(exchanges: Exchanges) -> Effects[bool]:

@@ -22,7 +22,7 @@ from .limiter import LimitedCalls
 from .single_flight import SharedLoad, SingleFlight
 
 ROUNDS = 2  # rule 4: what could not be installed is fetched once more
-PATIENCE = 0.25  # of a deadline: only a load that is late is found to be too large, and then goes on in parts
+PATIENCE = 0.25  # of a deadline: after a load that is late, for the store's head, which tells whether parts follow
 
 
 @attrs.frozen(eq=False)
@@ -157,18 +157,17 @@ class Lookups:
         return user
 
     def _wait_for(self, load: SharedLoad, until: float, *, is_patient: bool) -> Effects[None]:
-        """Wait for a load. A batch that goes on in parts is waited for as long as parts get done."""
+        """Wait for a load. If it goes on in parts, a patient caller gives each of them a deadline of its own."""
         patience = PATIENCE * self._calls.deadline if is_patient and until else 0.0
+        until += patience
         while True:
-            parts_done = load.parts_done
             try:
-                yield from wait(load.done, until + patience)
+                return (yield from wait(load.done, until))
             except WaitTimeout:
-                if not patience or load.parts_done == parts_done:
+                until_next = load.part_ended_at + self._calls.deadline + patience
+                if not patience or until_next <= until:
                     raise
-                until = self._calls.until()
-            else:
-                return
+                until = until_next
 
 
 def _failure(on_malformed: OnMalformed, place: int, error: TypeError | ValueError) -> Exception | None:

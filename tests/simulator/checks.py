@@ -13,7 +13,6 @@ from diijam_consent_sdk.cache.in_flight import Poll
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import batching, limiter, single_flight
 from diijam_consent_sdk.client.effects import Append, StoreCall
-from diijam_consent_sdk.client.lookups import PATIENCE
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
 from diijam_consent_sdk.stores.protocol import Appended, Cursor
@@ -86,6 +85,7 @@ class Checks:
 
     def delivered(self, client: SimClient, call: StoreCall[Any], answer: object, branch: Branch | None) -> None:
         """An answer arrives: is the outcome of the write definite now?"""
+        client.parts.answered(answer, client.monotonic())
         if not isinstance(call, Append):
             return
         key = call.idempotency_key
@@ -156,10 +156,9 @@ class Checks:
             return None
         if done.exception() is not None:
             return self.fail("raises", f"user raised {done.exception()!r}")
-        took = client.monotonic() - began
-        allowed = client.deadline * (1 + PATIENCE if len(asked) > 1 else 1)  # a batch that is late may go on in halves
+        took, allowed = client.monotonic() - began, client.parts.until(asked, began) - began
         if is_calm and took > allowed + self._world.slack:
-            self.fail("R11", f"a miss took {took} s of {allowed}")
+            self.fail("R11", f"a miss of {len(asked)} users took {took} s of {allowed}")
         users = done.result() if isinstance(done.result(), list) else [done.result()]
         if [user.user_id for user in users] != asked:
             self.fail("I5", f"asked for {asked}, got {users}")
@@ -170,6 +169,11 @@ class Checks:
             elif users[0].position < cursor.position:
                 self.fail("R8", "at_least was later than the answer")
         return None
+
+    def part_ended(self, client: SimClient, user_ids: dict[str, None]) -> None:
+        """A part of a load of these users ended."""
+        if not client.parts.end(user_ids, client.monotonic()):
+            self.fail("R11", "a part of a load ended although the store did not answer")
 
     @staticmethod
     def loaded(done: Promise[Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.engine import Engine
 from diijam_consent_sdk.decisions import Ask, Decision, Market, Process, Show
+from tests.simulator.batch_loads import Parts
 from tests.simulator.hooked import LeaseClock, SimLeases, SimUser, inherit
 from tests.simulator.runner import SimRunner
 
@@ -58,6 +60,7 @@ class SimClient:
         self.loads = 0
         self.held: list[UserConsent] = []
         self.pending: dict[str, str] = {}  # key: user, of writes whose outcome is not definite
+        self.parts = Parts(world.deadline, world.slack)
         self.inherited: Leases | None = None  # by a fork whose hooks never ran
         self._preempts = 0
         self._is_watched = True
@@ -107,12 +110,13 @@ class SimClient:
         asleep = max(0.0, self.suspended_until - self.loop.now)
         return self.loop.now - self.suspended_for + asleep
 
-    def executing(self, resume: Callable[[Any], Any], outcome: object) -> Any:
-        """Run a step's code in this process."""
+    @contextmanager
+    def executing(self) -> Iterator[None]:
+        """Whatever runs meanwhile runs in this process."""
         world = self.world
         before, world.executing = world.executing, self
         try:
-            return resume(outcome)
+            yield
         finally:
             world.executing = before
 
@@ -202,15 +206,17 @@ class SimClient:
         done.add_done_callback(answered)
         return done
 
-    def ask_many(self, user_ids: list[str]) -> None:
+    def ask_many(self, user_ids: list[str]) -> Promise[Any]:
         """As the first batch of `ConsentClient.users`."""
         self._begin_in_child()
         began, slept = self.monotonic(), self.suspended_for
-        batch = next(self.engine.batches(user_ids))
+        with self.executing():
+            batch = next(self.engine.batches(user_ids))
         user_ids = batch.user_ids
         done = self.runner.run(self.engine.users(batch))
         check = self.checks.answered
         done.add_done_callback(lambda f: check(self, f, user_ids, began, None, is_calm=self.suspended_for == slept))
+        return done
 
     def load(self, user_id: str) -> None:
         """As `ConsentClient.load`."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk.client.effects import Append, ChangesSince, Load
+from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall
 from tests.simulator.ledger import Lag
-from tests.simulator.network import CALM
+from tests.simulator.network import CALM, BatchLimit
 
 if TYPE_CHECKING:
     from tests.simulator.client import SimClient
     from tests.simulator.world import World
+
+BROKEN: dict[str, tuple[type[StoreCall[Any]], ...]] = {
+    "freeze_feed": (ChangesSince,),
+    "break_loads": (Load,),
+    "break_all": (Load, ChangesSince, Append),
+}
 
 
 def begin(world: World, kind: str) -> None:
@@ -30,12 +36,10 @@ def begin(world: World, kind: str) -> None:
         ledger.wall.set(random.uniform(-3, 3) * bound)
     elif kind.startswith("lag"):
         _lag(world, kind, lasts)
-    elif kind == "freeze_feed":
-        network.broken[ChangesSince] = world.loop.now + lasts
-    elif kind == "break_loads":
-        network.broken[Load] = world.loop.now + lasts
-    elif kind == "break_all":
-        network.broken |= dict.fromkeys((Load, ChangesSince, Append), world.loop.now + lasts)
+    elif kind in BROKEN:
+        network.broken |= dict.fromkeys(BROKEN[kind], world.loop.now + lasts)
+    elif kind.startswith("large"):
+        network.batch_limit = BatchLimit(random.choice([0, 1, 1, 2]), kind == "large_refused", world.loop.now + lasts)
     elif kind == "storm":
         network.weather = attrs.evolve(world.profile.storm, slow_up_to=random.choice([0.1, 1.5]))
         world.loop.after(lasts, lambda: setattr(network, "weather", CALM))

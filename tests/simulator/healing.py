@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import STALE
 from tests.simulator.client import ASKS, SimClient, guard_of
-from tests.simulator.network import CALM
+from tests.simulator.network import CALM, BatchLimit
 
 if TYPE_CHECKING:
     from diijam_consent_sdk._threads import Promise
@@ -22,6 +22,7 @@ def heal(world: World) -> None:
     world.is_quiet = True
     world.network.weather = CALM
     world.network.broken.clear()
+    world.network.batch_limit = BatchLimit()
     world.ledger.end_lag()
     world.longest_pause = 0.0
     for client in world.clients:

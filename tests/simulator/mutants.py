@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from cachetools import Cache
 
-from diijam_consent_sdk._threads import Promise
+from diijam_consent_sdk._threads import Promise, WaitTimeout
 from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
@@ -16,9 +16,10 @@ from diijam_consent_sdk.cache.in_flight import Fetch, Poll
 from diijam_consent_sdk.cache.leases import CLOCK_RATE, Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions, PendingWrites, Write
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client.effects import Effects, perform
+from diijam_consent_sdk.client.effects import Effects, perform, wait
 from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.limiter import LimitedCalls
+from diijam_consent_sdk.client.lookups import PATIENCE, Lookups
 from diijam_consent_sdk.client.single_flight import SharedLoad, SingleFlight
 from diijam_consent_sdk.client.writes import PendingWrite, Writes
 from diijam_consent_sdk.errors import StoreUnavailable
@@ -30,7 +31,7 @@ _fetched, _polled, _may_install, _written = (
     Leases._may_install,
     Leases.finish_write,
 )
-_restart, _until = Leases._restart, LimitedCalls.until
+_restart, _until, _wait_for = Leases._restart, LimitedCalls.until, Lookups._wait_for
 
 
 def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
@@ -219,13 +220,6 @@ def no_denial_while_writing(self: Leases, user_id: str, *, takes_away: bool = Fa
         return write
 
 
-def install_the_acknowledged(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
-    stale = self.users.get(write.user_id)
-    _written(self, write, None, now)
-    if cursor is not None and stale is not None:
-        stale._head = cursor
-
-
 def unknown_is_refused(self: Writes, pending: PendingWrite) -> Effects[Appended | Exception]:
     try:
         appended = yield from perform(pending.append)
@@ -271,6 +265,27 @@ def no_sharing(self: Leases, user_ids: Any, now: float) -> Fetch:
 
 def wait_forever(self: LimitedCalls) -> float:
     return _until(self) + 40 * self.deadline
+
+
+def wait_for_parts(self: Lookups, load: SharedLoad, until: float, *, is_patient: bool) -> Effects[None]:
+    return _wait_for(self, load, until, is_patient=True)
+
+
+def wait_from_the_look(self: Lookups, load: SharedLoad, until: float, *, is_patient: bool) -> Effects[None]:
+    patience = PATIENCE * self._calls.deadline if is_patient and until else 0.0
+    while True:
+        ended_at = load.part_ended_at
+        try:
+            return (yield from wait(load.done, until + patience))
+        except WaitTimeout:
+            if not patience or load.part_ended_at == ended_at:
+                raise
+            until = self._calls.until()
+
+
+def reachable_always(exchanges: Exchanges) -> Effects[bool]:
+    yield from ()
+    return True
 
 
 def prove_anything(self: Leases, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall
-from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
+from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable, TooLarge
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded
 from tests.simulator.ledger import Answer, Branch, Ledger
 from tests.simulator.loop import Loop
@@ -37,12 +37,22 @@ class Weather:
 CALM = Weather()
 
 
+@attrs.frozen
+class BatchLimit:
+    """Until when loads of more users than this are refused as too large, or else not answered."""
+
+    users: int = 1000
+    refuses: bool = False
+    until: float = 0.0
+
+
 class Network:
     """All exchanges between the clients and the ledger."""
 
     def __init__(self, loop: Loop, random: Random, ledger: Ledger, bound: float, tried: Counter[str]) -> None:
         self.weather = CALM
         self.broken: dict[type[StoreCall[Any]], float] = {}  # until when calls of a kind are held up
+        self.batch_limit = BatchLimit()
         self.latency = min(0.02, bound / 200)
         self.under_way = 0
         self.ledger = ledger
@@ -96,10 +106,16 @@ class Network:
                 self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
         elif self._happens("error_before"):
             self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
+        elif isinstance(call, Load) and self._is_over_limit(call):
+            if self.batch_limit.refuses:
+                self._loop.after(self.latency, lambda: back(TooLarge("ask for fewer users")))
         elif not self._happens("lost_request"):
             self._loop.after(self._travel("slow_request"), lambda: self._execute(call, back))
             if isinstance(call, Append) and self._happens("doubled"):
                 self._loop.after(self._travel("slow_request", 0.5), lambda: self._execute(call, lambda *_: None))
+
+    def _is_over_limit(self, load: Load) -> bool:
+        return self._loop.now < self.batch_limit.until and len(load.user_ids) > self.batch_limit.users
 
     def _travel(self, fault: str, chance: float = 0.0) -> float:
         if self._happens(fault) or self._random.random() < chance:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from diijam_consent_sdk.cache import history, leases, memory, pending_writes
-from diijam_consent_sdk.client import batching, engine, exchanges, health, limiter, poller, single_flight, writes
+from diijam_consent_sdk.client import (
+    batching,
+    engine,
+    exchanges,
+    halving,
+    health,
+    limiter,
+    poller,
+    single_flight,
+    writes,
+)
 from diijam_consent_sdk.stores import _retry
+from tests.simulator.batch_loads import SimLoad
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, SimUserCache
 
 if TYPE_CHECKING:
@@ -23,8 +35,8 @@ class _Time:
 
     def monotonic(self) -> float:
         """CLOCK_MONOTONIC."""
-        client = self._world.executing
-        return self._world.loop.now if client is None else client.monotonic()
+        assert self._world.executing is not None, "some code of a client runs in none"
+        return self._world.executing.monotonic()
 
 
 class _Silence:
@@ -42,11 +54,12 @@ def enter(stack: ExitStack, world: World) -> None:
             stack.enter_context(mock.patch.object(module, name, value))
 
     put(engine, Leases=SimLeases)
+    put(halving, time=_Time(world), log=_Silence())
     put(health, log=_Silence())
     put(limiter, time=_Time(world))
     put(writes, log=_Silence())
     put(_retry, random=world.random)
-    put(single_flight, time=_Time(world))
+    put(single_flight, time=_Time(world), SharedLoad=partial(SimLoad, world))
     put(exchanges, time=_Time(world))
     put(history, Generation=SimGeneration)
     put(leases, UserConsent=SimUser)

@@ -11,8 +11,9 @@ from tests.simulator.network import Weather
 STORE_FAULTS = ("restart", "new_epoch", "restore_new_epoch", "restore_same_epoch", "wall")
 LAGS = ("lag_loads", "lag_changes", "lag_all")
 FEED_FAULTS = ("freeze_feed", "break_loads", "break_all", "storm")
+BATCH_FAULTS = ("large_refused", "large_late")
 CLIENT_FAULTS = ("fork", "fork_bare", "suspend", "close", "starve", "end_loop")
-FAULTS = STORE_FAULTS + LAGS + FEED_FAULTS + CLIENT_FAULTS
+FAULTS = STORE_FAULTS + LAGS + FEED_FAULTS + BATCH_FAULTS + CLIENT_FAULTS
 # What each is worth in a world that tries it; one in three is left out, so that worlds differ.
 USUAL = dict.fromkeys(FAULTS, 1.0) | dict.fromkeys(FEED_FAULTS, 3.0)
 

@@ -12,8 +12,9 @@ from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import engine as engine_module
-from diijam_consent_sdk.client import lookups, poller
+from diijam_consent_sdk.client import halving, lookups, poller
 from diijam_consent_sdk.client.limiter import LimitedCalls
+from diijam_consent_sdk.client.lookups import Lookups
 from diijam_consent_sdk.client.single_flight import SingleFlight
 from diijam_consent_sdk.client.writes import Writes
 from diijam_consent_sdk.stores.protocol import Changes
@@ -67,6 +68,9 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),
     "10 a clock that runs ahead": (leases_module, "CLOCK_RATE", 1.2),
     "11 no deadline": (LimitedCalls, "until", mutants.wait_forever),
+    "11 whoever asks waits for parts": (Lookups, "_wait_for", mutants.wait_for_parts),
+    "11 a part has its deadline from a look on": (Lookups, "_wait_for", mutants.wait_from_the_look),
+    "11 a store that is away is asked in parts": (halving, "_is_reachable", mutants.reachable_always),
     "11 no cap on loads": (SingleFlight, "_ready", mutants.no_cap),
     "I7 fetches that are never forgotten": (Leases, "begin_fetch", mutants.no_sharing),
     "I8 no poller": (poller, "poll_feed", mutants.follow_nothing),

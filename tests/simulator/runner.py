@@ -41,8 +41,9 @@ class SimRunner:
         """The event loop ends with all its tasks, and another one begins."""
         for effects, future in list(self._alive.items()):
             del self._alive[effects]
-            self._client.executing(lambda effects: effects.close(), effects)
-            future.set_exception(Lost("its event loop ended"))
+            with self._client.executing():
+                effects.close()
+                future.set_exception(Lost("its event loop ended"))
 
     def stop(self) -> None:
         """End every sleep that begins from now on."""
@@ -67,8 +68,12 @@ class SimRunner:
     def _resume(self, resume: Callable[[Any], Any], outcome: Any, effects: Effects[Any], future: Promise[Any]) -> None:
         if effects not in self._alive:  # its event loop ended
             return
+        with self._client.executing():
+            self._step(resume, outcome, effects, future)
+
+    def _step(self, resume: Callable[[Any], Any], outcome: Any, effects: Effects[Any], future: Promise[Any]) -> None:
         try:
-            effect = self._client.executing(resume, outcome)
+            effect = resume(outcome)
         except StopIteration as end:
             self._alive.pop(effects, None)
             future.set_result(end.value)

@@ -13,7 +13,7 @@ from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.errors import StoreUnavailable
 from tests.simulator.client import ASKS, SimClient
 from tests.simulator.ledger import Lag, SimChanges, SimLoaded
-from tests.simulator.network import CALM
+from tests.simulator.network import CALM, BatchLimit
 from tests.simulator.profile import Profile
 from tests.simulator.world import World
 
@@ -317,6 +317,17 @@ def a_loop_that_ends_before_a_write_is_acknowledged(world: World) -> None:
             world.checks.fail("I6", "denied for good")
 
 
+def a_part_that_is_not_answered(world: World) -> None:
+    """Rule 11: a batch is refused as too large, and its first half gets no answer: 2.5 deadlines where 1.25 are due."""
+    client = process(world, follow=False)
+    world.network.batch_limit = BatchLimit(1, refuses=True, until=world.loop.now + 100)
+    client.ask_many(world.users)
+    while not client.parts.ended:
+        world.step()
+    world.network.weather = attrs.evolve(CALM, lost_request=1.0)
+    world.run_for(4 * world.deadline)
+
+
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "2 any after will do": a_poll_answered_with_another,
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
@@ -337,4 +348,5 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "8 nobody goes on with what a loop's end left": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 the end of a loop is a refusal": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 any token will do": a_token_of_a_lost_history,
+    "11 a part has its deadline from a look on": a_part_that_is_not_answered,
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.simulator import faults, soak
 from tests.simulator.client import ASKS
 from tests.simulator.healing import heal
-from tests.simulator.profile import FAULTS, Profile
+from tests.simulator.profile import FAULTS, WILD, Profile
 from tests.simulator.world import World
 
 BLOCKS = 20
@@ -55,6 +59,24 @@ def test_a_seed_tells_everything() -> None:
             return world.ledger.branch.head(), world.loop.now, world.checks.allowed_answers, tuple(world.tried.items())
 
     assert outcome(7) == outcome(7) != outcome(8)
+
+
+def test_no_client_reads_a_real_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a client's code asks `time` in a world is answered in virtual time, or waits would not be simulated."""
+    callers: set[str] = set()
+    thread = threading.get_ident()
+
+    def spy(real: Any, *arguments: Any) -> Any:
+        if threading.get_ident() == thread:  # others may be of other tests
+            callers.add(sys._getframe(1).f_globals["__name__"])
+        return real(*arguments)
+
+    for name in ("monotonic", "monotonic_ns", "perf_counter", "time", "time_ns", "clock_gettime", "sleep"):
+        monkeypatch.setattr(time, name, partial(spy, getattr(time, name)))
+    for seed in range(40):
+        with World(seed, Profile(storm=WILD)) as world:
+            world.run(STEPS)
+    assert not {caller for caller in callers if caller.startswith("diijam_consent_sdk")}
 
 
 def test_a_soak_counts_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:

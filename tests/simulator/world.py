@@ -79,7 +79,8 @@ class World:
         for client in self.everyone:
             client.is_gone = True
             client.starved_until = float("inf")
-            client.executing(lambda driver: driver.end(), client.runner)
+            with client.executing():
+                client.runner.end()
         self._patches.close()
 
     @property
