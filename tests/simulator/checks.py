@@ -68,6 +68,7 @@ class Checks:
         self.allowed_answers = 0
         self.reached: Counter[str] = Counter()
         self._acks: dict[tuple[int, str], tuple[Ack, ...]] = {}
+        self._acks_by_key: dict[str, Ack] = {}
         self._unknown: set[str] = set()
         self._ended: dict[str, float] = {}  # when a write's outcome became definite, by its key
         self._tops: dict[int, tuple[object, dict[str, int]]] = {}
@@ -92,7 +93,8 @@ class Checks:
         if isinstance(answer, Appended) and answer.record is not None and answer.record.user_id == call.user_id:
             assert branch is not None
             of = client.number, call.user_id
-            self._acks[of] = (*self._acks.get(of, ())[-3:], Ack(answer.cursor, branch))
+            ack = self._acks_by_key[key] = Ack(answer.cursor, branch)
+            self._acks[of] = (*self._acks.get(of, ())[-3:], ack)
             self._end(client, key)
         elif isinstance(answer, (ValueError, TypeError, VersionConflict)) or (
             isinstance(answer, (StoreUnavailable, StoreUnusable)) and key not in self._unknown
@@ -141,11 +143,12 @@ class Checks:
             self.fail("R9", f"{who} although it is closed")
         if user.is_inherited and marks.is_anew:
             self.fail("R9", f"{who} from what a forked child inherited")
-        # A guard that was interrupted may read, after a write has ended, what was loaded since.
+        # A write that ended before the guard's last read denies no more, but what is read then must include it.
         if any(key in client.pending or self._ended[key] > at for key in marks.pending):
             self.fail("I4", f"{who} while a write of its own is under way or of unknown outcome")
-        if not all(ack.is_in(user.source) for ack in marks.acks):
-            self.fail("I4", f"{who} as of before a write of its own, position {user.position} of {marks.acks}")
+        acks = [*marks.acks, *(self._acks_by_key[key] for key in marks.pending if key in self._acks_by_key)]
+        if not all(ack.is_in(user.source) for ack in acks):
+            self.fail("I4", f"{who} as of before a write of its own, position {user.position} of {acks}")
         return None
 
     def answered(

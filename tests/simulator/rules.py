@@ -60,6 +60,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
     "8 no floor": (Leases, "finish_write", mutants.no_floor),
+    "8 no floor under a guard": (Leases, "finish_write", mutants.no_floor),
     "8 an unknown outcome is a refusal": (Writes, "_repeat", mutants.unknown_is_refused),
     "8 nobody goes on with what a loop's end left": (Writes, "resume", mutants.resume_nothing),
     "8 the end of a loop is a refusal": (Writes, "_on_end", mutants.lost_is_refused),

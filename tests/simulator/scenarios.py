@@ -253,6 +253,23 @@ def a_load_from_before_an_own_write(world: World) -> None:
     look(world, client)
 
 
+def a_guard_interrupted_by_the_end_of_an_own_write(world: World) -> None:
+    """I4: before the reads of a guard this process's withdrawal is acknowledged, and an older load arrives."""
+    world.watchfulness = 0.0  # no other guard looks
+    client = process(world, follow=False)
+    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    client.record("user0", e.Withdrawn("marketing"))
+    while not client.pending:
+        world.step()
+
+    def end() -> None:
+        world.run_for(1)
+        slow(old)
+
+    world.run_others = end  # type: ignore[method-assign]
+    client.guard_in_one_step("user0", MAIL, preempted=1)
+
+
 def a_guard_beside_a_late_poll(world: World) -> None:
     """Rule 3: after a long outage one poll brings a withdrawal and renews the rest; guards look all the while."""
     world.watchfulness = 1.0
@@ -345,6 +362,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "7 in one step, covered before a proof": what_was_loaded_ahead_and_overtaken,
     "7 in one step, covered although dropped": a_user_dropped_before_it_is_covered,
     "8 no floor": a_load_from_before_an_own_write,
+    "8 no floor under a guard": a_guard_interrupted_by_the_end_of_an_own_write,
     "8 nobody goes on with what a loop's end left": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 the end of a loop is a refusal": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 any token will do": a_token_of_a_lost_history,
