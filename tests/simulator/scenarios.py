@@ -350,6 +350,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
     "3 published before dropped": a_guard_beside_a_late_poll,
     "4 any record will do": the_record_of_another_user,
+    "4 any position will do": a_slow_fetch_from_before_a_change,
     "4 no second fetch": a_fetch_overtaken_by_a_restart,
     "6 backwards will do": a_ledger_that_went_back,
     "6 what lags is another history": loads_that_lag_behind_an_own_write,
