@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..identifiers import MAX_ID_CHARACTERS
+from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS
 from ..stores import wire
 from ..stores.messages import (
     MAX_WORDS,
@@ -68,6 +68,8 @@ def components() -> dict[str, Schema]:
     }
     found["AppendQuestion"]["properties"]["events"]["items"] = {"$ref": REF.format(name="Event")}
     found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
+    # Not in the type: the error for another tag would be this pattern.
+    found["RegisterNoticeQuestion"]["properties"]["texts"]["propertyNames"]["pattern"] = LANGUAGE_TAG
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
     for name, schema in found.items():
         _complete(schema)

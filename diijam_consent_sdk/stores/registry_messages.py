@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
+from ..identifiers import MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..notices import MAX_LANGUAGES, MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ..vocabulary import Field, Purpose, instant
 from . import wire
@@ -19,7 +19,7 @@ NoticeId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, descr
 Fields = Annotated[list[Field], Meta(max_length=MAX_WORDS)]
 Texts = Annotated[
     dict[
-        Annotated[str, Meta(max_length=MAX_TAG_CHARACTERS, pattern=LANGUAGE_TAG)],
+        Annotated[str, Meta(max_length=MAX_TAG_CHARACTERS)],
         Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_BYTES)],
     ],
     Meta(

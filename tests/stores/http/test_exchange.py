@@ -7,12 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from diijam_consent_sdk import NoticeText
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge
+from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.stores import Appended, Cursor, messages, wire
+from diijam_consent_sdk.stores import Appended, Cursor, messages, registry_messages, wire
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http import exchange, problems
+from diijam_consent_sdk.stores.http import exchange, problems, registry_exchange
+from tests.strategies import START
 
 JSON = {"content-type": "application/json"}
 
@@ -97,3 +100,62 @@ def test_a_service_s_text_is_cut_and_obeys_nobody(key: str, status: int, kind: t
     assert str(error.value).isprintable()
     assert "gone" in str(error.value)
     assert len(str(error.value)) == problems.MAX_DETAIL_CHARACTERS
+
+
+NOTICE = NoticeText("n-1", {"vi": "lời"}, ["surveys"])
+REGISTERED = RegisteredNotice(NOTICE, NOTICE.digest, START, "dpo")
+
+
+def answered(operation: exchange.Exchange, answer: messages.Answer) -> Any:
+    """What is read of an answer to the question with the nonce `n`."""
+    return operation.result("n", 200, JSON, wire.encode(answer))
+
+
+def test_a_notice_is_what_its_digest_says() -> None:
+    """A notice is believed if its words have its digest, it is the one asked for, and it comes with its words."""
+    whole = registry_messages.known_notice(REGISTERED, with_texts=True)
+    load = registry_exchange.notice("n-1")
+
+    def answer(*notices: registry_messages.KnownNotice) -> registry_messages.LoadNoticesAnswer:
+        return registry_messages.LoadNoticesAnswer(nonce="n", notices=list(notices), after=None)
+
+    assert answered(load, answer(whole)) == REGISTERED
+    assert answered(load, answer()) is None
+    altered = msgspec.structs.replace(whole, texts={"vi": "lời khác"})
+    for wrong in ([altered], [registry_messages.known_notice(REGISTERED, with_texts=False)], [whole, whole]):
+        with pytest.raises(Failure, match="cannot be believed"):
+            answered(load, answer(*wrong))
+    with pytest.raises(Failure, match="cannot be believed"):
+        answered(registry_exchange.notice("n-2"), answer(whole))
+
+
+def test_a_list_of_notices_goes_on_in_order() -> None:
+    """Ids that repeat, go back or come before the page asked for are not believed: the list would never end."""
+
+    def answer(*ids: str) -> registry_messages.LoadNoticesAnswer:
+        listed = registry_messages.known_notice(REGISTERED, with_texts=False)
+        notices = [msgspec.structs.replace(listed, notice=notice) for notice in ids]
+        return registry_messages.LoadNoticesAnswer(nonce="n", notices=notices, after=None)
+
+    page = registry_exchange.notice_ids("n-1", 20)
+    assert answered(page, answer("n-2", "n-3")) == ["n-2", "n-3"]
+    for wrong in (["n-1"], ["n-3", "n-2"], ["n-2", "n-2"]):
+        with pytest.raises(Failure, match="about something else"):
+            answered(page, answer(*wrong))
+
+
+def test_a_registration_is_of_the_notice_sent() -> None:
+    """An answer about another notice, or another digest, leaves in doubt whether this one was registered."""
+    register = registry_exchange.register_notice(NOTICE, None)
+    fields: dict[str, Any] = {
+        "nonce": "n",
+        "notice": "n-1",
+        "digest": NOTICE.digest,
+        "registered_at": START,
+        "by": "dpo",
+    }
+    assert answered(register, registry_messages.RegisterNoticeAnswer(**fields)) == REGISTERED
+    for changes in ({"notice": "n-2"}, {"digest": "00"}):
+        with pytest.raises(Failure) as failure:
+            answered(register, registry_messages.RegisterNoticeAnswer(**{**fields, **changes}))
+        assert failure.value.maybe_written
