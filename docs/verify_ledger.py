@@ -5,6 +5,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 
@@ -36,8 +37,13 @@ def registered(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
 
 def verify(path: str, head: str = "") -> tuple[int, str]:
     """Return the position and hash that the chain leads to; `ValueError`: the ledger is broken, or not the head's."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    db.execute("BEGIN")  # one state of the ledger for all that follows
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+        db.execute("BEGIN")  # one state of the ledger for all that follows
+        return walk(db, head)
+
+
+def walk(db: sqlite3.Connection, head: str) -> tuple[int, str]:
+    """Walk over all entries; see `verify`."""
     kept = (int(head.split(".")[1]), head.split(".")[2]) if head else (0, "00" * 32)  # the epoch does not count
     notices, versions, position, chained = dict(registered(db)), dict[str, int](), 0, bytes(32)
     last_at, blank, owed, is_kept = "", 0, 0, kept == (0, chained.hex())
@@ -52,9 +58,7 @@ def verify(path: str, head: str = "") -> tuple[int, str]:
         if all(value is None for value in (salt, *content.values())):
             blank += 1
             continue
-        check(
-            type(salt) is bytes and digest_of(content, salt) == digest, f"the content of entry {position} was altered"
-        )
+        check(type(salt) is bytes and digest_of(content, salt) == digest, f"entry {position} was altered")
         event, user, version, at = json.loads(content["event"]), content["user_id"], content["version"], content["at"]
         missing = version - versions.get(user, 0) - 1
         check(missing == 0 or event["type"] == "Erased", f"an entry of the user of entry {position} is missing")
