@@ -6,7 +6,6 @@ Each command opens one the same way, so the URL, the token and the limits mean t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,14 @@ from ..client import ConsentClient
 from ..errors import StoreUnavailable
 from ..stores._addresses import checked_address
 from ..stores.protocol import Store
-from ..stores.url import INSECURE_HOSTS_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, insecure_hosts_from_env
+from ..stores.url import (
+    INSECURE_HOSTS_VARIABLE,
+    TOKEN_FILE_VARIABLE,
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+    insecure_hosts_from_env,
+    token_from_env,
+)
 from ..stores.url import open_store as open_store_at
 
 BUSY_SECONDS = 5.0  # to wait for another process's lock, since people would rather wait than start over
@@ -34,7 +40,8 @@ Url = Annotated[
         env_var=URL_VARIABLE,
         help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path),"
         " postgresql://user@host/database, or the https:// URL of a"
-        f" consent service, whose token {TOKEN_VARIABLE} holds. Plain http:// is for this machine, and for the hosts"
+        f" consent service, whose token {TOKEN_VARIABLE} holds, or the file"
+        f" {TOKEN_FILE_VARIABLE} names. Plain http:// is for this machine, and for the hosts"
         f" that {INSECURE_HOSTS_VARIABLE} names.",
     ),
 ]
@@ -79,7 +86,7 @@ def open_store(url: str | None, *, create: bool = False, deadline: float = DEADL
         _check_file(url)
     store: Store = open_store_at(
         url,
-        token=os.environ.get(TOKEN_VARIABLE),
+        token=token_from_env(),
         deadline=deadline,
         busy_seconds=min(BUSY_SECONDS, deadline),
         create=create,

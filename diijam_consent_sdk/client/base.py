@@ -116,13 +116,17 @@ class BaseClient:
     @classmethod
     def from_env(cls, *, insecure_hosts: Iterable[str] | None = None, **options: Unpack[Options]) -> Self:
         """
-        Make a client by `from_url` with `DIIJAM_CONSENT_URL` and, if the store needs a token, `DIIJAM_CONSENT_TOKEN`.
+        Make a client by `from_url` with `DIIJAM_CONSENT_URL` and, if the store needs a token, `DIIJAM_CONSENT_TOKEN`,
+        or the file that `DIIJAM_CONSENT_TOKEN_FILE` names, which is read again for each call.
 
         *insecure_hosts* are by default those of `DIIJAM_CONSENT_INSECURE_HOSTS`, separated by commas; *listen_url* is
         `DIIJAM_CONSENT_LISTEN_URL`.
 
         Raises:
-            ValueError: `DIIJAM_CONSENT_URL` is not set; and all that `from_url` raises.
+            ValueError: `DIIJAM_CONSENT_URL` is not set, or both of the others are, or the file holds no token; and all
+                that `from_url` raises.
+
+            OSError: the file cannot be read, or another user could have written it.
         """
         url, token = url_from_env()
         hosts = insecure_hosts_from_env() if insecure_hosts is None else insecure_hosts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -23,7 +23,7 @@ from .openapi import make_document
 from .problems import problem_response
 from .store_executor import StoreExecutor
 from .strict_request import StrictRequest
-from .tokens import TokenFile
+from .tokens import TokenEntry, TokenFile
 from .verification import Verification
 
 PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
@@ -47,13 +47,18 @@ class ConsentApp(Litestar):
                 message["headers"] = [*message["headers"], (b"cache-control", b"no-store")]
             await send(message)
 
+        state: dict[str, Any] = {}
         try:
             method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
-            exact = {**scope, "method": method, "path": path, "raw_path": path.encode()}
+            exact = {**scope, "method": method, "path": path, "raw_path": path.encode(), "state": state}
             await super().__call__(cast(Scope, exact), receive, send_and_note)
         finally:
             context: ServiceContext = self.state.context
-            context.metrics.record_request(scope["method"], path, status, time.monotonic() - started)
+            token: TokenEntry | None = state.get("token")
+            context.metrics.record_request(
+                scope["method"], path, status, time.monotonic() - started,
+                token=token.name if token else None, users=state.get("users", 0),
+            )  # fmt: skip
 
 
 def _exact_path(scope: HTTPScope) -> str:

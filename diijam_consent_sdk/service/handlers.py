@@ -54,6 +54,7 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Conte
 
     def encode(loaded: Loaded) -> bytes:
         """Encode the answer."""
+        request.state.users = len(loaded.records)
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return encode_whole(answer, "records", loaded.records)
 
@@ -74,7 +75,7 @@ async def append(
     answer, with `is_repeat`, and write nothing more. The types of events and their fields are those of the library's
     module `events`.
     """
-    is_reader = may_read(request)
+    is_reader, request.state.users = may_read(request), 1
 
     def encode(appended: Appended) -> tuple[Cursor, bytes]:
         """Encode the answer."""
@@ -111,6 +112,7 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context:
 
     def encode(entries: list[LedgerEntry]) -> bytes:
         """Encode the answer."""
+        request.state.users = 1
         left = [entry for entry in entries if entry.version > data.after]
         parts = encode_page(messages.entries_from(left))
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
@@ -132,6 +134,7 @@ async def requests_due(
     def encode(page: OpenRequests) -> bytes:
         """Encode the answer."""
         parts = encode_page(page.records)
+        request.state.users = len(parts)
         after = page.records[len(parts) - 1].user_id if len(parts) < len(page.records) else page.after
         return join(RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after), "records", parts)
 
@@ -155,6 +158,7 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context:
         found = await context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     finally:
         disconnected.cancel()
+    request.state.users = len(found.user_ids)
     authorize(request, CHANGES)  # again, since the token may have been revoked during the wait
     return ChangesAnswer(
         nonce=data.nonce,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,12 +17,12 @@ from .._tls import server_context
 from ..stores._addresses import is_loopback
 from ..stores.protocol import AsyncStore, Store
 from ..stores.url import (
-    TOKEN_VARIABLE,
     insecure_hosts_from_env,
     is_postgres,
     listen_url_from_env,
     open_async_store,
     open_store,
+    token_from_env,
 )
 from .tokens import TokenFile
 
@@ -124,7 +123,7 @@ def _open(url: str) -> Store | AsyncStore:
     if is_postgres(url):
         open_store(url).close()  # raises at once what is wrong with the database, if it is in reach
         return open_async_store(url, listen_url=listen_url_from_env())
-    token, hosts = os.environ.get(TOKEN_VARIABLE), insecure_hosts_from_env()
+    token, hosts = token_from_env(), insecure_hosts_from_env()
     store: Store = open_store(url, token=token, insecure_hosts=hosts)
     return store
 

@@ -82,13 +82,33 @@ class Metrics:
         for name, what, read in gauges:
             Gauge(f"diijam_consent_{name}", what, registry=self._registry).set_function(read)
 
-    def record_request(self, method: str, path: str, status: int, seconds: float) -> None:
-        """Count an answered request and write its access line."""
+    def record_request(
+        self, method: str, path: str, status: int, seconds: float, *, token: str | None = None, users: int = 0
+    ) -> None:
+        """
+        Count an answered request and write its access line.
+
+        Args:
+            method: The request's method.
+
+            path: Its path.
+
+            status: The answer's status.
+
+            seconds: The time to the end of the answer.
+
+            token: The name of the request's token; None if it was not let in, or needed none.
+
+            users: How many users were asked about, or named by the answer.
+        """
         method = method if method in METHODS else OTHER
         path = path if path in self._paths else OTHER
         self._requests.labels(method, path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
-        log.info("service.request", method=method, path=path, status=status, duration_ms=round(seconds * 1000, 1))
+        log.info(
+            "service.request",
+            method=method, path=path, status=status, duration_ms=round(seconds * 1000, 1), token=token, users=users,
+        )  # fmt: skip
 
     def record_append(self, outcome: str) -> None:
         """Count an append by its outcome: `done`, or the key of its problem."""

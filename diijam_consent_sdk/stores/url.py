@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._extras import needs_extra
 from ._addresses import checked_address
+from .http.credentials import Token, TokenFromFile
 from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .postgres.sync_store import PostgresStore
 
 URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
+TOKEN_FILE_VARIABLE = "DIIJAM_CONSENT_TOKEN_FILE"  # noqa: S105 - a name
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
 LISTEN_URL_VARIABLE = "DIIJAM_CONSENT_LISTEN_URL"
 BUSY_SHARE = 0.9  # of the deadline: a file store waits no longer for a lock, so that its error comes in time
@@ -119,17 +121,34 @@ def open_async_store(
     return _open_local_store(url, BUSY_SHARE * deadline, create=True)
 
 
-def url_from_env() -> tuple[str, str | None]:
+def url_from_env() -> tuple[str, Token | None]:
     """
     Read the URL and token from the environment.
 
     Raises:
-        ValueError: there is no URL.
+        ValueError: there is no URL; and as `token_from_env` raises it.
+
+        OSError: as `token_from_env` raises it.
     """
     url = os.environ.get(URL_VARIABLE)
     if not url:
         raise ValueError(f"{URL_VARIABLE} is not set: set it to {KNOWN_URLS}")
-    return url, os.environ.get(TOKEN_VARIABLE)
+    return url, token_from_env()
+
+
+def token_from_env() -> Token | None:
+    """
+    Read the token from the environment, or find the file that holds it, which is read again for each call.
+
+    Raises:
+        ValueError: both are given, or the file holds no token.
+
+        OSError: the file cannot be read, or another user could have written it.
+    """
+    token, path = os.environ.get(TOKEN_VARIABLE) or None, os.environ.get(TOKEN_FILE_VARIABLE) or None
+    if token is not None and path is not None:
+        raise ValueError(f"{TOKEN_VARIABLE} and {TOKEN_FILE_VARIABLE} are both set: set one of them")
+    return token if path is None else TokenFromFile(path)
 
 
 def listen_url_from_env() -> str | None:

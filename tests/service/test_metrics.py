@@ -168,4 +168,22 @@ def test_each_request_has_one_access_line(
         "method": logged[0],
         "path": logged[1],
         "status": status,
+        "token": None,
+        "users": 0,
     }
+
+
+def test_an_access_line_has_the_tokens_name_and_the_number_of_users(asker: Asker) -> None:
+    """Who asked is told by the token's name, what about by the number of users: no id is in a line."""
+    head = asker.head()
+    with capture_logs() as lines:
+        asker.append("u-1", OPENED, {"type": "RequestFiled", "request": "r-1", "kind": "access"})
+        asker.load("u-1", "u-2", "u-1")
+        asker.ask("/v1/history/load", user_id="u-1")
+        asker.ask("/v1/requests/due")
+        asker.changes(head)
+        until = time.monotonic() + 5
+        while len(lines) < 5 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert [(line["token"], line["users"]) for line in lines] == [("both", number) for number in (1, 2, 1, 1, 1)]
+    assert "u-1" not in str(lines)

@@ -4,10 +4,48 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
+from ..._file_owners import check_file, check_path
+from ..._files import open_regular
 from ...errors import StoreUnavailable
 
 Token = str | Callable[[], str]
+MAX_FILE_BYTES = 2**12
+
+
+class TokenFromFile:
+    """
+    The token in a file, read again for each attempt, so that a rotated one is used as soon as it is there.
+
+    Safe to use from several threads.
+
+    Args:
+        path: The file: the token alone, with or without a line end.
+
+    Raises:
+        OSError: the file cannot be read, or another user could have written it.
+
+        ValueError: it holds no token.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path).absolute()
+        self()
+
+    def __repr__(self) -> str:
+        return f"<TokenFromFile {self._path}>"
+
+    def __call__(self) -> str:
+        """Read the token; raises as the class does."""
+        check_path(self._path)
+        with os.fdopen(open_regular(self._path.resolve(), os.O_RDONLY), "rb") as file:
+            check_file(self._path, os.fstat(file.fileno()))
+            content = file.read(MAX_FILE_BYTES + 1)
+        try:
+            return checked_token(content.decode("ascii").strip() if len(content) <= MAX_FILE_BYTES else "")
+        except ValueError:  # its text might show the content
+            raise ValueError(f"{self._path} holds no token: write into it what `token new` printed, alone") from None
 
 
 class Credentials:
@@ -40,6 +78,9 @@ def _called(token: Callable[[], str]) -> str:
     try:
         return checked_token(token())
     except Exception as error:  # noqa: BLE001 - the application's; it may show the token
+        if isinstance(token, TokenFromFile):
+            why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+            raise StoreUnavailable(f"the token's file cannot be used, so nothing was sent: {why}") from None
         # Only an absolute path is repeated: a relative one might be the token itself.
         path = getattr(error, "filename", None)
         file = f": {path}" if isinstance(path, str) and os.path.isabs(path) else ""  # noqa: PTH117 - a string
