@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ from ..stores.messages import (
     RequestsQuestion,
 )
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
+from ..stores.token_messages import PATHS as TOKEN_PATHS
+from ..stores.token_messages import TokenAnswer, TokenQuestion
 from .auth import authorize, authorize_append, may_read, requires
 from .context import ServiceContext
 from .encoding import encode_page, encode_whole, join
@@ -37,6 +40,7 @@ from .problems import Refused, problem_key
 from .schemas import MAX_POSITION
 from .scopes import ANY, CHANGES, READS, RECORDS
 from .strict_request import AnyRequest
+from .tokens import TokenEntry
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
 Context = NamedDependency[ServiceContext]
@@ -170,6 +174,16 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context:
     )
 
 
+@post(TOKEN_PATHS[TokenQuestion], guards=[requires(ANY)], **documented(TokenQuestion))
+async def own_token(request: AnyRequest, data: JSONBody[TokenQuestion]) -> TokenAnswer:
+    """Tell what the token of this request is: its name, scopes and end, and the service's time."""
+    token: TokenEntry = request.state.token
+    return TokenAnswer(
+        nonce=data.nonce, name=token.name, scopes=sorted(token.scopes), expires_at=token.expires_at,
+        at=datetime.now(UTC),
+    )  # fmt: skip
+
+
 def _json(body: bytes) -> Response[Any]:
     """Answer with JSON that is encoded already."""
     return Response(body, media_type=MediaType.JSON)
@@ -209,4 +223,15 @@ async def show_document() -> dict[str, Any]:
     return make_document(HANDLERS)
 
 
-HANDLERS = (load, append, history, requests_due, changes, *NOTICE_HANDLERS, health, show_metrics, show_document)
+HANDLERS = (
+    load,
+    append,
+    history,
+    requests_due,
+    changes,
+    *NOTICE_HANDLERS,
+    own_token,
+    health,
+    show_metrics,
+    show_document,
+)

@@ -33,6 +33,8 @@ from ..stores.registry_messages import (
     RegisterNoticeQuestion,
     RequireNoticesQuestion,
 )
+from ..stores.token_messages import PATHS as TOKEN_PATHS
+from ..stores.token_messages import TokenQuestion
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
 from .scopes import ANY, APPENDS, CHANGES, EVENTS, NOTICES, READS, RECORDS, Scope
@@ -64,6 +66,7 @@ OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple
     ChangesQuestion: ("Wait for changes", CHANGES, ()),
     RegisterNoticeQuestion: ("Register a notice", NOTICES, ("invalid-event", "outcome-unknown")),
     LoadNoticesQuestion: ("Load or list notices", ANY, ()),
+    TokenQuestion: ("Look at the own token", ANY, ()),
     RequireNoticesQuestion: ("Require notices for good", NOTICES, ("outcome-unknown",)),
     "health": ("Is the store well?", None, ("store-unavailable", "store-unusable", "ledger-broken")),
     "metrics": ("Figures for Prometheus", None, ()),
@@ -165,6 +168,7 @@ EXAMPLES |= {
         {"notices": [{**WORDS, "languages": ["en", "vi"], **REGISTRATION}], "after": None},
     ),
     NOTICE_PATHS[RequireNoticesQuestion]: ({}, {}),
+    TOKEN_PATHS[TokenQuestion]: ({}, {"name": "mailer", "scopes": ["ask"], "expires_at": None, "at": AT}),
 }
 
 

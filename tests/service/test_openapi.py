@@ -18,7 +18,7 @@ from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
 from diijam_consent_sdk.service.openapi import EXAMPLES, OPERATIONS
 from diijam_consent_sdk.service.problems import PROBLEM_JSON
 from diijam_consent_sdk.service.scopes import ANY
-from diijam_consent_sdk.stores import messages, registry_messages
+from diijam_consent_sdk.stores import messages, registry_messages, token_messages
 from diijam_consent_sdk.stores.http.exchange import PATHS
 from tests.service.conftest import NONCE, Asker, Running
 
@@ -28,6 +28,7 @@ ANSWERS = {
     messages.HistoryQuestion: messages.HistoryAnswer,
     messages.RequestsQuestion: messages.RequestsAnswer,
     messages.ChangesQuestion: messages.ChangesAnswer,
+    token_messages.TokenQuestion: token_messages.TokenAnswer,
     registry_messages.RegisterNoticeQuestion: registry_messages.RegisterNoticeAnswer,
     registry_messages.LoadNoticesQuestion: registry_messages.LoadNoticesAnswer,
     registry_messages.RequireNoticesQuestion: registry_messages.RequireNoticesAnswer,

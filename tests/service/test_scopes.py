@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,15 @@ def test_a_relay_that_lacks_a_scope_says_that_it_is_its_own(
         problem = is_problem(ask_as(relay).post("/v1/events/append", question), "forbidden")
     assert problem["scopes"] == ["write:accounts"]
     assert "the token of edge lacks" in problem["detail"]
+
+
+def test_a_token_tells_what_it_is(start: Start, path: Path) -> None:
+    """Any token, whatever its scopes, may ask for its name, scopes and end, and gets the service's time with them."""
+    end = datetime(2099, 6, 30, tzinfo=UTC)
+    tokens = {scope: new_token(path, scope.replace(":", "-"), [scope], expires_at=end) for scope in Scope}
+    url, before = start(tokens=path).url, datetime.now(UTC)
+    for scope, token in tokens.items():
+        with closing(HttpStore(url, token=token, deadline=10)) as store:
+            own = store.own_token()
+        assert (own.name, own.scopes, own.expires_at) == (scope.replace(":", "-"), (scope,), end)
+        assert before <= own.at <= datetime.now(UTC)

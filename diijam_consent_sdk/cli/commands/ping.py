@@ -18,6 +18,7 @@ from cyclopts import Parameter
 
 from ...errors import ConsentError
 from ...stores.protocol import Store
+from ...stores.token_messages import OwnToken
 from ...stores.url import is_http
 from ..console import print_result, print_status
 from ..store import FILE_SCHEME, Url, open_store, require_url
@@ -84,15 +85,17 @@ def ping(*, as_json: Json = False, url: Url = None) -> int:
     try:
         with open_store(address, deadline=DEADLINE_SECONDS) as store:
             result = _measure(store)
+            own = _own_token(address, store)
     except (ConsentError, ValueError, OSError) as error:
         if as_json:
             print_result(json.dumps({"ok": False, "error": str(error)}, ensure_ascii=False))
         raise
     if as_json:
-        fields = {name: round(value, 6) for name, value in attrs.asdict(result).items()}
+        fields: dict[str, object] = {name: round(value, 6) for name, value in attrs.asdict(result).items()}
+        fields |= {} if own is None else {"token": {"name": own.name, "scopes": own.scopes, "expires_at": _end(own)}}
         print_result(json.dumps({"ok": True, "store": _without_secrets(address), **fields}, ensure_ascii=False))
     else:
-        print_result(*_to_lines(address, result))
+        print_result(*_to_lines(address, result, own))
     if abs(result.clock_seconds) > max(FAR_APART_SECONDS, result.clock_precision_seconds):
         print_status(
             "note: the clocks are far apart: a consent ends by the store's; see that both machines set theirs (NTP)"
@@ -120,7 +123,7 @@ def _measure(store: Store) -> PingResult:
     )
 
 
-def _to_lines(url: str, result: PingResult) -> list[str]:
+def _to_lines(url: str, result: PingResult, own: OwnToken | None) -> list[str]:
     direction = "ahead of" if result.clock_seconds >= 0 else "behind"
     load, connect, precision = (
         f"{1000 * seconds:.1f} ms"
@@ -129,11 +132,28 @@ def _to_lines(url: str, result: PingResult) -> list[str]:
     return [
         f"store     {_without_secrets(url)}",
         "reached   yes",
-        f"token     {'accepted' if is_http(url) else 'none needed'}",
+        f"token     {_describe(own) if own is not None else 'none needed'}",
         f"ledger    {result.position:,} entries",
         f"load      {load}; the first, which connects, {connect}",
         f"clock     {abs(result.clock_seconds):.3f} s {direction} this machine's, give or take {precision}",
     ]
+
+
+def _own_token(url: str, store: Store) -> OwnToken | None:
+    """Look at the token of a service's client; None of another store, which needs none."""
+    if not is_http(url):
+        return None
+    from ...stores.http.store import HttpStore  # noqa: PLC0415 - httpx is slow to import
+
+    return store.own_token() if isinstance(store, HttpStore) else None
+
+
+def _describe(own: OwnToken) -> str:
+    return f"{own.name}, may {', '.join(own.scopes)}; ends {_end(own) or 'never'}"
+
+
+def _end(own: OwnToken) -> str | None:
+    return None if own.expires_at is None else own.expires_at.isoformat()
 
 
 def _without_secrets(url: str) -> str:

@@ -11,7 +11,7 @@ import attrs
 from ...errors import StoreUnavailable, TooLarge
 from ...events import Erased, Event, LedgerEntry
 from ...identifiers import identifier
-from .. import messages, registry_messages, wire
+from .. import messages, registry_messages, token_messages, wire
 from .._retry import Attempts, Failure
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_version
 from .causes import NO_SERVICE
@@ -19,7 +19,7 @@ from .problems import error_from
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 NO_JSON = "it is no JSON"
-PATHS = messages.PATHS | registry_messages.PATHS
+PATHS = messages.PATHS | registry_messages.PATHS | token_messages.PATHS
 
 
 class Mismatched(ValueError):
@@ -117,6 +117,11 @@ def load(user_ids: list[str]) -> Exchange:
         return answer.result()
 
     return Exchange(messages.LoadQuestion, {"user_ids": user_ids}, messages.LoadAnswer, read)
+
+
+def own_token() -> Exchange:
+    """Build `HttpStore.own_token`."""
+    return Exchange(token_messages.TokenQuestion, {}, token_messages.TokenAnswer, token_messages.TokenAnswer.result)
 
 
 def append(user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None) -> Exchange:

@@ -11,6 +11,7 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
 from ..registry import MAX_NOTICES_PAGE
+from ..token_messages import OwnToken
 from . import exchange, registry_exchange
 from .exchange import Exchange, HistoryPage
 from .transport import AsyncTransport, Transport, TransportOptions
@@ -111,6 +112,16 @@ class HttpStore:
         """See `Notices.require_notices`."""
         self._run(registry_exchange.require_notices())
 
+    def own_token(self) -> OwnToken:
+        """
+        Ask the service what the token of this store is.
+
+        Raises:
+            StoreUnavailable: the service does not answer, or not with this token.
+        """
+        own: OwnToken = self._run(exchange.own_token())
+        return own
+
     def close(self) -> None:
         """See `Store.close`."""
         self._transport.close()
@@ -192,6 +203,11 @@ class AsyncHttpStore:
     async def require_notices(self) -> None:
         """See `Notices.require_notices`."""
         await self._run(registry_exchange.require_notices())
+
+    async def own_token(self) -> OwnToken:
+        """See `HttpStore.own_token`."""
+        own: OwnToken = await self._run(exchange.own_token())
+        return own
 
     async def close(self) -> None:
         """See `Store.close`."""

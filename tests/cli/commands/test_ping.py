@@ -65,10 +65,10 @@ def test_json(mailable: Ledger, cli: Cli) -> None:
 
 
 def test_a_service_answers(service: Running, cli: Cli) -> None:
-    """Over HTTP the output shows that the token was accepted, and never the token."""
+    """Over HTTP the output shows the token's name, scopes and end, and never the token."""
     result = cli("ping", "--url", service.url)
     assert (result.status, result.err) == (0, "")
-    assert (sheet(result.out)["store"], sheet(result.out)["token"]) == (service.url, "accepted")
+    assert (sheet(result.out)["store"], sheet(result.out)["token"]) == (service.url, "ping, may read; ends never")
     assert "dcs_" not in result.out
 
 
