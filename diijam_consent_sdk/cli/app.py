@@ -24,6 +24,7 @@ from .commands import (
     conformance,
     copy,
     due,
+    file,
     head,
     history,
     init,
@@ -53,6 +54,7 @@ Start here:
   diijam-consent check u-1 market email
   diijam-consent permitted market email --input audience.csv --column user_id
   diijam-consent history u-1
+  diijam-consent file u-1 --output u-1.html
   diijam-consent verify
 
 For the services of several machines:
@@ -90,6 +92,7 @@ _add_command(record.record, record.USAGE, record.EXAMPLES)
 _add_command(check.check, "check USER_ID ASK SUBJECT [OPTIONS]", check.EXAMPLES)
 _add_command(permitted.permitted, "permitted ASK SUBJECT [OPTIONS]", permitted.EXAMPLES)
 _add_command(history.history, "history USER_ID [OPTIONS]", history.EXAMPLES)
+_add_command(file.file, "file USER_ID [OPTIONS]", file.EXAMPLES)
 _add_command(due.due, "due [OPTIONS]", due.EXAMPLES)
 _add_command(init.init, "init [OPTIONS]", init.EXAMPLES)
 _add_command(ping.ping, "ping [OPTIONS]", ping.EXAMPLES)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from datetime import datetime
 from typing import Self
 
 from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
-from ..decisions import STALE, Ask, Decision, Explanation, check_ask
+from ..decisions import STALE, Ask, Decision, check_ask
 from ..due import Due
-from ..events import Event, LedgerEntry
+from ..events import Event
 from ..record import ConsentRecord
 from ..stores.protocol import Appended
 from ..stores.url import open_async_store
+from .audit import AsyncAudit
 from .batching import Malformed
 from .iterators import LoudAsyncIterator
 from .lookups import UserBatch
@@ -21,7 +21,7 @@ from .registry import AsyncRegistry
 from .runners import TaskRunner
 
 
-class AsyncConsentClient(AsyncRegistry):
+class AsyncConsentClient(AsyncAudit, AsyncRegistry):
     """
     `ConsentClient` for asyncio: the same options and operations, each a coroutine, over either kind of store.
 
@@ -70,21 +70,9 @@ class AsyncConsentClient(AsyncRegistry):
         """See `ConsentClient.load`."""
         return (await self._runner.run(self._engine.load(user_id))).records[0]
 
-    async def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
-        """See `ConsentClient.explain`."""
-        return await self._runner.run(self._engine.explain(user_id, ask, at))
-
-    async def history(self, user_id: str) -> list[LedgerEntry]:
-        """See `ConsentClient.history`."""
-        return await self._runner.run(self._engine.history(user_id))
-
     async def due(self) -> Due:
         """See `ConsentClient.due`."""
         return await self._runner.run(self._engine.due())
-
-    async def head(self) -> str:
-        """See `ConsentClient.head`."""
-        return str(await self._runner.run(self._engine.head()))
 
     async def close(self) -> None:
         """See `ConsentClient.close`."""

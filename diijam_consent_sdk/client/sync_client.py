@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Self
 
 from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
-from ..decisions import STALE, Ask, Decision, Explanation, check_ask
+from ..decisions import STALE, Ask, Decision, check_ask
 from ..due import Due
-from ..events import Event, LedgerEntry
+from ..events import Event
 from ..record import ConsentRecord
 from ..stores.protocol import Appended
 from ..stores.url import open_store
+from .audit import Audit
 from .batching import Malformed
 from .guards_by_id import GuardsById
 from .iterators import LoudIterator
@@ -21,7 +21,7 @@ from .registry import Registry
 from .runners import ThreadRunner
 
 
-class ConsentClient(GuardsById, Registry):
+class ConsentClient(GuardsById, Audit, Registry):
     """
     Answers whether a customer's data may be used, before a service uses it. Safe to use from several threads, and after
     a fork. A signal handler may raise during any call; the handler itself may call `close` and nothing else.
@@ -166,29 +166,6 @@ class ConsentClient(GuardsById, Registry):
         """
         return self._runner.run(self._engine.load(user_id)).records[0]
 
-    def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
-        """
-        Decide on a record loaded now, and give the evidence, for audit and support.
-
-        Args:
-            user_id: The customer.
-
-            ask: What is asked.
-
-            at: A past instant (aware): the answer on the record as it was then. Of an erased user nothing of the past
-                is left, so the answer is `ERASED` at every instant: clause 6.
-
-        Raises:
-            ValueError: *at* is naive, or in the future by the store's clock.
-
-            TypeError: *at* is not a datetime, or *ask* is not an ask. All other errors are those of `load`.
-        """
-        return self._runner.run(self._engine.explain(user_id, ask, at))
-
-    def history(self, user_id: str) -> list[LedgerEntry]:
-        """List the user's ledger entries, oldest first; after an erasure, its entry alone. Errors as for `load`."""
-        return self._runner.run(self._engine.history(user_id))
-
     def due(self) -> Due:
         """
         Read the work list: open requests by due time, and pending erasures that may be done now or are on hold.
@@ -196,15 +173,6 @@ class ConsentClient(GuardsById, Registry):
         Each page is read from the store; errors as for `load`.
         """
         return self._runner.run(self._engine.due())
-
-    def head(self) -> str:
-        """
-        Read the ledger's head, as a token to keep elsewhere: the epoch, position and chain hash of the last entry.
-
-        `diijam-consent verify --since` proves later that the ledger still continues this head: that nobody cut it,
-        restored an older copy or forged an entry up to there. Errors as for `load`.
-        """
-        return str(self._runner.run(self._engine.head()))
 
     def close(self) -> None:
         """Deny everything from now on, and close the store if `from_url` made it. Closing twice does nothing."""

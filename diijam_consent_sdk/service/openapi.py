@@ -130,7 +130,7 @@ RECORD = {
     "holds": {},
     "requests": {},
 }
-ENTRY = {"position": 2, "user_id": "u-1", "version": 2, "at": AT, "event": GRANTED}
+ENTRY = {"position": 2, "user_id": "u-1", "version": 2, "at": AT, "event": GRANTED, "hash": HEAD["hash"]}
 EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     PATHS[LoadQuestion]: ({"user_ids": ["u-1"]}, {"cursor": HEAD, "at": AT, "records": [RECORD]}),
     PATHS[AppendQuestion]: (

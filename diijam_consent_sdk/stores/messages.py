@@ -140,6 +140,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     at: datetime
     event: EventFields
+    hash: str | None
 
 
 class HistoryAnswer(Answer, frozen=True, kw_only=True):
@@ -151,7 +152,14 @@ class HistoryAnswer(Answer, frozen=True, kw_only=True):
     def result(self) -> list[LedgerEntry]:
         """Return this page of what `Store.history` returns; `wire.Malformed` if an event is not valid."""
         return [
-            LedgerEntry(entry.position, entry.user_id, entry.version, instant(entry.at), wire.event_from(entry.event))
+            LedgerEntry(
+                entry.position,
+                entry.user_id,
+                entry.version,
+                instant(entry.at),
+                wire.event_from(entry.event),
+                hash=entry.hash,
+            )
             for entry in self.entries
         ]
 
@@ -228,6 +236,13 @@ for kind in (*PATHS, *Answer.__subclasses__(), Problem):
 def entries_from(history: Iterable[LedgerEntry]) -> list[Entry]:
     """Make the entries of an answer."""
     return [
-        Entry(position=e.position, user_id=e.user_id, version=e.version, at=e.at, event=wire.event_fields(e.event))
+        Entry(
+            position=e.position,
+            user_id=e.user_id,
+            version=e.version,
+            at=e.at,
+            event=wire.event_fields(e.event),
+            hash=e.hash,
+        )
         for e in history
     ]

@@ -65,6 +65,13 @@ def format_instant(language: Language, at: datetime) -> str:
     return f"{local:%H:%M:%S} ngày {day} ({zone})" if language == "vi" else f"{day}, {local:%H:%M:%S} ({zone})"
 
 
+def format_briefly(language: Language, at: datetime) -> str:
+    """Format an instant to the minute, where the zone is given beside: 12:00, 03/03/2026, or 3 March 2026, 12:00."""
+    local, day = in_vietnam(at), format_day(language, at)
+    zone = "" if local.tzinfo is VIETNAM else " UTC"
+    return f"{local:%H:%M}{zone}, {day}" if language == "vi" else f"{day}, {local:%H:%M}{zone}"
+
+
 def describe_event(language: Language, event: e.Event, record: ConsentRecord) -> str:
     """
     Say in whole sentences what happened.

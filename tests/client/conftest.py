@@ -15,6 +15,7 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, Market, NoticeText, Reason, UserConsent
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import Malformed
+from diijam_consent_sdk.customer_file import CustomerFile
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import RegisteredNotice
@@ -22,6 +23,7 @@ from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.status import Status
 from diijam_consent_sdk.stores import Appended, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock
+from diijam_consent_sdk.vocabulary import Language
 
 T = TypeVar("T")
 MAILED = Market("email")
@@ -88,6 +90,10 @@ class AsyncFace:
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `AsyncConsentClient.history`."""
         return self._run(self.client.history(user_id))
+
+    def customer_file(self, user_id: str, language: Language = "vi") -> CustomerFile:
+        """See `AsyncConsentClient.customer_file`."""
+        return self._run(self.client.customer_file(user_id, language))
 
     def head(self) -> str:
         """See `AsyncConsentClient.head`."""

@@ -98,7 +98,8 @@ def test_a_reason_is_an_id_or_nothing() -> None:
 def test_entry_hides_its_user_where_it_is_printed() -> None:
     """A ledger entry in a log or traceback does not tell whose it is."""
     entry = e.LedgerEntry(7, "Nguyễn Thị Ánh", 1, START, e.AccountOpened())
-    assert repr(entry) == f"LedgerEntry(position=7, version=1, at={START!r}, event={e.AccountOpened()!r})"
+    assert repr(entry).startswith(f"LedgerEntry(position=7, version=1, at={START!r}, event={e.AccountOpened()!r}, ")
+    assert "Nguyễn" not in repr(entry)
     assert entry.user_id == "Nguyễn Thị Ánh"
 
 

@@ -47,7 +47,9 @@ class Link:
         if not (isinstance(self.user_id, str) and isinstance(self.version, int)):
             raise wire.Malformed("its user or version is missing or malformed")
         at = time_from(self.at)
-        return LedgerEntry(self.position, self.user_id, self.version, at, wire.decode_event(self.event))
+        return LedgerEntry(
+            self.position, self.user_id, self.version, at, wire.decode_event(self.event), hash=self.hash.hex()
+        )
 
 
 def time_from(at: object) -> datetime:

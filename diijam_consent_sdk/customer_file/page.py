@@ -1,0 +1,74 @@
+"""A customer's file as one HTML page."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+from .contents import Contents
+from .elements import Markup, element
+from .entries_section import entries_section, notices_section, proof_section
+from .now_section import now_section
+from .texts import Texts
+from .work_sections import holds_section, requests_section
+
+POLICY = "default-src 'none'; style-src 'sha256-{}'; form-action 'none'; base-uri 'none'"
+
+
+@cache
+def _style() -> tuple[str, str]:
+    """Read the style, and make the policy by which a browser takes this style and nothing else."""
+    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    return style, POLICY.format(b64encode(hashlib.sha256(style.encode()).digest()).decode())
+
+
+def render(file: Contents) -> str:
+    """Write the page. A browser runs and fetches nothing on it, whatever the texts of the file hold."""
+    texts = Texts(file.language)
+    sections = list(_sections(file, texts))
+    parts = *_head(file, texts, [name for name, _ in sections]), *(part for _, part in sections)
+    body = element("main", *parts, class_="sheet")
+    style, policy = _style()
+    head = (
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="robots", content="noindex"),
+        element("title", f"{texts('title')} · {file.user_id} · Diijam"),
+        element("style", Markup(style)),
+    )
+    page = element("html", element("head", *head), element("body", body), lang=file.language)
+    return f"<!doctype html>\n{page}\n"
+
+
+def _sections(file: Contents, texts: Texts) -> Iterator[tuple[str, Markup]]:
+    """Yield the sections in order, each with the key of its heading."""
+    if not file.is_erased:
+        yield "now", now_section(file, texts)
+        yield "requests", requests_section(file, texts)
+        yield "holds", holds_section(file, texts)
+        yield "said", entries_section(file, texts)
+        yield "notices", notices_section(file, texts)
+    yield "proof", proof_section(file, texts)
+
+
+def _head(file: Contents, texts: Texts, sections: list[str]) -> Iterator[Markup]:
+    yield element("p", "Diijam", class_="brand")
+    yield element("h1", texts("title"))
+    yield element("p", texts("lead"), class_="lead")
+    facts = ("customer", file.user_id), ("made_at", texts.time(file.made_at)), ("entries", str(len(file.entries)))
+    yield element("dl", *(element("div", element("dt", texts(n)), element("dd", v)) for n, v in facts), class_="facts")
+    yield element("p", texts("times"), class_="hint")
+    if not file.entries:
+        yield element("p", texts("nothing"), class_="note")
+    if file.is_erased:
+        yield element("h2", texts("anonymised" if file.record.anonymised else "erased"), class_="first")
+        yield element("p", texts("tombstone", at=texts.time(file.entries[-1].at)))
+    if len(sections) > 1:
+        contents = (element("li", element("a", texts(name), href=f"#{name}")) for name in sections)
+        heading = element("h2", texts("contents"), id="contents")
+        yield element("nav", heading, element("ul", *contents), aria_labelledby="contents")

@@ -1,0 +1,63 @@
+"""The texts of the page in one language, with values in their places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+import attrs
+
+from ..vocabulary import Language, Word
+from ..wording import format_briefly, format_day, format_instant, in_vietnam, list_labels, text_in
+from ..wording.headings import HEADINGS
+from .elements import Markup, element, join
+
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+@attrs.frozen
+class Texts:
+    """The texts of one language. A key that is not there is a `KeyError`."""
+
+    language: Language
+
+    def __call__(self, key: str, **values: str) -> Markup:
+        """Give the text of a key, with texts or elements in its places; both are escaped unless they are elements."""
+        parts = PLACE.split(text_in(self.language, HEADINGS[key]))
+        return join(values[part] if place % 2 else part for place, part in enumerate(parts))
+
+    def labels(self, words: Iterable[Word]) -> str:
+        """Name several words."""
+        return list_labels(self.language, words)
+
+    def name(self, word: Word) -> str:
+        """Name a word as it stands alone, with a capital letter."""
+        label = word.label(self.language)
+        return label[:1].upper() + label[1:]
+
+    def language_name(self, tag: str) -> str:
+        """Name a language, or give its tag if it has no name here."""
+        primary = tag.partition("-")[0].lower()
+        name = text_in(self.language, HEADINGS[primary]) if primary in {"vi", "en"} else ""
+        return name if name and primary == tag.lower() else f"{name} ({tag})" if name else tag
+
+    def time(self, at: datetime) -> Markup:
+        """Give an instant with its zone, readable by machines too."""
+        return _time(at, format_instant(self.language, at))
+
+    def brief_time(self, at: datetime) -> Markup:
+        """Give an instant to the minute, for tables."""
+        return _time(at, format_briefly(self.language, at))
+
+    def day(self, at: datetime) -> Markup:
+        """Give a day in Vietnam."""
+        return element("time", format_day(self.language, at), datetime=f"{in_vietnam(at):%Y-%m-%d}")
+
+    def clock(self, at: datetime) -> Markup:
+        """Give the time of day in Vietnam."""
+        return _time(at, f"{in_vietnam(at):%H:%M:%S}")
+
+
+def _time(at: datetime, shown: str) -> Markup:
+    return element("time", shown, datetime=at.isoformat().replace("+00:00", "Z"))
