@@ -193,7 +193,8 @@ class ConsentRecord:
         """Return the next instant after *at* at which time alone changes an answer, or None."""
         permissions: tuple[Permission, ...] = (*self.consents.values(), *self.notices.values())
         ends = [p.expires_at for p in permissions if p.expires_at is not None and p.standing(at) is p.GIVEN]
-        ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
+        if self.holds:
+            ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
         return min(ends) if ends else None
 
 

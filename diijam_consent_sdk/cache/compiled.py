@@ -129,9 +129,14 @@ class AnswerPool:
 
 def answers_key(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
     """Return what `freeze_at` keeps of a record: records with the same key answer alike."""
-    return (
+    choices = (
         record.account, record.all_restricted, record.restricted, record.objected, record.published,
         *[(key, consent.standing(at)) for key, consent in record.consents.items()],
+    )  # fmt: skip
+    if not (record.notices or record.holds or record.requests):  # as of most users
+        return choices
+    return (
+        *choices,
         *[(n.recipient, n.purpose, n.data, n.standing(at)) for n in record.notices.values()],
         *[(hold.kind, hold.data) for hold in record.live_holds(at)],
         *[request.kind for request in record.open_requests()],

@@ -78,15 +78,15 @@ class Leases(Memory):
                 return {}
             is_covered = not self._follow or self._history.is_confirmed(loaded.cursor)
             waiting = None if is_covered else self._history.waiting_at(loaded.cursor)
-            return {
-                user_id: self._install(record, fetch, loaded, waiting)
-                for user_id, record in zip(fetch.user_ids, loaded.records, strict=True)
-                if record.user_id == user_id and self._may_install(user_id, fetch, loaded.cursor.position)
-            }
+            installed: dict[str, UserConsent] = {}
+            for user_id, record in zip(fetch.user_ids, loaded.records, strict=True):
+                cached = self.users.get(user_id)
+                if record.user_id == user_id and self._may_install(user_id, cached, fetch, loaded.cursor.position):
+                    installed[user_id] = self._install(record, cached, fetch, loaded, waiting)
+            return installed
 
-    def _may_install(self, user_id: str, fetch: Fetch, position: int) -> bool:
+    def _may_install(self, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
         """Whether rule 4 allows a record that was read at *position*, and rule 8 while this process writes."""
-        cached = self.users.get(user_id)
         return user_id not in self._writes and position >= max(
             fetch.applied,
             self._minimums.find(user_id, fetch.sent_at),
@@ -94,7 +94,14 @@ class Leases(Memory):
             cached.position if cached is not None else 0,
         )
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, waiting: Generation | None) -> UserConsent:
+    def _install(
+        self,
+        record: ConsentRecord,
+        user: UserConsent | None,
+        fetch: Fetch,
+        loaded: Loaded,
+        waiting: Generation | None,
+    ) -> UserConsent:
         """Put a user into memory, or extend the lease of the one there. In *waiting*, the feed does not cover it."""
         user_id = record.user_id
         fetched = UserConsent(
@@ -102,7 +109,6 @@ class Leases(Memory):
             _answers=self._pool.compile(record, loaded.at), _generation=waiting or self._history.generation,
             _own_until=fetch.own_until, _valid_until=_valid_until(record, fetch, loaded),  # rule 1
         )  # fmt: skip
-        user = self.users.get(user_id)
         if user is not None:
             self.fast_path.remove(user_id)  # the user may wait for the feed from now on, or change at another time
         if user is None or not user.renew(fetched):

@@ -12,6 +12,7 @@ from functools import partial
 import attrs
 
 from .._threads import WaitTimeout
+from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
 from ..identifiers import identifier
 from ..stores.protocol import Cursor
@@ -84,7 +85,7 @@ class Lookups:
         missing: list[str] = []
         failure: Exception | None = None
         for place, user_id in enumerate(user_ids, first):
-            if type(user_id) is str and (user := cached[user_id]).is_live():
+            if type(user_id) is str and user_id in cached and (user := cached[user_id]).is_live():
                 batch.found[user_id] = user
                 batch.user_ids.append(user_id)
                 continue
@@ -116,7 +117,9 @@ class Lookups:
             for load in loads:
                 found |= load.users  # of a load that goes on in parts, those loaded so far
                 left_out |= load.left_out
-            missing = [user_id for user_id in batch.user_ids if user_id not in found or not found[user_id].is_live()]
+            missing = [
+                user_id for user_id in batch.user_ids if user_id not in found or found[user_id].answers() is ALL_STALE
+            ]
             have_failed = bool(loads) and all(load.has_failed for load in loads)
             again = [user_id for user_id in missing if user_id not in left_out]
             if not again or have_failed or not rounds_left or self._leases.closed:

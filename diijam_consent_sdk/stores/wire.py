@@ -28,7 +28,8 @@ TIME_FIELDS = {name for kind in get_args(Event) for name in time_fields(kind)}
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
-SLICE_BYTES = 2**18  # of records that are read in one step
+LARGE_BYTES = 2**18  # more than that is decoded by one thread at a time
+SLICE_BYTES = 2**20  # of records that are read in one step: about as long as Python leaves a thread its turn
 MAX_MESSAGE = 200  # characters of a codec's message, which may quote a text as long as a request
 
 UNKNOWN_FIELD = "Object contains unknown field"  # the codec's message up to the name, which is any text that was sent
@@ -116,7 +117,7 @@ def read(data: bytes, kind: type[T]) -> T:
     Raises:
         Malformed: *data* is not JSON of this kind, gives a key twice, or has an unknown field.
     """
-    if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
+    if not isinstance(data, bytes) or len(data) <= LARGE_BYTES:
         return _read(data, kind)
     with _large_decoding:
         return _read(data, kind)
@@ -153,7 +154,7 @@ def decode_records(data: bytes) -> list[ConsentRecord]:
     A large array is decoded in slices, because a step of the codec keeps the GIL from all other threads.
     """
     if not isinstance(data, bytes) or len(data) <= SLICE_BYTES:
-        return _decode_slice(data)
+        return _decode_slice(data)  # which takes its turn, if need be
     with _large_decoding:
         return [record for part in _slices(data) for record in _decode_slice(part)]
 

@@ -192,8 +192,15 @@ class SimLeases(Leases):
         self.fast_path.found = user
         return super()._own_answers(user_id)
 
-    def _install(self, record: ConsentRecord, fetch: Fetch, loaded: Loaded, waiting: Generation | None) -> UserConsent:
-        user = super()._install(record, fetch, loaded, waiting)
+    def _install(
+        self,
+        record: ConsentRecord,
+        user: UserConsent | None,
+        fetch: Fetch,
+        loaded: Loaded,
+        waiting: Generation | None,
+    ) -> UserConsent:
+        user = super()._install(record, user, fetch, loaded, waiting)
         assert isinstance(loaded, SimLoaded)
         assert isinstance(user, SimUser)
         user.source = Source(loaded.branch, loaded.cursor.position, record.user_id)

@@ -72,7 +72,7 @@ def remove_only(self: UserCache, user_id: str) -> None:
     Cache.__delitem__(self, user_id)
 
 
-def install_anything(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
+def install_anything(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
     return user_id not in self._writes
 
 
@@ -80,10 +80,10 @@ def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> N
     _written(self, write, None, now)
 
 
-def install_during_writes(self: Leases, user_id: str, fetch: Fetch, position: int) -> bool:
+def install_during_writes(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
     writes, self._writes = self._writes, PendingWrites()
     try:
-        return _may_install(self, user_id, fetch, position)
+        return _may_install(self, user_id, cached, fetch, position)
     finally:
         self._writes = writes
 

@@ -30,18 +30,22 @@ LOOK_EVERY_SECONDS = 0.02  # between two looks of a long poll, as nothing tells 
 
 # One step of SQLite for all rows: between steps other threads would have Python.
 GATHERED = (
-    "SELECT user_ids, joined FROM (SELECT group_concat(user_id, char(10)) AS user_ids,"
-    " CAST(group_concat(CAST(record AS TEXT)) AS BLOB) AS joined FROM ({})) WHERE user_ids IS NOT NULL"
+    "SELECT user_ids, joined FROM (SELECT group_concat(user_id, char(10)) AS user_ids, CASE WHEN count(record) ="
+    " count(*) THEN CAST(group_concat(CAST(record AS TEXT)) AS BLOB) END AS joined FROM ({}))"
+    " WHERE user_ids IS NOT NULL"
+)
+ASKED_FOR = "user_id IN (SELECT value FROM json_each(?))"
+# Adding up all lengths takes a second search for each user, so it is done only where a record has more than its share.
+BOUNDED = (
+    f"SELECT user_id, CASE WHEN length(record) <= (SELECT {MAX_LOAD_BYTES} / json_array_length(?))"
+    f" OR (SELECT sum(length(record)) FROM records WHERE {ASKED_FOR}) <= {MAX_LOAD_BYTES}"
+    f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
 )
 DIALECT = Dialect(
     head="SELECT value, position, hash, at FROM meta LEFT JOIN"
     " (SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1) WHERE name = 'epoch'",
-    records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id IN (SELECT value FROM json_each(?))"),
-    bounded=GATHERED.format(
-        "SELECT user_id, CASE WHEN (SELECT sum(length(record)) FROM records WHERE user_id IN (SELECT value FROM"
-        f" json_each(?))) <= {MAX_LOAD_BYTES} THEN record END AS record FROM records WHERE user_id IN (SELECT value"
-        " FROM json_each(?))"
-    ),
+    records=GATHERED.format(f"SELECT user_id, record FROM records WHERE {ASKED_FOR}"),
+    bounded=GATHERED.format(BOUNDED),
     asked=lambda user_ids: wire.encode(user_ids).decode(),
     put_record=f"INSERT INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)"
     " ON CONFLICT (user_id) DO UPDATE SET record = excluded.record",
