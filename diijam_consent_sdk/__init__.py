@@ -3,6 +3,7 @@
 from .cache.user import UserConsent
 from .client import AsyncConsentClient, ConsentClient
 from .decisions import Decision, Explanation, Market, Process, Retain, Share, Show
+from .events import Provenance
 from .identifiers import is_user_id
 from .notices import NoticeText
 from .vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind
@@ -21,6 +22,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "Process",
+    "Provenance",
     "Purpose",
     "Reason",
     "RequestKind",

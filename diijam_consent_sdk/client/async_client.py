@@ -9,7 +9,7 @@ from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, check_ask
 from ..due import Due
-from ..events import Event
+from ..events import Event, Provenance
 from ..record import ConsentRecord
 from ..stores.protocol import Appended
 from ..stores.url import open_async_store
@@ -62,9 +62,11 @@ class AsyncConsentClient(AsyncAudit, AsyncRegistry):
         *events: Event,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `ConsentClient.record`."""
-        return await self._runner.run(self._engine.record(user_id, events, expected_version, idempotency_key))
+        recording = self._engine.record(user_id, events, expected_version, idempotency_key, provenance)
+        return await self._runner.run(recording)
 
     async def load(self, user_id: str) -> ConsentRecord:
         """See `ConsentClient.load`."""

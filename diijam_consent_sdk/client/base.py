@@ -17,9 +17,10 @@ from weakref import WeakSet, finalize
 
 from .._clock import steady_seconds
 from .._logging import log
+from ..identifiers import identifier
 from ..status import Status
 from ..stores.protocol import AsyncStore, Store
-from ..stores.url import insecure_hosts_from_env, listen_url_from_env, url_from_env
+from ..stores.url import actor_from_env, insecure_hosts_from_env, listen_url_from_env, url_from_env
 from .engine import Engine
 from .runners import TaskRunner, ThreadRunner
 from .telemetry import observe
@@ -33,6 +34,7 @@ class Options(TypedDict, total=False):
     deadline: float
     follow: bool
     clock: Callable[[], float]
+    actor: str | None
 
 
 class BaseClient:
@@ -51,6 +53,7 @@ class BaseClient:
         deadline: float = 1.0,
         follow: bool = True,
         clock: Callable[[], float] = steady_seconds,
+        actor: str | None = None,
     ) -> None:
         if isinstance(store, type) or not callable(getattr(store, "load", None)):
             raise TypeError(f"a store is needed, not a {type(store).__name__}: from_url makes a client of a URL")
@@ -68,6 +71,7 @@ class BaseClient:
         self._make_engine = partial(
             Engine,
             clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
+            actor=None if actor is None else identifier(actor),
         )  # fmt: skip
         self._begin()
         _clients.add(self)
@@ -120,7 +124,7 @@ class BaseClient:
         or the file that `DIIJAM_CONSENT_TOKEN_FILE` names, which is read again for each call.
 
         *insecure_hosts* are by default those of `DIIJAM_CONSENT_INSECURE_HOSTS`, separated by commas; *listen_url* is
-        `DIIJAM_CONSENT_LISTEN_URL`.
+        `DIIJAM_CONSENT_LISTEN_URL`, and *actor*, unless it is given, `DIIJAM_CONSENT_ACTOR`.
 
         Raises:
             ValueError: `DIIJAM_CONSENT_URL` is not set, or both of the others are, or the file holds no token; and all
@@ -130,6 +134,7 @@ class BaseClient:
         """
         url, token = url_from_env()
         hosts = insecure_hosts_from_env() if insecure_hosts is None else insecure_hosts
+        options.setdefault("actor", actor_from_env())
         return cls.from_url(url, token=token, insecure_hosts=hosts, listen_url=listen_url_from_env(), **options)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 
 from .._threads import Promise
-from ..events import Event, LedgerEntry
+from ..events import Event, LedgerEntry, Provenance
 from ..notices import NoticeText, RegisteredNotice
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 
@@ -47,12 +47,14 @@ class Append(StoreCall[Appended]):
     events: tuple[Event, ...] = attrs.field(repr=False)
     expected_version: int | None
     idempotency_key: str = attrs.field(repr=False)
+    provenance: Provenance = attrs.field(repr=False)
 
     def on(self, store: AnyStore) -> Appended | Awaitable[Appended]:
         """See `StoreCall.on`."""
         return store.append(
-            self.user_id, self.events, expected_version=self.expected_version, idempotency_key=self.idempotency_key
-        )
+            self.user_id, self.events,
+            expected_version=self.expected_version, idempotency_key=self.idempotency_key, provenance=self.provenance,
+        )  # fmt: skip
 
 
 @attrs.frozen

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+import attrs
+
 from .._threads import WaitTimeout
 from ..cache.compiled import ALL_UNAVAILABLE
 from ..cache.leases import Leases
@@ -17,14 +19,14 @@ from ..cache.user import UserConsent
 from ..decisions import Ask, Decision, Explanation, check_ask, explain
 from ..due import Due, due
 from ..errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
-from ..events import Event, LedgerEntry
+from ..events import Event, LedgerEntry, Provenance
 from ..identifiers import identifier
 from ..record import ConsentRecord, record_at
 from ..status import Feed, Status
-from ..stores.protocol import Appended, Cursor, Loaded
+from ..stores.protocol import Appended, Cursor, Loaded, checked_provenance
 from ..vocabulary import instant
 from .batching import Malformed, on_malformed
-from .effects import Effects, History, OpenRequestsAfter, Spawn, perform, wait
+from .effects import Append, Effects, History, OpenRequestsAfter, Spawn, perform, wait
 from .exchanges import LAGS, Exchanges
 from .health import Health
 from .limiter import LimitedCalls
@@ -53,6 +55,8 @@ class Engine:
         is_following: Whether the change feed is followed.
 
         spawn: Runs effects in the background.
+
+        actor: The writer that appends name.
     """
 
     def __init__(
@@ -64,10 +68,12 @@ class Engine:
         deadline: float,
         is_following: bool,
         spawn: Spawn,
+        actor: str | None = None,
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
         self._clock = clock
         self._is_following = is_following
+        self._actor = actor
         self._health = Health(self.leases, clock)
         self._exchanges = Exchanges(self.leases, clock, deadline)
         self._calls = LimitedCalls(deadline, spawn)
@@ -131,14 +137,20 @@ class Engine:
             return mask.answers
 
     def record(
-        self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str | None
+        self,
+        user_id: str,
+        events: tuple[Event, ...],
+        expected_version: int | None,
+        idempotency_key: str | None,
+        provenance: Provenance | None = None,
     ) -> Effects[Appended]:
         """Append events; the user is denied until the outcome is definite (rule 8)."""
         user_id = identifier(user_id)
         self._check_open()
         key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
+        said = attrs.evolve(checked_provenance(provenance), by=self._actor)
         until = self._calls.until()
-        pending = self._writes.begin(user_id, events, expected_version, key)
+        pending = self._writes.begin(Append(user_id, events, expected_version, key, said))
         try:
             return (yield from wait(pending.outcome, until))
         except WaitTimeout:

@@ -9,7 +9,7 @@ from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, check_ask
 from ..due import Due
-from ..events import Event
+from ..events import Event, Provenance
 from ..record import ConsentRecord
 from ..stores.protocol import Appended
 from ..stores.url import open_store
@@ -43,8 +43,11 @@ class ConsentClient(GuardsById, Audit, Registry):
 
         clock: The lease clock, in seconds. It must run at the true rate, also while the machine is suspended.
 
+        actor: The writer that the entries of this client name, if its store is not behind a consent service: there it
+            is the name of the token.
+
     Raises:
-        ValueError: an option is out of range.
+        ValueError: an option is out of range, or *actor* is no id.
     """
 
     _runner_type = ThreadRunner
@@ -127,12 +130,16 @@ class ConsentClient(GuardsById, Audit, Registry):
         *events: Event,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """
         Append events, all or none. They are durable when it returns.
 
         This process denies the user from before the write is sent until its outcome is definite. Another process passes
         `.token` of the answer to `user(..., at_least=token)` to see the write at once.
+
+        *provenance* says how the customer said it, and holds for all events. Its `by` is replaced: by the client's
+        *actor*, and over HTTP by the name of the token.
 
         Raises:
             InvalidEvent: the policy refuses one of the events; nothing was written.
@@ -149,7 +156,8 @@ class ConsentClient(GuardsById, Audit, Registry):
 
             TypeError: an argument has another type.
         """
-        return self._runner.run(self._engine.record(user_id, events, expected_version, idempotency_key))
+        recording = self._engine.record(user_id, events, expected_version, idempotency_key, provenance)
+        return self._runner.run(recording)
 
     def load(self, user_id: str) -> ConsentRecord:
         """

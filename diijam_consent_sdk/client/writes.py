@@ -18,7 +18,7 @@ from .._threads import Promise
 from ..cache.leases import Leases
 from ..cache.pending_writes import Write
 from ..errors import NotEntitled, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
-from ..events import Event, is_no
+from ..events import is_no
 from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.protocol import Appended
@@ -81,16 +81,16 @@ class Writes:
         """How many there are."""
         return len(self._pending)
 
-    def begin(self, user_id: str, events: tuple[Event, ...], expected_version: int | None, key: str) -> PendingWrite:
+    def begin(self, append: Append) -> PendingWrite:
         """
         Begin to write.
 
         Raises:
             StoreUnavailable: too many writes of this kind are under way or of unknown outcome.
         """
-        takes_away = all(is_no(event) for event in events)
+        takes_away = all(is_no(event) for event in append.events)
         self._leases.check_writes(takes_away=takes_away)  # before a thread is started for it
-        pending = PendingWrite(Append(user_id, events, expected_version, key), takes_away)
+        pending = PendingWrite(append, takes_away)
         self._start(pending)
         return pending
 

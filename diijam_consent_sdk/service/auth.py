@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from ..events import Event
+from ..identifiers import MAX_ID_CHARACTERS
 from .context import ServiceContext
 from .problems import Refused
 from .scopes import RECORDS, Scope, expanded, needed_for
@@ -93,3 +94,14 @@ def _authenticate(connection: Connection, context: ServiceContext) -> TokenEntry
         detail = f"the token has expired: use the new one if it was rotated, else {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})
     return entry
+
+
+def writer(token: TokenEntry, passed_on: str | None) -> str:
+    """
+    Name the writer of an append: the token, followed by the writer that it *passed_on* if the token is a relay's.
+
+    Through many relays, the names nearest to this ledger are kept: those it can vouch for.
+    """
+    if passed_on is None or Scope.RELAY not in token.scopes:
+        return token.name
+    return f"{token.name}/{passed_on}"[:MAX_ID_CHARACTERS].rstrip()

@@ -6,13 +6,14 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from ..errors import StoreUnavailable, VersionConflict
-from ..events import LedgerEntry
+from ..events import LedgerEntry, Provenance
 from ..stores import messages, wire
 from ..stores.messages import (
     PATHS,
@@ -30,7 +31,7 @@ from ..stores.messages import (
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
-from .auth import authorize, authorize_append, may_read, requires
+from .auth import authorize, authorize_append, may_read, requires, writer
 from .context import ServiceContext
 from .encoding import encode_page, encode_whole, join
 from .metrics import METRICS_TYPE
@@ -94,7 +95,8 @@ async def append(
         authorize_append(request, events)
         cursor, body = await context.store.append(
             request.state.token.name, data.user_id, events,
-            expected_version=data.expected_version, idempotency_key=data.idempotency_key, convert=encode,
+            expected_version=data.expected_version, idempotency_key=data.idempotency_key,
+            provenance=_provenance(data, request.state.token), convert=encode,
         )  # fmt: skip
     except Exception as error:
         context.metrics.record_append(problem_key(error))
@@ -182,6 +184,12 @@ async def own_token(request: AnyRequest, data: JSONBody[TokenQuestion]) -> Token
         nonce=data.nonce, name=token.name, scopes=sorted(token.scopes), expires_at=token.expires_at,
         at=datetime.now(UTC),
     )  # fmt: skip
+
+
+def _provenance(data: AppendQuestion, token: TokenEntry) -> Provenance:
+    """Make the provenance of an append, with the token for the writer whatever the question says."""
+    given = wire.provenance_from(data.provenance or {})
+    return attrs.evolve(given, by=writer(token, given.by))
 
 
 def _json(body: bytes) -> Response[Any]:

@@ -130,11 +130,27 @@ RECORD = {
     "holds": {},
     "requests": {},
 }
-ENTRY = {"position": 2, "user_id": "u-1", "version": 2, "at": AT, "event": GRANTED, "hash": HEAD["hash"]}
+SAID = {"method": "web", "evidence": "form-5f0c", "language": "vi"}
+ENTRY = {
+    "position": 2,
+    "user_id": "u-1",
+    "version": 2,
+    "at": AT,
+    "event": GRANTED,
+    "provenance": {"by": "signup", **SAID},
+    "notice_digest": None,
+    "hash": HEAD["hash"],
+}
 EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     PATHS[LoadQuestion]: ({"user_ids": ["u-1"]}, {"cursor": HEAD, "at": AT, "records": [RECORD]}),
     PATHS[AppendQuestion]: (
-        {"user_id": "u-1", "events": [OPENED, GRANTED], "expected_version": 0, "idempotency_key": "5f0c2d7a91be4e38"},
+        {
+            "user_id": "u-1",
+            "events": [OPENED, GRANTED],
+            "expected_version": 0,
+            "idempotency_key": "5f0c2d7a91be4e38",
+            "provenance": SAID,
+        },
         {"user_id": "u-1", "cursor": HEAD, "version": 2, "is_repeat": False, "record": RECORD},
     ),
     PATHS[RequestsQuestion]: ({"limit": 100}, {"at": AT, "records": [RECORD], "after": None}),

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS
+from ..events import Provenance
+from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..stores import wire
 from ..stores.messages import (
     MAX_WORDS,
@@ -31,6 +32,7 @@ from ..stores.registry_messages import (
     RequireNoticesAnswer,
     RequireNoticesQuestion,
 )
+from ..vocabulary import Method
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
@@ -47,6 +49,7 @@ IDENTIFIER = {
     "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
     "$comment": "In Unicode form NFC, no white space at either end, no character of Cc, Cf, Cs, Co, Cn, Zl, Zp.",
 }
+TIME = {"type": "string", "format": "date-time"}
 
 
 def components() -> dict[str, Schema]:
@@ -57,7 +60,7 @@ def components() -> dict[str, Schema]:
     events.
     """
     kinds = wire.EVENT_TYPES
-    _, found = msgspec.json.schema_components([*MESSAGES, *kinds.values()], ref_template=REF)
+    _, found = msgspec.json.schema_components([*MESSAGES, *kinds.values(), Provenance], ref_template=REF)
     for name in kinds:
         found[name] = _event(name, found[name])
     found["Event"] = {
@@ -70,7 +73,10 @@ def components() -> dict[str, Schema]:
     found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
     # Not in the type: the error for another tag would be this pattern.
     found["RegisterNoticeQuestion"]["properties"]["texts"]["propertyNames"]["pattern"] = LANGUAGE_TAG
+    found["Entry"]["properties"]["provenance"] = provenance = {"$ref": REF.format(name="Provenance")}
+    found["AppendQuestion"]["properties"]["provenance"]["anyOf"] = [provenance, {"type": "null"}]
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
+    found["Provenance"] = _provenance(found["Provenance"])
     for name, schema in found.items():
         _complete(schema)
         if "properties" in schema and name != Problem.__name__:
@@ -93,6 +99,19 @@ def _event(name: str, schema: Schema) -> Schema:
         "required": ["type", *schema["required"]],
         "additionalProperties": False,
     }
+
+
+def _provenance(schema: Schema) -> Schema:
+    """Complete the schema of a provenance: limits for its ids and its tag, and `said_at` for imports alone."""
+    properties = schema["properties"]
+    for name in ("by", "evidence"):
+        properties[name]["anyOf"][0].update(IDENTIFIER)
+    properties["language"]["anyOf"][0].update(pattern=LANGUAGE_TAG, maxLength=MAX_TAG_CHARACTERS)
+    description = "Who wrote an entry, and how the customer said it. Only what is known is there."
+    imported = {"required": ["method", "said_at"], "properties": {"method": {"const": Method.IMPORT}, "said_at": TIME}}
+    others = [method for method in Method if method is not Method.IMPORT]
+    said_here = {"properties": {"method": {"enum": [*others, None]}, "said_at": {"type": "null"}}}
+    return {**schema, "description": description, "oneOf": [imported, said_here]}
 
 
 def _complete(schema: Schema) -> None:

@@ -15,7 +15,7 @@ import attrs
 
 from .._threads import await_promise, run_in_thread
 from ..errors import ConsentError, LedgerBroken, StoreUnavailable
-from ..events import Event, LedgerEntry, is_no
+from ..events import Event, LedgerEntry, Provenance, is_no
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
@@ -71,6 +71,7 @@ class StoreExecutor:
         *,
         expected_version: int | None,
         idempotency_key: str | None,
+        provenance: Provenance,
         convert: Callable[[Appended], T],
     ) -> T:
         """
@@ -80,8 +81,9 @@ class StoreExecutor:
         batch = tuple(events)
         takes_away = all(map(is_no, batch))
         call = partial(
-            self._store.append, user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key
-        )
+            self._store.append, user_id, batch,
+            expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance,
+        )  # fmt: skip
 
         def convert_trusted(appended: Appended) -> T:
             """Convert the answer, without its record if the ledger is broken."""

@@ -41,6 +41,11 @@ EventFields = Annotated[
     ),
 ]
 
+ProvenanceFields = Annotated[
+    dict[str, str | None],
+    Meta(max_length=8, description="Who wrote an entry, and how the customer said it."),
+]
+
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The field of every question."""
@@ -58,12 +63,16 @@ class LoadQuestion(Question, frozen=True, kw_only=True):
 
 
 class AppendQuestion(Question, frozen=True, kw_only=True):
-    """Append all events or none."""
+    """
+    Append all events or none. One `provenance` holds for all of them; its `by` counts only from a relay, in all other
+    entries it is the token's name.
+    """
 
     user_id: UserId
     events: Annotated[list[EventFields], Meta(min_length=1, max_length=MAX_EVENTS)]
     expected_version: Annotated[int, Meta(ge=0)] | None = None
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | None = None
+    provenance: ProvenanceFields | None = None
 
 
 class HistoryQuestion(Question, frozen=True, kw_only=True):
@@ -140,7 +149,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     at: datetime
     event: EventFields
+    provenance: ProvenanceFields
+    notice_digest: str | None
     hash: str | None
+
+    def result(self) -> LedgerEntry:
+        """Make the entry; `wire.Malformed` if its event or provenance is not valid."""
+        event, provenance = wire.event_from(self.event), wire.provenance_from(self.provenance)
+        at = instant(self.at)
+        return LedgerEntry(
+            self.position, self.user_id, self.version, at, event, provenance, self.notice_digest, self.hash
+        )
 
 
 class HistoryAnswer(Answer, frozen=True, kw_only=True):
@@ -151,17 +170,7 @@ class HistoryAnswer(Answer, frozen=True, kw_only=True):
 
     def result(self) -> list[LedgerEntry]:
         """Return this page of what `Store.history` returns; `wire.Malformed` if an event is not valid."""
-        return [
-            LedgerEntry(
-                entry.position,
-                entry.user_id,
-                entry.version,
-                instant(entry.at),
-                wire.event_from(entry.event),
-                hash=entry.hash,
-            )
-            for entry in self.entries
-        ]
+        return [entry.result() for entry in self.entries]
 
 
 class ChangesAnswer(Answer, frozen=True, kw_only=True):
@@ -242,6 +251,8 @@ def entries_from(history: Iterable[LedgerEntry]) -> list[Entry]:
             version=e.version,
             at=e.at,
             event=wire.event_fields(e.event),
+            provenance=wire.provenance_fields(e.provenance),
+            notice_digest=e.notice_digest,
             hash=e.hash,
         )
         for e in history

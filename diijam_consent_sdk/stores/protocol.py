@@ -14,7 +14,7 @@ from typing import Protocol, get_args
 
 import attrs
 
-from ..events import Event, LedgerEntry
+from ..events import NO_PROVENANCE, Event, LedgerEntry, Provenance
 from ..identifiers import identifier
 from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
@@ -147,9 +147,12 @@ class Store(Notices, Protocol):
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """
         Write all events or none, durable before this returns. With the same key again, give the same answer.
+
+        One *provenance* holds for all events. Its `by` is kept as it is given: clients and the service set it.
 
         Raises:
             InvalidEvent: the policy refuses one of the events.
@@ -196,6 +199,7 @@ class AsyncStore(AsyncNotices, Protocol):
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
 
@@ -244,6 +248,15 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
         if not isinstance(event, get_args(Event)):
             raise TypeError(f"an event is needed, not {type(event).__name__}")
     return batch
+
+
+def checked_provenance(provenance: Provenance | None) -> Provenance:
+    """Check a `provenance`, and make an empty one of None; `TypeError` if it is something else."""
+    if provenance is None:
+        return NO_PROVENANCE
+    if not isinstance(provenance, Provenance):
+        raise TypeError(f"provenance is a Provenance or None, not {type(provenance).__name__}")
+    return provenance
 
 
 def checked_version(version: int | None) -> int | None:

@@ -21,6 +21,7 @@ URL_VARIABLE, TOKEN_VARIABLE = "DIIJAM_CONSENT_URL", "DIIJAM_CONSENT_TOKEN"
 TOKEN_FILE_VARIABLE = "DIIJAM_CONSENT_TOKEN_FILE"  # noqa: S105 - a name
 INSECURE_HOSTS_VARIABLE = "DIIJAM_CONSENT_INSECURE_HOSTS"
 LISTEN_URL_VARIABLE = "DIIJAM_CONSENT_LISTEN_URL"
+ACTOR_VARIABLE = "DIIJAM_CONSENT_ACTOR"
 BUSY_SHARE = 0.9  # of the deadline: a file store waits no longer for a lock, so that its error comes in time
 POSTGRES_EXTRA = ("PostgreSQL", "postgres", "psycopg", "psycopg_pool")
 KNOWN_URLS = (
@@ -154,6 +155,11 @@ def token_from_env() -> Token | None:
 def listen_url_from_env() -> str | None:
     """Read from the environment the URL to listen on, past a pool before PostgreSQL; else return None."""
     return os.environ.get(LISTEN_URL_VARIABLE) or None
+
+
+def actor_from_env() -> str | None:
+    """Read from the environment the writer that entries name; None if there is none."""
+    return os.environ.get(ACTOR_VARIABLE) or None
 
 
 def insecure_hosts_from_env() -> frozenset[str]:

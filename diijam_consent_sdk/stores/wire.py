@@ -18,13 +18,14 @@ from typing import Any, TypeVar, get_args
 import attrs
 import msgspec
 
-from ..events import Event, LedgerEntry
+from ..events import Event, LedgerEntry, Provenance
 from ..record import ConsentRecord
 from .record_parts import PARTS, time_fields
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
-TIME_FIELDS = {name for kind in get_args(Event) for name in time_fields(kind)}
+TIME_FIELDS = {name for kind in (*get_args(Event), Provenance) for name in time_fields(kind)}
+_PROVENANCE_FIELDS = tuple(field.name for field in attrs.fields(Provenance))
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -67,17 +68,21 @@ def event_from(fields: object) -> Event:
     kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
     if kind is None or not isinstance(fields, dict):
         raise Malformed(f"an event is an object whose type is one of {', '.join(EVENT_TYPES)}")
-    given = {name: value for name, value in fields.items() if name != "type"}
-    known = [field.name for field in attrs.fields(kind)]
+    return _make(kind, {name: value for name, value in fields.items() if name != "type"})
+
+
+def _make(kind: type[T], given: dict[str, Any]) -> T:
+    """Make an event or a provenance of the fields that are *given*; `Malformed` if they do not fit."""
+    known = [field.name for field in attrs.fields(kind)]  # type: ignore[arg-type]
     unknown = given.keys() - set(known)
     if unknown:
-        raise Malformed(f"{name} has no field {min(unknown)[:40]!r}; known: {', '.join(known) or 'none'}")
+        raise Malformed(f"{kind.__name__} has no field {min(unknown)[:40]!r}; known: {', '.join(known) or 'none'}")
     try:
         for time in given.keys() & TIME_FIELDS:
             given[time] = None if given[time] is None else _time(given[time])
         return kind(**given)
     except (TypeError, ValueError) as error:
-        raise Malformed(f"{name}: {error}") from None
+        raise Malformed(f"{kind.__name__}: {error}") from None
 
 
 def _time(text: str) -> datetime:
@@ -97,9 +102,28 @@ def decode_event(data: bytes) -> Event:
     return event_from(decode(data))
 
 
+def provenance_fields(provenance: Provenance) -> dict[str, Any]:
+    """Describe a provenance by plain values, without those that are None."""
+    fields = {name: getattr(provenance, name) for name in _PROVENANCE_FIELDS}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def provenance_from(fields: object) -> Provenance:
+    """
+    Make the provenance that `provenance_fields` described, read from JSON.
+
+    Raises:
+        Malformed: *fields* describe no provenance.
+    """
+    if not isinstance(fields, dict):
+        raise Malformed(f"a provenance is an object with some of {', '.join(_PROVENANCE_FIELDS)}")
+    return _make(Provenance, dict(fields))
+
+
 def encode_entry(entry: LedgerEntry) -> bytes:
     """Encode a ledger entry as canonical JSON."""
-    return encode({**attrs.asdict(entry, recurse=False), "event": event_fields(entry.event)})
+    said = {"event": event_fields(entry.event), "provenance": provenance_fields(entry.provenance)}
+    return encode({**attrs.asdict(entry, recurse=False), **said})
 
 
 def decode(data: bytes) -> object:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 import attrs
 
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
-from ..events import Event, LedgerEntry
+from ..events import Event, LedgerEntry, Provenance
 from ..notices import NoticeText, RegisteredNotice
 from ..stores.protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Store
 from ..stores.registry import MAX_NOTICES_PAGE
@@ -122,11 +122,12 @@ class FaultyStore:
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         self._enter("append")
         appended = self.inner.append(
-            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
         )
         self._leave("append")
         return appended

@@ -9,11 +9,13 @@ import pytest
 
 from diijam_consent_sdk import ConsentClient, Reason, Show
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.effects import Append
 from diijam_consent_sdk.errors import (
     ClientClosed,
     StoreUnavailable,
     StoreUnusable,
 )
+from diijam_consent_sdk.events import NO_PROVENANCE
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Cursor
 from diijam_consent_sdk.testing import FaultyStore, WallClock, unreachable
@@ -182,7 +184,7 @@ def test_the_store_is_closed_although_close_was_interrupted(store: FaultyStore) 
     client._owns_store = True
 
     store.hold["append"] = threading.Event()
-    client._own_engine._writes.begin("u", SIGNED_UP, None, "k")
+    client._own_engine._writes.begin(Append("u", SIGNED_UP, None, "k", NO_PROVENANCE))
     assert eventually(lambda: bool(client._own_engine._writes))
     client._runner._perform = interrupted  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):

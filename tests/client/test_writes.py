@@ -172,7 +172,9 @@ def test_a_no_refused_for_the_token_is_repeated_once_in_b(clock: LeaseClock) -> 
     """After a refusal for the token the next try of a no waits for B, after another failure no longer than usual."""
     leases = Leases(max_staleness=60.0, capacity=10, clock=clock, follow=False)
     writes = Writes(leases, clock, lambda _: Promise(), 60.0)
-    tries = writes._repeat(PendingWrite(Append("u", (e.Withdrawn("marketing"),), None, "k"), takes_away=True))
+    tries = writes._repeat(
+        PendingWrite(Append("u", (e.Withdrawn("marketing"),), None, "k", e.NO_PROVENANCE), takes_away=True)
+    )
     next(tries)
     pauses = []
     for failure in (ConnectionResetError(), FORBIDDEN, unreachable(), FORBIDDEN):

@@ -45,10 +45,18 @@ class _Misread(Sound):
         return attrs.evolve(appended, record=record, version=record.version)
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        appended = super().append(
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
         return self.misread(appended)
 
 
@@ -109,10 +117,16 @@ class CountsAppends(_Misread):
         return attrs.evolve(record, version=self.appends.get(record.user_id, 0))
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        appended = MemoryStore.append(self, user_id, events, idempotency_key=idempotency_key)
+        appended = MemoryStore.append(self, user_id, events, idempotency_key=idempotency_key, provenance=provenance)
         self.appends[user_id] = self.appends.get(user_id, 0) + 1
         return self.misread(appended)
 
@@ -121,44 +135,76 @@ class WritesHalf(Sound):
     """What comes before a refused event is written."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
         for event in batch[:-1]:
-            super().append(user_id, [event], expected_version=expected_version)
+            super().append(user_id, [event], expected_version=expected_version, provenance=provenance)
             expected_version = None
-        return super().append(user_id, batch[-1:], expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id,
+            batch[-1:],
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            provenance=provenance,
+        )
 
 
 class MindsNoVersion(Sound):
     """The expected version is not looked at."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        return super().append(user_id, events, idempotency_key=idempotency_key)
+        return super().append(user_id, events, idempotency_key=idempotency_key, provenance=provenance)
 
 
 class MindsNoKey(Sound):
     """Every retry is written again."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        return super().append(user_id, events, expected_version=expected_version)
+        return super().append(user_id, events, expected_version=expected_version, provenance=provenance)
 
 
 class AnswersKeysAnew(Sound):
     """A repeated key is answered with the record of now."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        appended = super().append(
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
         return attrs.evolve(appended, record=self.load([user_id]).records[0])
 
 
@@ -170,12 +216,20 @@ class SharesKeys(Sound):
         self.known: dict[str, Appended] = {}
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         family = f"{user_id.rpartition('-')[0]}{idempotency_key}"
         if idempotency_key is None or family not in self.known:
-            self.known[family] = super().append(user_id, events, expected_version=expected_version)
+            self.known[family] = super().append(
+                user_id, events, expected_version=expected_version, provenance=provenance
+            )
         return self.known[family]
 
 
@@ -187,11 +241,19 @@ class HoardsErased(Sound):
         self.hoard: dict[str, list[e.LedgerEntry]] = {}
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         before = super().history(user_id)
-        appended = super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        appended = super().append(
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
         after = super().history(user_id)
         self.hoard[user_id] = before + after if len(after) < len(before) else after
         return appended
@@ -217,11 +279,19 @@ class LagsBehind(Sound):
         self.stale: dict[str, ConsentRecord] = {}
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         (self.stale[user_id],) = super().load([user_id]).records
-        return super().append(user_id, events, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
@@ -234,21 +304,35 @@ class RefusesNoes(Sound):
     """Only what was granted can be withdrawn."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
         (record,) = self.load([user_id]).records
         if isinstance(batch[0], e.Withdrawn) and not record.consents:
             raise InvalidEvent("there is nothing to withdraw")
-        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
 
 class ErasesHeld(Sound):
     """An erasure goes ahead although a hold keeps the data."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = list(events)
@@ -256,7 +340,9 @@ class ErasesHeld(Sound):
         if isinstance(batch[-1], e.Erased) and record.account is not Account.UNKNOWN:
             now: datetime = self.wall()
             batch[-1:-1] = [e.HoldReleased(hold.hold) for hold in record.live_holds(now)]
-        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
 
 class RemembersConsents(_Misread):
@@ -280,56 +366,88 @@ class OpensFirst(Sound):
     """A no needs an account."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
         (record,) = self.load([user_id]).records
         if record.account is Account.UNKNOWN and not isinstance(batch[0], e.AccountOpened):
             raise InvalidEvent("open the account first")
-        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
 
 class KeepsClosed(Sound):
     """A user who refused something before opening an account cannot open one."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = list(events)
         (record,) = self.load([user_id]).records
         if record.account is Account.UNKNOWN and record.version and isinstance(batch[0], e.AccountOpened):
             raise InvalidEvent("there is something of this user already")
-        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
 
 class TakesAnyBatch(Sound):
     """An append takes any number of events."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = list(events)
         while len(batch) > MAX_EVENTS:
-            super().append(user_id, batch[:MAX_EVENTS], expected_version=expected_version)
+            super().append(user_id, batch[:MAX_EVENTS], expected_version=expected_version, provenance=provenance)
             del batch[:MAX_EVENTS]
-        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
 
 class CountsErasures(Sound):
     """An erasure request is refused for the number of other requests."""
 
     def append(
-        self, user_id: str, events: Batch, *, expected_version: int | None = None, idempotency_key: str | None = None
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
         (record,) = self.load([user_id]).records
         if isinstance(batch[0], e.RequestFiled) and len(record.open_requests()) >= MAX_OPEN_REQUESTS:
             raise InvalidEvent("there are too many requests")
-        return super().append(user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key)
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
 
 
 BROKEN: list[type[Sound]] = [

@@ -10,7 +10,7 @@ from random import Random
 import attrs
 
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
-from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.events import NO_PROVENANCE, Event, LedgerEntry, Provenance
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 from tests.simulator.committed import Committed
@@ -141,7 +141,12 @@ class Ledger:
         return seconds if self._random.random() < self.lag.share else 0.0
 
     def append(
-        self, user_id: str, events: tuple[Event, ...], expected_version: int | None, idempotency_key: str
+        self,
+        user_id: str,
+        events: tuple[Event, ...],
+        expected_version: int | None,
+        idempotency_key: str,
+        provenance: Provenance = NO_PROVENANCE,
     ) -> Appended:
         """See `Store.append`."""
         key = idempotency_key
@@ -159,7 +164,7 @@ class Ledger:
             if refusal(record, event, at) is not None:
                 raise InvalidEvent("refused")
             position = len(self.branch.changed) + len(made) + 1
-            record = fold(record, LedgerEntry(position, user_id, record.version + 1, at, event))
+            record = fold(record, LedgerEntry(position, user_id, record.version + 1, at, event, provenance))
             made.append(record)
         for each in made:
             salt = f"{self.branch.hashes[-1]}{self.branch.number}{self._random.random()}"

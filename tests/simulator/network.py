@@ -136,9 +136,9 @@ class Network:
                 back(ledger.load(user_ids))
             case ChangesSince(after, wait, limit):
                 ledger.changes(after, wait, limit, back)
-            case Append(user_id, events, expected_version, idempotency_key):
+            case Append(user_id, events, expected_version, idempotency_key, provenance):
                 try:
-                    answer: object = ledger.append(user_id, events, expected_version, idempotency_key)
+                    answer: object = ledger.append(user_id, events, expected_version, idempotency_key, provenance)
                 except Exception as refused:  # noqa: BLE001 - the client's to judge
                     answer = refused
                 back(answer, ledger.branch)

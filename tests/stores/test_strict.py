@@ -97,6 +97,12 @@ def test_a_field_that_is_none_is_refused(name: str, path: Path) -> None:
         with pytest.raises(wire.Malformed, match="has no field 'suspended'"):
             wire.event_from(fields)
         return
+    if "provenance" in path[:-1]:
+        data = data.replace(b'"suspended":true', b'"suspended":"true"')
+        fields = stands_at(msgspec.to_builtins(wire.read(data, kind)), path[:-1])
+        with pytest.raises(wire.Malformed, match="has no field 'suspended'"):
+            wire.provenance_from(fields)
+        return
     with pytest.raises(wire.Malformed, match="unknown field"):
         wire.read(data, kind)
 

@@ -9,11 +9,20 @@ from typing import Any
 import attrs
 
 from ...errors import StoreUnavailable, TooLarge
-from ...events import Erased, Event, LedgerEntry
+from ...events import Erased, Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from .. import messages, registry_messages, token_messages, wire
 from .._retry import Attempts, Failure
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_version
+from ..protocol import (
+    Appended,
+    Changes,
+    Cursor,
+    Loaded,
+    OpenRequests,
+    checked_batch,
+    checked_provenance,
+    checked_version,
+)
 from .causes import NO_SERVICE
 from .problems import error_from
 
@@ -124,8 +133,15 @@ def own_token() -> Exchange:
     return Exchange(token_messages.TokenQuestion, {}, token_messages.TokenAnswer, token_messages.TokenAnswer.result)
 
 
-def append(user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None) -> Exchange:
+def append(
+    user_id: str,
+    events: Iterable[Event],
+    expected_version: int | None,
+    key: str | None,
+    provenance: Provenance | None = None,
+) -> Exchange:
     """Build `Store.append`; without a key it cannot be repeated."""
+    user_id = identifier(user_id)
 
     def read(answer: messages.AppendAnswer) -> Appended:
         if answer.user_id != user_id:
@@ -134,9 +150,10 @@ def append(user_id: str, events: Iterable[Event], expected_version: int | None, 
 
     fields = {
         "user_id": user_id,
-        "events": [wire.event_fields(event) for event in events],
+        "events": [wire.event_fields(event) for event in checked_batch(events)],
         "expected_version": checked_version(expected_version),
         "idempotency_key": None if key is None else identifier(key),
+        "provenance": wire.provenance_fields(checked_provenance(provenance)) or None,
     }
     return Exchange(
         messages.AppendQuestion, fields, messages.AppendAnswer, read,

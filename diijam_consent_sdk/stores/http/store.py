@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Unpack
 
-from ...events import Event, LedgerEntry
+from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_ids
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
 from . import exchange, registry_exchange
@@ -66,10 +66,11 @@ class HttpStore:
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        batch = checked_batch(events)
-        appended: Appended = self._run(exchange.append(identifier(user_id), batch, expected_version, idempotency_key))
+        appending = exchange.append(user_id, events, expected_version, idempotency_key, provenance)
+        appended: Appended = self._run(appending)
         return appended
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
@@ -157,10 +158,10 @@ class AsyncHttpStore:
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        batch = checked_batch(events)
-        appending = exchange.append(identifier(user_id), batch, expected_version, idempotency_key)
+        appending = exchange.append(user_id, events, expected_version, idempotency_key, provenance)
         appended: Appended = await self._run(appending)
         return appended
 

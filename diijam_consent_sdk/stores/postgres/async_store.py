@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..._logging import log
 from ...errors import StoreError
-from ...events import Event, LedgerEntry
+from ...events import Event, LedgerEntry, Provenance
 from ...notices import NoticeText, RegisteredNotice
 from .._fork_safety import leak
 from .._retry import Attempts
@@ -75,9 +75,11 @@ class AsyncPostgresStore(PostgresBase):
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        done = await self._write(self._operations.append(user_id, events, expected_version, idempotency_key))
+        appending = self._operations.append(user_id, events, expected_version, idempotency_key, provenance)
+        done = await self._write(appending)
         return await self._repeated(done) if isinstance(done, Repeat) else done
 
     async def _repeated(self, repeat: Repeat) -> Appended:

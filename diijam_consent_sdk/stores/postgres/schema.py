@@ -31,8 +31,8 @@ CREATE TABLE ledger (
     position bigint NOT NULL, hash bytea, at text, requires_notices boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 10);
 CREATE TABLE entries (
-    position bigint PRIMARY KEY, user_id text COLLATE "C", version bigint, at text, event bytea, salt bytea,
-    digest bytea NOT NULL, hash bytea NOT NULL
+    position bigint PRIMARY KEY, user_id text COLLATE "C", version bigint, at text, event bytea,
+    provenance bytea, notice_digest text, salt bytea, digest bytea NOT NULL, hash bytea NOT NULL
 );
 CREATE UNIQUE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
 CREATE TABLE records (user_id text COLLATE "C" PRIMARY KEY, record bytea NOT NULL);

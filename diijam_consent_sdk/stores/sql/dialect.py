@@ -18,7 +18,7 @@ from ..protocol import Cursor
 from .hash_chain import GENESIS, Link
 from .statements import Query, Row, Statement
 
-LINK_COLUMNS = "position, user_id, version, at, event, salt, digest, hash"
+LINK_COLUMNS = "position, user_id, version, at, event, provenance, notice_digest, salt, digest, hash"
 MAX_POSITION = 2**63 - 1
 OPEN_REQUEST = b'"outcome":null'.hex()  # what a record holds, as it is written, while a request is open
 
@@ -48,7 +48,7 @@ _columns: Callable[[Link], tuple[Any, ...]] = attrgetter(*LINK_COLUMNS.split(", 
 
 def insert_link(link: Link) -> Statement:
     """Write an entry."""
-    insert = f"INSERT INTO entries ({LINK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
+    insert = f"INSERT INTO entries ({LINK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
     return insert, _columns(link)
 
 
@@ -68,7 +68,8 @@ def select_changes(after: int, limit: int) -> Statement:
 def erase_earlier(user_id: str, tombstone: int) -> Statement:
     """Leave of a user's entries before the tombstone only what the chain needs."""
     blank = (
-        "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL"
+        "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, provenance = NULL,"
+        " notice_digest = NULL, salt = NULL"
         " WHERE user_id = ? AND position < ?"
     )
     return blank, (user_id, tombstone)

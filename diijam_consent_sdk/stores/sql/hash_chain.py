@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from ...errors import HeadNotContinued, InvalidEvent, LedgerBroken
-from ...events import Erased, Event, LedgerEntry
+from ...events import Erased, Event, LedgerEntry, Provenance
 from ...notices import NoticeRegistry
 from ...record import ConsentRecord, fold, refusal
 from ...vocabulary import instant
@@ -25,6 +25,7 @@ from ..protocol import Cursor
 
 GENESIS = bytes(32)  # the hash before the first entry
 SALT_BYTES = 16
+Content = tuple[str, int, str, bytes, bytes, str | None]  # of a link: user, version, at, event, provenance, notice
 
 
 @attrs.frozen
@@ -36,6 +37,8 @@ class Link:
     version: int | None
     at: str | None
     event: bytes | None
+    provenance: bytes | None
+    notice_digest: str | None  # None too if the event names no registered notice
     salt: bytes | None
     digest: bytes
     hash: bytes
@@ -46,9 +49,12 @@ class Link:
             raise wire.Malformed("the entry was erased")
         if not (isinstance(self.user_id, str) and isinstance(self.version, int)):
             raise wire.Malformed("its user or version is missing or malformed")
-        at = time_from(self.at)
+        if not isinstance(self.notice_digest, str | None):
+            raise wire.Malformed("its notice's digest is malformed")
+        at, event = time_from(self.at), wire.decode_event(self.event)
+        provenance = wire.provenance_from(wire.decode(self.provenance or b""))
         return LedgerEntry(
-            self.position, self.user_id, self.version, at, wire.decode_event(self.event), hash=self.hash.hex()
+            self.position, self.user_id, self.version, at, event, provenance, self.notice_digest, self.hash.hex()
         )
 
 
@@ -61,7 +67,13 @@ def time_from(at: object) -> datetime:
 
 
 def stamp(
-    record: ConsentRecord, events: Sequence[Event], at: datetime, head: Cursor, notices: NoticeRegistry
+    record: ConsentRecord,
+    events: Sequence[Event],
+    at: datetime,
+    head: Cursor,
+    notices: NoticeRegistry,
+    *,
+    provenance: Provenance,
 ) -> tuple[list[Link], ConsentRecord]:
     """
     Make the links that append *events* after *head*, and the record that they make. *notices* are the registered ones
@@ -77,7 +89,8 @@ def stamp(
         if reason is not None:
             raise InvalidEvent(f"event {number} of {len(events)}, {type(event).__name__}, is refused: {reason}")
         position += 1
-        entry = LedgerEntry(position, record.user_id, record.version + 1, at, event)
+        said = provenance.without_customer() if isinstance(event, Erased) else provenance
+        entry = LedgerEntry(position, record.user_id, record.version + 1, at, event, said, notices.digest_for(event))
         record = fold(record, entry)
         links.append(_link(entry, previous))
         previous = links[-1].hash
@@ -86,14 +99,19 @@ def stamp(
 
 def _link(entry: LedgerEntry, previous: bytes) -> Link:
     salt, at, event = secrets.token_bytes(SALT_BYTES), entry.at.isoformat(), wire.encode_event(entry.event)
-    digest = _digest(salt, entry.user_id, entry.version, at, event)
-    chained = _hash(previous, entry.position, digest)
-    return Link(entry.position, entry.user_id, entry.version, at, event, salt, digest, chained)
+    provenance = wire.encode(wire.provenance_fields(entry.provenance))
+    content = (entry.user_id, entry.version, at, event, provenance, entry.notice_digest)
+    digest = _digest(salt, content)
+    return Link(entry.position, *content, salt, digest, _hash(previous, entry.position, digest))
 
 
-def _digest(salt: bytes, user_id: str, version: int, at: str, event: bytes) -> bytes:
-    content = {"at": at, "event": msgspec.Raw(event), "user_id": user_id, "version": version}
-    return hashlib.sha256(salt + wire.encode(content)).digest()
+def _digest(salt: bytes, content: Content) -> bytes:
+    user_id, version, at, event, provenance, notice_digest = content
+    digested = {
+        "at": at, "event": msgspec.Raw(event), "notice_digest": notice_digest, "provenance": msgspec.Raw(provenance),
+        "user_id": user_id, "version": version,
+    }  # fmt: skip
+    return hashlib.sha256(salt + wire.encode(digested)).digest()
 
 
 def _hash(previous: bytes, position: int, digest: bytes) -> bytes:
@@ -118,12 +136,15 @@ def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None
     if not isinstance(link.digest, bytes) or link.hash != _hash(previous, position, link.digest):
         raise LedgerBroken(position, "its hash does not follow from the entry before")
     if link.event is None:
-        if (link.user_id, link.version, link.at, link.salt) != (None, None, None, None):
+        kept = (link.user_id, link.version, link.at, link.provenance, link.notice_digest, link.salt)
+        if any(value is not None for value in kept):
             raise LedgerBroken(position, "it was erased in part")
         return None
     try:
         entry = link.entry()
-        whole = _digest(link.salt or b"", entry.user_id, entry.version, link.at or "", link.event)
+        provenance = link.provenance or b""
+        content = (entry.user_id, entry.version, link.at or "", link.event, provenance, entry.notice_digest)
+        whole = _digest(link.salt or b"", content)
     except (TypeError, ValueError) as error:
         raise LedgerBroken(position, str(error)) from None
     if whole != link.digest:

@@ -14,13 +14,22 @@ from typing import Any
 import attrs
 
 from ...errors import StoreUnavailable, VersionConflict
-from ...events import Erased, Event, is_no
+from ...events import Erased, Event, Provenance, is_no
 from ...identifiers import identifier
 from ...notices import UNREGISTERED, named_notices
 from ...record import ConsentRecord, unopened
 from ...vocabulary import instant
 from .. import wire
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_batch, checked_version
+from ..protocol import (
+    Appended,
+    Changes,
+    Cursor,
+    Loaded,
+    OpenRequests,
+    checked_batch,
+    checked_provenance,
+    checked_version,
+)
 from .dialect import (
     MAX_POSITION,
     Dialect,
@@ -74,7 +83,12 @@ class Operations:
         return Query([self.select_head(), records], parse)
 
     def append(
-        self, user_id: str, events: Iterable[Event], expected_version: int | None, key: str | None
+        self,
+        user_id: str,
+        events: Iterable[Event],
+        expected_version: int | None,
+        key: str | None,
+        provenance: Provenance | None = None,
     ) -> Transaction[Appended | Repeat]:
         """
         See `Store.append`. A repeat is found before the transaction, or within it if it came meanwhile. Answering it
@@ -83,11 +97,17 @@ class Operations:
         user_id, batch = identifier(user_id), checked_batch(events)
         if key is not None:
             key = identifier(key)
-        steps = partial(self._append, user_id, batch, checked_version(expected_version), key)
+        version, said = checked_version(expected_version), checked_provenance(provenance)
+        steps = partial(self._append, user_id, batch, version, key, said)
         return Transaction(steps, is_erasure=isinstance(batch[-1], Erased), idempotency_key=key)
 
     def _append(
-        self, user_id: str, events: tuple[Event, ...], expected_version: int | None, key: str | None
+        self,
+        user_id: str,
+        events: tuple[Event, ...],
+        expected_version: int | None,
+        key: str | None,
+        provenance: Provenance,
     ) -> Steps[Appended | Repeat]:
         if key is not None:
             (kept_rows,) = yield UnlockedBatch([select_append(user_id, key)])
@@ -108,7 +128,7 @@ class Operations:
         if expected_version is not None and record.version != expected_version:
             raise VersionConflict(expected_version, record.version)
         notices = registry_from(*notice_rows) if notice_rows else UNREGISTERED
-        links, record = stamp(record, events, head.now, head.cursor, notices)
+        links, record = stamp(record, events, head.now, head.cursor, notices, provenance=provenance)
         yield CommitBatch(self._insert_append(links, record, key, is_erasure=isinstance(events[-1], Erased)))
         cursor = cursor_of(head.cursor.epoch, links[-1].position, links[-1].hash)
         return Appended(cursor, record.version, is_repeat=False, record=record)

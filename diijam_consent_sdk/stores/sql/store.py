@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from ...events import Event, LedgerEntry
+from ...events import Event, LedgerEntry, Provenance
 from ...notices import NoticeText, RegisteredNotice
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
 from ..registry import MAX_NOTICES_PAGE
@@ -80,9 +80,11 @@ class SqlStore(ABC):
         *,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
+        provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        done = self._write(self._operations.append(user_id, events, expected_version, idempotency_key))
+        appending = self._operations.append(user_id, events, expected_version, idempotency_key, provenance)
+        done = self._write(appending)
         return self._repeated(done) if isinstance(done, Repeat) else done
 
     def _repeated(self, repeat: Repeat) -> Appended:

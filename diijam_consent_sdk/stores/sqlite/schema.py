@@ -25,8 +25,8 @@ REQUESTING = f"instr(record, x'{OPEN_REQUEST}') > 0"
 SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entries (
-    position INTEGER PRIMARY KEY, user_id TEXT, version INTEGER, at TEXT, event BLOB, salt BLOB,
-    digest BLOB NOT NULL, hash BLOB NOT NULL
+    position INTEGER PRIMARY KEY, user_id TEXT, version INTEGER, at TEXT, event BLOB, provenance BLOB,
+    notice_digest TEXT, salt BLOB, digest BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
 CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT NOT NULL PRIMARY KEY);

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -17,6 +18,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, LedgerBroken, StoreError
 from diijam_consent_sdk.record import fold
 from diijam_consent_sdk.stores import Cursor, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores.sql.dialect import insert_link
 from diijam_consent_sdk.stores.sql.hash_chain import GENESIS, Link, Verifier, _digest, _hash, _link
 from tests import strategies
 from tests.strategies import START
@@ -33,7 +35,9 @@ AT = START.isoformat()
 def fill(store: SqliteStore) -> None:
     """The ledger that the tests break."""
     append_each(store, [("a", [OPENED]), ("b", [OPENED]), ("gone", [OPENED]), ("a", [TOLD]), ("gone", [TOLD])])
-    append_each(store, [("b", [TOLD]), ("a", [AGREED]), ("c", [OPENED]), ("b", [AGREED]), ("gone", [AGREED])])
+    append_each(store, [("b", [TOLD])])
+    store.append("a", [AGREED], provenance=e.Provenance("mailer", "web", "form-7", "vi"))
+    append_each(store, [("c", [OPENED]), ("b", [AGREED]), ("gone", [AGREED])])
     erase(store, "gone")
     append_each(store, [("a", [e.AgreementWithdrawn("n-1")]), ("c", [e.Granted("surveys", "n-1")])])
 
@@ -108,6 +112,18 @@ ALTERED: dict[str, tuple[int, str]] = {
     "user gone": (7, "user_id = NULL"),
     "version": (7, "version = version + 1"),
     "version no number": (7, "version = 'three'"),
+    "provenance": (7, "provenance = replace(provenance, 'form-7', 'form-8')"),
+    "provenance spelled otherwise": (7, "provenance = CAST(replace(provenance, ':', ': ') AS BLOB)"),
+    "provenance made text": (7, "provenance = CAST(provenance AS TEXT) || ' '"),
+    "provenance with another field": (7, "provenance = CAST(replace(provenance, 'by', 'cc') AS BLOB)"),
+    "provenance no object": (7, "provenance = x'5b5d'"),
+    "provenance no JSON": (7, "provenance = x'ff'"),
+    "provenance a number": (7, "provenance = 7"),
+    "provenance gone": (7, "provenance = NULL"),
+    "provenance empty": (7, "provenance = x'7b7d'"),
+    "provenance of the tombstone": (12, "provenance = x'7b7d' || ' '"),
+    "notice's digest": (7, "notice_digest = printf('%064d', 0)"),
+    "notice's digest a number": (7, "notice_digest = x'00'"),
     "salt": (7, "salt = zeroblob(16)"),
     "salt made text": (7, "salt = 'salt'"),
     "salt gone": (7, "salt = NULL"),
@@ -122,6 +138,8 @@ ALTERED: dict[str, tuple[int, str]] = {
     "erased but for the user": (5, "user_id = 'gone'"),
     "erased but for the version": (5, "version = 2"),
     "erased but for the time": (5, f"at = '{AT}'"),
+    "erased but for the provenance": (5, "provenance = x'7b7d'"),
+    "erased but for the notice's digest": (5, "notice_digest = printf('%064d', 0)"),
     "erased but for the salt": (5, "salt = zeroblob(16)"),
 }
 
@@ -144,13 +162,15 @@ def test_a_removed_entry_is_found(position: int, path: Path, db: sqlite3.Connect
 @pytest.mark.parametrize(("position", "found"), [(0, 1), (15, 15)], ids=["before the first", "after the last"])
 def test_an_added_entry_is_found(position: int, found: int, path: Path, db: sqlite3.Connection) -> None:
     """An entry that was put before or after all others is named, or the one that it pushed out of its place."""
-    copied = "'d', 1, at, event, salt, digest, hash FROM entries WHERE position = 8"
+    copied = "'d', 1, at, event, provenance, notice_digest, salt, digest, hash FROM entries WHERE position = 8"
     db.execute(f"INSERT INTO entries SELECT {position}, {copied}")
     assert broken(path).position == found
 
 
 # Done so that the chain itself still fits: found by what it leaves behind, at the position named.
-ERASE = "UPDATE entries SET user_id = NULL, version = NULL, at = NULL, event = NULL, salt = NULL WHERE position ="
+ERASED_COLUMNS = ("user_id", "version", "at", "event", "provenance", "notice_digest", "salt")
+BLANK: dict[str, Any] = dict.fromkeys(ERASED_COLUMNS)
+ERASE = f"UPDATE entries SET {', '.join(f'{name} = NULL' for name in ERASED_COLUMNS)} WHERE position ="
 SUBTLER: dict[str, tuple[int, str]] = {
     "erased without tombstone, the user goes on": (7, f"{ERASE} 4"),
     "erased without tombstone, the first of a user": (14, f"{ERASE} 8"),
@@ -197,7 +217,8 @@ def test_an_entry_squeezed_in(path: Path, db: sqlite3.Connection) -> None:
     db.executescript(
         "UPDATE entries SET position = -position - 1 WHERE position >= 6;"
         " UPDATE entries SET position = -position WHERE position < 0;"
-        " INSERT INTO entries SELECT 6, 'd', 1, at, event, salt, digest, hash FROM entries WHERE position = 1;"
+        " INSERT INTO entries SELECT 6, 'd', 1, at, event, provenance, notice_digest, salt, digest, hash FROM entries"
+        " WHERE position = 1;"
     )
     assert broken(path).position == 6
 
@@ -216,7 +237,7 @@ def rewrite(db: sqlite3.Connection, position: int, *events: e.Event) -> None:
     (previous,) = db.execute("SELECT hash FROM entries WHERE position = ?", (position - 1,)).fetchone()
     for number, event in enumerate(events):
         link = _link(e.LedgerEntry(position + number, "c", 3 + number, START, event), previous)
-        db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", attrs.astuple(link, recurse=False))
+        db.execute(*insert_link(link))
         previous = link.hash
 
 
@@ -231,9 +252,7 @@ def test_time_that_runs_back(path: Path, db: sqlite3.Connection) -> None:
     """Also under hashes that fit, an entry older than the one before is found."""
     (previous,) = db.execute("SELECT hash FROM entries WHERE position = 14").fetchone()
     entry = e.LedgerEntry(15, "c", 3, START.replace(year=2025), TOLD)
-    db.execute(
-        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", attrs.astuple(_link(entry, previous), recurse=False)
-    )
+    db.execute(*insert_link(_link(entry, previous)))
     assert broken(path).position == 15
 
 
@@ -273,7 +292,7 @@ def test_a_broken_ledger_can_still_be_read_elsewhere(path: Path, db: sqlite3.Con
 
 # A ledger as `attack` finds it: all that can be done to the links in memory.
 LINKS = st.sampled_from(
-    ["drop", "swap", "repeat", "user_id", "version", "at", "event", "salt", "digest", "hash", "erase"]
+    ["drop", "swap", "repeat", "erase", *(field.name for field in attrs.fields(Link) if field.name != "position")]
 )
 
 
@@ -353,7 +372,8 @@ def attack(links: list[Link], what: str, where: int, other: int) -> tuple[list[L
     victim, attacked = links[where], list(links)
     forged: dict[str, object] = {
         "user_id": "u-9", "version": 99, "at": "2026-03-01T00:00:00+00:00x", "event": b'{"type":"AccountClosed"} ',
-        "salt": b"salt", "digest": bytes(32), "hash": bytes(32),
+        "provenance": b'{"by":"forger"}', "notice_digest": "0" * 64, "salt": b"salt",
+        "digest": bytes(32), "hash": bytes(32),
     }  # fmt: skip
     match what:
         case "drop":
@@ -367,7 +387,7 @@ def attack(links: list[Link], what: str, where: int, other: int) -> tuple[list[L
             attacked.insert(where + 1, victim)
             where += 1
         case "erase":
-            attacked[where] = attrs.evolve(victim, user_id=None, version=None, at=None, event=None, salt=None)
+            attacked[where] = attrs.evolve(victim, **BLANK)
         case _:
             attacked[where] = attrs.evolve(victim, **{what: forged[what]})  # type: ignore[arg-type]
     return attacked, where + 1
@@ -375,17 +395,18 @@ def attack(links: list[Link], what: str, where: int, other: int) -> tuple[list[L
 
 def test_digests_cover_user_version_time_and_event() -> None:
     """Changing any field of an entry changes its digest, and no two splits of the same text agree."""
-    base = (b"salt", "u-1", 1, AT, b'{"type":"AccountClosed"}')
+    base = (b"salt", "u-1", 1, AT, b'{"type":"AccountClosed"}', b"{}", None)
     others = [
         (b"salu", *base[1:]), (b"salt", "u-2", *base[2:]), (b"salt", "u-1", 2, *base[3:]),
-        (b"salt", "u-1", 1, AT.replace("2026", "2027"), base[4]), (*base[:4], b'{"type":"AccountOpened"}'),
-        (b"salt", 'u-1","version":1', 1, AT, base[4]),
+        (b"salt", "u-1", 1, AT.replace("2026", "2027"), *base[4:]), (*base[:4], b'{"type":"AccountOpened"}', *base[5:]),
+        (b"salt", 'u-1","version":1', 1, AT, *base[4:]), (*base[:5], b'{"by":"mailer"}', None),
+        (*base[:6], "0" * 64),
     ]  # fmt: skip
-    digests = {_digest(*content) for content in [base, *others]}
+    digests = {_digest(content[0], content[1:]) for content in [base, *others]}
     assert len(digests) == 1 + len(others)
-    assert len({_hash(GENESIS, 1, digest) for digest in digests} | {_hash(GENESIS, 2, _digest(*base))}) == 2 + len(
-        others
-    )
+    assert len(
+        {_hash(GENESIS, 1, digest) for digest in digests} | {_hash(GENESIS, 2, _digest(base[0], base[1:]))}
+    ) == 2 + len(others)
 
 
 def test_salts_hide_what_was_erased(path: Path, db: sqlite3.Connection) -> None:
