@@ -34,7 +34,7 @@ class CustomerFile(Contents):
 
         Returns:
             An object with the keys `user_id`, `made_at`, `language`, `head`, `entries`, `notices`, `now`, `requests`
-            and `holds`.
+            and `holds`; docs/how-to/audit.md shows what each has.
         """
         return encode(self)
 

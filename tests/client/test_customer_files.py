@@ -11,7 +11,7 @@ from diijam_consent_sdk import NoticeText
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.customer_file import CustomerFile
 from diijam_consent_sdk.errors import ClientClosed, StoreUnavailable
-from diijam_consent_sdk.events import LedgerEntry
+from diijam_consent_sdk.events import LedgerEntry, Provenance
 from diijam_consent_sdk.stores import Loaded
 from diijam_consent_sdk.testing import FaultyStore, WallClock, unreachable
 from tests.client.conftest import SIGNED_UP, Face
@@ -27,16 +27,21 @@ def decoded(file: CustomerFile) -> Any:
 
 def test_a_file_has_all_that_the_store_has(client: Face, store: FaultyStore, wall: WallClock) -> None:
     """Entries with their hashes, the words shown, the head, and the store's time."""
-    client.register_notice(PROMO)
+    notice = client.register_notice(PROMO)
     wall.tick(60)
+    asked = Provenance(method="web", evidence="form-7", language="en")
     client.record("v", e.AccountOpened())
-    token = client.record("u", *SIGNED_UP).token
+    token = client.record("u", *SIGNED_UP, provenance=asked).token
     file = client.customer_file("u")
     assert (file.language, file.made_at, file.head) == ("vi", wall.now, token)
     assert list(file.entries) == client.history("u")
     assert file.record == client.load("u")
+    assert file.notices == {"promo": notice}
     found = decoded(file)
+    assert [entry["shown_in"] for entry in found["entries"]] == [None, "en"]
     assert found["entries"][-1]["hash"] == token.rpartition(".")[2]
+    assert found["entries"][-1]["provenance"]["evidence"] == "form-7"
+    assert client.customer_file("u", language="en").to_html().count(">Offers?<") == 1
 
 
 def test_a_notice_that_nobody_was_shown_is_not_read(client: Face, store: FaultyStore) -> None:
@@ -114,7 +119,12 @@ def test_another_language_is_refused_before_the_store_is_asked(client: Face, sto
 
 
 def test_a_file_raises_what_the_store_does(client: Face, store: FaultyStore) -> None:
-    """An outage and a closed client raise."""
+    """An outage and a closed client raise, and so does a notice that cannot be read."""
+    client.register_notice(PROMO)
+    client.record("u", *SIGNED_UP)
+    store._refusals["notice"] = unreachable()
+    with pytest.raises(StoreUnavailable):
+        client.customer_file("u")
     store.broken = unreachable()
     with pytest.raises(StoreUnavailable):
         client.customer_file("u")

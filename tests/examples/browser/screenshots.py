@@ -1,22 +1,27 @@
 """
-Take the pictures in docs/images again: `apt-get install pngquant`, `make test-browser`, then
-`.venv/bin/python -m tests.examples.browser.screenshots`. The dates in them are those of the day.
+Take the pictures in docs/images again: `apt-get install pngquant poppler-utils fonts-noto-core`, `make test-browser`,
+then `.venv/bin/python -m tests.examples.browser.screenshots`. The dates in those of the privacy centre are the day's.
 """
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
+from diijam_consent_sdk import ConsentClient
+from diijam_consent_sdk.stores import MemoryStore
+from examples import audit
 from examples.privacy_center.customers import fill
 
 from .conftest import CHROMIUM, QUIET, WHO, Center, running
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
+PRINTED_PAGE = 3  # with what was said
 WIDE, PHONE = {"width": 1360, "height": 940}, {"width": 360, "height": 740}
 
 
@@ -35,6 +40,24 @@ def take(browser: Browser, center: Center, name: str, page: str, pressed: str = 
     context.close()
 
 
+def take_file(browser: Browser, folder: Path) -> None:
+    """A customer's file on a screen in Vietnamese, and a page of it on paper in English."""
+    clock = audit.StoryClock()
+    with closing(MemoryStore(clock=clock)) as store, closing(ConsentClient(store, follow=False)) as consent:
+        audit.tell(store, clock)
+        shown = browser.new_page(viewport={"width": 1020, "height": 1260})
+        shown.set_content(consent.customer_file(audit.CUSTOMER, "vi").to_html())
+        picture = IMAGES / "customer-file-vi.png"
+        shown.screenshot(path=picture)
+        shown.set_content(consent.customer_file(audit.CUSTOMER, "en").to_html())
+        shown.pdf(path=folder / "file.pdf", prefer_css_page_size=True)
+    printed = IMAGES / "customer-file-en"
+    page = ["-f", str(PRINTED_PAGE), "-l", str(PRINTED_PAGE)]
+    subprocess.run(["pdftoppm", "-png", "-r", "110", *page, "-singlefile", folder / "file.pdf", printed], check=True)
+    for png in (picture, printed.with_suffix(".png")):
+        subprocess.run(["pngquant", "--strip", "--force", "--output", png, "128", png], check=True)
+
+
 def main() -> None:
     """Take them all."""
     IMAGES.mkdir(exist_ok=True)
@@ -47,6 +70,7 @@ def main() -> None:
             take(browser, center, "choices", "choices", "#marketing-notification")
             take(browser, center, "night", "sharing", color_scheme="dark")
             take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
+        take_file(browser, Path(folder))
         browser.close()
 
 
