@@ -51,6 +51,8 @@ class Link:
             raise wire.Malformed("its user or version is missing or malformed")
         if not isinstance(self.notice_digest, str | None):
             raise wire.Malformed("its notice's digest is malformed")
+        if not isinstance(self.hash, bytes):
+            raise wire.Malformed("its hash is malformed")
         at, event = time_from(self.at), wire.decode_event(self.event)
         provenance = wire.provenance_from(wire.decode(self.provenance or b""))
         return LedgerEntry(
