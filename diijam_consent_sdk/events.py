@@ -7,6 +7,7 @@ is decided by `record.refusal`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
@@ -205,6 +206,11 @@ NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden, AccountClos
 def is_no(event: Event) -> bool:
     """Whether the event takes permission away and gives none. A no is written whatever the clock or the record is."""
     return isinstance(event, NOES) or (isinstance(event, RequestFiled) and event.kind is RequestKind.ERASURE)
+
+
+def takes_away(events: Iterable[Event]) -> bool:
+    """Whether these events do nothing but take permission away, so that no idempotency key keeps them out."""
+    return all(map(is_no, events))
 
 
 @attrs.frozen

@@ -141,6 +141,10 @@ class ConsentClient(GuardsById, Audit, Registry):
         *provenance* says how the customer said it, and holds for all events. Its `by` is replaced: by the client's
         *actor*, and over HTTP by the name of the token.
 
+        Pass *idempotency_key* to make a repetition safe: the same key and events again write nothing, and the answer
+        says `is_repeat`. Make a new random one for each act of the customer (`uuid.uuid4().hex`): of the same no, said
+        twice under one key, only the first is written. Unless given, each call has its own.
+
         Raises:
             InvalidEvent: the policy refuses one of the events; nothing was written.
 
@@ -152,7 +156,8 @@ class ConsentClient(GuardsById, Audit, Registry):
 
             ClientClosed: the client was closed before.
 
-            ValueError: there are no events, the key was used with others, or an id is malformed.
+            ValueError: there are no events, an id is malformed, or the key was used with other events. Events that only
+                take away (`events.takes_away`) are written under any key: policy, "Events".
 
             TypeError: an argument has another type.
         """

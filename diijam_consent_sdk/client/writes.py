@@ -18,7 +18,7 @@ from .._threads import Promise
 from ..cache.leases import Leases
 from ..cache.pending_writes import Write
 from ..errors import NotEntitled, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
-from ..events import is_no
+from ..events import is_no, takes_away
 from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.protocol import Appended
@@ -88,9 +88,8 @@ class Writes:
         Raises:
             StoreUnavailable: too many writes of this kind are under way or of unknown outcome.
         """
-        takes_away = all(is_no(event) for event in append.events)
-        self._leases.check_writes(takes_away=takes_away)  # before a thread is started for it
-        pending = PendingWrite(append, takes_away)
+        pending = PendingWrite(append, takes_away(append.events))
+        self._leases.check_writes(takes_away=pending.takes_away)  # before a thread is started for it
         self._start(pending)
         return pending
 

@@ -76,9 +76,9 @@ async def append(
     Append events of one user to the ledger, all of them or none.
 
     Each event needs its scope, and the token all of these. It is answered once the events are durable, with the record
-    only if the token may read. The same events with the same `idempotency_key` again get the same
-    answer, with `is_repeat`, and write nothing more. The types of events and their fields are those of the library's
-    module `events`.
+    only if the token may read. The same events with the same `idempotency_key` again get the same answer, with
+    `is_repeat`, and write nothing more; other events with a used key are `malformed`, unless they only take permission
+    away. The types of events and their fields are those of the library's module `events`.
     """
     is_reader, request.state.users = may_read(request), 1
 

@@ -15,7 +15,7 @@ import attrs
 
 from .._threads import await_promise, run_in_thread
 from ..errors import ConsentError, LedgerBroken, StoreUnavailable
-from ..events import Event, LedgerEntry, Provenance, is_no
+from ..events import Event, LedgerEntry, Provenance, takes_away
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
@@ -79,7 +79,7 @@ class StoreExecutor:
         to a broken ledger. The answer then has no record, which nobody can trust.
         """
         batch = tuple(events)
-        takes_away = all(map(is_no, batch))
+        is_refusal = takes_away(batch)
         call = partial(
             self._store.append, user_id, batch,
             expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance,
@@ -89,8 +89,8 @@ class StoreExecutor:
             """Convert the answer, without its record if the ledger is broken."""
             return convert(appended if self.broken is None else attrs.evolve(appended, record=None))
 
-        key = (caller, takes_away)
-        return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=takes_away)
+        key = (caller, is_refusal)
+        return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=is_refusal)
 
     async def chain_page(self, after: int, limit: int, convert: Callable[[ChainPage], T]) -> T:
         """See `SqlStore.chain_page`; only where `can_verify`."""

@@ -150,7 +150,11 @@ class Store(Notices, Protocol):
         provenance: Provenance | None = None,
     ) -> Appended:
         """
-        Write all events or none, durable before this returns. With the same key again, give the same answer.
+        Write all events or none, durable before this returns.
+
+        A key belongs to its user, whoever writes. The same key and events again give the same answer, with `is_repeat`,
+        and write nothing; *expected_version* is no part of it. Events that only take away (`events.takes_away`) are
+        written also under a key that was used for others. The key of a refused append is free.
 
         One *provenance* holds for all events. Its `by` is kept as it is given: clients and the service set it.
 
@@ -159,8 +163,8 @@ class Store(Notices, Protocol):
 
             VersionConflict: the record is not at *expected_version*.
 
-            ValueError: there are no events or more than 1,000, the key was used with others, or an argument is
-                malformed.
+            ValueError: there are no events or more than 1,000, the key was used with others and these do not only take
+                away, or an argument is malformed.
 
             TypeError: an argument has another type.
 

@@ -68,11 +68,13 @@ def test_a_refused_write_changes_nothing(client: Face) -> None:
 
 
 def test_a_write_can_be_repeated_with_its_key(client: Face) -> None:
-    """The same key gives the same answer; with other events it raises `ValueError`."""
+    """The same key gives the same answer; with other events it raises `ValueError`, unless they only take away."""
     first = client.record("u", *SIGNED_UP, idempotency_key="k")
     assert client.record("u", *SIGNED_UP, idempotency_key="k") == attrs.evolve(first, is_repeat=True)
     with pytest.raises(ValueError, match="idempotency_key"):
-        client.record("u", e.AccountClosed(), idempotency_key="k")
+        client.record("u", e.Published("avatar"), idempotency_key="k")
+    assert not client.record("u", e.Withdrawn("marketing"), idempotency_key="k").is_repeat
+    assert reason(client.user("u")) is Reason.WITHDRAWN
 
 
 class WritesAlone(MemoryStore):

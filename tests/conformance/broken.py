@@ -208,6 +208,50 @@ class AnswersKeysAnew(Sound):
         return attrs.evolve(appended, record=self.load([user_id]).records[0])
 
 
+class KeepsKeys(Sound):
+    """A key that was used keeps other events out, noes too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[tuple[str, str], tuple[e.Event, ...]] = {}
+
+    def append(
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        batch = tuple(events)
+        if idempotency_key is not None and self.known.setdefault((user_id, idempotency_key), batch) != batch:
+            raise ValueError("the key was used")
+        return super().append(
+            user_id, batch, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
+
+
+class TellsNoRepeat(Sound):
+    """A repeat is answered as if it were written now."""
+
+    def append(
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        appended = super().append(
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
+        return attrs.evolve(appended, is_repeat=False)
+
+
 class SharesKeys(Sound):
     """One user's idempotency key is another's too."""
 
@@ -452,6 +496,7 @@ class CountsErasures(Sound):
 
 BROKEN: list[type[Sound]] = [
     ForgetsEnds, ForgetsWithdrawals, AgreesUntold, DueADayLate, KeepsOneRestriction, CountsAppends, WritesHalf,
-    MindsNoVersion, MindsNoKey, AnswersKeysAnew, SharesKeys, HoardsErased, TellsNoChanges, LagsBehind, RefusesNoes,
+    MindsNoVersion, MindsNoKey, AnswersKeysAnew, KeepsKeys, TellsNoRepeat,
+    SharesKeys, HoardsErased, TellsNoChanges, LagsBehind, RefusesNoes,
     ErasesHeld, RemembersConsents, OpensFirst, KeepsClosed, TakesAnyBatch, CountsErasures,
 ]  # fmt: skip

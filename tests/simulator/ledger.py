@@ -10,7 +10,7 @@ from random import Random
 import attrs
 
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
-from diijam_consent_sdk.events import NO_PROVENANCE, Event, LedgerEntry, Provenance
+from diijam_consent_sdk.events import NO_PROVENANCE, Event, LedgerEntry, Provenance, takes_away
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 from tests.simulator.committed import Committed
@@ -30,7 +30,7 @@ class Branch:
     changed: list[ConsentRecord] = attrs.field(factory=list)  # the record each entry made
     times: list[float] = attrs.field(factory=list)  # when each was committed
     began_with: int = 0  # entries
-    keys: dict[tuple[str, str], tuple[tuple[Event, ...], Appended]] = attrs.field(factory=dict)
+    keys: dict[tuple[str, str, tuple[Event, ...]], Appended] = attrs.field(factory=dict)
 
     def head(self) -> Cursor:
         """The cursor of its last entry."""
@@ -149,12 +149,12 @@ class Ledger:
         provenance: Provenance = NO_PROVENANCE,
     ) -> Appended:
         """See `Store.append`."""
-        key = idempotency_key
-        known = self.branch.keys.get((user_id, key))
+        known = self.branch.keys.get((user_id, idempotency_key, events))
         if known is not None:
-            if known[0] != events:
-                raise ValueError("this idempotency_key was used with other events")
-            return attrs.evolve(known[1], is_repeat=True)
+            return attrs.evolve(known, is_repeat=True)
+        is_used = any(used[:2] == (user_id, idempotency_key) for used in self.branch.keys)
+        if is_used and not takes_away(events):
+            raise ValueError("this idempotency_key was used with other events")
         record = self.records.get(user_id) or unopened(user_id)
         if expected_version is not None and expected_version != record.version:
             raise VersionConflict(expected_version, record.version)
@@ -174,7 +174,7 @@ class Ledger:
         self.records[user_id] = record
         self.committed.commit(record, self._loop.now)
         appended = Appended(self.branch.head(), record.version, is_repeat=False, record=record)
-        self.branch.keys[user_id, key] = (events, appended)
+        self.branch.keys[user_id, idempotency_key, events] = appended
         self._loop.after(self._random.uniform(0, 0.01), self._tell)
         if self.lag.changes and self._loop.now < self.lag.until:
             self._loop.after(self.lag.changes, self._tell)
@@ -228,10 +228,10 @@ class Ledger:
         self.branch.hashes = old.hashes[: position + 1]
         self.branch.changed, self.branch.times = old.changed[:position], old.times[:position]
         self.branch.began_with = position
-        self.branch.keys = {k: kept for k, kept in old.keys.items() if kept[1].cursor.position <= position}
         self.branch.keys = {
-            k: (events, attrs.evolve(done, cursor=attrs.evolve(done.cursor, epoch=self.branch.epoch)))
-            for k, (events, done) in self.branch.keys.items()
+            key: attrs.evolve(done, cursor=attrs.evolve(done.cursor, epoch=self.branch.epoch))
+            for key, done in old.keys.items()
+            if done.cursor.position <= position
         }
         then = {record.user_id: record for record in self.branch.changed}
         for user_id, record in self.records.items():

@@ -275,10 +275,10 @@ def test_equal_events_are_the_same_events(store: Store) -> None:
 @pytest.mark.parametrize(
     "others",
     [[TOLD], [TOLD, AGREED, AGREED], [TOLD, e.AgreementWithdrawn("n-1")], [AGREED, TOLD]],
-    ids=["fewer", "more", "another", "another order"],
+    ids=["fewer", "more", "a no among them", "another order"],
 )
 def test_a_key_belongs_to_its_events(others: list[e.Event], store: Store) -> None:
-    """The same key with other events is a mistake, and writes nothing."""
+    """The same key with other events that do not only take away is a mistake, and writes nothing."""
     sign_up(store, "u-1")
     first = store.append("u-1", [TOLD, AGREED], idempotency_key="k-1")
     with pytest.raises(ValueError, match="idempotency_key") as caught:

@@ -34,7 +34,7 @@ class Model:
     entries: list[e.LedgerEntry] = attrs.field(factory=list)
     head: int = 0
     last_at: datetime = START
-    kept: dict[tuple[str, str], tuple[tuple[e.Event, ...], int, ConsentRecord]] = attrs.field(factory=dict)
+    kept: dict[tuple[str, str], list[tuple[tuple[e.Event, ...], int, ConsentRecord]]] = attrs.field(factory=dict)
 
     def history(self, user_id: str) -> list[e.LedgerEntry]:
         """The user's entries."""
@@ -51,9 +51,12 @@ class Model:
         self, user_id: str, events: tuple[e.Event, ...], at: datetime, expected: int | None, key: str | None
     ) -> tuple[int, ConsentRecord, bool] | type[Exception]:
         """Position, record and whether it is a repeat, as the store should answer, or the error it should raise."""
-        if key is not None and (user_id, key) in self.kept:
-            known, position, record = self.kept[user_id, key]
-            return (position, record, True) if known == events else ValueError
+        kept = self.kept.get((user_id, key), []) if key is not None else []
+        for known, position, record in kept:
+            if known == events:
+                return position, record, True
+        if kept and not e.takes_away(events):
+            return ValueError
         record, added = self.record(user_id), list[e.LedgerEntry]()
         if expected is not None and expected != record.version:
             return VersionConflict
@@ -70,7 +73,7 @@ class Model:
             self.entries += added
         self.head, self.last_at = added[-1].position, at
         if key is not None:
-            self.kept[user_id, key] = (events, self.head, record)
+            self.kept.setdefault((user_id, key), []).append((events, self.head, record))
         return self.head, record, False
 
 
@@ -117,7 +120,7 @@ class Ledger(RuleBasedStateMachine):
         """Append what was appended with this key before."""
         known = self.model.kept.get((user_id, key))
         if known is not None:
-            self._append(user_id, known[0], data.draw(st.sampled_from([None, 1])), key)
+            self._append(user_id, data.draw(st.sampled_from(known))[0], data.draw(st.sampled_from([None, 1])), key)
 
     @rule(user_id=st.sampled_from(USERS), key=st.sampled_from([None, *KEYS]))
     def erase(self, user_id: str, key: str | None) -> None:

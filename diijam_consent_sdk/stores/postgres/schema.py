@@ -42,8 +42,8 @@ CREATE TABLE notices (
     texts bytea NOT NULL
 );
 CREATE TABLE appends (
-    user_id text COLLATE "C", key bytea, salt bytea NOT NULL, fingerprint bytea NOT NULL, position bigint NOT NULL,
-    PRIMARY KEY (user_id, key)
+    user_id text COLLATE "C", key bytea, fingerprint bytea, position bigint NOT NULL,
+    PRIMARY KEY (user_id, key, fingerprint)
 );
 """.replace("REQUESTING", REQUESTING),
     "DROP VIEW IF EXISTS head",  # its query is part of the statements now, because a view can be replaced

@@ -19,7 +19,8 @@ from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
 from .store import SqlStore
 
 PAGE = 500  # links or kept appends in one transaction
-FIRST: tuple[str, bytes] = ("", b"")  # before the first of the kept appends
+Place = tuple[str, bytes, bytes]  # of a kept append: its user and digests
+FIRST: Place = ("", b"", b"")  # before the first of the kept appends
 
 
 def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None] = lambda *_: None) -> Cursor:
@@ -107,10 +108,10 @@ def _copy_notices(source: SqlStore, target: SqlStore) -> None:
 
 
 def _copy_appends(source: SqlStore, target: SqlStore, up_to: int) -> None:
-    after: tuple[str, bytes] = FIRST
+    after = FIRST
     while rows := source._read(_appends_query(after, up_to)):
         target._write(Transaction(partial(_adopt_appends, target._operations, rows)))
-        after = (rows[-1][0], rows[-1][1])
+        after = (rows[-1][0], rows[-1][1], rows[-1][2])
 
 
 def _hash_query(position: int) -> Query[str]:
@@ -122,10 +123,10 @@ def _notices_query(after: str) -> Query[list[Row]]:
     return Query([select_notices(after, MAX_NOTICES_PAGE)], list)
 
 
-def _appends_query(after: tuple[str, bytes], up_to: int) -> Query[list[Any]]:
+def _appends_query(after: Place, up_to: int) -> Query[list[Any]]:
     select = (
-        "SELECT user_id, key, salt, fingerprint, position FROM appends"
-        " WHERE (user_id, key) > (?, ?) AND position <= ? ORDER BY user_id, key LIMIT ?"
+        "SELECT user_id, key, fingerprint, position FROM appends"
+        " WHERE (user_id, key, fingerprint) > (?, ?, ?) AND position <= ? ORDER BY user_id, key, fingerprint LIMIT ?"
     )
     return Query([(select, (*after, up_to, PAGE))], list)
 
@@ -150,7 +151,7 @@ def _adopt(
             continue
         records[entry.user_id] = _folded(records.get(entry.user_id) or unopened(entry.user_id), entry)
         if isinstance(entry.event, Erased):
-            statements += erase(entry.user_id, link.position, but=None)
+            statements += erase(entry.user_id, link.position)
     statements += [operations.put_record(records[user_id]) for user_id in users]
     yield CommitBatch(statements + operations.advance_head(links[-1]))
     return Cursor(head.epoch, links[-1].position, links[-1].hash.hex())
@@ -180,5 +181,5 @@ def _adopt_notices(operations: Operations, rows: Sequence[Row]) -> Steps[None]:
 def _adopt_appends(operations: Operations, rows: Sequence[Row]) -> Steps[None]:
     """Write what is kept of idempotency keys, where the target has not kept it yet."""
     yield [operations.select_head()]  # takes the lock of the one writer, where the first statement does
-    insert = "INSERT INTO appends VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    insert = "INSERT INTO appends VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
     yield CommitBatch([(insert, tuple(row)) for row in rows])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
@@ -118,11 +118,6 @@ def _digest(salt: bytes, content: Content) -> bytes:
 
 def _hash(previous: bytes, position: int, digest: bytes) -> bytes:
     return hashlib.sha256(previous + position.to_bytes(8, "big") + digest).digest()
-
-
-def fingerprint(salt: bytes, events: Iterable[bytes]) -> bytes:
-    """Hash the encoded events of an append: enough to recognise them, and nothing to read."""
-    return hashlib.sha256(salt + b"\n".join(events)).digest()
 
 
 def check_link(link: Link, position: int, previous: bytes) -> LedgerEntry | None:

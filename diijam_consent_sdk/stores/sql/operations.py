@@ -109,18 +109,21 @@ class Operations:
         key: str | None,
         provenance: Provenance,
     ) -> Steps[Appended | Repeat]:
+        select_known = select_append(user_id, key, events)
         if key is not None:
-            (kept_rows,) = yield UnlockedBatch([select_append(user_id, key)])
-            if kept_rows:
-                return repeat_from(user_id, kept_rows[0], events)
-        head_rows, record_rows, kept_rows, *notice_rows = yield [
+            (known_rows,) = yield UnlockedBatch([select_known])
+            repeat = repeat_from(user_id, known_rows[0], events)
+            if repeat is not None:
+                return repeat
+        head_rows, record_rows, known_rows, *notice_rows = yield [
             self.select_head(),
             self.select_records([user_id]),
-            select_append(user_id, key),
+            select_known,
             *self._select_notices(events),
         ]
-        if kept_rows:
-            return repeat_from(user_id, kept_rows[0], events)
+        repeat = repeat_from(user_id, known_rows[0], events)
+        if repeat is not None:
+            return repeat
         head = self.read_head(head_rows)
         if self.clock_trouble() is not None and not any(map(is_no, events)):
             raise StoreUnavailable(AHEAD)
@@ -149,7 +152,7 @@ class Operations:
             statements.append(insert_append(user_id, key, links))
         statements += self.mark_tested()
         if is_erasure:
-            statements += erase(user_id, last.position, but=key)
+            statements += erase(user_id, last.position)
         return statements
 
     def mark_tested(self) -> list[Statement]:
@@ -261,6 +264,6 @@ class Operations:
         return AHEAD if self.store_clock.is_ahead else None
 
 
-def erase(user_id: str, tombstone: int, *, but: str | None) -> list[Statement]:
-    """Erase a user's entries before the tombstone, and what is kept of all appends but the one with the key *but*."""
-    return [erase_earlier(user_id, tombstone), delete_appends(user_id, but=but)]
+def erase(user_id: str, tombstone: int) -> list[Statement]:
+    """Erase a user's entries before the tombstone, and what is kept of the appends that made them."""
+    return [erase_earlier(user_id, tombstone), delete_appends(user_id, tombstone)]

@@ -1,27 +1,30 @@
 """
 Appends that are repeated with the same idempotency key: how one is recognised, and answered as the first time.
 
-Of an append only its key's digest and a salted fingerprint of its events are kept, so that no copy survives an erasure.
+A key belongs to its user and to the events it was first used with. Events that only take away are written under a key
+that was used for others, and are then kept beside them: nobody can keep a no out by using its key first.
+
+Of an append only digests of its key and of its events are kept, so that no copy survives an erasure.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections.abc import Iterator, Sequence
+import hmac
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
 
 from ...errors import StoreUnavailable, StoreUnusable
-from ...events import Event
+from ...events import Event, takes_away
 from ...record import fold_all, unopened
 from .. import wire
 from .._call_queue import CallQueue
 from ..protocol import Appended, Cursor
 from .dialect import entries_of
-from .hash_chain import SALT_BYTES, Link, fingerprint
+from .hash_chain import Link
 from .statements import Row, Statement
 
 LONG_HISTORY = 2_000  # entries; longer ones are folded one at a time
@@ -45,42 +48,54 @@ class PastAppend:
     version: int
 
 
-def select_append(user_id: str, key: str | None) -> Statement:
-    """Read what is kept of the append with this key."""
-    select = "SELECT salt, fingerprint, position FROM appends WHERE user_id = ? AND key = ?"
-    return select, (user_id, key_digest(key))
+def select_append(user_id: str, key: str | None, events: Sequence[Event]) -> Statement:
+    """Read one row: the position of the append with this key and these events, and whether the key was used at all."""
+    select = (
+        "SELECT (SELECT position FROM appends WHERE user_id = ? AND key = ? AND fingerprint = ?),"
+        " EXISTS (SELECT 1 FROM appends WHERE user_id = ? AND key = ?)"
+    )
+    if key is None:
+        return select, (user_id, None, None, user_id, None)
+    digest = _key_digest(key)
+    return select, (user_id, digest, _fingerprint(key, map(wire.encode_event, events)), user_id, digest)
 
 
 def insert_append(user_id: str, key: str, links: Sequence[Link]) -> Statement:
     """Keep what recognises a repeat of the append that wrote *links*."""
-    salt = secrets.token_bytes(SALT_BYTES)
-    known = fingerprint(salt, (link.event or b"" for link in links))
-    return "INSERT INTO appends VALUES (?, ?, ?, ?, ?)", (user_id, key_digest(key), salt, known, links[-1].position)
+    known = _fingerprint(key, (link.event or b"" for link in links))
+    return "INSERT INTO appends VALUES (?, ?, ?, ?)", (user_id, _key_digest(key), known, links[-1].position)
 
 
-def delete_appends(user_id: str, *, but: str | None) -> Statement:
-    """Delete what is kept of a user's appends, but for the one with the key *but*."""
-    return "DELETE FROM appends WHERE user_id = ? AND key <> ?", (user_id, key_digest(but) or b"")
+def delete_appends(user_id: str, tombstone: int) -> Statement:
+    """Delete what is kept of a user's appends before the tombstone's."""
+    return "DELETE FROM appends WHERE user_id = ? AND position < ?", (user_id, tombstone)
 
 
-def key_digest(key: str | None) -> bytes | None:
+def _key_digest(key: str) -> bytes:
     """Hash an idempotency key: its row may move, and leave a copy behind."""
-    return None if key is None else hashlib.sha256(key.encode()).digest()
+    return hashlib.sha256(key.encode()).digest()
 
 
-def repeat_from(user_id: str, row: Row, events: tuple[Event, ...]) -> Repeat:
+def _fingerprint(key: str, events: Iterable[bytes]) -> bytes:
+    """Hash the encoded events of an append. Only a holder of the key, which is not kept, could guess them from it."""
+    return hmac.digest(key.encode(), b"\n".join(events), "sha256")
+
+
+def repeat_from(user_id: str, row: Row, events: tuple[Event, ...]) -> Repeat | None:
     """
-    Recognise a repeat by a row of `select_append`.
+    Recognise a repeat by the row of `select_append`. None: these events are to be written.
 
     Raises:
-        ValueError: the key was used with other events.
+        ValueError: the key was used with other events, and these do not only take away.
     """
-    salt, known, position = row
-    if not (isinstance(salt, bytes) and isinstance(position, int)):
-        raise wire.Malformed("an append was kept without its salt or position")
-    if fingerprint(salt, map(wire.encode_event, events)) != known:
-        raise ValueError("this idempotency_key was used with other events: use a new key for each write")
-    return Repeat(user_id, position)
+    position, is_used = row
+    if isinstance(position, int):
+        return Repeat(user_id, position)
+    if position is not None:
+        raise wire.Malformed("an append was kept without its position")
+    if is_used and not takes_away(events):
+        raise ValueError("this idempotency_key was used with other events: use a new random key for each write")
+    return None
 
 
 def owner_version(repeat: Repeat, rows: Sequence[Any]) -> int:

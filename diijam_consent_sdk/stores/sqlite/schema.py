@@ -35,8 +35,7 @@ CREATE TABLE notices (
     notice TEXT NOT NULL PRIMARY KEY, registered_at TEXT NOT NULL, writer TEXT, terms BLOB NOT NULL, texts BLOB NOT NULL
 );
 CREATE TABLE appends (
-    user_id TEXT, key BLOB, salt BLOB NOT NULL, fingerprint BLOB NOT NULL, position INTEGER NOT NULL,
-    PRIMARY KEY (user_id, key)
+    user_id TEXT, key BLOB, fingerprint BLOB, position INTEGER NOT NULL, PRIMARY KEY (user_id, key, fingerprint)
 ) WITHOUT ROWID;
 PRAGMA application_id={APPLICATION_ID};
 PRAGMA user_version={FORMAT};

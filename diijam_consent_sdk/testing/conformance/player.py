@@ -40,7 +40,7 @@ class UserState:
     loaded: Loaded | None = None  # the last load, while nothing has happened since
     events: list[Event] = attrs.field(factory=list)
     position: int = 0
-    answers: dict[str, Appended] = attrs.field(factory=dict)
+    answers: dict[tuple[str, tuple[Event, ...]], Appended] = attrs.field(factory=dict)
 
 
 class Player:
@@ -138,7 +138,7 @@ class Player:
     ) -> None:
         key = step.get("key")
         if step.get("repeats"):
-            _expect("answer repeated", appended, attrs.evolve(user.answers[str(key)], is_repeat=True))
+            _expect("answer repeated", appended, attrs.evolve(user.answers[str(key), tuple(events)], is_repeat=True))
             return
         if appended.record is not None:
             _expect("user of the answer", appended.record.user_id, user.user_id)
@@ -152,7 +152,7 @@ class Player:
         if isinstance(events[-1], Erased):
             user.events = [events[-1]]
         if key is not None:
-            user.answers[key] = appended
+            user.answers[key, tuple(events)] = appended
 
     def _ask(self, user: UserState, step: Step) -> None:
         try:

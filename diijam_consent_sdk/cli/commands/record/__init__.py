@@ -64,7 +64,8 @@ Label = Annotated[
 ]
 ExpectedVersion = Annotated[int | None, Parameter(help="Write only if the customer's record is still at this version.")]
 IdempotencyKey = Annotated[
-    str | None, Parameter(help="The same key and event again write nothing and give the same answer.")
+    str | None,
+    Parameter(help="A new random key for each act; with the same key and event again nothing is written."),
 ]
 
 
