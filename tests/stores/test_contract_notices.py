@@ -13,9 +13,10 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
 from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.stores import Store
+from diijam_consent_sdk.stores.sql.store import SqlStore
 from tests.strategies import START
 
-from .contract import OPENED, Home, at_once, head, insist, sign_up
+from .contract import OPENED, Home, at_once, erase, head, insist, sign_up
 
 PROMO = NoticeText("promo-1", {"vi": "Khuyến mại\n", "en": 'Promotions "now"\r\n'}, ["marketing"], ["email"])
 SHARING = NoticeText("n-1", {"vi": "Chia sẻ với Acme"}, ["marketing"], ["email"], "acme")
@@ -163,6 +164,32 @@ def test_what_the_registered_words_say_is_accepted(store: Store) -> None:
     store.register_notice(SHARING)
     told = e.Notified("n-1", "acme", ["email"], "marketing")
     assert store.append("u-1", [OPENED, EMAIL, told, e.Agreed("n-1")]).version == 4
+
+
+def test_entries_keep_the_digest_of_the_notice_that_they_name(store: Store) -> None:
+    """`Granted`, `Notified` and `Agreed` keep it, over every path; other events and unregistered notices have none."""
+    told = e.Notified("n-1", "acme", ["email"], "marketing")
+    store.append("u-1", [OPENED, EMAIL, told])
+    store.register_notice(PROMO)
+    store.register_notice(SHARING)
+    store.append("u-1", [EMAIL, told, e.Agreed("n-1"), e.AgreementWithdrawn("n-1"), e.Granted("surveys", "other")])
+    digests = [entry.notice_digest for entry in store.history("u-1")]
+    assert digests == [None, None, None, PROMO.digest, SHARING.digest, SHARING.digest, None, None]
+    erase(store, "u-1")
+    assert [entry.notice_digest for entry in store.history("u-1")] == [None]
+
+
+def test_a_ledger_with_notices_verifies(home: Home) -> None:
+    """Entries before and after the registration, erased ones and notices that nobody names are all in order."""
+    store = home.open()
+    store.append("u-1", [OPENED, EMAIL])
+    store.register_notice(PROMO)
+    store.register_notice(SHARING)
+    store.append("u-2", [OPENED, EMAIL])
+    store.append("u-1", [EMAIL])
+    erase(store, "u-2")
+    if isinstance(store, SqlStore):  # the asynchronous store has no `verify`
+        assert store.verify() == head(store)
 
 
 def test_a_ledger_that_requires_notices(served_home: Home) -> None:

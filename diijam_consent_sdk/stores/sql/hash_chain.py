@@ -155,10 +155,12 @@ class Verifier:
     Re-computes the chain link by link, in order of position. `LedgerBroken` names the first that does not fit.
 
     *since* is a head that was kept. `HeadNotContinued` if the chain does not lead through it, whatever its epoch:
-    another epoch begins at a restart too.
+    another epoch begins at a restart too. *notices* are the digests of the registered notices by id, None for one that
+    is not what its digest says; without them the notices of entries are not checked.
     """
 
     since: Cursor | None = None
+    notices: Mapping[str, str | None] | None = None
     position: int = 0
     hash: bytes = GENESIS
     _at: datetime | None = None
@@ -176,6 +178,7 @@ class Verifier:
             self._erased += 1
         else:
             self._check_place(entry)
+            self._check_notice(entry)
         self.position, self.hash = link.position, link.hash
         self._check_kept_head()
 
@@ -193,6 +196,15 @@ class Verifier:
         elif entry.version != expected:
             raise LedgerBroken(entry.position, "an earlier entry of its user is missing")
         self._versions[entry.user_id], self._at = entry.version, entry.at
+
+    def _check_notice(self, entry: LedgerEntry) -> None:
+        if self.notices is None or entry.notice_digest is None:
+            return
+        notice = entry.event.notice if isinstance(entry.event, NAMING) else None
+        if notice not in self.notices:
+            raise LedgerBroken(entry.position, "the notice that it names is not registered")
+        if self.notices[notice] != entry.notice_digest:
+            raise LedgerBroken(entry.position, "the notice that it names was altered")
 
     @property
     def users(self) -> int:

@@ -59,7 +59,7 @@ def verify(
             fit but a record is not what its entries make, or a registered notice not what its digest says.
     """
     kept_head, digests = None if since is None else parse_head(since), recomputed_digests(notices)
-    verifier = _verified_chain(links, unreadable, kept_head)
+    verifier = _verified_chain(links, unreadable, Verifier(kept_head, digests))
     end = head()
     if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
         raise LedgerBroken(verifier.position + 1, f"the ledger claims to end at {end.position}")
@@ -84,8 +84,7 @@ def parse_head(token: str) -> Cursor:
     return head
 
 
-def _verified_chain(links: Iterable[Row], unreadable: type[Exception], since: Cursor | None) -> Verifier:
-    verifier = Verifier(since)
+def _verified_chain(links: Iterable[Row], unreadable: type[Exception], verifier: Verifier) -> Verifier:
     try:
         for row in links:
             verifier.add(Link(*row))

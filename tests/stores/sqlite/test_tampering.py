@@ -12,7 +12,8 @@ import pytest
 from diijam_consent_sdk import NoticeText
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnusable
-from diijam_consent_sdk.stores import SqliteStore
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore
+from diijam_consent_sdk.stores.sql.notices import row_from
 
 
 @pytest.fixture
@@ -75,6 +76,30 @@ def test_an_altered_notice_is_found(ledger: Path, statement: str) -> None:
             db.execute(statement)
             db.execute("UPDATE notices SET texts = CAST(texts AS BLOB), terms = CAST(terms AS BLOB)")
         with pytest.raises(LedgerBroken, match="position 3: a registered notice is not what its digest says"):
+            store.verify()
+
+
+FORGED = [
+    ("DELETE FROM notices", "is not registered"),
+    ("UPDATE notices SET notice = 'n-2'", "is not registered"),
+    ("UPDATE notices SET texts = CAST(replace(CAST(texts AS TEXT), 'lời', 'lờI') AS BLOB)", "was altered"),
+    ("INSERT OR REPLACE INTO notices SELECT 'n-1', registered_at, writer, terms, texts FROM other", "was altered"),
+]
+
+
+@pytest.mark.parametrize(("statement", "why"), FORGED)
+def test_a_notice_that_an_entry_names_is_proved_by_the_chain(ledger: Path, statement: str, why: str) -> None:
+    """One that is gone, was altered, or was replaced as a whole with a digest that fits its words, breaks its entry."""
+    with closing(SqliteStore(ledger)) as store:
+        store.register_notice(NoticeText("n-1", {"vi": "lời"}, ["surveys"]))
+        store.append("u", [e.ObjectionLifted("surveys"), e.Granted("surveys", "n-1")])
+        store.verify()
+        with closing(sqlite3.connect(ledger)) as db, db, closing(MemoryStore()) as another:
+            other = row_from(another.register_notice(NoticeText("n-1", {"vi": "lời khác"}, ["surveys"])))
+            db.execute("CREATE TEMP TABLE other (notice, registered_at, writer, terms, texts)")
+            db.execute("INSERT INTO other VALUES (?, ?, ?, ?, ?)", tuple(other))
+            db.execute(statement)
+        with pytest.raises(LedgerBroken, match=f"position 5: the notice that it names {why}"):
             store.verify()
 
 
