@@ -31,7 +31,7 @@ class Registry(BaseClient):
 
             TypeError: *text* is no `NoticeText`.
         """
-        return self._runner.run(self._engine.registry.register(text, None))
+        return self._runner.run(self._engine.registry.register(text))
 
     def notice(self, notice: str) -> RegisteredNotice | None:
         """
@@ -68,7 +68,7 @@ class AsyncRegistry(BaseClient):
 
     async def register_notice(self, text: NoticeText) -> RegisteredNotice:
         """See `ConsentClient.register_notice`."""
-        return await self._runner.run(self._engine.registry.register(text, None))
+        return await self._runner.run(self._engine.registry.register(text))
 
     async def notice(self, notice: str) -> RegisteredNotice | None:
         """See `ConsentClient.notice`."""

@@ -31,6 +31,7 @@ from ..stores.messages import (
 from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
+from ..vocabulary import Method
 from .auth import authorize, authorize_append, may_read, requires, writer
 from .context import ServiceContext
 from .encoding import encode_page, encode_whole, join
@@ -92,11 +93,12 @@ async def append(
 
     try:
         events = [wire.event_from(fields) for fields in data.events]
-        authorize_append(request, events)
+        provenance = _provenance(data, request.state.token)
+        authorize_append(request, events, is_import=provenance.method is Method.IMPORT)
         cursor, body = await context.store.append(
             request.state.token.name, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key,
-            provenance=_provenance(data, request.state.token), convert=encode,
+            provenance=provenance, convert=encode,
         )  # fmt: skip
     except Exception as error:
         context.metrics.record_append(problem_key(error))

@@ -21,10 +21,10 @@ from ..stores.registry_messages import (
     RequireNoticesQuestion,
     known_notice,
 )
-from .auth import requires
+from .auth import requires, writer
 from .context import ServiceContext
 from .openapi import documented
-from .scopes import ANY, NOTICES, Scope
+from .scopes import ANY, NOTICES
 from .strict_request import AnyRequest
 from .tokens import TokenEntry
 
@@ -55,8 +55,8 @@ async def register_notice(
         return wire.encode(answer)
 
     token: TokenEntry = request.state.token
-    writer = _writer(token, data.by)
-    return _json(await context.store.register_notice(token.name, data.text(), writer, encode))
+    by = writer(token, data.by)
+    return _json(await context.store.register_notice(token.name, data.text(), by, encode))
 
 
 @post(PATHS[LoadNoticesQuestion], guards=[requires(ANY)], **documented(LoadNoticesQuestion))
@@ -96,11 +96,6 @@ async def require_notices(
     """Refuse, from now on and for good, `Granted` and `Notified` under an id that is not registered."""
     await context.store.require_notices(request.state.token.name)
     return RequireNoticesAnswer(nonce=data.nonce)
-
-
-def _writer(token: TokenEntry, by: str | None) -> str:
-    """Return who writes: the token, or the client of a relay that passes the client's name on."""
-    return f"{token.name}/{by}" if by is not None and Scope.RELAY in token.scopes else token.name
 
 
 def _json(body: bytes) -> Response[Any]:
