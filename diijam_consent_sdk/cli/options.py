@@ -15,7 +15,19 @@ import attrs
 from cyclopts import Parameter
 
 from ..decisions import Ask, Process
+from ..stores.url import ACTOR_VARIABLE
 from ..vocabulary import Channel, Field, Purpose
+
+Actor = Annotated[
+    str,
+    Parameter(
+        name="--actor",
+        env_var=ACTOR_VARIABLE,
+        help="Who writes, as the ledger names it: an opaque id, no personal data. A consent service puts the name of"
+        " its token in this place.",
+    ),
+]
+DEFAULT_ACTOR = "cli"
 
 Json = Annotated[bool, Parameter(name="--json", help="One JSON object, for machines.")]
 

@@ -17,16 +17,21 @@ class RegistryOperations:
         leases: Show whether the client is closed.
 
         calls: Runs each call within the deadline.
+
+        actor: The writer that registrations name.
     """
 
-    def __init__(self, leases: Leases, calls: LimitedCalls) -> None:
+    def __init__(self, leases: Leases, calls: LimitedCalls, actor: str | None) -> None:
         self._leases = leases
         self._calls = calls
+        self._actor = actor
 
-    def register(self, text: NoticeText, by: str | None) -> Effects[RegisteredNotice]:
+    def register(self, text: NoticeText) -> Effects[RegisteredNotice]:
         """Register a notice."""
         self._check_open()
-        return (yield from self._calls.run(perform(RegisterNotice(text, by)), self._calls.until(), is_write=True))
+        return (
+            yield from self._calls.run(perform(RegisterNotice(text, self._actor)), self._calls.until(), is_write=True)
+        )
 
     def notice(self, notice: str) -> Effects[RegisteredNotice | None]:
         """Load a notice."""

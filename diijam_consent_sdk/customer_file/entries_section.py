@@ -8,6 +8,7 @@ from itertools import groupby
 from ..events import LedgerEntry
 from ..notices import RegisteredNotice
 from ..wording import in_vietnam
+from ..wording.provenance import provenance_facts
 from .contents import Contents
 from .elements import Markup, element, join
 from .shown import named_notice
@@ -56,13 +57,8 @@ def _words_line(file: Contents, entry: LedgerEntry, numbers: Numbers, texts: Tex
 def _provenance(entry: LedgerEntry, texts: Texts) -> Iterator[Markup]:
     """Yield how it was said and who wrote it; the time of an import as the importer's claim."""
     known = entry.provenance
-    facts = (
-        ("method", None if known.method is None else known.method.label(texts.language)),
-        ("by", known.by),
-        ("evidence", known.evidence),
-        ("language", None if known.language is None else texts.language_name(known.language)),
-    )
-    parts = [element("div", element("dt", texts(name)), element("dd", value)) for name, value in facts if value]
+    facts = provenance_facts(texts.language, known)
+    parts = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
     yield element("dl", *parts, class_="more") if parts else element("p", texts("no_provenance"), class_="hint")
     if known.said_at is not None:
         yield element("p", texts("claimed", at=texts.time(known.said_at)), class_="claim")

@@ -11,6 +11,7 @@ import attrs
 from ..vocabulary import Language, Word
 from ..wording import format_briefly, format_day, format_instant, in_vietnam, list_labels, text_in
 from ..wording.headings import HEADINGS
+from ..wording.provenance import name_language
 from .elements import Markup, element, join
 
 PLACE = re.compile(r"\{(\w+)\}")
@@ -38,9 +39,7 @@ class Texts:
 
     def language_name(self, tag: str) -> str:
         """Name a language, or give its tag if it has no name here."""
-        primary = tag.partition("-")[0].lower()
-        name = text_in(self.language, HEADINGS[primary]) if primary in {"vi", "en"} else ""
-        return name if name and primary == tag.lower() else f"{name} ({tag})" if name else tag
+        return name_language(self.language, tag)
 
     def time(self, at: datetime) -> Markup:
         """Give an instant with its zone, readable by machines too."""

@@ -98,7 +98,7 @@ def _authenticate(connection: Connection, context: ServiceContext) -> TokenEntry
 
 def writer(token: TokenEntry, passed_on: str | None) -> str:
     """
-    Name the writer of an append or a registration: the token, followed by the writer that it *passed_on* if the token is a relay's.
+    Name who writes: the token, followed by the writer that it *passed_on* if the token is a relay's.
 
     Through many relays, the names nearest to this ledger are kept: those it can vouch for.
     """

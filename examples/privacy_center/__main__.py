@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             free = "take any that is free: make privacy-center PORT=0"
             parser.error(f"port {given.port} is taken; {free}" if taken else str(error))
-        connect = partial(AsyncConsentClient.from_url, url, token=token)
+        connect = partial(AsyncConsentClient.from_url, url, token=token, actor="privacy-center")
         page = f"http://127.0.0.1:{at.getsockname()[1]}/"
         say = partial(print, f"The privacy centre is at {page}\nStop it with Ctrl-C.", flush=True)
         with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it obeyed

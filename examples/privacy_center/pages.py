@@ -17,7 +17,7 @@ from litestar.exceptions import (
 )
 from litestar.response import Redirect, Template
 
-from diijam_consent_sdk import is_user_id
+from diijam_consent_sdk import Method, Provenance, is_user_id
 from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
 from diijam_consent_sdk.events import Event, RequestFiled
 from diijam_consent_sdk.record import ConsentRecord
@@ -143,13 +143,14 @@ async def say(request: Asking, state: State) -> Redirect:
     except (ValueError, TypeError) as error:
         raise ClientException from error
     try:
-        appended = await state.consent.record(user_id, event, expected_version=seen)
+        said = Provenance(method=Method.WEB, language=language_of(request))
+        appended = await state.consent.record(user_id, event, expected_version=seen, provenance=said)
     except VersionConflict:
         return Redirect(f"/{page}?note=conflict", status_code=303)
     except InvalidEvent:
         note = _refusal(event, await state.consent.load(user_id))
         return Redirect(f"/{page}?note={note}", status_code=303)
-    ms = await heard_after(state.services, user_id, appended.record.version)
+    ms = await heard_after(state.services, user_id, appended.version)
     note = "unheard" if ms is None else f"heard&ms={ms}"
     return Redirect(f"/{page}?note={note}", status_code=303)
 

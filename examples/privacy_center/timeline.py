@@ -10,6 +10,7 @@ import attrs
 
 from diijam_consent_sdk import Outcome, Purpose, RequestKind
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.wording.provenance import import_claim, provenance_facts
 
 from .customers import partner
 from .words import HANOI, Words
@@ -24,6 +25,7 @@ class Line:
     tone: str
     text: str
     until: str
+    how: str
 
 
 @attrs.frozen
@@ -57,7 +59,13 @@ def _line(entry: e.LedgerEntry, history: Sequence[e.LedgerEntry], words: Words) 
     expires_at = getattr(event, "expires_at", None) or getattr(event, "until", None)
     until = words("state.until", date=words.day(expires_at)) if expires_at else ""
     sentence = _sentence(event, history, words)
-    return Line(words.time(entry.at), isinstance(event, DIIJAMS) or answered, tone, sentence, until)
+    return Line(words.time(entry.at), isinstance(event, DIIJAMS) or answered, tone, sentence, until, _how(entry, words))
+
+
+def _how(entry: e.LedgerEntry, words: Words) -> str:
+    """How it was said and who wrote it, as far as the ledger has it."""
+    facts = " · ".join(f"{name}: {value}" for name, value in provenance_facts(words.language, entry.provenance))
+    return f"{facts} {import_claim(words.language, entry.provenance)}".strip()
 
 
 Case = (

@@ -14,12 +14,13 @@ import attrs
 from cyclopts import Parameter
 from rich.table import Table
 
-from ...events import LedgerEntry
+from ...events import LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...record import fold_all, unopened
 from ...stores import wire
 from ...vocabulary import Language
 from ...wording import describe_event, text_in
+from ...wording.provenance import import_claim, provenance_facts
 from ...wording.texts import Pair
 from ..console import format_fields, format_time, make_console, print_json, print_status, printable
 from ..store import Url, make_client, open_store
@@ -37,6 +38,7 @@ COLUMNS: Mapping[str, Pair] = {
     "version": ("phiên bản", "version"),
     "at": ("lúc", "at"),
     "event": ("việc", "what happened"),
+    "provenance": ("cách thức", "how"),
 }
 
 
@@ -51,7 +53,8 @@ def history(
     url: Url = None,
 ) -> int:
     """
-    What happened to a customer, oldest first. Of an erased customer only the erasure is left.
+    What happened to a customer, oldest first, with how it was said and who wrote it. Of an erased customer only the
+    erasure is left.
 
     Times are those of Vietnam, in JSON those of UTC.
 
@@ -79,7 +82,8 @@ def history(
 
 
 def _to_table(entries: Sequence[LedgerEntry], lang: Language | None) -> Table:
-    position, version, at, event = (name if lang is None else text_in(lang, texts) for name, texts in COLUMNS.items())
+    names = [name if lang is None else text_in(lang, texts) for name, texts in COLUMNS.items()]
+    position, version, at, event, provenance = names
     table = Table(box=None, pad_edge=False)
     table.add_column(position, justify="right")
     table.add_column(version, justify="right")
@@ -87,17 +91,24 @@ def _to_table(entries: Sequence[LedgerEntry], lang: Language | None) -> Table:
     table.add_column(event, no_wrap=lang is None, overflow="fold")
     if lang is None:
         table.add_column("fields", overflow="fold")
+    table.add_column(provenance, overflow="fold")
     for entry, texts in zip(entries, _event_texts(entries, lang), strict=True):
         table.add_row(str(entry.position), str(entry.version), format_time(entry.at), *map(printable, texts))
     return table
 
 
 def _event_texts(entries: Sequence[LedgerEntry], lang: Language | None) -> Iterator[tuple[str, ...]]:
-    """Yield what stands in the columns after the time: an event's name and fields, or whole sentences."""
+    """Yield what stands in the columns after the time: names and fields, or whole sentences."""
     if lang is None:
         for entry in entries:
-            yield type(entry.event).__name__, format_fields(attrs.asdict(entry.event, recurse=False))
+            fields, said = (attrs.asdict(part, recurse=False) for part in (entry.event, entry.provenance))
+            yield type(entry.event).__name__, format_fields(fields), format_fields(said)
         return
     record = fold_all(unopened(entries[0].user_id), entries)
     for entry in entries:
-        yield (describe_event(lang, entry.event, record),)
+        yield describe_event(lang, entry.event, record), _how(lang, entry.provenance)
+
+
+def _how(lang: Language, provenance: Provenance) -> str:
+    facts = (f"{name}: {value}." for name, value in provenance_facts(lang, provenance))
+    return " ".join(filter(None, (*facts, import_claim(lang, provenance))))

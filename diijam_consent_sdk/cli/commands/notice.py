@@ -16,12 +16,13 @@ import msgspec
 from cyclopts import Parameter
 from rich.table import Table
 
+from ...identifiers import identifier
 from ...notices import MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ...stores import wire
 from ...stores.messages import MAX_BODY_BYTES
 from ..console import format_time, make_console, print_json, print_result, printable
 from ..input import open_input
-from ..options import Json
+from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, make_client, open_store
 
 HELP = "Register the exact words that customers are shown, list them, and show one."
@@ -50,8 +51,6 @@ Examples:
   diijam-consent notice show promo-2026-11
   diijam-consent notice show promo-2026-11 --lang vi
 """
-ACTOR = "cli"
-
 NoticeId = Annotated[str, Parameter(help="The id of the notice.")]
 
 
@@ -83,6 +82,7 @@ def add(
     file: Annotated[
         str | None, Parameter(help="All of it as one JSON object; - reads standard input.", allow_leading_hyphen=True)
     ] = None,
+    actor: Actor = DEFAULT_ACTOR,
     url: Url = None,
 ) -> int:
     """
@@ -113,7 +113,7 @@ def add(
         given = {name: value for name, value in options.items() if value is not None}
         words = NoticeText(notice, **{**given, "texts": _read_texts(text)})  # type: ignore[arg-type]  # checked there
     with open_store(url, create=True) as store:
-        _print_notice(store.register_notice(words, by=ACTOR))
+        _print_notice(store.register_notice(words, by=identifier(actor)))
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import attrs
@@ -17,7 +17,7 @@ import msgspec
 
 from ...errors import HeadNotContinued, InvalidEvent, LedgerBroken
 from ...events import Erased, Event, LedgerEntry, Provenance
-from ...notices import NoticeRegistry
+from ...notices import NAMING, NoticeRegistry
 from ...record import ConsentRecord, fold, refusal
 from ...vocabulary import instant
 from .. import wire
@@ -201,7 +201,7 @@ class Verifier:
         if self.notices is None or entry.notice_digest is None:
             return
         notice = entry.event.notice if isinstance(entry.event, NAMING) else None
-        if notice not in self.notices:
+        if notice is None or notice not in self.notices:
             raise LedgerBroken(entry.position, "the notice that it names is not registered")
         if self.notices[notice] != entry.notice_digest:
             raise LedgerBroken(entry.position, "the notice that it names was altered")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,11 +15,13 @@ from diijam_consent_sdk.events import (
     AccountOpened,
     Erased,
     Granted,
+    Provenance,
     RequestFiled,
     Restricted,
     Withdrawn,
 )
 from diijam_consent_sdk.record import END_OF_TIME
+from diijam_consent_sdk.stores import SqliteStore
 from tests.cli.conftest import Cli, Ledger
 
 
@@ -26,7 +30,7 @@ def test_history(mailable: Ledger, cli: Cli) -> None:
     result = cli("history", "u-1")
     assert (result.status, result.err) == (0, "")
     head, *lines = (re.split(r" {2,}", line.strip()) for line in result.out.splitlines())
-    assert head == ["position", "version", "at", "event", "fields"]
+    assert head == ["position", "version", "at", "event", "fields", "provenance"]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+07:00", line.pop(2)) for line in lines)
     assert lines == [
         ["1", "1", "AccountOpened", "origin=direct"],
@@ -35,7 +39,7 @@ def test_history(mailable: Ledger, cli: Cli) -> None:
 
 
 VIETNAMESE = [
-    "số thứ tự  phiên bản  lúc  việc",
+    "số thứ tự  phiên bản  lúc  việc  cách thức",
     "Bạn mở tài khoản Diijam.",
     "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua email, theo thông báo “promo”.",
     "Bạn từ chối nhận khuyến mại, tiếp thị, quảng cáo qua bất cứ kênh nào.",
@@ -45,7 +49,7 @@ VIETNAMESE = [
 
 
 ENGLISH = [
-    "position  version  at  what happened",
+    "position  version  at  what happened  how",
     "You opened a Diijam account.",
     "You consented to promotions, marketing and advertising by email, as put in the notice “promo”.",
     "You said no to promotions, marketing and advertising by any channel.",
@@ -63,6 +67,26 @@ def test_history_in_words(mailable: Ledger, cli: Cli, lang: str, said: list[str]
     assert (result.status, "  ".join(head)) == (0, said[0])
     assert all(line[2].endswith("+07:00") for line in lines)
     assert ["  ".join(line[3:]) for line in lines] == said[1:]
+
+
+SAID = Provenance("mailer", "import", "form-7", "vi", datetime(2025, 3, 1, 2, tzinfo=UTC))
+HOW = {
+    "vi": "Cách thức: chuyển từ hệ thống cũ. Người ghi: mailer. Bằng chứng: form-7. Hỏi bằng: tiếng Việt. Theo lời bên"
+    " nhập dữ liệu, bạn nói điều này lúc 09:00:00 ngày 01/03/2025 (GMT+7). Sổ này không chứng minh được thời điểm đó.",
+    "en": "How: carried over from an older system. Written by: mailer. Evidence: form-7. Asked in: Vietnamese. The"
+    " importer claims that you said this on 1 March 2025, 09:00:00 (GMT+7). This ledger cannot prove that time.",
+}
+
+
+@pytest.mark.parametrize(("lang", "how"), HOW.items())
+def test_history_tells_who_wrote_it_and_how_it_was_said(mailable: Ledger, cli: Cli, lang: str, how: str) -> None:
+    """Provenance is a column, in fields or in words; the time of an import is told as the importer's claim."""
+    with closing(SqliteStore(mailable.path)) as store:
+        store.append("u-2", [Withdrawn("surveys")], provenance=SAID)
+    plain, worded = (" ".join(cli("history", "u-2", *more).out.split()) for more in ((), ("--lang", lang)))
+    said = "by=mailer method=import evidence=form-7 language=vi said_at=2025-03-01T09:00:00+07:00"
+    assert plain.endswith(said)
+    assert worded.endswith(how)
 
 
 def test_history_shows_the_end_of_the_calendar(mailable: Ledger, cli: Cli) -> None:

@@ -12,15 +12,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ....errors import OutcomeUnknown
-from ....events import Event
+from ....events import Event, Provenance
 from ....identifiers import identifier
 from ...console import print_result, print_status
 from ...errors import FAILED
 from ...input import open_input
+from ...options import DEFAULT_ACTOR, Actor
 from ...store import Url, open_store
 from .event_file import EXAMPLE, read_events
 from .event_import import import_events
 from .event_options import SYNOPSES, EventOptions, parse_event
+from .provenance_options import ProvenanceOptions
 
 USAGE = """\
 record USER_ID EVENT [OPTIONS]
@@ -36,6 +38,8 @@ Examples:
   diijam-consent record u-1 Notified --notice n-7 --recipient acme-records \\
       --data username --data avatar --purpose marketing
   diijam-consent record --purpose surveys -- --odd-id Objected
+  diijam-consent record u-1 Withdrawn --purpose marketing \\
+      --method call --evidence call-4711 --language vi
   diijam-consent record --file events.jsonl
   zcat events.jsonl.gz | diijam-consent record --file -
 
@@ -79,6 +83,8 @@ def record(
     label: Label = None,
     expected_version: ExpectedVersion = None,
     idempotency_key: IdempotencyKey = None,
+    said: Annotated[ProvenanceOptions | None, Parameter(name="*")] = None,
+    actor: Actor = DEFAULT_ACTOR,
     url: Url = None,
 ) -> int:
     """
@@ -106,22 +112,36 @@ def record(
         ValueError, TypeError, OSError: what was typed, or what the file holds, cannot be meant or read.
     """
     if file is not None:
-        if (user_id, event, options, expected_version, idempotency_key) != (None,) * 5:
-            raise ValueError("--file takes users and events from the file: only --label and --url go with it")
-        return _record_file(url, file, label or "")
+        if (user_id, event, options, expected_version, idempotency_key, said) != (None,) * 6:
+            more = "only --label, --actor and --url go with it"
+            raise ValueError(f"--file takes users, events and provenance from the file: {more}")
+        return _record_file(url, file, label or "", identifier(actor))
     if label is not None:
         raise ValueError("--label goes with --file")
     if user_id is None or event is None:
         raise ValueError("what happened to whom? Write: record USER_ID EVENT, or record --file events.jsonl")
     happened = parse_event(event, options)
-    return _record_one(url, identifier(user_id), happened, expected_version, idempotency_key)
+    provenance = (said or ProvenanceOptions()).provenance(identifier(actor))
+    return _record_one(
+        url, identifier(user_id), happened, version=expected_version, key=idempotency_key, provenance=provenance
+    )
 
 
-def _record_one(url: str | None, user_id: str, event: Event, version: int | None, idempotency_key: str | None) -> int:
-    key = uuid.uuid4().hex if idempotency_key is None else identifier(idempotency_key)
+def _record_one(
+    url: str | None,
+    user_id: str,
+    event: Event,
+    *,
+    version: int | None,
+    key: str | None,
+    provenance: Provenance,
+) -> int:
+    key = uuid.uuid4().hex if key is None else identifier(key)
     with open_store(url, create=True) as store:
         try:
-            appended = store.append(user_id, [event], expected_version=version, idempotency_key=key)
+            appended = store.append(
+                user_id, [event], expected_version=version, idempotency_key=key, provenance=provenance
+            )
         except (OutcomeUnknown, KeyboardInterrupt) as error:
             error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
             raise
@@ -131,11 +151,11 @@ def _record_one(url: str | None, user_id: str, event: Event, version: int | None
     return 0
 
 
-def _record_file(url: str | None, file: str, label: str) -> int:
+def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
     with open_input(file) as stream:
         users = read_events(stream)
     with open_store(url, create=True) as store:
-        summary = import_events(store, users, label)
+        summary = import_events(store, users, label, actor)
     print_result(*summary.lines())
     print_status(*(f"line {line}: {reason}" for line, reason in sorted(summary.refused)))
     print_status(*filter(None, [summary.warning()]))

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import attrs
 
 from ....errors import InvalidEvent
-from ....events import LedgerEntry
+from ....events import LedgerEntry, Provenance
 from ....record import fold, refusal
 from ....stores.protocol import Cursor, Store
 from ...console import show_progress
@@ -57,19 +57,19 @@ class Summary:
         )
 
 
-def import_events(store: Store, users: Collection[UserEvents], label: str) -> Summary:
+def import_events(store: Store, users: Collection[UserEvents], label: str, actor: str) -> Summary:
     """
-    Append the events of every user whose events are not in the ledger yet.
+    Append the events of every user whose events are not in the ledger yet. *actor* is who writes them.
 
     Raises:
         StoreError: the store failed. A note tells how far the import came, as does that of `KeyboardInterrupt`.
     """
     summary = Summary(total=len(users))
     try:
-        head = store.load([]).cursor
+        head, said = store.load([]).cursor, Provenance(by=actor)
         with show_progress("recording", len(users)) as update:
             for done, user in enumerate(users, start=1):
-                _append(store, user, user.key(label), head, summary)
+                _append(store, user, user.key(label), provenance=said, head=head, summary=summary)
                 update(done, done)
     except (Exception, KeyboardInterrupt) as error:
         error.add_note(summary.note())
@@ -77,9 +77,11 @@ def import_events(store: Store, users: Collection[UserEvents], label: str) -> Su
     return summary
 
 
-def _append(store: Store, user: UserEvents, key: str, head: Cursor, summary: Summary) -> None:
+def _append(
+    store: Store, user: UserEvents, key: str, *, provenance: Provenance, head: Cursor, summary: Summary
+) -> None:
     try:
-        appended = store.append(user.user_id, user.events, idempotency_key=key)
+        appended = store.append(user.user_id, user.events, idempotency_key=key, provenance=provenance)
     except InvalidEvent as error:
         summary.refused.append(_find_refused(store, user) or (user.lines[0], str(error)))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -87,6 +88,40 @@ def test_options_are_the_fields_of_events() -> None:
     assert {field.name for field in attrs.fields(EventOptions)} == fields
 
 
+SAID = "--method call --evidence call-7 --language vi-VN"
+PROVENANCES = [
+    ("", e.Provenance("cli")),
+    (SAID, e.Provenance("cli", "call", "call-7", "vi-VN")),
+    ("--actor u7 --method staff", e.Provenance("u7", "staff")),
+    (
+        "--method import --said-at 2025-03-01T07:00:00+07:00",
+        e.Provenance("cli", "import", said_at=datetime(2025, 3, 1, tzinfo=UTC)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "provenance"), PROVENANCES)
+def test_the_ledger_keeps_who_wrote_it_and_how_it_was_said(
+    ledger: Ledger, cli: Cli, options: str, provenance: e.Provenance
+) -> None:
+    """The options are the entry's provenance, whose writer is the command line unless --actor names another."""
+    assert cli("record", "u-1", "AccountOpened", *options.split()).status == 0
+    with closing(SqliteStore(ledger.path)) as store:
+        assert [entry.provenance for entry in store.history("u-1")] == [provenance]
+
+
+def test_the_actor_comes_from_the_environment(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DIIJAM_CONSENT_ACTOR names the writer of one event and of a file, and --actor beats it."""
+    monkeypatch.setenv("DIIJAM_CONSENT_ACTOR", "night-shift")
+    (ledger.path.parent / "e.jsonl").write_text('{"user_id": "u-1", "event": {"type": "Restricted"}}\n')
+    assert cli("record", "u-1", "AccountOpened").status == 0
+    assert cli("record", "--file", str(ledger.path.parent / "e.jsonl")).status == 0
+    assert cli("record", "u-1", "AccountClosed", "--actor", "day-shift").status == 0
+    with closing(SqliteStore(ledger.path)) as store:
+        writers = [entry.provenance.by for entry in store.history("u-1")]
+    assert writers == ["night-shift", "night-shift", "day-shift"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -106,10 +141,17 @@ def test_options_are_the_fields_of_events() -> None:
         ),
         ("u-1 Agreed --notice n --expires-at 2126-01-01", "--expires-at '2126-01-01' names no time zone: write it"),
         ("u-1 AccountOpened --expected-version some", 'unable to convert "some" into int'),
+        ("u-1 AccountOpened --method pigeon", "unknown Method 'pigeon'; known: app, web, link, "),
+        ("u-1 AccountOpened --method import", "what is imported needs said_at"),
+        ("u-1 AccountOpened --said-at 2026-01-01T00:00:00Z", "said_at is for Method.IMPORT alone"),
+        ("u-1 AccountOpened --method import --said-at 2026-01-01", "--said-at '2026-01-01' names no time zone"),
+        ("u-1 AccountOpened --language Vietnamese!", "a language is a BCP 47 tag"),
+        ("u-1 AccountOpened --actor ''", "an id has 1 to 256 characters"),
         ("u-1 AccountOpened --label x", "--label goes with --file"),
         ("u-1 AccountOpened --idempotency-key ''", "an id has 1 to 256 characters"),
-        ("u-1 --file x.jsonl", "--file takes users and events from the file"),
-        ("--file x.jsonl --purpose surveys", "--file takes users and events from the file"),
+        ("u-1 --file x.jsonl", "--file takes users, events and provenance from the file"),
+        ("--file x.jsonl --method app", "--file takes users, events and provenance from the file"),
+        ("--file x.jsonl --purpose surveys", "--file takes users, events and provenance from the file"),
     ],
 )
 def test_wrong_words(ledger: Ledger, cli: Cli, arguments: str, error: str) -> None:
