@@ -12,6 +12,8 @@ from ..errors import StoreUnavailable
 from ..stores.protocol import Changes, Cursor
 from .user import Generation
 
+PAST_ALL_POSITIONS = 2**63
+
 
 @attrs.define(eq=False)
 class Fetch:
@@ -25,7 +27,7 @@ class Fetch:
 
         latest_head: The newest head that was seen when it was sent.
 
-        changed: By user id, the position of a change that became known since (rule 3).
+        changed: By user id, the position of a change that became known since (rule 3), or past all positions.
 
         lies_behind: Set by an answer that lies behind this head. The store has to be asked which of them is right.
     """
@@ -53,6 +55,10 @@ class Fetches(set[Fetch]):
         """Let no load bring back a record of this user that is older than *position*."""
         for fetch in self:
             fetch.note(user_id, position)
+
+    def overtake(self, user_id: str) -> None:
+        """Let no load that is under way install this user."""
+        self.note(user_id, PAST_ALL_POSITIONS)
 
 
 @attrs.define(eq=False)

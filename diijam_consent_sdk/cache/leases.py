@@ -217,6 +217,8 @@ class Leases(Memory):
                 if write.generation is not self._history.generation:  # it was written to the history before
                     return
                 self._restart(cursor, now)
+            # A restore may have put the acknowledged position below those of a load that is still under way.
+            self._fetches.overtake(write.user_id)
             self._minimums.add(write.user_id, cursor.position)
 
     @contextmanager

@@ -161,3 +161,14 @@ def test_rule_8_at_the_cap_new_writes_are_refused(*, takes_away: bool, most: int
     world.leases.begin_write("other", takes_away=not takes_away)
     world.leases.finish_write(writes[0], None, world.clock.now)
     world.leases.begin_write("one more", takes_away=takes_away)
+
+
+@FOLLOWS
+def test_rule_8_a_load_from_before_an_acknowledgement_never_counts(*, follow: bool) -> None:
+    """After a restore in one epoch the write's position may lie below that of a load which is still under way."""
+    world = World(follow=follow)
+    world.load(consenting("v"), at=head(23))
+    old = world.leases.begin_fetch(["u", "w"], world.clock.now)
+    world.leases.finish_write(world.leases.begin_write("u"), head(22), world.clock.now)
+    loaded = Loaded(head(23), AT, (consenting("u"), consenting("w")))
+    assert list(world.leases.finish_fetch(old, loaded, world.clock.now)) == ["w"]

@@ -12,7 +12,7 @@ from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answer
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.history import History
-from diijam_consent_sdk.cache.in_flight import Fetch, Poll
+from diijam_consent_sdk.cache.in_flight import Fetch, Fetches, Poll
 from diijam_consent_sdk.cache.leases import CLOCK_RATE, Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions, PendingWrites, Write
 from diijam_consent_sdk.cache.user import UserConsent
@@ -78,6 +78,10 @@ def install_anything(self: Leases, user_id: str, cached: UserConsent | None, fet
 
 def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
     _written(self, write, None, now)
+
+
+def overtake_nothing(self: Fetches, user_id: str) -> None:
+    """Loads from before a write compete with it by position alone."""
 
 
 def install_during_writes(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:

@@ -8,6 +8,7 @@ from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.history import History
+from diijam_consent_sdk.cache.in_flight import Fetches
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
@@ -60,6 +61,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
     "8 no floor": (Leases, "finish_write", mutants.no_floor),
+    "8 a load from before an own write is installed": (Fetches, "overtake", mutants.overtake_nothing),
     "8 no floor under a guard": (Leases, "finish_write", mutants.no_floor),
     "8 an unknown outcome is a refusal": (Writes, "_repeat", mutants.unknown_is_refused),
     "8 nobody goes on with what a loop's end left": (Writes, "resume", mutants.resume_nothing),

@@ -253,6 +253,18 @@ def a_load_from_before_an_own_write(world: World) -> None:
     look(world, client)
 
 
+def a_load_from_before_a_restore_and_an_own_write(world: World) -> None:
+    """Rule 8: a load from before a restore arrives after this process wrote below it, to the copy of the same epoch."""
+    client = process(world, follow=False)
+    world.write("user1", e.Hidden("avatar"), e.Published("avatar"), e.Hidden("avatar"))
+    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    world.ledger.restore(3, same_epoch=True)
+    client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(1)
+    slow(old)
+    look(world, client)
+
+
 def a_guard_interrupted_by_the_end_of_an_own_write(world: World) -> None:
     """I4: before the reads of a guard this process's withdrawal is acknowledged, and an older load arrives."""
     world.watchfulness = 0.0  # no other guard looks
@@ -363,6 +375,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "7 in one step, covered before a proof": what_was_loaded_ahead_and_overtaken,
     "7 in one step, covered although dropped": a_user_dropped_before_it_is_covered,
     "8 no floor": a_load_from_before_an_own_write,
+    "8 a load from before an own write is installed": a_load_from_before_a_restore_and_an_own_write,
     "8 no floor under a guard": a_guard_interrupted_by_the_end_of_an_own_write,
     "8 nobody goes on with what a loop's end left": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 the end of a loop is a refusal": a_loop_that_ends_before_a_write_is_acknowledged,
