@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, get_args
 
 import attrs
 from attrs import converters
@@ -16,7 +16,7 @@ from attrs import converters
 from .errors import ConsentDenied
 from .identifiers import identifier
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
-from .record import Consent, ConsentRecord, Hold, Notice, Request, consent_key
+from .record import Consent, ConsentRecord, Hold, Notice, Request, Said, consent_key
 from .vocabulary import Account, Channel, Field, Purpose, Reason, fields_of
 
 
@@ -136,17 +136,28 @@ STALE = looked_up(Reason.STALE, 3)  # row 1: what was known is too old
 
 NO_DATA: tuple[str, ...] = ()  # beside the channel's field; a default is recognised by identity
 
+E = TypeVar("E", bound="Evidence")
 Evidence = Consent | Notice | Hold | Request
+_EVIDENCE = get_args(Evidence)
 
 
 @attrs.frozen
 class Explanation:
-    """A decision and the evidence of a yes, None for a no or where no consent, agreement, hold or request is needed."""
+    """
+    A decision and the evidence of a yes, None for a no or where no consent, agreement, hold or request is needed.
+
+    `version` is the record's. `entry_version` is that of the entry with the user's word on which the decision rests: a
+    consent, agreement or publication, and for `WITHDRAWN` and `EXPIRED` what was withdrawn or expired; None for none.
+    `said_at` is None if that was said here, else when all that was said on it is claimed to have been said, at the
+    latest (`Method.IMPORT`).
+    """
 
     decision: Decision
     evidence: Evidence | None
     version: int
     as_of: datetime
+    entry_version: int | None
+    said_at: datetime | None
 
 
 def decide(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
@@ -157,12 +168,14 @@ def decide(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
 def explain(record: ConsentRecord, ask: Ask, at: datetime) -> Explanation:
     """Decide *ask* on *record* at an instant (aware), with the evidence. The first row that hits decides."""
     hit, reason, clause = next(row for row in _rows(record, ask, at) if row[0])
-    evidence = None if isinstance(hit, bool) else hit
-    return Explanation(DECISIONS[reason, clause], evidence, record.version, at)
+    decision = DECISIONS[reason, clause]
+    evidence = hit if decision.allowed and isinstance(hit, _EVIDENCE) else None
+    entry_version, said_at = (hit.entry_version, hit.said_at) if isinstance(hit, Said) else (None, None)
+    return Explanation(decision, evidence, record.version, at, entry_version, said_at)
 
 
-def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence | bool | None, Reason, int]]:
-    """Yield the rows of the decision table: what hits (the evidence of a yes, or a boolean), reason and clause."""
+def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence | Said | bool | None, Reason, int]]:
+    """Yield the rows of the decision table: what hits (what it rests on, or a boolean), reason and clause."""
     yield r.account is Account.UNKNOWN, Reason.UNKNOWN_USER, 3  # row 2
     yield r.account is Account.ERASED, Reason.ERASED, 6  # row 3
     match ask:
@@ -185,7 +198,7 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
     yield aim in r.objected, Reason.OBJECTED, 1  # row 11
     match ask:
         case Show(field):
-            yield field in r.published, Reason.PUBLISHED, 7  # row 12
+            yield field in r.published and r.publications.get(field, True), Reason.PUBLISHED, 7  # row 12
             yield True, Reason.NOT_PUBLISHED, 7  # row 12
         case Share(recipient, data, purpose):
             told = [(notice, notice.standing(at)) for notice in r.notices.values() if notice.recipient == recipient]
@@ -193,17 +206,17 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
             yield _first(n for n in agreed if n.purpose is purpose and data <= n.data), Reason.AGREED, 5  # row 13
             yield bool(agreed), Reason.BEYOND_NOTICE, 5  # row 14
             for reason in (Reason.WITHDRAWN, Reason.EXPIRED, Reason.NOT_AGREED):
-                yield any(said is reason for _, said in told), reason, 5  # row 14
+                yield _first(notice for notice, said in told if said is reason), reason, 5  # row 14
             yield True, Reason.NOT_NOTIFIED, 5  # row 14
         case Process(purpose) if BASIS[purpose] is Basis.SERVICE:
             yield True, Reason.NEEDED_FOR_SERVICE, 6 if purpose is Purpose.SERVICE_OPERATION else 4  # row 15
         case Process(purpose) | Market(purpose=purpose):
             consent = r.consents.get(consent_key(purpose, getattr(ask, "channel", None)))
             said = Reason.NOT_CONSENTED if consent is None else consent.standing(at)
-            yield consent if said is Reason.CONSENTED else True, said, 4  # rows 16 and 17
+            yield True if said is Reason.NOT_CONSENTED else consent, said, 4  # rows 16 and 17
 
 
-def _first(found: Iterable[Evidence]) -> Evidence | None:
+def _first(found: Iterable[E]) -> E | None:
     return next(iter(found), None)
 
 

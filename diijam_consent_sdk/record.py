@@ -40,7 +40,7 @@ from .vocabulary import (
 )
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-UNSAID: dict[str, Any] = {"given_at": None, "expires_at": None, "withdrawn_at": None}
+UNSAID: dict[str, Any] = dict.fromkeys(("given_at", "expires_at", "withdrawn_at", "entry_version", "said_at"))
 ACCEPTED_WHEN_UNKNOWN = (  # among them every way to say no, since a no needs no account
     e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden,
     e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.Erased,
@@ -61,7 +61,21 @@ def consent_key(purpose: Purpose, channel: Channel | None) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Permission:
+class Said:
+    """
+    The user's word on one thing: where it stands, and how old it is. No answer depends on either.
+
+    `entry_version` is the user's version of the entry of the last word, None if there is no word. `said_at` is None if
+    any of the words was said here; if all were imported it is the latest time at which one was said, as the importers
+    claim. An import never overrules what is as late, or was said here (docs/decision-table.md).
+    """
+
+    entry_version: int | None
+    said_at: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class Permission(Said):
     """A yes or no of the user. Instants, here and below, are in UTC."""
 
     GIVEN: ClassVar[Reason]
@@ -101,6 +115,13 @@ class Notice(Permission):
     data: frozenset[Field]
     purpose: Purpose
     told_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Publication(Said):
+    """The user's last word on a field's being public, a yes or a no: `ConsentRecord.published` says which. Clause 7."""
+
+    field: Field
 
 
 @attrs.frozen(kw_only=True)
@@ -155,7 +176,8 @@ class ConsentRecord:
     """
     All that holds for one user. A record of version 0 has no events; an erased record is a tombstone without details.
 
-    `consents` is keyed by purpose, for marketing by `marketing:<channel>`; `notices`, `holds`, `requests` by id.
+    `consents` is keyed by purpose, for marketing by `marketing:<channel>`; `notices`, `holds`, `requests` by id;
+    `publications` by field: of each that the user ever published or hid.
     """
 
     user_id: str = attrs.field(repr=False)
@@ -169,6 +191,7 @@ class ConsentRecord:
     all_restricted: bool
     restricted: frozenset[Field]
     published: frozenset[Field]
+    publications: Mapping[Field, Publication]
     notices: Mapping[str, Notice]
     holds: Mapping[str, Hold]
     requests: Mapping[str, Request]
@@ -207,16 +230,27 @@ def unopened(user_id: str) -> ConsentRecord:
     return ConsentRecord(
         user_id=user_id, version=0, account=Account.UNKNOWN, account_changed_at=None, origin=None, anonymised=False,
         consents={}, objected=frozenset(), all_restricted=False, restricted=frozenset(), published=frozenset(),
-        notices={}, holds={}, requests={},
+        publications={}, notices={}, holds={}, requests={},
     )  # fmt: skip
 
 
-def refusal(record: ConsentRecord, event: e.Event, at: datetime, notices: NoticeRegistry = UNREGISTERED) -> str | None:
+def refusal(
+    record: ConsentRecord,
+    event: e.Event,
+    at: datetime,
+    notices: NoticeRegistry = UNREGISTERED,
+    provenance: e.Provenance = e.NO_PROVENANCE,
+) -> str | None:
     """
     Return why the policy refuses *event* on this record at this instant, or None if the event is accepted. *notices*
-    are the registered ones that it may name.
+    are the registered ones that it may name, *provenance* says how it reached Diijam.
     """
-    tests = chain(_refusals(record, event, at), _limits(record, event), notice_refusals(event, notices))
+    tests = chain(
+        _refusals(record, event, at),
+        _import_refusals(record, event, at, provenance.said_at),
+        _limits(record, event),
+        notice_refusals(event, notices),
+    )
     return next((reason for refused, reason in tests if refused), None)
 
 
@@ -286,6 +320,35 @@ def _refused_of(
             yield outcome is Outcome.REFUSED and reason is None, "a request is refused for a reason: give its id"
 
 
+def _import_refusals(
+    record: ConsentRecord, event: e.Event, at: datetime, said_at: datetime | None
+) -> Iterator[tuple[bool, str]]:
+    """Yield the tests of what was imported: an import never overrules the user's word on the same thing."""
+    if said_at is None:
+        return
+    yield said_at > at, "said_at is in the future: give the time at which the customer said it"
+    for thing, said in _words_on(record, event):
+        if said is None or said.entry_version is None:
+            continue
+        here = f"the customer's own word on {thing} is on record, and an import never overrules it: leave {thing} out"
+        yield said.said_at is None, here
+        late = f"a word on {thing} that was said no earlier was imported already: leave {thing} out of this import"
+        yield said.said_at is not None and said_at <= said.said_at, late
+
+
+def _words_on(record: ConsentRecord, event: e.Event) -> Iterator[tuple[str, Said | None]]:
+    """Yield each thing that *event* says yes to, and the user's word on it so far."""
+    match event:
+        case e.Granted(purpose=purpose, channels=channels):
+            for channel in sorted(channels) or (None,):
+                thing = str(purpose) if channel is None else f"{purpose} over {channel}"
+                yield thing, record.consents.get(consent_key(purpose, channel))
+        case e.Agreed(notice):
+            yield "this notice", record.notices.get(notice)
+        case e.Published(field):
+            yield f"the publication of {field}", record.publications.get(field)
+
+
 def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]:
     """Yield the tests of how much one user may have, each with its reason."""
     match event:
@@ -303,7 +366,7 @@ def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]
 
 def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
     """Return the record after an accepted *entry*. Raises nothing for an event that `refusal` accepts."""
-    return attrs.evolve(_apply(record, entry.event, entry.at), version=entry.version)
+    return attrs.evolve(_apply(record, entry), version=entry.version)
 
 
 def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> ConsentRecord:
@@ -332,7 +395,8 @@ def _with_maps(record: ConsentRecord, kind: type[dict[str, Any]]) -> ConsentReco
     )  # fmt: skip
 
 
-def _apply(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord:
+def _apply(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
+    event, at = entry.event, entry.at
     match event:
         case e.AccountOpened(origin=origin):
             return attrs.evolve(record, account=Account.OPEN, account_changed_at=at, origin=origin)
@@ -342,9 +406,10 @@ def _apply(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord
             return attrs.evolve(record, account=Account.CLOSED, account_changed_at=at)
         case e.Granted(purpose, notice, channels, expires_at):
             given = {"notice": notice, "given_at": at, "expires_at": expires_at, "withdrawn_at": None}
-            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, given))
+            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, entry, given))
         case e.Withdrawn(purpose, channels):
-            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, {"withdrawn_at": at}))
+            withdrawn = {"withdrawn_at": at}
+            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, entry, withdrawn))
         case e.Objected(purpose):
             return attrs.evolve(record, objected=record.objected | {purpose})
         case e.ObjectionLifted(purpose):
@@ -358,14 +423,16 @@ def _apply(record: ConsentRecord, event: e.Event, at: datetime) -> ConsentRecord
             told = Notice(notice=notice, recipient=recipient, data=data, purpose=purpose, told_at=at, **UNSAID)
             return attrs.evolve(record, notices=_put(record.notices, {notice: record.notices.get(notice, told)}))
         case e.Agreed(notice, expires_at):
-            said = {"given_at": at, "expires_at": expires_at, "withdrawn_at": None}
-            return attrs.evolve(record, notices=_evolve_entry(record.notices, notice, said))
+            given = {"given_at": at, "expires_at": expires_at, "withdrawn_at": None}
+            return attrs.evolve(record, notices=_answer_notice(record, notice, entry, given))
         case e.AgreementWithdrawn(notice):
-            return attrs.evolve(record, notices=_evolve_entry(record.notices, notice, {"withdrawn_at": at}))
+            return attrs.evolve(record, notices=_answer_notice(record, notice, entry, {"withdrawn_at": at}))
         case e.Published(field):
-            return attrs.evolve(record, published=record.published | {field})
+            publications = _update_publications(record, field, entry)
+            return attrs.evolve(record, published=record.published | {field}, publications=publications)
         case e.Hidden(field):
-            return attrs.evolve(record, published=record.published - {field})
+            publications = _update_publications(record, field, entry)
+            return attrs.evolve(record, published=record.published - {field}, publications=publications)
         case e.RequestFiled(request):
             return attrs.evolve(record, requests=_put(record.requests, {request: _filed(event, at)}))
         case e.RequestReplied(request):
@@ -421,16 +488,42 @@ def _evolve_entry(known: Mapping[str, V], key: str, changes: dict[str, Any]) -> 
     return _put(known, {key: attrs.evolve(known[key], **changes)})
 
 
+def _last_word(known: Said | None, entry: e.LedgerEntry) -> dict[str, Any]:
+    """Return the values of `Said` after one more word on a thing. What was ever said here stays so."""
+    said_at = entry.provenance.said_at
+    if said_at is not None and known is not None and known.entry_version is not None:
+        said_at = None if known.said_at is None else max(known.said_at, said_at)
+    return {"entry_version": entry.version, "said_at": said_at}
+
+
 def _update_consents(
-    record: ConsentRecord, purpose: Purpose, channels: frozenset[Channel], changes: dict[str, Any]
+    record: ConsentRecord,
+    purpose: Purpose,
+    channels: frozenset[Channel],
+    entry: e.LedgerEntry,
+    changes: dict[str, Any],
 ) -> dict[str, Consent]:
     """Return the consents after a yes or no to a purpose, for marketing over these channels, or over all if empty."""
     consents = dict(record.consents)
     for channel in channels or (Channel if purpose is Purpose.MARKETING else (None,)):
         key = consent_key(purpose, channel)
-        unsaid = Consent(purpose=purpose, channel=channel, notice=None, **UNSAID)
-        consents[key] = attrs.evolve(consents.get(key, unsaid), **changes)
+        known = consents.get(key) or Consent(purpose=purpose, channel=channel, notice=None, **UNSAID)
+        consents[key] = attrs.evolve(known, **changes, **_last_word(known, entry))
     return consents
+
+
+def _answer_notice(
+    record: ConsentRecord, notice: str, entry: e.LedgerEntry, changes: dict[str, Any]
+) -> Mapping[str, Notice]:
+    """Return the notices after a yes or no to one of them."""
+    said = _last_word(record.notices[notice], entry)
+    return _evolve_entry(record.notices, notice, {**changes, **said})
+
+
+def _update_publications(record: ConsentRecord, field: Field, entry: e.LedgerEntry) -> Mapping[Field, Publication]:
+    """Return the publications after a yes or no to one of them."""
+    said = _last_word(record.publications.get(field), entry)
+    return {**record.publications, field: Publication(field=field, **said)}
 
 
 def _end_all(permissions: Mapping[str, P]) -> Mapping[str, P]:

@@ -11,11 +11,24 @@ from diijam_consent_sdk.testing.strategies import (
     events,
     instants,
     moves,
+    provenances,
     saying_no,
+    saying_yes,
 )
 from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 
-__all__ = ["EVERY_ASK", "HOLDS", "START", "asks", "events", "instants", "moves", "saying_no"]
+__all__ = [
+    "EVERY_ASK",
+    "HOLDS",
+    "START",
+    "asks",
+    "events",
+    "instants",
+    "moves",
+    "provenances",
+    "saying_no",
+    "saying_yes",
+]
 
 SOME_DATA = (
     frozenset({Field.EMAIL}),

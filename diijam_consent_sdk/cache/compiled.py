@@ -35,6 +35,8 @@ _FROZEN: dict[Reason, dict[str, Any]] = {
     )
 }
 
+_NOT_SAID = {"entry_version": None, "said_at": None}
+
 # What no answer depends on, of a request that is open.
 _UNTIMED: dict[str, Any] = {
     **dict.fromkeys(("filed_at", "received_at", "reply_due_at", "due_at"), _SOME_INSTANT),
@@ -153,7 +155,7 @@ def freeze_at(record: ConsentRecord, at: datetime) -> ConsentRecord:
     requests = {attrs.evolve(request, **_UNTIMED) for request in record.open_requests()}
     return attrs.evolve(
         record,
-        user_id="", version=0, account_changed_at=None, origin=None, anonymised=False,
+        user_id="", version=0, account_changed_at=None, origin=None, anonymised=False, publications={},
         consents={key: _frozen(consent, at, notice=None) for key, consent in record.consents.items()},
         notices={str(number): notice for number, notice in enumerate(notices)},
         holds={str(number): hold for number, hold in enumerate(holds)},
@@ -162,4 +164,4 @@ def freeze_at(record: ConsentRecord, at: datetime) -> ConsentRecord:
 
 
 def _frozen(permission: P, at: datetime, **anonymous: Any) -> P:
-    return attrs.evolve(permission, **_FROZEN[permission.standing(at)], **anonymous)
+    return attrs.evolve(permission, **_FROZEN[permission.standing(at)], **_NOT_SAID, **anonymous)

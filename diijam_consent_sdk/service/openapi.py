@@ -113,6 +113,8 @@ CONSENT = {
     "given_at": AT,
     "expires_at": None,
     "withdrawn_at": None,
+    "entry_version": 2,
+    "said_at": None,
 }
 RECORD = {
     "user_id": "u-1",
@@ -126,6 +128,7 @@ RECORD = {
     "all_restricted": False,
     "restricted": [],
     "published": [],
+    "publications": {},
     "notices": {},
     "holds": {},
     "requests": {},

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from ..record import Consent, Hold, Notice, Request, consent_key
+from ..record import Consent, Hold, Notice, Publication, Request, consent_key
 from ..vocabulary import Channel, Purpose
 
 
@@ -23,7 +23,10 @@ def time_fields(kind: type) -> list[str]:
 
 
 def _times_of(kind: type) -> Callable[[object], tuple[datetime | None, ...]]:
-    return attrgetter(*time_fields(kind))
+    names = time_fields(kind)
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda part: (getattr(part, names[0]),)
 
 
 _CONSENT_KEYS = {
@@ -32,6 +35,7 @@ _CONSENT_KEYS = {
 # By the name of a record's map.
 PARTS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], tuple[datetime | None, ...]]], ...] = (
     ("consents", lambda consent: _CONSENT_KEYS[consent.purpose, consent.channel], _times_of(Consent)),
+    ("publications", attrgetter("field"), _times_of(Publication)),
     ("notices", attrgetter("notice"), _times_of(Notice)),
     ("holds", attrgetter("hold"), _times_of(Hold)),
     ("requests", attrgetter("request"), _times_of(Request)),

@@ -8,6 +8,7 @@ ends at the instant of an ask. All events lie within `SPAN_SECONDS` after `START
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 from .._extras import needs_extra
 
@@ -18,7 +19,7 @@ from .. import events as e
 from ..decisions import Ask, Market, Process, Retain, Share, Show
 from ..policy import BASIS, PUBLISHABLE, Basis
 from ..record import ConsentRecord, fold, refusal, unopened
-from ..vocabulary import Channel, Field, HoldKind, Origin, Outcome, Purpose, RequestKind
+from ..vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, RequestKind
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SPAN_SECONDS = 30
@@ -116,6 +117,16 @@ def events() -> st.SearchStrategy[e.Event]:
     return st.sampled_from(kinds).flatmap(lambda kind: kind)
 
 
+def provenances() -> st.SearchStrategy[e.Provenance]:
+    """How an event was said: mostly nothing is known of it, some were imported, around `START` and before."""
+    evidence, language = st.none() | st.just("form-7"), st.sampled_from((None, "vi", "en-GB"))
+    said_here = st.sampled_from([None, *(method for method in Method if method is not Method.IMPORT)])
+    said_at = st.integers(-SPAN_SECONDS, SPAN_SECONDS).map(lambda seconds: START + timedelta(seconds=seconds))
+    here = st.builds(e.Provenance, st.none() | st.just("web-shop"), said_here, evidence, language)
+    imported = st.builds(e.Provenance, st.none(), st.just(Method.IMPORT), evidence, language, said_at)
+    return st.one_of(st.just(e.NO_PROVENANCE), here, imported)
+
+
 def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
     """
     Events that are tried on one user, each after seconds to wait. Most open an account and say yes to much; some say no
@@ -133,16 +144,16 @@ def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
 def records(user_id: str = "u-1") -> st.SearchStrategy[ConsentRecord]:
     """Any record that the policy allows: the fold of the `moves` that it accepts."""
 
-    def played(tried: list[tuple[int, e.Event]]) -> ConsentRecord:
+    def played(tried: list[tuple[int, e.Event]], said: list[e.Provenance]) -> ConsentRecord:
         record, at = unopened(user_id), START
-        for wait, event in tried:
+        for (wait, event), provenance in zip(tried, cycle(said), strict=False):
             at += timedelta(seconds=wait)
-            if refusal(record, event, at) is None:
+            if refusal(record, event, at, provenance=provenance) is None:
                 version = record.version + 1
-                record = fold(record, e.LedgerEntry(version, user_id, version, at, event))
+                record = fold(record, e.LedgerEntry(version, user_id, version, at, event, provenance))
         return record
 
-    return moves().map(played)
+    return st.builds(played, moves(), st.lists(provenances(), min_size=1, max_size=8))
 
 
 def asks() -> st.SearchStrategy[Ask]:

@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk.cli.app import run
-from diijam_consent_sdk.events import AccountOpened, Event, Granted
+from diijam_consent_sdk.events import AccountOpened, Event, Granted, Provenance
 from diijam_consent_sdk.stores import SqliteStore
 from diijam_consent_sdk.vocabulary import Channel, Purpose
 from tests.cli.fakes import FailingStore
@@ -47,10 +47,10 @@ class Ledger:
         self.path = path
         self.url = f"sqlite:///{path}"
 
-    def record(self, user_id: str, *events: Event) -> None:
+    def record(self, user_id: str, *events: Event, provenance: Provenance | None = None) -> None:
         """Append without the command."""
         store = SqliteStore(self.path)
-        store.append(user_id, events)
+        store.append(user_id, events, provenance=provenance)
         store.close()
 
     def entries(self) -> int:

@@ -9,7 +9,7 @@ import attrs
 
 from diijam_consent_sdk.decisions import Ask, Decision, decide
 from diijam_consent_sdk.errors import InvalidEvent
-from diijam_consent_sdk.events import AccountOpened, Event, LedgerEntry
+from diijam_consent_sdk.events import NO_PROVENANCE, AccountOpened, Event, LedgerEntry, Provenance
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
 from tests.strategies import START
 
@@ -30,7 +30,7 @@ class History:
         self.at += timedelta(seconds=seconds)
         return self
 
-    def append(self, *events: Event) -> Self:
+    def append(self, *events: Event, provenance: Provenance = NO_PROVENANCE) -> Self:
         """
         Append all of *events* or none, each judged on the record after those before it.
 
@@ -39,28 +39,28 @@ class History:
         """
         record, entries = self.record, list(self.entries)
         for event in events:
-            reason = refusal(record, event, self.at)
+            reason = refusal(record, event, self.at, provenance=provenance)
             if reason is not None:
                 raise InvalidEvent(reason)
             position = POSITIONS_BEFORE + len(entries) + 1
-            entries.append(LedgerEntry(position, USER_ID, record.version + 1, self.at, event))
+            entries.append(LedgerEntry(position, USER_ID, record.version + 1, self.at, event, provenance))
             record = fold(record, entries[-1])
         self.record, self.entries = record, entries
         return self
 
-    def play(self, *steps: Event | int) -> Self:
+    def play(self, *steps: Event | int, provenance: Provenance = NO_PROVENANCE) -> Self:
         """Append each event by itself; a number lets that many seconds pass."""
         for step in steps:
             if isinstance(step, int):
                 self.tick(step)
             else:
-                self.append(step)
+                self.append(step, provenance=provenance)
         return self
 
-    def attempt(self, *events: Event) -> bool:
+    def attempt(self, *events: Event, provenance: Provenance = NO_PROVENANCE) -> bool:
         """`append`, and whether the policy took it."""
         try:
-            self.append(*events)
+            self.append(*events, provenance=provenance)
         except InvalidEvent:
             return False
         return True

@@ -72,8 +72,10 @@ def test_evidence_of_a_yes(steps: tuple[e.Event | int, ...], ask: Ask, where: tu
     explanation = explain(history.record, ask, history.at)
     part, key = where
     assert explanation.evidence is getattr(history.record, part)[key]
+    evidence = getattr(history.record, part)[key]
+    entry_version = getattr(evidence, "entry_version", None)
     assert explanation == Explanation(
-        history.decide(ask), getattr(history.record, part)[key], history.record.version, history.at
+        history.decide(ask), evidence, history.record.version, history.at, entry_version, None
     )
     assert explanation.decision.allowed
 

@@ -17,6 +17,7 @@ from diijam_consent_sdk.record import (
     Consent,
     Hold,
     Notice,
+    Publication,
     Request,
     fold,
     fold_all,
@@ -43,6 +44,8 @@ NOTICE = Notice(
     given_at=None,
     expires_at=None,
     withdrawn_at=None,
+    entry_version=None,
+    said_at=None,
     notice="n-1",
     recipient="acme-records",
     data=frozenset({Field.EMAIL, Field.USERNAME}),
@@ -61,11 +64,16 @@ DEBT = e.HoldPlaced("h-1", "debt", ["payment"])
 
 
 def consent(purpose: str, channel: str | None = None, **said: Any) -> Consent:
-    """A consent of which nothing is said but *said*."""
-    unsaid = {"given_at": None, "expires_at": None, "withdrawn_at": None, "notice": None}
+    """A consent of which nothing is said but *said*, in the user's second entry unless it says otherwise."""
+    unsaid = {**dict.fromkeys(("given_at", "expires_at", "withdrawn_at", "said_at", "notice")), "entry_version": 2}
     return Consent(
         purpose=Purpose(purpose), channel=None if channel is None else Channel(channel), **{**unsaid, **said}
     )
+
+
+def publication(field: str, entry_version: int) -> dict[Field, Publication]:
+    """The last word on a field, said here."""
+    return {Field(field): Publication(field=Field(field), entry_version=entry_version, said_at=None)}
 
 
 def changed(history: History, *events: e.Event, **changes: Any) -> bool:
@@ -113,7 +121,7 @@ def test_reopened() -> None:
 
 
 def test_closing_ends_consents_agreements_and_publications() -> None:
-    """After closing nothing is given any more, until when or not; what the notices told stays."""
+    """After closing nothing is given any more, until when or not; what the notices told, and what was said, stays."""
     history = opened(
         TOLD,
         e.Agreed("n-1", seconds(90)),
@@ -128,10 +136,10 @@ def test_closing_ends_consents_agreements_and_publications() -> None:
         account=Account.CLOSED,
         account_changed_at=seconds(5),
         consents={
-            "surveys": consent("surveys", notice="n-2"),
-            "marketing:call": consent("marketing", "call", notice="n-3"),
+            "surveys": consent("surveys", notice="n-2", entry_version=4),
+            "marketing:call": consent("marketing", "call", notice="n-3", entry_version=5),
         },
-        notices={"n-1": NOTICE},
+        notices={"n-1": attrs.evolve(NOTICE, entry_version=3)},
         published=frozenset(),
     )
 
@@ -154,10 +162,10 @@ def test_closing_keeps_every_no_and_every_duty() -> None:
     before = opened(*said_no).record
     after = opened(*said_no, e.AccountClosed(), e.AccountOpened()).record
     assert after.consents == {
-        "surveys": consent("surveys", notice="n-1", withdrawn_at=seconds(0)),
-        "marketing:call": consent("marketing", "call", withdrawn_at=seconds(0)),
+        "surveys": consent("surveys", notice="n-1", withdrawn_at=seconds(0), entry_version=6),
+        "marketing:call": consent("marketing", "call", withdrawn_at=seconds(0), entry_version=7),
     }
-    assert after.notices == {"n-1": attrs.evolve(NOTICE, withdrawn_at=seconds(0))}
+    assert after.notices == {"n-1": attrs.evolve(NOTICE, withdrawn_at=seconds(0), entry_version=4)}
     stays = ("objected", "all_restricted", "restricted", "holds", "requests")
     assert [getattr(after, name) for name in stays] == [getattr(before, name) for name in stays]
     assert all(getattr(after, name) for name in stays)
@@ -184,24 +192,26 @@ def test_later_grant_replaces() -> None:
         e.Granted("marketing", "n-1", ["email", "call"]), e.Granted("surveys", "n-1", expires_at=seconds(9)), 4
     )
     first = history.record.consents
-    later = consent("marketing", "email", notice="n-2", given_at=seconds(4), expires_at=seconds(8))
+    said = {"given_at": seconds(4), "expires_at": seconds(8), "entry_version": 4}
+    later = consent("marketing", "email", notice="n-2", **said)
     granted = e.Granted("marketing", "n-2", ["email"], seconds(8))
     assert changed(history, granted, consents={**first, "marketing:email": later})
-    later_still = consent("surveys", notice="n-3", given_at=seconds(4))
+    later_still = consent("surveys", notice="n-3", given_at=seconds(4), entry_version=5)
     assert changed(history, e.Granted("surveys", "n-3"), consents={**history.record.consents, "surveys": later_still})
 
 
 def test_grant_after_withdrawal() -> None:
     """A grant after a withdrawal counts: the withdrawal is gone."""
     history = opened(e.Withdrawn("surveys"), 4)
-    given = consent("surveys", notice="n-2", given_at=seconds(4))
+    given = consent("surveys", notice="n-2", given_at=seconds(4), entry_version=3)
     assert changed(history, e.Granted("surveys", "n-2"), consents={"surveys": given})
 
 
 def test_withdrawn() -> None:
     """A withdrawal notes when, and leaves on record what had been given."""
     history = opened(e.Granted("surveys", "n-1", expires_at=seconds(9)), e.Granted("contests", "n-1"), 4)
-    said = consent("surveys", notice="n-1", given_at=seconds(0), expires_at=seconds(9), withdrawn_at=seconds(4))
+    given = consent("surveys", notice="n-1", given_at=seconds(0), expires_at=seconds(9), entry_version=2)
+    said = attrs.evolve(given, withdrawn_at=seconds(4), entry_version=4)
     assert changed(history, e.Withdrawn("surveys"), consents={**history.record.consents, "surveys": said})
 
 
@@ -225,7 +235,8 @@ def test_withdrawn_marketing(channels: tuple[str, ...], over: tuple[str, ...]) -
 def test_withdrawn_from_one_channel() -> None:
     """A withdrawal from one channel leaves the others as they are."""
     history = opened(e.Granted("marketing", "n-1", ["email", "call"]), 4)
-    said = consent("marketing", "call", notice="n-1", given_at=seconds(0), withdrawn_at=seconds(4))
+    given = consent("marketing", "call", notice="n-1", given_at=seconds(0))
+    said = attrs.evolve(given, withdrawn_at=seconds(4), entry_version=3)
     withdrawn = {**history.record.consents, "marketing:call": said}
     assert changed(history, e.Withdrawn("marketing", ["call"]), consents=withdrawn)
 
@@ -279,36 +290,42 @@ def test_notified_again(said: tuple[e.Event, ...]) -> None:
 def test_agreed() -> None:
     """An agreement notes when and until when, and a later one replaces it."""
     history = opened(TOLD, 2)
-    given = attrs.evolve(NOTICE, given_at=seconds(2), expires_at=seconds(9))
+    given = attrs.evolve(NOTICE, given_at=seconds(2), expires_at=seconds(9), entry_version=3)
     assert changed(history, e.Agreed("n-1", seconds(9)), notices={"n-1": given})
     history.tick(1)
-    assert changed(history, e.Agreed("n-1"), notices={"n-1": attrs.evolve(NOTICE, given_at=seconds(3))})
+    given = attrs.evolve(NOTICE, given_at=seconds(3), entry_version=4)
+    assert changed(history, e.Agreed("n-1"), notices={"n-1": given})
 
 
 def test_agreement_withdrawn() -> None:
     """A withdrawn agreement notes when; a later agreement counts again."""
     history = opened(TOLD, attrs.evolve(TOLD, notice="n-2"), e.Agreed("n-1"), 2)
     notices = history.record.notices
-    said = attrs.evolve(NOTICE, given_at=seconds(0), withdrawn_at=seconds(2))
+    said = attrs.evolve(NOTICE, given_at=seconds(0), withdrawn_at=seconds(2), entry_version=5)
     assert changed(history, e.AgreementWithdrawn("n-1"), notices={**notices, "n-1": said})
-    said = attrs.evolve(NOTICE, given_at=seconds(2))
+    said = attrs.evolve(NOTICE, given_at=seconds(2), entry_version=6)
     assert changed(history, e.Agreed("n-1"), notices={**notices, "n-1": said})
 
 
 def test_agreement_withdrawn_that_was_never_given() -> None:
     """A no to what was only told is recorded."""
-    said = attrs.evolve(NOTICE, withdrawn_at=seconds(2))
+    said = attrs.evolve(NOTICE, withdrawn_at=seconds(2), entry_version=3)
     assert changed(opened(TOLD, 2), e.AgreementWithdrawn("n-1"), notices={"n-1": said})
 
 
 def test_published_and_hidden() -> None:
-    """Fields become public and private one by one."""
+    """Fields become public and private one by one; of each the entry of the last word is kept."""
     history = opened()
-    assert changed(history, e.Published("avatar"), published={"avatar"})
-    assert changed(history, e.Published("username"), published={"avatar", "username"})
-    assert changed(history, e.Hidden("avatar"), published={"username"})
-    assert changed(history, e.Hidden("avatar"))
-    assert changed(history, e.Hidden("email"))
+    said = publication("avatar", 2)
+    assert changed(history, e.Published("avatar"), published={"avatar"}, publications=said)
+    said |= publication("username", 3)
+    assert changed(history, e.Published("username"), published={"avatar", "username"}, publications=said)
+    said |= publication("avatar", 4)
+    assert changed(history, e.Hidden("avatar"), published={"username"}, publications=said)
+    said |= publication("avatar", 5)
+    assert changed(history, e.Hidden("avatar"), publications=said)
+    said |= publication("email", 6)
+    assert changed(history, e.Hidden("email"), publications=said)
 
 
 @pytest.mark.parametrize(("kind", "days"), [("access", 10), ("rectification", 10), ("erasure", 20), ("complaint", 10)])

@@ -159,5 +159,6 @@ def test_erased_record_is_a_tombstone(moves: Moves) -> None:
     if history.attempt(e.Erased()):
         record = history.record
         details = (record.consents, record.objected, record.restricted, record.published, record.notices)
-        assert not any((*details, record.holds, record.requests, record.all_restricted, record.origin))
+        rest = (record.publications, record.holds, record.requests)
+        assert not any((*details, *rest, record.all_restricted, record.origin))
         assert record.account is Account.ERASED

@@ -8,7 +8,16 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Request, consent_key, unopened
+from diijam_consent_sdk.record import (
+    Consent,
+    ConsentRecord,
+    Hold,
+    Notice,
+    Publication,
+    Request,
+    consent_key,
+    unopened,
+)
 from diijam_consent_sdk.vocabulary import Account, Channel, Field, HoldKind, Purpose
 
 from .history import opened, seconds
@@ -36,6 +45,7 @@ def test_unopened() -> None:
         all_restricted=False,
         restricted=frozenset(),
         published=frozenset(),
+        publications={},
         notices={},
         holds={},
         requests={},
@@ -44,7 +54,7 @@ def test_unopened() -> None:
 
 def test_no_field_of_a_record_has_a_default() -> None:
     """Bytes that lack a field can never read as an empty one."""
-    for kind in (ConsentRecord, Consent, Notice, Hold, Request):
+    for kind in (ConsentRecord, Consent, Notice, Publication, Hold, Request):
         assert all(field.default is attrs.NOTHING and field.kw_only for field in attrs.fields(kind))
 
 
@@ -131,6 +141,8 @@ def test_standing(
         given_at=after(given),
         expires_at=after(expires),
         withdrawn_at=after(withdrawn),
+        entry_version=None,
+        said_at=None,
         purpose=Purpose.SURVEYS,
         channel=None,
         notice="n-1",
@@ -139,6 +151,8 @@ def test_standing(
         given_at=after(given),
         expires_at=after(expires),
         withdrawn_at=after(withdrawn),
+        entry_version=None,
+        said_at=None,
         notice="n-1",
         recipient="acme-records",
         data=frozenset({Field.EMAIL}),

@@ -161,7 +161,7 @@ class Ledger:
         at = instant(self.wall.at())
         made: list[ConsentRecord] = []
         for event in events:
-            if refusal(record, event, at) is not None:
+            if refusal(record, event, at, provenance=provenance) is not None:
                 raise InvalidEvent("refused")
             position = len(self.branch.changed) + len(made) + 1
             record = fold(record, LedgerEntry(position, user_id, record.version + 1, at, event, provenance))

@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
@@ -21,7 +21,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Request, refusal, unopened
+from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Publication, Request, refusal, unopened
 from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.vocabulary import Field, Purpose
 from tests import strategies
@@ -47,14 +47,18 @@ FULL: list[e.Event] = [
 ]
 
 
-def record_of(user_id: str, events: list[e.Event]) -> ConsentRecord:
-    """The record that those of the events make which the policy accepts, one each second."""
+IMPORTED = e.Provenance(method="import", said_at=START - timedelta(days=9))
+
+
+def record_of(user_id: str, events: list[e.Event], imported: Container[e.Event] = ()) -> ConsentRecord:
+    """The record that those of the events make which the policy accepts, one each second, some of them imported."""
     entries: list[e.LedgerEntry] = []
     for second, event in enumerate(events):
         at = START + timedelta(seconds=second, microseconds=second)
         record = folded(user_id, entries)
-        if refusal(record, event, at) is None:
-            entries.append(e.LedgerEntry(second + 1, user_id, record.version + 1, at, event))
+        provenance = IMPORTED if event in imported else e.NO_PROVENANCE
+        if refusal(record, event, at, provenance=provenance) is None:
+            entries.append(e.LedgerEntry(second + 1, user_id, record.version + 1, at, event, provenance))
     return folded(user_id, entries)
 
 
@@ -62,7 +66,7 @@ def records() -> st.SearchStrategy[ConsentRecord]:
     """Any record."""
     names = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
     steps = st.lists(strategies.events(), max_size=25)
-    return st.builds(lambda user_id, events: record_of(user_id, [OPENED, *events]), names, steps)
+    return st.builds(lambda user_id, events: record_of(user_id, [OPENED, *events], events[::3]), names, steps)
 
 
 def decode_record(data: bytes) -> ConsentRecord:
@@ -73,7 +77,7 @@ def decode_record(data: bytes) -> ConsentRecord:
     return records[0]
 
 
-RECORD = record_of("u-1", FULL)
+RECORD = record_of("u-1", FULL, [e.Agreed("n-1", START + timedelta(days=30)), e.Published("avatar")])
 WIRE = wire.encode(RECORD)
 
 
@@ -289,6 +293,8 @@ RECORDS: dict[str, bytes] = {
     "consent under another purpose": altered(("consents", "contests"), json.loads(WIRE)["consents"]["surveys"]),
     "consent under another channel": altered(("consents", "marketing:message"),
                                              json.loads(WIRE)["consents"]["marketing:email"]),
+    "publication under another field": altered(("publications", "username"),
+                                               json.loads(WIRE)["publications"]["avatar"]),
     "notice under another id": altered(("notices", "n-2"), json.loads(WIRE)["notices"]["n-1"]),
     "hold under another id": altered(("holds", "h-3"), json.loads(WIRE)["holds"]["h-2"]),
     "request under another id": altered(("requests", "q-2"), json.loads(WIRE)["requests"]["q-1"]),
@@ -317,17 +323,16 @@ def test_the_times_are_all_of_them() -> None:
     """The test above goes through every field that holds a time, in each kind of part."""
     expected = {"account_changed_at", "given_at", "expires_at", "withdrawn_at", "told_at"}
     expected |= {"placed_at", "until", "released_at", "filed_at", "due_at", "resolved_at"}
-    expected |= {"received_at", "reply_due_at", "replied_at"}
-    kinds = (ConsentRecord, Consent, Notice, Hold, Request)
+    expected |= {"received_at", "reply_due_at", "replied_at", "said_at"}
+    kinds = (ConsentRecord, Consent, Notice, Publication, Hold, Request)
     assert {field.name for kind in kinds for field in attrs.fields(kind) if "datetime" in str(field.type)} == expected
     assert {path[-1] for path in TIMES} == expected
 
 
 # Decoding never gives a yes that was not written
 
-ENTRIES_OF_MAPS = {
-    (name, key) for name in ("consents", "notices", "holds", "requests") for key in getattr(RECORD, name)
-}
+MAPS = {"consents": Consent, "publications": Publication, "notices": Notice, "holds": Hold, "requests": Request}
+ENTRIES_OF_MAPS = {(name, key) for name in MAPS for key in getattr(RECORD, name)}
 FIELDS = [path for path in reaches(json.loads(WIRE)) if path not in ENTRIES_OF_MAPS]
 
 
@@ -342,9 +347,8 @@ def test_a_record_that_lacks_any_field_never_decodes(path: tuple[object, ...]) -
 
 def test_the_fields_are_all_of_them() -> None:
     """The test above goes through every field of the record and of each kind of part."""
-    parts = {"consents": Consent, "notices": Notice, "holds": Hold, "requests": Request}
     expected: set[tuple[str, ...]] = {(field.name,) for field in attrs.fields(ConsentRecord)}
-    for name, kind in parts.items():
+    for name, kind in MAPS.items():
         expected |= {(name, key, field.name) for key in getattr(RECORD, name) for field in attrs.fields(kind)}
     assert set(FIELDS) == expected
 
@@ -354,7 +358,7 @@ def test_the_fields_are_all_of_them() -> None:
 def test_a_random_record_that_lacks_fields_never_decodes(record: ConsentRecord, data: st.DataObject) -> None:
     """Whatever the record, without any one or more of its fields, at any depth, it is `Malformed`."""
     whole = json.loads(wire.encode(record))
-    keys = {(name, key) for name in ("consents", "notices", "holds", "requests") for key in whole[name]}
+    keys = {(name, key) for name in MAPS for key in whole[name]}
     fields = [path for path in reaches(whole) if path not in keys]
     plain = copy.deepcopy(whole)
     for path in data.draw(st.lists(st.sampled_from(fields), min_size=1, max_size=3, unique=True)):

@@ -21,6 +21,7 @@ from ..options import SYNTAX, AskName, AskOptions, Json, Subject, parse_ask, par
 from ..store import Url, make_client, open_store
 
 DENIED = 1
+_ENTRY = ("entry_version", "said_at")  # of the evidence, said on a line of their own
 
 EXAMPLES = f"""\
 Examples:
@@ -95,6 +96,7 @@ def _to_lines(explanation: Explanation, lang: Language) -> list[str]:
         f"clause    {decision.clause} ({_clause_title(explanation, lang)})",
         f"message   {decision.message(lang)}",
         f"evidence  {_format_evidence(explanation.evidence)}",
+        f"entry     {_format_entry(explanation)}",
         f"version   {explanation.version}",
         f"as_of     {format_time(explanation.as_of)}",
     ]
@@ -103,7 +105,16 @@ def _to_lines(explanation: Explanation, lang: Language) -> list[str]:
 def _format_evidence(evidence: Evidence | None) -> str:
     if evidence is None:
         return "none"
-    return f"{type(evidence).__name__} {format_fields(attrs.asdict(evidence, recurse=False))}"
+    fields = attrs.asdict(evidence, recurse=False, filter=lambda field, _: field.name not in _ENTRY)
+    return f"{type(evidence).__name__} {format_fields(fields)}"
+
+
+def _format_entry(explanation: Explanation) -> str:
+    if explanation.entry_version is None:
+        return "none"
+    if explanation.said_at is None:
+        return f"{explanation.entry_version}, said here"
+    return f"{explanation.entry_version}, imported: said at {format_time(explanation.said_at)}, as the importer claims"
 
 
 def _to_json(explanation: Explanation, lang: Language) -> bytes:
@@ -116,6 +127,8 @@ def _to_json(explanation: Explanation, lang: Language) -> bytes:
         "clause_title": _clause_title(explanation, lang),
         "message": decision.message(lang),
         "evidence": found,
+        "entry_version": explanation.entry_version,
+        "said_at": explanation.said_at,
         "version": explanation.version,
         "as_of": explanation.as_of,
     })  # fmt: skip

@@ -87,7 +87,7 @@ def stamp(
     position, previous = head.position, bytes.fromhex(head.hash)
     links = []
     for number, event in enumerate(events, start=1):
-        reason = refusal(record, event, at, notices)
+        reason = refusal(record, event, at, notices, provenance)
         if reason is not None:
             raise InvalidEvent(f"event {number} of {len(events)}, {type(event).__name__}, is refused: {reason}")
         position += 1

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from diijam_consent_sdk.cli.options import ASKS, AskOptions, parse_ask
 from diijam_consent_sdk.decisions import Ask, Market, Process, Retain, Share, Show
-from diijam_consent_sdk.events import AccountOpened, Agreed, HoldPlaced, Notified, Published, Withdrawn
+from diijam_consent_sdk.events import (
+    AccountOpened,
+    Agreed,
+    Granted,
+    HoldPlaced,
+    Notified,
+    Provenance,
+    Published,
+    Withdrawn,
+)
 from diijam_consent_sdk.vocabulary import Field
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 
@@ -41,6 +50,7 @@ def test_allowed(mailable: Ledger, cli: Cli) -> None:
         "reason": "consented",
         "clause": "4 (What data is used for)",
         "message": "You consented to this purpose.",
+        "entry": "2, said here",
         "version": "2",
     }
 
@@ -50,7 +60,16 @@ def test_denied(mailable: Ledger, cli: Cli) -> None:
     result = cli("check", "u-1", "market", "call")
     assert (result.status, result.err) == (1, "")
     assert "answer    denied\nreason    not_consented\n" in result.out
-    assert "evidence  none\n" in result.out
+    assert "evidence  none\nentry     none\n" in result.out
+
+
+def test_imported(mailable: Ledger, cli: Cli) -> None:
+    """What was imported says when it was said, as its importer claims."""
+    said = Provenance(method="import", said_at=datetime(2024, 5, 1, tzinfo=UTC))
+    mailable.record("u-1", Granted("surveys", "old"), provenance=said)
+    result = cli("check", "u-1", "process", "surveys")
+    assert "entry     3, imported: said at 2024-05-01T07:00:00+07:00, as the importer claims\n" in result.out
+    assert json.loads(cli("check", "u-1", "process", "surveys", "--json").out)["said_at"] == "2024-05-01T00:00:00Z"
 
 
 def test_as_of_a_past_moment(mailable: Ledger, cli: Cli) -> None:
@@ -98,7 +117,11 @@ def test_as_json(mailable: Ledger, cli: Cli) -> None:
             "notice": "promo",
             "expires_at": None,
             "withdrawn_at": None,
+            "entry_version": 2,
+            "said_at": None,
         },
+        "entry_version": 2,
+        "said_at": None,
         "version": 2,
     }
 
