@@ -21,10 +21,10 @@ from ..stores.messages import (
     ChangesQuestion,
     HistoryQuestion,
     LoadQuestion,
-    Problem,
     Question,
     RequestsQuestion,
 )
+from ..stores.problem_document import Problem
 from ..stores.registry_messages import (
     PATHS as NOTICE_PATHS,
 )

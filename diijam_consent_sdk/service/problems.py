@@ -27,8 +27,8 @@ from ..errors import (
     VersionConflict,
 )
 from ..status import cause_of
-from ..stores import messages, wire
-from ..stores.messages import PROBLEM_TYPE, Problem
+from ..stores import messages, problem_document, wire
+from ..stores.problem_document import PROBLEM_TYPE, Problem
 from .store_executor import InvalidArguments
 from .tokens import TokensUnreadable
 
@@ -37,7 +37,7 @@ PROBLEMS = {
     "not-found": (404, "There is nothing at this path"),
     "wrong-method": (405, "This path does not take this method"),
     "internal": (500, "Internal error"),
-    **messages.PROBLEMS,
+    **problem_document.PROBLEMS,
 }
 
 # By the status of an error of the framework: the problem's key, and what to do next.

@@ -20,10 +20,10 @@ from ..stores.messages import (
     HistoryQuestion,
     LoadAnswer,
     LoadQuestion,
-    Problem,
     RequestsAnswer,
     RequestsQuestion,
 )
+from ..stores.problem_document import Problem
 from ..stores.registry_messages import (
     LoadNoticesAnswer,
     LoadNoticesQuestion,

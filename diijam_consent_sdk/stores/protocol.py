@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import islice
-from typing import Protocol, get_args
+from typing import Protocol
 
 import attrs
 
-from ..events import NO_PROVENANCE, Event, LedgerEntry, Provenance
-from ..identifiers import identifier
-from ..policy import MAX_EVENTS
+from ..events import Event, LedgerEntry, Provenance
 from ..record import ConsentRecord
 from .registry import AsyncNotices, Notices
 
@@ -218,62 +215,3 @@ class AsyncStore(AsyncNotices, Protocol):
 
     async def close(self) -> None:
         """See `Store.close`."""
-
-
-def checked_ids(user_ids: Iterable[str]) -> list[str]:
-    """
-    Check user ids, and keep each once, in order.
-
-    Raises:
-        TypeError: *user_ids* is one id, or holds something else than strings.
-
-        ValueError: an id is malformed.
-    """
-    if isinstance(user_ids, (str, bytes)):
-        raise TypeError("user_ids is a list of ids, not one id")
-    return list(dict.fromkeys(map(identifier, user_ids)))
-
-
-def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
-    """
-    Check the events of one append.
-
-    Raises:
-        ValueError: the list is empty, or longer than 1,000.
-
-        TypeError: an item is not an event.
-    """
-    batch = tuple(islice(events, MAX_EVENTS + 1))
-    if not batch:
-        raise ValueError("there are no events to append")
-    if len(batch) > MAX_EVENTS:
-        raise ValueError(f"one append has at most {MAX_EVENTS:,} events: make several of it")
-    for event in batch:
-        if not isinstance(event, get_args(Event)):
-            raise TypeError(f"an event is needed, not {type(event).__name__}")
-    return batch
-
-
-def checked_provenance(provenance: Provenance | None) -> Provenance:
-    """Check a `provenance`, and make an empty one of None; `TypeError` if it is something else."""
-    if provenance is None:
-        return NO_PROVENANCE
-    if not isinstance(provenance, Provenance):
-        raise TypeError(f"provenance is a Provenance or None, not {type(provenance).__name__}")
-    return provenance
-
-
-def checked_version(version: int | None) -> int | None:
-    """
-    Check an `expected_version`.
-
-    Raises:
-        TypeError: the version is not a whole number.
-
-        ValueError: the version is below 0.
-    """
-    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
-        raise TypeError(f"expected_version is a whole number or None, not {type(version).__name__}")
-    if version is not None and version < 0:
-        raise ValueError("expected_version is 0 or more")
-    return version

@@ -22,7 +22,8 @@ from diijam_consent_sdk.errors import (
     VersionConflict,
 )
 from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, redact
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, PROBLEM_TYPE
+from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES
+from diijam_consent_sdk.stores.problem_document import PROBLEM_TYPE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
 

@@ -17,6 +17,7 @@ from diijam_consent_sdk.service.openapi import EXAMPLES
 from diijam_consent_sdk.stores import Cursor, messages, wire
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.http import exchange
+from diijam_consent_sdk.stores.problem_document import Problem
 from diijam_consent_sdk.testing.strategies import records
 
 NONCE = "0123456789abcdef"
@@ -150,7 +151,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("kind", [Any, messages.ChangesQuestion, messages.LoadAnswer, messages.Problem], ids=str)
+@pytest.mark.parametrize("kind", [Any, messages.ChangesQuestion, messages.LoadAnswer, Problem], ids=str)
 @pytest.mark.parametrize("odd", ODD)
 def test_what_is_no_json_is_malformed(odd: str, kind: Any) -> None:
     """Whatever the bytes, reading them ends in `Malformed`, which says what is wrong and not more than that."""

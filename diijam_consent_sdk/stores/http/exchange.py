@@ -13,15 +13,13 @@ from ...events import Erased, Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from .. import messages, registry_messages, token_messages, wire
 from .._retry import Attempts, Failure
+from ..checks import checked_batch, checked_provenance, checked_version
 from ..protocol import (
     Appended,
     Changes,
     Cursor,
     Loaded,
     OpenRequests,
-    checked_batch,
-    checked_provenance,
-    checked_version,
 )
 from .causes import NO_SERVICE
 from .problems import error_from

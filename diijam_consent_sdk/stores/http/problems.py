@@ -15,8 +15,9 @@ from ...errors import (
     TooLarge,
     VersionConflict,
 )
-from .. import messages, wire
+from .. import wire
 from .._retry import Failure
+from ..problem_document import PROBLEM_TYPE, PROBLEMS, Problem
 from .causes import NO_SERVICE
 
 MAX_DETAIL_CHARACTERS = 500
@@ -59,10 +60,10 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
         is_write: Whether an append was sent, so that its outcome may be unknown.
     """
     try:
-        problem = msgspec.convert(wire.decode(body), messages.Problem)  # a newer service may send more fields
+        problem = msgspec.convert(wire.decode(body), Problem)  # a newer service may send more fields
     except (wire.Malformed, msgspec.ValidationError):
-        problem = messages.Problem(type="", title="", status=status, detail="")
-    kind, detail = problem.type.removeprefix(messages.PROBLEM_TYPE), printable(problem.detail)
+        problem = Problem(type="", title="", status=status, detail="")
+    kind, detail = problem.type.removeprefix(PROBLEM_TYPE), printable(problem.detail)
     known = _known_error(kind, problem, detail)
     if known is not None:
         return known
@@ -72,7 +73,7 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
         advice = ADVICE.get(status, "see that the URL is right")
         return StoreUnavailable(f"the consent service refused the call with status {status}: {advice}")
     # The service's own detail is more precise than its status; without one a proxy may have responded.
-    advice = (detail or "try again") if kind in messages.PROBLEMS else ADVICE.get(status, NO_SERVICE)
+    advice = (detail or "try again") if kind in PROBLEMS else ADVICE.get(status, NO_SERVICE)
     return Failure(
         f"the consent service answered with status {status}",
         maybe_written=is_write and kind != "store-unavailable",
@@ -81,7 +82,7 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
     )
 
 
-def _known_error(kind: str, problem: messages.Problem, detail: str) -> Exception | None:
+def _known_error(kind: str, problem: Problem, detail: str) -> Exception | None:
     """Make the error of a problem that settles what became of the question; None of any other."""
     if kind in WITH_DETAIL:
         return WITH_DETAIL[kind](detail)

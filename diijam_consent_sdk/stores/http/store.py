@@ -9,7 +9,8 @@ from typing import Any, Unpack
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..checks import checked_ids
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
 from . import exchange, registry_exchange

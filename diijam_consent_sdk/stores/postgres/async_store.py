@@ -17,7 +17,8 @@ from ...events import Event, LedgerEntry, Provenance
 from ...notices import NoticeText, RegisteredNotice
 from .._fork_safety import leak
 from .._retry import Attempts
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..checks import checked_ids
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from ..sql.chain_walk import ChainPage, chain_page
 from ..sql.dialect import entries_of, history_query, rows_translated

@@ -20,15 +20,13 @@ from ...notices import UNREGISTERED, named_notices
 from ...record import ConsentRecord, unopened
 from ...vocabulary import instant
 from .. import wire
+from ..checks import checked_batch, checked_provenance, checked_version
 from ..protocol import (
     Appended,
     Changes,
     Cursor,
     Loaded,
     OpenRequests,
-    checked_batch,
-    checked_provenance,
-    checked_version,
 )
 from .dialect import (
     MAX_POSITION,

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from ...events import Event, LedgerEntry, Provenance
 from ...notices import NoticeText, RegisteredNotice
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, checked_ids
+from ..checks import checked_ids
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from .chain_walk import ChainPage, chain_page
 from .dialect import Dialect, entries_of, history_query, rows_translated
