@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,14 @@ class Model:
         return record
 
     def append(
-        self, user_id: str, events: tuple[e.Event, ...], at: datetime, expected: int | None, key: str | None
+        self,
+        user_id: str,
+        events: tuple[e.Event, ...],
+        at: datetime,
+        expected: int | None,
+        key: str | None,
+        *,
+        provenance: e.Provenance,
     ) -> tuple[int, ConsentRecord, bool] | type[Exception]:
         """Position, record and whether it is a repeat, as the store should answer, or the error it should raise."""
         kept = self.kept.get((user_id, key), []) if key is not None else []
@@ -61,9 +69,10 @@ class Model:
         if expected is not None and expected != record.version:
             return VersionConflict
         for event in events:
-            if refusal(record, event, at) is not None:
+            if refusal(record, event, at, provenance=provenance) is not None:
                 return InvalidEvent
-            added.append(e.LedgerEntry(self.head + len(added) + 1, user_id, record.version + 1, at, event))
+            said = provenance.without_customer() if isinstance(event, e.Erased) else provenance
+            added.append(e.LedgerEntry(self.head + len(added) + 1, user_id, record.version + 1, at, event, said))
             record = fold(record, added[-1])
         if isinstance(events[-1], e.Erased):
             self.entries = [entry for entry in self.entries if entry.user_id != user_id]
@@ -110,10 +119,18 @@ class Ledger(RuleBasedStateMachine):
         events=st.lists(strategies.events(), min_size=1, max_size=3).map(tuple),
         expected=st.sampled_from([None, None, None, 0, 1, 2]),
         key=st.sampled_from([None, None, *KEYS]),
+        provenance=strategies.provenances(),
     )
-    def append(self, user_id: str, events: tuple[e.Event, ...], expected: int | None, key: str | None) -> None:
-        """Append anything."""
-        self._append(user_id, events, expected, key)
+    def append(
+        self,
+        user_id: str,
+        events: tuple[e.Event, ...],
+        expected: int | None,
+        key: str | None,
+        provenance: e.Provenance,
+    ) -> None:
+        """Append anything, said in any way."""
+        self._append(user_id, events, expected, key, provenance)
 
     @rule(user_id=st.sampled_from(USERS), key=st.sampled_from(KEYS), data=st.data())
     def repeat(self, user_id: str, key: str, data: Any) -> None:
@@ -128,14 +145,24 @@ class Ledger(RuleBasedStateMachine):
         holds = [e.HoldReleased(hold.hold) for hold in self.model.record(user_id).live_holds(self.now)]
         self._append(user_id, (e.AccountClosed(), *holds, e.Erased()), None, key)
 
-    def _append(self, user_id: str, events: tuple[e.Event, ...], expected: int | None, key: str | None) -> None:
-        answer = self.model.append(user_id, events, self.now, expected, key)
+    def _append(
+        self,
+        user_id: str,
+        events: tuple[e.Event, ...],
+        expected: int | None,
+        key: str | None,
+        provenance: e.Provenance = e.NO_PROVENANCE,
+    ) -> None:
+        answer = self.model.append(user_id, events, self.now, expected, key, provenance=provenance)
+        append = partial(
+            self.store.append, user_id, events, expected_version=expected, idempotency_key=key, provenance=provenance
+        )
         if not isinstance(answer, tuple):
             with pytest.raises(answer) as caught:
-                self.store.append(user_id, events, expected_version=expected, idempotency_key=key)
+                append()
             assert type(caught.value) is answer
             return
-        appended = self.store.append(user_id, events, expected_version=expected, idempotency_key=key)
+        appended = append()
         position, record, is_repeat = answer
         cursor = attrs.evolve(appended.cursor, position=position)
         assert appended == Appended(cursor, record.version, is_repeat=is_repeat, record=record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 import psycopg
@@ -20,6 +20,9 @@ from tests.domain.samples import NEEDED
 
 from ..contract import AGREED, OPENED, TOLD, erase, eventually, sign_up
 from .support import SECRET
+
+SAID_WORDS = ("form-5f0c2d7a", "vi-x-91be4e38", "2019-08-07T06:05:04.030201Z")
+SAID = e.Provenance("crm", "import", *SAID_WORDS[:2], datetime.fromisoformat(SAID_WORDS[2]))
 
 
 def test_clients_are_made_from_a_url(url: str) -> None:
@@ -40,8 +43,8 @@ def test_clients_are_made_from_a_url(url: str) -> None:
 
 def test_what_was_erased_is_in_no_row(store: PostgresStore, db: psycopg.Connection) -> None:
     """No table tells of an erased user more than the tombstone does."""
-    store.append("u-1", [OPENED, *NEEDED], idempotency_key=SECRET)
-    store.append("u-1", [AGREED, e.Granted("marketing", SECRET, ["email"])])
+    store.append("u-1", [OPENED, *NEEDED], idempotency_key=SECRET, provenance=SAID)
+    store.append("u-1", [AGREED, e.Granted("marketing", SECRET, ["email"])], provenance=SAID)
     store.append("u-2", [OPENED, TOLD], idempotency_key="k")
     erase(store, "u-1")
     rows = [
@@ -49,9 +52,29 @@ def test_what_was_erased_is_in_no_row(store: PostgresStore, db: psycopg.Connecti
         for table in ("ledger", "entries", "records", "appends")
         for row in db.execute(f"SELECT convert_from(convert_to(t::text, 'UTF8'), 'UTF8') FROM {table} t")
     ]
-    details = [word.encode().hex() for word in (SECRET, "h-1", "q-1")]
+    details = [word.encode().hex() for word in (SECRET, "h-1", "q-1", *SAID_WORDS)]
     assert len(rows) == 1 + 11 + 2 + 1
     assert not [row for row in rows if any(detail in row for detail in details)]
+
+
+def test_what_was_erased_is_in_no_file_after_a_full_vacuum(store: PostgresStore, db: psycopg.Connection) -> None:
+    """As the docs advise: then the tables' files hold no id, evidence, language or time of saying of the erased."""
+    tables = [f"{schema.SCHEMA}.{table}" for table in ("entries", "records", "appends")]
+    words = [word.encode() for word in (SECRET, *SAID_WORDS)]
+
+    def found() -> list[bytes]:
+        """The words that stand in the files."""
+        db.execute("CHECKPOINT")
+        read = "SELECT pg_read_binary_file(pg_relation_filepath(%s))"
+        files = b"".join(bytes(row[0]) for table in tables for row in db.execute(read, [table]))
+        return [word for word in words if word in files]
+
+    store.append("u-1", [OPENED, *NEEDED, e.Granted("marketing", SECRET, ["email"])], provenance=SAID)
+    assert found() == words
+    store.append("u-1", [e.AccountClosed(), e.HoldReleased("h-1"), e.Erased()], provenance=SAID)
+    for table in tables:
+        db.execute(f"VACUUM FULL {table}")
+    assert found() == []
 
 
 def test_an_erasure_asks_postgresql_to_clear_away(store: PostgresStore, db: psycopg.Connection) -> None:

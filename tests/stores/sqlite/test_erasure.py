@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
@@ -30,6 +31,7 @@ class Customer:
     user_id: str = ""
     words: list[str] = attrs.field(factory=list)
     holds: list[str] = attrs.field(factory=list)
+    said_at: datetime = datetime(2020, 1, 1, tzinfo=UTC)
 
     def __attrs_post_init__(self) -> None:
         self.user_id = f"user-{self.chance.getrandbits(64):016x}"
@@ -40,10 +42,19 @@ class Customer:
         self.words.append(word)
         return word
 
+    def said(self, longest: int) -> e.Provenance:
+        """Say something, as nobody else did: with evidence, in a language and at a time that occur nowhere else."""
+        self.said_at += timedelta(days=1, microseconds=self.chance.randrange(1, 10**9))
+        language = f"vi-x-{self.chance.getrandbits(32):08x}-{self.chance.getrandbits(32):08x}"
+        self.words += [language, f"{self.said_at:%Y-%m-%dT%H:%M:%S.%f}Z"]
+        return e.Provenance("crm", "import", self.word(longest), language, self.said_at)
+
     def live(self, store: SqliteStore, longest: int = 40) -> None:
         """Let something happen to this user."""
+        is_new = not self.words
         notice, recipient, request, hold = (self.word(longest) for _ in range(4))
         self.holds.append(hold)
+        said = self.said(longest)
         batch: list[e.Event] = [
             e.Notified(notice, recipient, ["email", "phone"], "marketing"),
             e.Agreed(notice),
@@ -51,14 +62,15 @@ class Customer:
             e.HoldPlaced(hold, "tax", ["payment"]),
             e.RequestFiled(request, "access"),
         ]
-        if len(self.words) < 6:
+        if is_new:
             batch.insert(0, OPENED)
-        insist(store.append, self.user_id, batch, idempotency_key=self.word(longest))
+        insist(store.append, self.user_id, batch, idempotency_key=self.word(longest), provenance=said)
 
     def go(self, store: SqliteStore, key: str = "erasure") -> None:
         """Be erased."""
         releases = [e.HoldReleased(hold) for hold in self.holds]
-        insist(store.append, self.user_id, [e.AccountClosed(), *releases, e.Erased()], idempotency_key=key)
+        batch: list[e.Event] = [e.AccountClosed(), *releases, e.Erased()]
+        insist(store.append, self.user_id, batch, idempotency_key=key, provenance=self.said(40))
 
     def left(self, path: Path) -> list[tuple[str, str]]:
         """Which of the words are in which file."""
@@ -101,7 +113,10 @@ def test_words_are_found_before(store: SqliteStore, path: Path, chance: random.R
 
 
 def test_nothing_of_an_erased_user_is_in_the_files(store: SqliteStore, path: Path, chance: random.Random) -> None:
-    """No notice, recipient, hold, request or key of an erased user stands in the file, its log or its index."""
+    """
+    No notice, recipient, hold, request, key, evidence, language or time of saying of an erased user stands in the file,
+    its log or its index.
+    """
     customer, other = Customer(chance), Customer(chance)
     for _ in range(5):
         customer.live(store)
