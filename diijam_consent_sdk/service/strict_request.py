@@ -11,6 +11,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from ..stores import wire
+from ..stores.strict_json import UNKNOWN_FIELD
 from .context import ServiceContext
 from .problems import Refused, redact
 
@@ -59,6 +60,6 @@ def _decode(body: bytes, question: type[msgspec.Struct]) -> Any:
         return wire.read(body, question)
     except wire.Malformed as error:
         text = redact(str(error))
-        if text == wire.UNKNOWN_FIELD:
+        if text == UNKNOWN_FIELD:
             text = f"it has an unknown field; known fields are {', '.join(question.__struct_fields__)}"
         raise Refused("malformed", f"correct the question: {text}") from None

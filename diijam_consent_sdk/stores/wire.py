@@ -21,6 +21,8 @@ import msgspec
 from ..events import Event, LedgerEntry, Provenance
 from ..record import ConsentRecord
 from .record_parts import PARTS, time_fields
+from .strict_json import MAX_MESSAGE, UNKNOWN_FIELD, check_names, spelled
+from .strict_json import Malformed as Malformed  # noqa: PLC0414 - raised here, so named here
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
@@ -31,19 +33,12 @@ _PROVENANCE_FIELDS = tuple(field.name for field in attrs.fields(Provenance))
 _encoder = msgspec.json.Encoder(order="sorted")
 LARGE_BYTES = 2**18  # more than that is decoded by one thread at a time
 SLICE_BYTES = 2**20  # of records that are read in one step: about as long as Python leaves a thread its turn
-MAX_MESSAGE = 200  # characters of a codec's message, which may quote a text as long as a request
-
-UNKNOWN_FIELD = "Object contains unknown field"  # the codec's message up to the name, which is any text that was sent
 
 T = TypeVar("T")
 
 # Held while much is decoded. Each step of it keeps the GIL, and several threads with such steps would leave the
 # others, an event loop among them, one turn in many; one at a time they are as quick.
 _large_decoding = threading.RLock()
-
-
-class Malformed(ValueError):
-    """Bytes that are not what they should be. The message names what is wrong and where, and repeats no user id."""
 
 
 def encode(value: object) -> bytes:
@@ -152,7 +147,7 @@ def _read(data: bytes, kind: type[T]) -> T:
         value: T = prepared(kind).decode(data)  # type: ignore[arg-type]
         known = encode(value)
         if known != data:
-            _check_names(_spelled(data), json.loads(known))
+            check_names(spelled(data), json.loads(known))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         why = str(error)
         raise Malformed(UNKNOWN_FIELD if why.startswith(UNKNOWN_FIELD) else why[:MAX_MESSAGE]) from None
@@ -227,34 +222,6 @@ def check_records(records: Iterable[ConsentRecord]) -> None:
         for time in times:
             if time is not None and time.tzinfo is None:
                 raise Malformed("not a record: a time without its zone")
-
-
-def _spelled(data: bytes) -> object:
-    """Decode plain values, every key of them; `Malformed` if one is given twice."""
-    try:
-        return json.loads(data, object_pairs_hook=_object)
-    except ValueError as error:
-        raise Malformed(str(error)[:MAX_MESSAGE]) from None
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise Malformed("a key is given twice")
-    return fields
-
-
-def _check_names(spelled: object, known: object) -> None:
-    """Check that *spelled* has no other fields than *known*, which is nested alike."""
-    if isinstance(spelled, dict) and isinstance(known, dict):
-        if spelled.keys() - known.keys():
-            raise Malformed(f"{UNKNOWN_FIELD} within")
-        for name, inner in spelled.items():
-            _check_names(inner, known[name])
-    elif isinstance(spelled, list) and isinstance(known, list):
-        for inner, other in zip(spelled, known, strict=False):  # a set may name a word twice
-            if isinstance(inner, (dict, list)):
-                _check_names(inner, other)
 
 
 def _renew_lock() -> None:

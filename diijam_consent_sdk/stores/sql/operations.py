@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import attrs
 
@@ -28,17 +27,15 @@ from ..protocol import (
     Loaded,
     OpenRequests,
 )
+from .changes import changes_query
 from .dialect import (
     MAX_POSITION,
     Dialect,
-    cursor_at,
     cursor_of,
     erase_earlier,
     history_query,
     insert_link,
     records_from,
-    select_changes,
-    select_hash,
 )
 from .hash_chain import GENESIS, Link, stamp, time_from
 from .notices import registry_from
@@ -177,24 +174,7 @@ class Operations:
 
     def changes(self, after: Cursor, limit: int, waited: float) -> Query[Changes]:
         """See `Store.changes`: one look, without waiting; *waited* is how long the store waited before."""
-        if limit < 1:
-            raise ValueError(f"limit is at least 1, not {limit}")
-        start = after.position if 0 <= after.position <= MAX_POSITION else MAX_POSITION
-
-        def parse(head_rows: Sequence[Row], hash_rows: Sequence[Row], rows: list[Any]) -> Changes:
-            head = self.read_head(head_rows).cursor
-            if cursor_at(head.epoch, after.position, hash_rows) != after:
-                return Changes(after, head, {}, complete=True, waited=0.0)
-            if not rows:
-                return Changes(after, head, {}, complete=True, waited=waited)
-            rows = sorted(rows)
-            last = {user_id: position for position, user_id, _ in rows}
-            in_order = dict(sorted(last.items(), key=lambda item: item[1]))
-            cursor = cursor_of(head.epoch, rows[-1][0], rows[-1][2])
-            return Changes(after, cursor, in_order, complete=cursor == head, waited=waited)
-
-        changes = select_changes(start, min(limit, MAX_POSITION))
-        return Query([self.select_head(), select_hash(start), changes], parse)
+        return changes_query(self.select_head(), lambda rows: self.read_head(rows).cursor, after, limit, waited)
 
     def history(self, user_id: str) -> Query[list[Link]]:
         """Read the links of `Store.history`: decoding them is left until the connection is free again."""
