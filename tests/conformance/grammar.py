@@ -10,65 +10,50 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     = [key=k-1] AccountOpened                repeated: the same answer, and nothing is written
     wait 60                                  seconds pass
     ? Market email => yes consented 4        an ask and its answer, or `malformed`
-    record version=2 published=avatar        the record's values then
+    record version=2 published=avatar        the record's values then; `said:consents/surveys/entry_version=2`: a part's
     due q-1 10 reply=2                       the days from receipt to the due dates of deed and reply
     history AccountOpened ; Erased           the entries' events
+    + [method=app language=vi] Granted …     said in this way; `import=-60`: said a minute before the case began
+    register %n-1 surveys vi=Xin en=Please   a notice with its purposes; data=, recipient=, sensitive=, digest= as well
+    register-invalid-event %n-1 surveys      refused; `register-malformed`: no notice at all
+    notice %n-1 vi=Xin                       the words registered, or `null`
+    require                                  notices are required from then on
+    entry 2 method=app notice=%n-1           the provenance of the entry, and the notice whose digest it keeps
+    explain Market email @5 => yes consented 4 entry_version=2     as of five seconds after the beginning
     @other + AccountOpened                   of another user
 
 Events and asks give their fields in the order of policy.md, or by name; sets with commas, `none` for the empty one.
-A character that is not to be seen is written by its number: `\u200b`.
+A character that is not to be seen is written by its number: `\u200b`; so is a space in a text. `%n-1` is the id of a
+notice that belongs to the case alone, and `a*100` in a text is a hundred times a.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# The fields of policy.md's events and asks, in its order. `*`: a set; `!`: an instant, in seconds; `?`: true or false.
-FIELDS = {
-    "AccountOpened": "origin",
-    "AccountClosed": "",
-    "Granted": "purpose notice channels* expires_at!",
-    "Withdrawn": "purpose channels*",
-    "Objected": "purpose",
-    "ObjectionLifted": "purpose",
-    "Restricted": "data*",
-    "RestrictionLifted": "data*",
-    "Notified": "notice recipient data* purpose",
-    "Agreed": "notice expires_at!",
-    "AgreementWithdrawn": "notice",
-    "Published": "field",
-    "Hidden": "field",
-    "RequestFiled": "request kind processor? received_at!",
-    "RequestReplied": "request",
-    "RequestExtended": "request reason",
-    "RequestResolved": "request outcome reason",
-    "HoldPlaced": "hold kind data* until!",
-    "HoldReleased": "hold",
-    "Erased": "anonymised?",
-    "Process": "purpose data*",
-    "Market": "channel data*",
-    "Share": "recipient data* purpose",
-    "Show": "field",
-    "Retain": "field",
-}
-SHORT = {"expires": "expires_at", "received": "received_at"}
-PLAIN: dict[str, Any] = {"true": True, "false": False, "null": None, "empty": {}, "none": []}
+from .proof_grammar import PROOF
+from .words import PLAIN, answer_from, fields, said_value
+
+SAID = ("method", "evidence", "language", "said_at")
 SETS = {"published", "restricted", "objected"}
-STEP = re.compile(r"(?:@(?P<user>\w+) )?(?P<sign>[-+=?]|wait|record|due|history)(?P<why>[a-z-]*)(?: (?P<rest>.*))?$")
-NUMBERED = re.compile(r"\\u([0-9a-f]{4})")
+STEP = re.compile(
+    r"(?:@(?P<user>\w+) )?(?P<sign>[-+=?]|wait|record|due|history|entry|explain|register|notice|require)"
+    r"(?P<why>[a-z-]*)(?: (?P<rest>.*))?$"
+)
 OPTIONS = re.compile(r"\[(.*?)\] ?")
 
 
 def cases_in(path: Path) -> list[dict[str, Any]]:
     """The cases of one file, numbered."""
-    clause = int(path.stem[-1])
+    _, clause, *idea = path.stem.split("_")
     blocks = path.read_text(encoding="utf-8").split("\n== ")[1:]
     lines = [expanded for block in blocks for expanded in _expanded(block.splitlines())]
+    begin = "-".join([clause, *idea])
     return [
-        {"id": f"{clause}-{number:03}", "clause": clause, "title": title, "steps": [_step(line) for line in steps]}
+        {"id": f"{begin}-{number:03}", "clause": int(clause), "title": title, "steps": [_step(line) for line in steps]}
         for number, (title, *steps) in enumerate(lines, 1)
     ]
 
@@ -102,17 +87,11 @@ def _done(sign: str, why: str, rest: str) -> dict[str, Any]:
             return {"do": "append", **_append(rest), **_ending(sign, why)}
         case "?":
             ask, answer = rest.split(" => ")
-            return {"do": "ask", "ask": fields(ask), **_answer(answer)}
-        case "wait":
-            return {"do": "wait", "seconds": int(rest)}
-        case "record":
-            return {"do": "record", "is": _record(rest.split())}
-        case "due":
-            request, days, *reply = rest.split()
-            step = {"do": "due", "request": request, "days": int(days)}
-            return {**step, "reply_days": int(reply[0].removeprefix("reply="))} if reply else step
-        case _:
+            return {"do": "ask", "ask": fields(ask), **answer_from(answer)}
+        case "history":
             return {"do": "history", "events": _events(rest)}
+        case _:
+            return {"do": sign, **NAMED[sign](rest.split()), **({"refused": why.lstrip("-")} if why else {})}
 
 
 def _ending(sign: str, why: str) -> dict[str, Any]:
@@ -125,6 +104,10 @@ def _append(rest: str) -> dict[str, Any]:
     options = OPTIONS.match(rest)
     given = dict(option.split("=") for option in options[1].split()) if options else {}
     step: dict[str, Any] = {"events": _events(rest[options.end() :] if options else rest)}
+    if "import" in given:
+        given |= {"method": "import", "said_at": given["import"]}
+    if provenance := {name: said_value(name, given[name]) for name in SAID if name in given}:
+        step["provenance"] = provenance
     if "key" in given:
         step["key"] = given["key"]
     for option, name in (("version", "expected_version"), ("times", "times")):
@@ -137,33 +120,10 @@ def _events(text: str) -> list[dict[str, Any]]:
     return [fields(event) for event in text.split(" ; ")] if text else []
 
 
-def fields(text: str) -> dict[str, Any]:
-    """The JSON of an event or an ask."""
-    kind, *words = text.split()
-    named = dict(word.split("=") for word in words if "=" in word)
-    named = {SHORT.get(name, name): value for name, value in named.items()}
-    known = [field for field in FIELDS[kind].split() if field.rstrip("*!?") not in named]
-    given = dict(zip(known, [word for word in words if "=" not in word], strict=False))
-    given |= {field: named[field.rstrip("*!?")] for field in FIELDS[kind].split() if field.rstrip("*!?") in named}
-    if len(given) != len(words):
-        raise ValueError(f"not understood: {text}")
-    return {"type": kind, **{field.rstrip("*!?"): _value(field, word) for field, word in given.items()}}
-
-
-def _value(field: str, word: str) -> Any:
-    word = NUMBERED.sub(lambda found: chr(int(found[1], 16)), word)
-    if field.endswith("*"):
-        return [] if word == "none" else word.split(",")
-    if field.endswith("!"):
-        return {"in": int(word)}
-    return PLAIN[word] if field.endswith("?") else word
-
-
-def _answer(text: str) -> dict[str, Any]:
-    if text == "malformed":
-        return {"malformed": True}
-    yes, reason, clause = text.split()
-    return {"answer": {"allowed": {"yes": True, "no": False}[yes], "reason": reason, "clause": int(clause)}}
+def _due(words: list[str]) -> dict[str, Any]:
+    request, days, *reply = words
+    step = {"request": request, "days": int(days)}
+    return {**step, "reply_days": int(reply[0].removeprefix("reply="))} if reply else step
 
 
 def _record(words: list[str]) -> dict[str, Any]:
@@ -172,6 +132,9 @@ def _record(words: list[str]) -> dict[str, Any]:
         if name.startswith("request:"):
             request, field = name.removeprefix("request:").split(".")
             expected.setdefault("requests", {}).setdefault(request, {})[field] = PLAIN.get(value, value)
+        elif name.startswith("said:"):
+            part, key, field = name.removeprefix("said:").split("/")
+            expected.setdefault(part, {}).setdefault(key, {})[field] = said_value(field, value)
         elif value in PLAIN:
             expected[name] = PLAIN[value]
         elif name in SETS:
@@ -179,3 +142,11 @@ def _record(words: list[str]) -> dict[str, Any]:
         else:
             expected[name] = int(value) if value.isdigit() else value
     return expected
+
+
+NAMED: dict[str, Callable[[list[str]], dict[str, Any]]] = {
+    **PROOF,
+    "wait": lambda words: {"seconds": int(words[0])},
+    "due": _due,
+    "record": lambda words: {"is": _record(words)},
+}  # the steps that begin with a word

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 import jsonschema_rs
@@ -15,18 +17,23 @@ import pytest
 
 from diijam_consent_sdk.decisions import Ask, Decision, Market, Process, decide
 from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.events import Event
+from diijam_consent_sdk.notices import NoticeRegistry, notice_refusals
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import HttpStore, MemoryStore, PostgresStore, SqliteStore
 from diijam_consent_sdk.testing import FaultyStore, WallClock
 from diijam_consent_sdk.testing.conformance import Case, CaseOutcome, Result, load_cases, run
+from diijam_consent_sdk.testing.conformance.runner import NEEDS_CLOCK, NEEDS_LEDGER
 from diijam_consent_sdk.vocabulary import Reason
 from tests.conformance.broken import BROKEN, Sound
+from tests.conformance.broken_proof import BROKEN_PROOF
 from tests.conformance.generate import HERE, SHIPPED, shipped
 from tests.service.conftest import running
 from tests.stores.cluster import shared
 
+NOTICE_RULES = ["requires notices", "recipient", "names another recipient", "names less data", "does not name"]
 TEXTS = sorted(HERE.glob("clause_*.txt"))
 
 
@@ -90,53 +97,103 @@ def test_every_event_is_accepted_and_refused() -> None:
     assert len(accepted) == len(refused) == 20
 
 
-def test_a_store_in_memory_passes(store: MemoryStore, wall: WallClock) -> None:
-    """Every case holds on a `MemoryStore` whose clock is set."""
-    assert not_passed(run(store, tick=wall.tick)) == []
+def in_memory(wall: WallClock | None) -> AbstractContextManager[MemoryStore]:
+    """A new ledger in memory."""
+    return closing(MemoryStore(clock=wall))
 
 
-def test_a_store_in_a_file_passes(tmp_path: Path, wall: WallClock) -> None:
-    """Every case holds on a `SqliteStore`."""
-    with closing(SqliteStore(tmp_path / "ledger.db", clock=wall)) as store:
-        assert not_passed(run(store, tick=wall.tick)) == []
+@contextmanager
+def in_a_file(folder: Path, wall: WallClock) -> Iterator[SqliteStore]:
+    """A new ledger in a file."""
+    with TemporaryDirectory(dir=folder) as own, closing(SqliteStore(Path(own) / "ledger.db", clock=wall)) as store:
+        yield store
 
 
-def test_a_ledger_on_postgresql_passes(wall: WallClock) -> None:
-    """Every case holds on a `PostgresStore`."""
+@contextmanager
+def on_postgresql(wall: WallClock) -> Iterator[PostgresStore]:
+    """A new ledger on PostgreSQL."""
     url = shared().ledger()
     try:
         with closing(PostgresStore(url, clock=wall, deadline=20)) as store:
-            assert not_passed(run(store, tick=wall.tick)) == []
+            yield store
     finally:
         shared().give_back(url)
 
 
-def test_a_consent_service_passes(tmp_path: Path) -> None:
-    """Every case holds over HTTP, but for the few that need the clock set: those are skipped, and say why."""
+@contextmanager
+def over_http(tokens: Path, token: str, wall: WallClock | None) -> Iterator[HttpStore]:
+    """A service in front of a new ledger in memory."""
+    with in_memory(wall) as behind:
+        service = running(behind, tokens)
+        try:
+            with closing(HttpStore(service.url, token=token, deadline=20)) as store:
+                yield store
+        finally:
+            service.stop()
+
+
+def test_a_store_in_memory_passes(store: MemoryStore, wall: WallClock) -> None:
+    """Every case holds on a `MemoryStore` whose clock is set."""
+    assert not_passed(run(store, tick=wall.tick, new_ledger=partial(in_memory, wall))) == []
+
+
+def test_a_store_in_a_file_passes(tmp_path: Path, wall: WallClock) -> None:
+    """Every case holds on a `SqliteStore`."""
+    with in_a_file(tmp_path, wall) as store:
+        assert not_passed(run(store, tick=wall.tick, new_ledger=partial(in_a_file, tmp_path, wall))) == []
+
+
+def test_a_ledger_on_postgresql_passes(wall: WallClock) -> None:
+    """Every case holds on a `PostgresStore`."""
+    with on_postgresql(wall) as store:
+        assert not_passed(run(store, tick=wall.tick, new_ledger=partial(on_postgresql, wall))) == []
+
+
+def test_a_consent_service_passes(tmp_path: Path, wall: WallClock) -> None:
+    """
+    Every case holds over HTTP. Those that need a set clock or a new ledger are skipped, say why, and hold on a service
+    whose clock the test sets.
+    """
     tokens = tmp_path / "tokens.json"
     token = new_token(tokens, "tests", [Scope.READ, Scope.WRITE])
-    with closing(MemoryStore()) as behind:
-        service = running(behind, tokens)
-        with closing(HttpStore(service.url, token=token, deadline=20)) as store:
-            skipped = not_passed(run(store))
-        service.stop()
-    assert {result.why for result in skipped} == {"needs a store whose clock can be set"}
-    assert len(skipped) < 10
+    with over_http(tokens, token, wall=None) as store:
+        skipped = not_passed(run(store))
+    assert {result.why for result in skipped} == {NEEDS_CLOCK, NEEDS_LEDGER}
+    assert len(skipped) < len(load_cases()) / 10
+    with over_http(tokens, token, wall) as store:
+        cases = [result.case for result in skipped]
+        results = run(store, cases, tick=wall.tick, new_ledger=partial(over_http, tokens, token, wall))
+        assert not_passed(results) == []
 
 
 def test_a_sound_store_passes_as_the_broken_ones_are_run() -> None:
     """What the broken stores are made of passes."""
     with closing(Sound()) as sound:
-        assert not_passed(run(sound, tick=sound.wall.tick)) == []
+        results = not_passed(run(sound, tick=sound.wall.tick))
+        assert {result.why for result in results} == {NEEDS_LEDGER}
 
 
-@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*BROKEN, *BROKEN_PROOF], ids=lambda kind: kind.__name__)
 def test_a_broken_store_fails(kind: type[Sound]) -> None:
     """Each broken store fails a case, with a clock to set and without one."""
     for may_set in (True, False):
         with closing(kind()) as store:
-            results = run(store, tick=store.wall.tick if may_set else None)
+            results = run(store, tick=store.wall.tick if may_set else None, new_ledger=lambda: closing(kind()))
             assert any(result.outcome is CaseOutcome.FAILED for result in results)
+
+
+@pytest.mark.parametrize("reason", NOTICE_RULES)
+def test_a_rule_that_is_not_kept_is_missed(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """A store without one of the refusals fails a case."""
+
+    def without(event: Event, notices: NoticeRegistry) -> Iterator[tuple[bool, str]]:
+        """All rules but the one."""
+        return (test for test in notice_refusals(event, notices) if reason not in test[1])
+
+    monkeypatch.setattr("diijam_consent_sdk.record.notice_refusals", without)
+    with closing(Sound()) as sound:
+        results = run(sound, tick=sound.wall.tick, new_ledger=lambda: closing(Sound()))
+        assert any(result.outcome is CaseOutcome.FAILED for result in results)
 
 
 def lenient(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:

@@ -15,6 +15,7 @@ import attrs
 
 FORMAT = 1
 Step = Mapping[str, Any]
+TIMED = {"append", "explain", "register"}  # steps in which the store's clock counts
 
 
 @attrs.frozen
@@ -38,9 +39,13 @@ class Case:
     steps: Sequence[Step] = attrs.field(repr=False)
 
     def needs_clock(self) -> bool:
-        """Whether an append comes after a wait. Asks after one need no clock, since the time is passed to `decide`."""
+        """Whether the store's time matters after a wait. For asks it does not: the time is passed to `decide`."""
         actions = [step["do"] for step in self.steps]
-        return "wait" in actions and "append" in actions[actions.index("wait") :]
+        return "wait" in actions and not TIMED.isdisjoint(actions[actions.index("wait") :])
+
+    def needs_new_ledger(self) -> bool:
+        """Whether the case changes a ledger for good, so that it has to have one for itself."""
+        return any(step["do"] == "require" for step in self.steps)
 
 
 def load_cases() -> list[Case]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from enum import StrEnum, auto
 
 import attrs
@@ -16,9 +17,12 @@ from ...decisions import decide
 from ...errors import StoreUnavailable
 from ...stores.protocol import Store
 from .cases import Case, load_cases
-from .player import Decide, Mismatch, Player
+from .comparing import Mismatch
+from .player import Decide, Player
 
+NewLedger = Callable[[], AbstractContextManager[Store]]
 NEEDS_CLOCK = "needs a store whose clock can be set"
+NEEDS_LEDGER = "needs a new ledger for itself, which it changes for good"
 
 
 class CaseOutcome(StrEnum):
@@ -44,6 +48,7 @@ def run(
     *,
     tick: Callable[[float], None] | None = None,
     decide: Decide = decide,
+    new_ledger: NewLedger | None = None,
 ) -> Iterator[Result]:
     """
     Run the cases, one after the other. Each writes users with random ids, which stay in the ledger.
@@ -57,12 +62,22 @@ def run(
 
         decide: Decides asks on the store's records.
 
+        new_ledger: Makes a new, empty ledger of the same kind and on the same clock, and removes it afterwards. Without
+            it, cases that require notices are skipped, because that is for good.
+
     Raises:
         StoreUnavailable: the store is out of reach, so the case neither held nor failed.
     """
     prefix = f"conformance-{secrets.token_hex(8)}"
     for case in load_cases() if cases is None else cases:
-        yield _run_case(case, Player(store, f"{prefix}-{case.id}", tick, decide))
+        user_id = f"{prefix}-{case.id}"
+        if not case.needs_new_ledger():
+            yield _run_case(case, Player(store, user_id, tick, decide))
+        elif new_ledger is None:
+            yield Result(case, CaseOutcome.SKIPPED, NEEDS_LEDGER)
+        else:
+            with new_ledger() as own:
+                yield _run_case(case, Player(own, user_id, tick, decide))
 
 
 def _run_case(case: Case, player: Player) -> Result:
