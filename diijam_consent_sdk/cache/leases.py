@@ -95,12 +95,7 @@ class Leases(Memory):
         )
 
     def _install(
-        self,
-        record: ConsentRecord,
-        user: UserConsent | None,
-        fetch: Fetch,
-        loaded: Loaded,
-        waiting: Generation | None,
+        self, record: ConsentRecord, user: UserConsent | None, fetch: Fetch, loaded: Loaded, waiting: Generation | None
     ) -> UserConsent:
         """Put a user into memory, or extend the lease of the one there. In *waiting*, the feed does not cover it."""
         user_id = record.user_id
@@ -213,9 +208,7 @@ class Leases(Memory):
             self._writes.remove(write)
             if cursor is None:
                 return
-            if not self._history.continues_at(cursor):
-                if write.generation is not self._history.generation:  # it was written to the history before
-                    return
+            if not self._history.continues_at(cursor):  # whether before or after the known one, nobody can tell
                 self._restart(cursor, now)
             # A restore may have put the acknowledged position below those of a load that is still under way.
             self._fetches.overtake(write.user_id)

@@ -222,19 +222,30 @@ def test_rule_6_another_epoch_in_an_append_drops_everything() -> None:
 
 
 def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> None:
-    """Loads, polls and writes that were sent before the new generation change nothing when they arrive."""
+    """Loads and polls that were sent before the new generation change nothing when they arrive."""
     world = World()
     world.load(consenting("u"), at=head(10))
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     poll = world.leases.begin_poll(head(10), world.clock.now)
-    write = world.leases.begin_write("v")
     world.load(consenting("w"), at=head(4, epoch="two"))
     user = world.load(withdrawn("u"), at=head(4, epoch="two"))["u"]
     assert world.leases.finish_fetch(fetch, Loaded(head(20), AT, (consenting(),)), world.clock.now) == {}
     world.leases.finish_poll(poll, Changes(head(10), head(20), {"u": 20}, complete=True, waited=0.0), world.clock.now)
-    world.leases.finish_write(write, head(21), world.clock.now)
     assert reason(user) is Reason.WITHDRAWN
     assert world.leases.applied == head(4, epoch="two")
+
+
+def test_rule_6_an_acknowledgement_of_another_history_begins_again_whenever_it_was_sent() -> None:
+    """
+    A write that was sent before the first head may be acknowledged in a history that comes after the one known: a load
+    that lags behind it never counts.
+    """
+    world = World()
+    write = world.leases.begin_write("u")
+    world.load(consenting("w"), at=head(16))
+    world.leases.finish_write(write, head(20, epoch="two"), world.clock.now)
+    assert world.leases.applied == head(20, epoch="two")
+    assert world.load(consenting("u"), at=head(19, epoch="two")) == {}
 
 
 def test_rule_8_a_token_is_proven_by_the_store_alone() -> None:
