@@ -22,7 +22,14 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page 
 RUNNING = [name for name, text in TEXTS.items() if "```python\n" in text]
 PROMISED = re.compile(r"print\(.*\)  # (.+)$", re.MULTILINE)
 SHOWN = re.compile(r"^(?:\$ (?=make )|(?:\$ )?(?:sudo -u \S+ )?(?:\S+/bin/)?(?=diijam-consent ))(.+)$", re.MULTILINE)
-COMMANDS = sorted({re.split(r" [|<>&#]", line)[0].strip() for text in TEXTS.values() for line in SHOWN.findall(text)})
+CONTINUED = re.compile(r" \\\n\s*")  # a line that ends in a backslash goes on in the next
+COMMANDS = sorted(
+    {
+        re.split(r" [|<>&#]", line)[0].strip()
+        for text in TEXTS.values()
+        for line in SHOWN.findall(CONTINUED.sub(" ", text))
+    }
+)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 

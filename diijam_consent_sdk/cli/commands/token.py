@@ -58,11 +58,18 @@ Tokens = Annotated[Path, Parameter(help="The file of tokens. It holds no token i
 Name = Annotated[str, Parameter(help="The name of the token.")]
 
 
+def _spelled(member: str) -> str:
+    """Spell a member of `Scope` as its value, since cyclopts matches by the names of members."""
+    return member.lower().replace("_", ":")
+
+
 def new(
     *,
     tokens: Annotated[Path, Parameter(help="The file to add it to; made if it is missing. It holds no token itself.")],
     name: Annotated[str, Parameter(help="Who gets it: a service's name, which what it writes will carry.")],
-    scope: Annotated[list[Scope], Parameter(help="What the token allows. Repeat it for more.")],
+    scope: Annotated[
+        list[Scope], Parameter(help="What the token allows. Repeat it for more.", name_transform=_spelled)
+    ],
     expires: Annotated[
         str | None, Parameter(help="The day at whose begin (UTC) it ends, or the instant. Without it, never.")
     ] = None,

@@ -201,3 +201,12 @@ def test_a_day_ends_a_token_as_it_begins(cli: Cli) -> None:
     assert cli(*TOKEN_NEW, "--scope", "read", "--expires", "2099-06-30").status == 0
     (shown,) = json.loads(cli("token", "list", "--tokens", "tokens.json", "--json").out)["tokens"]
     assert shown["expires_at"] == "2099-06-30T00:00:00Z"
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_every_scope_is_given_as_it_is_spelled_everywhere(scope: Scope, cli: Cli) -> None:
+    """`--scope write:refusals` gives the scope that the pages, the file and the problem documents call so."""
+    secret = cli(*TOKEN_NEW, "--scope", scope.value).out.removesuffix("\n")
+    entry = TokenFile("tokens.json").find(secret)
+    assert entry is not None
+    assert set(entry.scopes) == {scope}
