@@ -50,7 +50,7 @@ def test_logs_and_errors_name_nobody(said: io.StringIO, tmp_path: Path, capfd: p
     consent.user("secret-user").can_share("secret-recipient", {"email"}, "marketing")
     fail(e.AccountOpened())
     fail(e.Agreed("secret-notice"))
-    fail(e.AccountClosed(), idempotency_key="secret-key")
+    fail(e.Granted("marketing", "secret-notice", ["email"]), idempotency_key="secret-key")
     fail(e.AccountClosed(), expected_version=9)
     store.broken = unreachable()
     fail(e.AccountClosed())

@@ -220,7 +220,7 @@ class Proxy:
                     body = reader.read(int(headers["content-length"] or 0))
                     self.requests.append(path)
                     self.fault(Exchange(path, client, partial(self._ask, path, headers, body)))
-            except (OSError, ValueError):
+            except (OSError, ValueError, http.client.HTTPException):  # either side went away in the middle
                 return
 
     def _ask(self, path: str, headers: http.client.HTTPMessage, body: bytes) -> bytes:
