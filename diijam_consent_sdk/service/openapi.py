@@ -13,10 +13,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
 
-from ..notices import NoticeText
 from ..stores.messages import (
     MAX_BODY_BYTES,
-    PATHS,
     AppendQuestion,
     ChangesQuestion,
     HistoryQuestion,
@@ -26,15 +24,12 @@ from ..stores.messages import (
 )
 from ..stores.problem_document import Problem
 from ..stores.registry_messages import (
-    PATHS as NOTICE_PATHS,
-)
-from ..stores.registry_messages import (
     LoadNoticesQuestion,
     RegisterNoticeQuestion,
     RequireNoticesQuestion,
 )
-from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenQuestion
+from .examples import DETAILS, EXAMPLES, MORE, NONCE
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
 from .scopes import ANY, APPENDS, CHANGES, EVENTS, NOTICES, READS, RECORDS, Scope
@@ -75,120 +70,6 @@ OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple
 COMMON_PROBLEMS = (
     "malformed", "unauthorized", "forbidden", "too-large", "store-unavailable", "ledger-broken", "store-unusable",
 )  # fmt: skip
-DETAILS = {
-    "malformed": "correct the question: Expected `array`, got `str` - at `$.user_ids`",
-    "unauthorized": "send the header Authorization: Bearer and a token",
-    "forbidden": "the token of mailer lacks the scope write:consents: who runs the service gives one that has it",
-    "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
-    "too-large": "ask for fewer users or append fewer events",
-    "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
-    "store-unusable": "the database is damaged: restore it from a backup",
-    "ledger-broken": "the ledger is broken at position 7: its content was altered: restore it, then start the service",
-    "store-unavailable": "another process holds the database locked: try again",
-    "outcome-unknown": "repeat the call with the same idempotency_key",
-    "internal": "try again",
-}
-
-MORE: dict[str, dict[str, Any]] = {
-    "version-conflict": {"expected": 1, "actual": 2},
-    "forbidden": {"scopes": ["write:consents"]},
-    "ledger-broken": {"position": 7},
-}
-
-NONCE = "b4c5a9d27e8f4410"
-HEAD = {"epoch": "5f0f2f6f2f3f4b0d", "position": 2, "hash": "6b" * 32}
-OPENED = {"type": "AccountOpened", "origin": "direct"}
-GRANTED = {
-    "type": "Granted",
-    "purpose": "marketing",
-    "notice": "promo-2026-11",
-    "channels": ["email"],
-    "expires_at": None,
-}
-AT = "2026-11-24T08:00:00Z"
-CONSENT = {
-    "purpose": "marketing",
-    "channel": "email",
-    "notice": "promo-2026-11",
-    "given_at": AT,
-    "expires_at": None,
-    "withdrawn_at": None,
-    "entry_version": 2,
-    "said_at": None,
-}
-RECORD = {
-    "user_id": "u-1",
-    "version": 2,
-    "account": "open",
-    "account_changed_at": AT,
-    "origin": "direct",
-    "anonymised": False,
-    "consents": {"marketing:email": CONSENT},
-    "objected": [],
-    "all_restricted": False,
-    "restricted": [],
-    "published": [],
-    "publications": {},
-    "notices": {},
-    "holds": {},
-    "requests": {},
-}
-SAID = {"method": "web", "evidence": "form-5f0c", "language": "vi"}
-ENTRY = {
-    "position": 2,
-    "user_id": "u-1",
-    "version": 2,
-    "at": AT,
-    "event": GRANTED,
-    "provenance": {"by": "signup", **SAID},
-    "notice_digest": None,
-    "hash": HEAD["hash"],
-}
-EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    PATHS[LoadQuestion]: ({"user_ids": ["u-1"]}, {"cursor": HEAD, "at": AT, "records": [RECORD]}),
-    PATHS[AppendQuestion]: (
-        {
-            "user_id": "u-1",
-            "events": [OPENED, GRANTED],
-            "expected_version": 0,
-            "idempotency_key": "5f0c2d7a91be4e38",
-            "provenance": SAID,
-        },
-        {"user_id": "u-1", "cursor": HEAD, "version": 2, "is_repeat": False, "record": RECORD},
-    ),
-    PATHS[RequestsQuestion]: ({"limit": 100}, {"at": AT, "records": [RECORD], "after": None}),
-    PATHS[HistoryQuestion]: ({"user_id": "u-1", "after": 0}, {"entries": [ENTRY], "after": None}),
-    PATHS[ChangesQuestion]: (
-        {"after": {**HEAD, "position": 1}, "wait": 15.0, "limit": 1000},
-        {
-            "after": {**HEAD, "position": 1},
-            "cursor": HEAD,
-            "user_ids": {"u-1": 2},
-            "complete": True,
-            "waited": 3.2,
-        },
-    ),
-}
-
-WORDS: dict[str, Any] = {
-    "notice": "promo-2026-11",
-    "texts": {"vi": "Diijam gửi khuyến mại qua email.", "en": "Diijam sends promotions by email."},
-    "purposes": ["marketing"],
-    "data": ["email"],
-    "recipient": None,
-    "sensitive": [],
-}
-DIGEST = NoticeText(**WORDS).digest
-REGISTRATION = {"digest": DIGEST, "registered_at": AT, "by": "privacy-center"}
-EXAMPLES |= {
-    NOTICE_PATHS[RegisterNoticeQuestion]: (WORDS, {"notice": WORDS["notice"], **REGISTRATION}),
-    NOTICE_PATHS[LoadNoticesQuestion]: (
-        {"notice": "promo-2026-11"},
-        {"notices": [{**WORDS, "languages": ["en", "vi"], **REGISTRATION}], "after": None},
-    ),
-    NOTICE_PATHS[RequireNoticesQuestion]: ({}, {}),
-    TOKEN_PATHS[TokenQuestion]: ({}, {"name": "mailer", "scopes": ["ask"], "expires_at": None, "at": AT}),
-}
 
 
 def documented(operation: type[Question] | str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from ..stores.registry_messages import (
     RequireNoticesAnswer,
     RequireNoticesQuestion,
 )
+from ..stores.token_messages import TokenAnswer, TokenQuestion
 from ..vocabulary import Method
 
 Schema = dict[str, Any]
@@ -39,7 +40,7 @@ REF = "#/components/schemas/{name}"
 MESSAGES = (
     LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
     ChangesAnswer, RequestsQuestion, RequestsAnswer, RegisterNoticeQuestion, RegisterNoticeAnswer, LoadNoticesQuestion,
-    LoadNoticesAnswer, RequireNoticesQuestion, RequireNoticesAnswer, Problem,
+    LoadNoticesAnswer, RequireNoticesQuestion, RequireNoticesAnswer, TokenQuestion, TokenAnswer, Problem,
 )  # fmt: skip
 MAX_POSITION = 2**63 - 1  # positions have 64 bits
 # The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
 import unicodedata
 from typing import Any
@@ -15,7 +17,8 @@ from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
 
 from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
-from diijam_consent_sdk.service.openapi import EXAMPLES, OPERATIONS
+from diijam_consent_sdk.service.examples import EXAMPLES
+from diijam_consent_sdk.service.openapi import OPERATIONS
 from diijam_consent_sdk.service.problems import PROBLEM_JSON
 from diijam_consent_sdk.service.scopes import ANY
 from diijam_consent_sdk.stores import messages, registry_messages, token_messages
@@ -67,6 +70,12 @@ def test_questions_name_their_scope_and_problems(document: dict[str, Any]) -> No
         for status, response in operation["responses"].items():
             assert status == "200" or response["content"][PROBLEM_JSON]["examples"]
         assert {"400", "401", "403", "413", "500", "503"} < set(operation["responses"])
+
+
+def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
+    """Each schema that the document refers to is in it."""
+    names = re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document))
+    assert set(names) == set(document["components"]["schemas"])
 
 
 @pytest.mark.parametrize("question", ANSWERS, ids=lambda kind: kind.__name__)

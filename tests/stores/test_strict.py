@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.service.openapi import EXAMPLES
+from diijam_consent_sdk.service.examples import EXAMPLES
 from diijam_consent_sdk.stores import Cursor, messages, wire
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.http import exchange
