@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
-from ..stores.messages import MAX_BODY_BYTES
+from ..stores.messages import SMALL_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
 from .context import ServiceContext
 from .feed import ChangeFeed
@@ -96,7 +96,7 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: tim
         HANDLERS,
         dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
         request_class=StrictRequest,
-        request_max_body_size=MAX_BODY_BYTES,
+        request_max_body_size=SMALL_BODY_BYTES,  # unless an operation's question says otherwise
         exception_handlers={Exception: problem_response},
         on_startup=[] if verification is None else [verification.start],
         on_shutdown=[context.close] if verification is None else [verification.stop, context.close],

@@ -15,6 +15,7 @@ from litestar.openapi.spec import Components, Example, SecurityScheme
 
 from ..stores.messages import (
     MAX_BODY_BYTES,
+    SMALL_BODY_BYTES,
     AppendQuestion,
     ChangesQuestion,
     HistoryQuestion,
@@ -39,8 +40,9 @@ DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
 
 Each question is a POST with a fresh `nonce`, which its answer echoes. Ids travel in bodies, never in a URL. No answer
 may be stored. What goes wrong is answered with a problem document (RFC 9457) whose `type` is for programs and whose
-`detail` says what to do next. A question has at most {MAX_BODY_BYTES} bytes. No
-answer is larger than 32 MiB: pages end earlier, what has to be whole is refused as `too-large`."""
+`detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load records, to append and to
+register a notice at most {MAX_BODY_BYTES:,}. No answer is larger than 32 MiB: pages end earlier, what has to be whole
+is refused as `too-large`."""
 BEARER = "bearer"
 SECURITY = SecurityScheme(
     type="http",
@@ -88,10 +90,13 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
     for key in (*problems, "internal"):
         by_status.setdefault(PROBLEMS[key][0], []).append(key)
+    if isinstance(operation, str):
+        named: dict[str, Any] = {"operation_id": operation}
+    else:
+        name = operation.__name__.removesuffix("Question").lower()
+        named = {"operation_id": name, "request_max_body_size": operation.max_bytes}
     return {
-        "operation_id": operation
-        if isinstance(operation, str)
-        else operation.__name__.removesuffix("Question").lower(),
+        **named,
         "summary": summary,
         "response_description": "The answer.",
         "status_code": 200,

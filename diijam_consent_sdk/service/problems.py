@@ -40,11 +40,16 @@ PROBLEMS = {
     **problem_document.PROBLEMS,
 }
 
+LIMITS = (
+    f"send at most {messages.MAX_BODY_BYTES:,} bytes to load records, to append or to register a notice, and"
+    f" {messages.SMALL_BODY_BYTES:,} to ask anything else"
+)
+
 # By the status of an error of the framework: the problem's key, and what to do next.
 PROBLEM_OF_STATUS = {
     404: ("not-found", "see /openapi.json for the paths there are"),
     405: ("wrong-method", "use a method that the header Allow names"),
-    413: ("too-large", f"send at most {messages.MAX_BODY_BYTES} bytes: ask for fewer users or append fewer events"),
+    413: ("too-large", f"{LIMITS}: ask for fewer users or append fewer events"),
 }
 PROBLEM_OF_ERROR: tuple[tuple[type[Exception], str], ...] = (
     (InvalidEvent, "invalid-event"),  # before ValueError, its base

@@ -11,12 +11,12 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from ..stores import wire
+from ..stores.messages import SMALL_BODY_BYTES
 from ..stores.strict_json import UNKNOWN_FIELD
 from .context import ServiceContext
 from .problems import Refused, redact
 
 AnyRequest = Request[Any, Any, Any]
-LARGE_BYTES = 2**16  # a question of 4 MiB takes up to a quarter of a second to decode
 
 
 @functools.cache
@@ -49,7 +49,7 @@ class StrictRequest(AnyRequest):
         """
         body = await self.body()
         decode = functools.partial(_decode, body, question_type(self.route_handler.fn))
-        if len(body) <= LARGE_BYTES:
+        if len(body) <= SMALL_BODY_BYTES:  # one of a megabyte may take a tenth of a second
             return decode()
         context: ServiceContext = self.app.state.context
         return await context.decoding.run(self.state.token.name, decode)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -25,7 +25,8 @@ MAX_USERS = 1_000  # in one load
 MAX_WORDS = 64  # in one set of an event, each counted as often as it occurs
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
-MAX_BODY_BYTES = 4 * 2**20  # of one question
+SMALL_BODY_BYTES = 2**16  # of a question that asks about one thing
+MAX_BODY_BYTES = 2**20  # of a question with a list, which `MAX_USERS` of the longest ids fit in
 MAX_ANSWER_BYTES = MAX_LOAD_BYTES  # of the items of one answer
 PAGE_BYTES = 4 * 2**20  # past which a page ends, so that it can be read within a deadline
 
@@ -48,7 +49,9 @@ ProvenanceFields = Annotated[
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The field of every question."""
+    """The field of every question. One of more than `max_bytes` is refused before it is read."""
+
+    max_bytes: ClassVar[int] = SMALL_BODY_BYTES
 
     nonce: Nonce
 
@@ -59,6 +62,8 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class LoadQuestion(Question, frozen=True, kw_only=True):
     """The records of these users, in order, of an id given twice at its first place; of none: just the head."""
 
+    max_bytes: ClassVar[int] = MAX_BODY_BYTES
+
     user_ids: Annotated[list[UserId], Meta(max_length=MAX_USERS)]
 
 
@@ -67,6 +72,8 @@ class AppendQuestion(Question, frozen=True, kw_only=True):
     Append all events or none. One `provenance` holds for all of them; its `by` counts only from a relay, in all other
     entries it is the token's name.
     """
+
+    max_bytes: ClassVar[int] = MAX_BODY_BYTES
 
     user_id: UserId
     events: Annotated[list[EventFields], Meta(min_length=1, max_length=MAX_EVENTS)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -12,7 +12,7 @@ from ..identifiers import MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..notices import MAX_LANGUAGES, MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ..vocabulary import Field, Purpose, instant
 from . import wire
-from .messages import MAX_WORDS, Answer, Question
+from .messages import MAX_BODY_BYTES, MAX_WORDS, Answer, Question
 from .registry import MAX_NOTICES_PAGE
 
 NoticeId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="The id of a notice.")]
@@ -32,6 +32,8 @@ Texts = Annotated[
 
 class RegisterNoticeQuestion(Question, frozen=True, kw_only=True):
     """Register a notice. The digest is over the first six fields. `by` counts only from a token of scope `relay`."""
+
+    max_bytes: ClassVar[int] = MAX_BODY_BYTES
 
     notice: NoticeId
     texts: Texts

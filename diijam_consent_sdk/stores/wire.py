@@ -187,11 +187,12 @@ def _slices(data: bytes) -> Iterator[bytes]:
     part: list[msgspec.Raw] = []
     size = 0
     for item in items:
-        if part and size + len(bytes(item)) > SLICE_BYTES:
+        length = len(memoryview(item))
+        if part and size + length > SLICE_BYTES:
             yield b"[%b]" % b",".join(part)
             part, size = [], 0
         part.append(item)
-        size += len(bytes(item))
+        size += length
     yield b"[%b]" % b",".join(part)
 
 

@@ -7,22 +7,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES
+from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, SMALL_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import GRANTED, NONCE
 
 UNITS = ["\\'", '"', "\u202e", "release them first: "]
 
 
-def long(unit: str, size: int = MAX_BODY_BYTES - 1_000) -> str:
-    """Repeat *unit* as often as one question takes it."""
-    return unit * (size // len(json.dumps(unit)[1:-1].encode()))
+def long(unit: str, size: int) -> str:
+    """Repeat *unit* as often as a question of so many bytes takes it."""
+    return unit * ((size - 1_000) // len(json.dumps(unit)[1:-1].encode()))
 
 
 def test_no_text_stops_the_service(served: Served, bystanders: Callable[[], Any]) -> None:
-    """S1: texts of 4 MiB, of whatever quotes, wherever they stand, are refused at once."""
+    """S1: texts as long as one question takes, of whatever quotes, wherever they stand, are refused at once."""
     with bystanders():
-        for text in map(long, UNITS):
+        for text in (long(unit, size) for unit in UNITS for size in (MAX_BODY_BYTES, SMALL_BODY_BYTES)):
             for path, question in (
                 ("/v1/records/load", {"user_ids": [], text: 1}),
                 ("/v1/records/load", {"user_ids": [text]}),
@@ -36,6 +36,7 @@ def test_no_text_stops_the_service(served: Served, bystanders: Callable[[], Any]
                 body = json.dumps({"nonce": NONCE, **question}).encode()
                 started = time.monotonic()
                 status, answer = served.ask(path, body)
-                assert status == 400, (path, answer[:200])
+                is_read = path != "/v1/changes" or len(body) <= SMALL_BODY_BYTES
+                assert status == (400 if is_read else 413), (path, answer[:200])
                 assert len(answer) < 3_000
                 assert time.monotonic() - started < 2

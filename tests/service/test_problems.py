@@ -22,7 +22,8 @@ from diijam_consent_sdk.errors import (
     VersionConflict,
 )
 from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, redact
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES
+from diijam_consent_sdk.stores.http.exchange import PATHS
+from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, Question
 from diijam_consent_sdk.stores.problem_document import PROBLEM_TYPE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
@@ -145,6 +146,15 @@ def test_a_body_that_announces_too_much(anybody: Asker) -> None:
     is_problem(anybody.post(LOAD, content=b" " * (MAX_BODY_BYTES + 1)), "too-large")
 
 
+@pytest.mark.parametrize(("question", "path"), PATHS.items())
+def test_a_question_about_one_thing_is_small(anybody: Asker, question: type[Question], path: str) -> None:
+    """Only operations that take lists or texts read more than 64 KiB."""
+    most = question.max_bytes
+    assert (most == MAX_BODY_BYTES) == path.endswith(("/records/load", "/append", "/register"))
+    is_problem(anybody.post(path, content=b" " * (most + 1)), "too-large")
+    is_problem(anybody.post(path, content=b" " * most), "malformed")
+
+
 def test_a_body_that_never_ends(anybody: Asker) -> None:
     """A body of no announced length is refused once it is too large, not kept in memory."""
 
@@ -215,7 +225,7 @@ def test_errors_outside_the_store_are_not_blamed_on_the_question(asker: Asker, m
 
 @pytest.mark.parametrize("unit", ["\\'", "'", '"', "'\\", "\"'", " '", "release them first: "])
 def test_texts_are_read_once(unit: str) -> None:
-    """However long a text is and whatever quotes are in it, it is gone through once: 4 MiB take no time to speak of."""
+    """However long a text is and whatever quotes are in it, it is gone through once, which takes no time."""
     started = time.process_time()
     assert len(redact(f"unknown field `{unit * (MAX_BODY_BYTES // len(unit))}`")) <= MAX_TEXT
     assert time.process_time() - started < 0.5

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from diijam_consent_sdk.service.strict_request import LARGE_BYTES
 from diijam_consent_sdk.stores import wire
+from diijam_consent_sdk.stores.messages import SMALL_BODY_BYTES
 from tests.service.conftest import Asker
 
 
@@ -20,7 +20,7 @@ def test_a_large_question_is_decoded_off_the_event_loop(asker: Asker, monkeypatc
 
     def read(data: bytes, kind: type[Any]) -> Any:
         """Decode a large question slowly."""
-        if len(data) > LARGE_BYTES:
+        if len(data) > SMALL_BODY_BYTES:
             begun.set()
             assert over.wait(20)
         return inner(data, kind)
