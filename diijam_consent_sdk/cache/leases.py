@@ -234,10 +234,9 @@ class Leases(Memory):
         self.applied = head if self._follow else None
         if is_same_history:
             return
-        if latest is not None and latest.epoch == head.epoch:  # a store that only lags shows own writes within B
-            self._minimums.carry_over(now + self._max_staleness)
-        else:
-            self._minimums.clear()
+        self._minimums.carry_over(now + self._max_staleness)  # a store that only lags shows own writes within B
+        if latest is not None and latest.epoch != head.epoch:
+            self._minimums.change_epoch(latest.epoch, head.epoch)
 
 
 def _valid_until(record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> float:

@@ -12,13 +12,16 @@ from collections.abc import Iterable
 from math import inf
 
 import attrs
+from cachetools import FIFOCache
 
 from ..errors import StoreUnavailable
+from .bounded import put, take
 from .user import Generation
 
 MAX_WRITES = 256  # under way or of unknown outcome; past that new writes are refused
 MAX_WITHDRAWALS = 256  # of writes that only take permissions away: apart, so that no other write locks one out
 MAX_MINIMUMS = 10_000  # users with a minimum position each; past that the oldest share one
+MAX_EPOCHS = 4  # left lately, whose minimums are kept
 
 
 @attrs.frozen(eq=False)
@@ -128,6 +131,7 @@ class MinimumPositions:
         self._current = _Minimums()
         self._passed = _Minimums()
         self._of_history_before = _Minimums()
+        self._of_epochs_left: FIFOCache[str, _Minimums] = FIFOCache(MAX_EPOCHS)
 
     def __len__(self) -> int:
         """How many users have a minimum in this history."""
@@ -135,7 +139,8 @@ class MinimumPositions:
 
     def sizes(self) -> list[int]:
         """Return how many minimums there are of each kind, none of them more than `MAX_MINIMUMS`."""
-        return [len(minimums.by_user) for minimums in (self._current, self._passed, self._of_history_before)]
+        left = self._of_epochs_left.values()
+        return [len(each.by_user) for each in (self._current, self._passed, self._of_history_before, *left)]
 
     def add(self, user_id: str, position: int) -> None:
         """Accept nothing older of this user."""
@@ -176,8 +181,16 @@ class MinimumPositions:
         self.clear()
         self._of_history_before = carried
 
+    def change_epoch(self, left: str, entered: str) -> None:
+        """
+        Put aside what `carry_over` kept, since positions mean nothing in another epoch; take up what was put aside of
+        the epoch that is entered: the late acknowledgement of an old write may have led away from it.
+        """
+        self._of_epochs_left = put(self._of_epochs_left, left, self._of_history_before)
+        self._of_history_before = take(self._of_epochs_left, entered) or _Minimums()
+
     def clear(self) -> None:
-        """Drop all minimums: another history began, in whose positions they mean nothing."""
+        """Drop all minimums, except those of epochs left."""
         self._current, self._passed, self._of_history_before = _Minimums(), _Minimums(), _Minimums()
 
 

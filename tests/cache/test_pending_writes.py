@@ -64,6 +64,21 @@ def test_rule_6_floors_go_with_their_epoch() -> None:
     assert world.load(consenting("u"), at=head(5, epoch="two"))["u"].can_market("email")
 
 
+def test_rule_6_floors_count_again_where_their_epoch_does() -> None:
+    """The late acknowledgement of an old write led back to the epoch before; the store only lags in the present one."""
+    world = World(follow=False)
+    world.load(consenting("v"), at=head(10))
+    late = world.leases.begin_write("w")
+    assert world.load(consenting("v"), at=head(10, "two")) == {}
+    world.leases.finish_write(world.leases.begin_write("u"), head(12, "two"), world.clock.now)
+    world.leases.finish_write(late, head(11), world.clock.now)
+    for _ in range(2):
+        assert world.load(consenting("u"), at=head(11, "two")) == {}
+    assert world.load(consenting("w"), at=head(11, "two"))["w"].can_market("email")
+    world.clock.tick(B)
+    assert world.load(consenting("u"), at=head(11, "two"))["u"].can_market("email")
+
+
 def test_rule_6_floors_that_are_kept_are_bounded() -> None:
     """I7: however often the history seems to change, no kind of floor has more than the cap; the rest share one."""
     world = World()
@@ -172,3 +187,19 @@ def test_rule_8_a_load_from_before_an_acknowledgement_never_counts(*, follow: bo
     world.leases.finish_write(world.leases.begin_write("u"), head(22), world.clock.now)
     loaded = Loaded(head(23), AT, (consenting("u"), consenting("w")))
     assert list(world.leases.finish_fetch(old, loaded, world.clock.now)) == ["w"]
+
+
+@FOLLOWS
+@pytest.mark.parametrize("epoch", ["one", "three"], ids=["the history before", "one that no answer has shown"])
+def test_rule_8_a_load_from_before_an_acknowledgement_in_another_history_never_counts(
+    *, follow: bool, epoch: str
+) -> None:
+    """A history began while the write was under way; its answer does not tell whether it came before or after that."""
+    world = World(follow=follow)
+    world.load(consenting("v"), at=head(23))
+    write = world.leases.begin_write("u")
+    begin_again_at(world, head(23, "two"))
+    old = world.leases.begin_fetch(["u"], world.clock.now)
+    world.leases.finish_write(write, head(24, epoch), world.clock.now)
+    loaded = Loaded(head(23, "two"), AT, (consenting("u"),))
+    assert world.leases.finish_fetch(old, loaded, world.clock.now) == {}

@@ -80,6 +80,17 @@ def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> N
     _written(self, write, None, now)
 
 
+def leave_out_other_histories(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
+    """An acknowledgement of another history counts for nothing if a generation began since the write did."""
+    if cursor is not None and write.generation is not self._history.generation:
+        cursor = cursor if self._history.continues_at(cursor) else None
+    _written(self, write, cursor, now)
+
+
+def forget_epochs(self: MinimumPositions, left: str, entered: str) -> None:
+    self.clear()
+
+
 def overtake_nothing(self: Fetches, user_id: str) -> None:
     """Loads from before a write compete with it by position alone."""
 

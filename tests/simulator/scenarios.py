@@ -265,6 +265,40 @@ def a_load_from_before_a_restore_and_an_own_write(world: World) -> None:
     look(world, client)
 
 
+def a_load_from_before_an_own_write_in_an_unknown_epoch(world: World) -> None:
+    """Rule 8: two epochs begin while a withdrawal is repeated; its answer is the first of the second one to arrive."""
+    client = process(world, follow=False)
+    sent_load(world, client, "user1")(None)
+    world.network.weather = attrs.evolve(CALM, lost_request=1.0)
+    client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(1)
+    world.ledger.begin_epoch()
+    sent_load(world, client, "user1")(None)
+    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    world.ledger.begin_epoch()
+    world.network.weather = CALM
+    while client.pending:
+        world.step()
+    slow(old)
+    look(world, client)
+
+
+def a_load_that_lags_after_a_late_acknowledgement(world: World) -> None:
+    """Rule 6: a late acknowledgement leads back to a lost epoch; loads lag behind an own write in the new one."""
+    client = process(world, follow=False)
+    sent_load(world, client, "user1")(None)
+    late, head = client.leases.begin_write("user2"), world.ledger.branch.head()
+    world.ledger.begin_epoch()
+    sent_load(world, client, "user1")(None)
+    old = world.ledger.load(["user0"])
+    client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(1)
+    client.leases.finish_write(late, head, client.clock.show())
+    for _ in range(2):
+        sent_load(world, client, "user0")(old)
+    look(world, client)
+
+
 def a_guard_interrupted_by_the_end_of_an_own_write(world: World) -> None:
     """I4: before the reads of a guard this process's withdrawal is acknowledged, and an older load arrives."""
     world.watchfulness = 0.0  # no other guard looks
@@ -367,6 +401,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "6 backwards will do": a_ledger_that_went_back,
     "6 what lags is another history": loads_that_lag_behind_an_own_write,
     "6 floors go at once": everything_lags_behind_an_own_write,
+    "6 floors are gone with their epoch": a_load_that_lags_after_a_late_acknowledgement,
     "6 floors are gone once passed": everything_lags_behind_what_the_feed_passed,
     "7 the clock first": a_guard_interrupted_for_long,
     "7 the entry first": a_guard_interrupted_by_a_change,
@@ -376,6 +411,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "7 in one step, covered although dropped": a_user_dropped_before_it_is_covered,
     "8 no floor": a_load_from_before_an_own_write,
     "8 a load from before an own write is installed": a_load_from_before_a_restore_and_an_own_write,
+    "8 an own write in an unknown epoch is left out": a_load_from_before_an_own_write_in_an_unknown_epoch,
     "8 no floor under a guard": a_guard_interrupted_by_the_end_of_an_own_write,
     "8 nobody goes on with what a loop's end left": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 the end of a loop is a refusal": a_loop_that_ends_before_a_write_is_acknowledged,
