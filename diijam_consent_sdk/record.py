@@ -327,6 +327,8 @@ def _import_refusals(
     if said_at is None:
         return
     yield said_at > at, "said_at is in the future: give the time at which the customer said it"
+    reopening = record.account is Account.CLOSED and isinstance(event, e.AccountOpened)
+    yield reopening, "the account is closed, and an import never reopens it: leave it out"
     for thing, said in _words_on(record, event):
         if said is None or said.entry_version is None:
             continue

@@ -88,7 +88,7 @@ def make_console(stream: TextIO, columns: int = UNLIMITED_COLUMNS) -> Console:
 
 
 @contextmanager
-def show_progress(description: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+def show_progress(description: str, total: int | None, things: str = "users") -> Iterator[Callable[[int, int], None]]:
     """
     Show a progress bar, with the rate and the time left, while the block runs; only if standard error is a terminal.
 
@@ -97,14 +97,16 @@ def show_progress(description: str, total: int | None) -> Iterator[Callable[[int
 
         total: The value at which the bar is full, in any unit; None if it is not known.
 
+        things: What is counted.
+
     Returns:
-        A function that updates the bar, to call with what is done of *total* and with the users done.
+        A function that updates the bar, to call with what is done of *total* and with the things done.
     """
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[users]:,} users"),
+        TextColumn("{task.fields[users]:,} " + things),
         TextColumn("{task.fields[rate]:,.0f} a second"),
     ]
     if total is not None:
@@ -114,7 +116,7 @@ def show_progress(description: str, total: int | None) -> Iterator[Callable[[int
         console=make_console(sys.stderr),
         transient=True,
         redirect_stdout=False,
-        redirect_stderr=False,
+        redirect_stderr=True,  # lines that are printed meanwhile appear above the bar
         disable=not sys.stderr.isatty(),
     )
     began = time.monotonic()

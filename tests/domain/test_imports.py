@@ -300,3 +300,12 @@ def test_imports_do_not_make_a_record_grow() -> None:
 
 def _size(record: ConsentRecord) -> tuple[int, int, int]:
     return len(record.consents), len(record.notices), len(record.publications)
+
+
+def test_an_import_never_reopens_an_account() -> None:
+    """An account that was closed stays closed, whoever closed it; opened first by an import it is taken."""
+    history = opened(e.AccountClosed())
+    reason = "the account is closed, and an import never reopens it: leave it out"
+    assert refused(history, e.AccountOpened(), LATE) == reason
+    assert refused(history, e.AccountOpened(), e.Provenance(method="staff")) is None
+    assert refused(History(), e.AccountOpened(), LATE) is None

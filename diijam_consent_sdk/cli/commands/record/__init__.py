@@ -6,8 +6,12 @@ Imports are long and get interrupted, so the same command again finishes the wor
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import uuid
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, BinaryIO
 
 from cyclopts import Parameter
 
@@ -16,12 +20,13 @@ from ....events import Event, Provenance
 from ....identifiers import identifier
 from ...console import print_result, print_status
 from ...errors import FAILED
-from ...input import open_input
+from ...input import file_size, open_input
 from ...options import DEFAULT_ACTOR, Actor
 from ...store import Url, open_store
-from .event_file import EXAMPLE, read_events
+from .event_file import EXAMPLE, IMPORT_EXAMPLE, check_lines
 from .event_import import import_events
 from .event_options import SYNOPSES, EventOptions, parse_event
+from .import_checkpoint import open_import_checkpoint
 from .provenance_options import ProvenanceOptions
 
 USAGE = """\
@@ -43,8 +48,9 @@ Examples:
   diijam-consent record --file events.jsonl
   zcat events.jsonl.gz | diijam-consent record --file -
 
-A line of a file:
+A line of a file, and one of what was said before this ledger:
   {EXAMPLE}
+{IMPORT_EXAMPLE}
 
 An id that begins with - goes after --, behind all options. One with spaces is
 quoted: 'Nguyễn Văn A'.
@@ -93,9 +99,15 @@ def record(
     One event prints the record's version, the ledger's position, and the token that another process passes as
     at_least to be sure to see it. A missing database is made.
 
-    With --file, the lines of one customer are written together, in order, all or none. The whole file is checked
-    before anything is written, and is kept in memory. After an interruption run the same command again: what is there
-    already is not written twice. Customers whose events the policy refuses are named by line; the rest is written.
+    With --file, adjacent lines of one customer with the same provenance are written together, in order, all or none.
+    The whole file is checked before anything is written; memory stays the same however long it is. After an
+    interruption run the same command again: it goes on where it was (a FILE.resume lies beside the file until the
+    end), and what is there already is not written twice. A line that the policy refuses is named on standard error
+    with the reason; the rest is written.
+
+    A line with "provenance": {"method": "import", "said_at": ...} was said before this ledger. An import never
+    overrules: where the customer has spoken here, closed the account or was erased since, the line is left out,
+    named, and counted as "left as it is", which is no failure. An imported no is always written.
 
     Exit status: 0 all is recorded, 2 something is not, 130 interrupted.
 
@@ -152,16 +164,31 @@ def _record_one(
 
 
 def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
-    with open_input(file) as stream:
-        users = read_events(stream)
-    with open_store(url, create=True) as store:
-        summary = import_events(store, users, label, actor)
+    with (
+        open_input(file) as source,
+        _read_twice(source, file) as stream,
+        open_import_checkpoint(file) as checkpoint,
+    ):
+        total, start = check_lines(stream, checkpoint.progress.line)
+        stream.seek(0)
+        with open_store(url, create=True) as store:
+            checkpoint.begin_anew_unless(start, label, store)
+            summary = import_events(store, stream, label=label, actor=actor, total=total, checkpoint=checkpoint)
     print_result(*summary.lines())
-    print_status(*(f"line {line}: {reason}" for line, reason in sorted(summary.refused)))
     print_status(*filter(None, [summary.warning()]))
-    if not summary.refused:
+    if not summary.done.refused:
         return 0
-    print_status(
-        f"error: the policy refused {len(summary.refused):,} users, of whom nothing was written: see the lines above"
-    )
+    print_status(f"error: the policy refused {summary.done.refused:,} lines, which were not written: see above")
     return FAILED
+
+
+@contextmanager
+def _read_twice(source: BinaryIO, file: str) -> Iterator[BinaryIO]:
+    """Give a stream that can be read twice: the file itself, or a copy on disk of what a pipe gives."""
+    if file != "-" and file_size(source) is not None:
+        yield source
+        return
+    with tempfile.TemporaryFile() as spool:
+        shutil.copyfileobj(source, spool)
+        spool.seek(0)
+        yield spool

@@ -1,19 +1,20 @@
 """
-Read event files, JSON Lines of `{"user_id": ..., "event": {...}}`.
+Read event files, JSON Lines of `{"user_id": ..., "event": {...}}`, with `"provenance": {...}` where it is known.
 
 The whole file is checked before anything is written, so that a mistake on the last line does not leave half an import.
+Both passes over it keep one batch in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, NoReturn
 
 import attrs
 
-from ....events import Event
+from ....events import NO_PROVENANCE, Event, Provenance
 from ....identifiers import identifier
 from ....policy import MAX_EVENTS
 from ....stores import wire
@@ -24,68 +25,126 @@ from ...options import missing_fields
 SHOWN_LINES = 20
 SHOWN_CHARACTERS = 40  # that an error of the vocabulary quotes of a wrong word
 EXAMPLE = '{"user_id": "u-1", "event": {"type": "Withdrawn", "purpose": "marketing"}}'
+IMPORT_EXAMPLE = """\
+  {"user_id": "u-1", "event": {"type": "Withdrawn", "purpose": "marketing"},
+   "provenance": {"method": "import", "said_at": "2024-11-20T10:00:00+07:00"}}
+  (on one line)"""
+NEEDED, KNOWN = {"user_id", "event"}, {"user_id", "event", "provenance"}
 
 
 @attrs.define
-class UserEvents:
-    """One user's events in the order of the file, and the line of each."""
+class Batch:
+    """Events of one user and one provenance on adjacent lines, and the line of each: what is written together."""
 
     user_id: str = attrs.field(repr=False)
+    provenance: Provenance = attrs.field(repr=False)
     lines: list[int] = attrs.field(factory=list)
     events: list[Event] = attrs.field(factory=list)
 
-    def add(self, line: int, event: Event) -> None:
-        """Add an event; raises `ValueError` if there are as many as one append may have."""
-        if len(self.events) == MAX_EVENTS:
-            raise ValueError(
-                f"one append has at most {MAX_EVENTS:,} events, and the lines of one user are one:"
-                " put the rest into a file of its own"
-            )
-        self.lines.append(line)
-        self.events.append(event)
-
-    def key(self, label: str) -> str:
-        """Compute the idempotency key: the same for the same user, events and label, however the JSON is spelled."""
+    def digest(self, label: str) -> bytes:
+        """Compute what makes the key: the same for the same user, events and label, however the JSON is spelled."""
         digest = hashlib.sha256()
         for part in (
             label.encode(errors="surrogateescape"),
             self.user_id.encode(),
+            wire.encode(wire.provenance_fields(self.provenance)),
             *map(wire.encode_event, self.events),
         ):
             digest.update(len(part).to_bytes(8, "big") + part)
-        return f"file-{digest.hexdigest()}"
+        return digest.digest()
+
+    def singles(self) -> Iterator[Batch]:
+        """Yield a batch for each event."""
+        for line, event in zip(self.lines, self.events, strict=True):
+            yield Batch(self.user_id, self.provenance, [line], [event])
 
 
-def read_events(stream: BinaryIO) -> list[UserEvents]:
+class LineDigest:
     """
-    Read the events of each user, in the order in which the users first appear. Blank lines are skipped.
+    The hash of the lines read so far.
+
+    Attributes:
+        number: How many lines these are.
+    """
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.number = 0
+
+    def add(self, line: bytes) -> None:
+        """Take the next line in."""
+        self.number += 1
+        self._digest.update(line.rstrip() + b"\n")
+
+    def hexdigest(self) -> str:
+        """Return the hash, in hex."""
+        return self._digest.hexdigest()
+
+
+def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str]:
+    """
+    Check every line. Blank lines are skipped.
+
+    Returns:
+        The number of events, and the digest of the first *until* lines.
 
     Raises:
         ErrorList: some lines are malformed. The first 20 are listed with what is wrong.
 
         ValueError: the file is not text.
     """
-    users: dict[str, UserEvents] = {}
     bad: list[str] = []
-    bad_count = 0
+    bad_count = events = 0
+    read, start = LineDigest(), ""
     for number, line in enumerate(Lines(stream), start=1):
+        read.add(line)
+        if number == until:
+            start = read.hexdigest()
         if not line.strip():
             continue
+        events += 1
         try:
-            user_id, event = parse_line(line)
-            users.setdefault(user_id, UserEvents(user_id)).add(number, event)
+            parse_line(line)
         except (ValueError, TypeError) as error:
             bad_count += 1
             if len(bad) < SHOWN_LINES:
                 bad.append(f"  line {number}: {error}")
     if bad_count:
         _raise_malformed(bad, bad_count)
-    return list(users.values())
+    return events, start
 
 
-def parse_line(line: bytes) -> tuple[str, Event]:
+def read_batches(stream: BinaryIO) -> Iterator[tuple[Batch, str]]:
     """
-    Parse the user and the event of one line. No error repeats the content of the line.
+    Read the batches of a file that `check_lines` accepted, each with the digest of all lines to its last one.
+
+    An append has at most 1,000 events, so more adjacent lines of one user are several batches.
+    """
+    batch: Batch | None = None
+    read, digest = LineDigest(), ""
+    for line in Lines(stream):
+        blank = not line.strip()
+        user_id, event, provenance = ("", None, NO_PROVENANCE) if blank else parse_line(line)
+        if event is not None:
+            is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
+            if batch is not None and not (is_same and len(batch.events) < MAX_EVENTS):
+                yield batch, digest
+                batch = None
+            batch = batch or Batch(user_id, provenance)
+            batch.lines.append(read.number + 1)
+            batch.events.append(event)
+        read.add(line)
+        if event is not None:
+            digest = read.hexdigest()
+    if batch is not None:
+        yield batch, digest
+
+
+def parse_line(line: bytes) -> tuple[str, Event, Provenance]:
+    """
+    Parse the user, the event and its provenance of one line. No error repeats the content of the line.
+
+    `by` is left out: the writer is whoever runs the import.
 
     Raises:
         ValueError, TypeError: the line is malformed.
@@ -93,17 +152,18 @@ def parse_line(line: bytes) -> tuple[str, Event]:
     if is_cut(line):
         raise ValueError("the line is longer than 1 MiB")
     value = _parse_json(line)
-    if not isinstance(value, dict) or value.keys() != {"user_id", "event"}:
-        raise ValueError(f"a line holds user_id and event and nothing else: {EXAMPLE}")
-    fields = value["event"]
+    if not isinstance(value, dict) or not NEEDED <= value.keys() <= KNOWN:
+        raise ValueError(f"a line holds user_id and event, may hold provenance, and nothing else: {EXAMPLE}")
+    fields, said = value["event"], value.get("provenance", {})
     kind = wire.EVENT_TYPES.get(str(fields.get("type"))) if isinstance(fields, dict) else None
     missing = missing_fields(attrs.fields(kind), fields) if kind else ()
     if missing:
         raise ValueError(f"{fields['type']} needs {' and '.join(missing)}")
     try:
-        return identifier(value["user_id"]), wire.event_from(fields)
+        provenance = attrs.evolve(wire.provenance_from(said), by=None)
+        return identifier(value["user_id"]), wire.event_from(fields), provenance
     except wire.Malformed as error:
-        raise ValueError(_remove_texts(str(error), _collect_texts(fields))) from None
+        raise ValueError(_remove_texts(str(error), _collect_texts(fields) | _collect_texts(said))) from None
 
 
 def _collect_texts(fields: object) -> set[str]:

@@ -1,105 +1,172 @@
 """
-Write the events of a file, those of one user all or none.
+Write the events of a file, those of one batch all or none.
 
-Each user's events have an idempotency key made of them, so the same file again writes nothing twice.
+Each batch has an idempotency key made of its content, so the same file again writes nothing twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from datetime import datetime
+from typing import BinaryIO
 
 import attrs
 
 from ....errors import InvalidEvent
-from ....events import LedgerEntry, Provenance
-from ....record import fold, refusal
-from ....stores.protocol import Cursor, Store
-from ...console import show_progress
-from .event_file import UserEvents
+from ....events import AccountOpened, LedgerEntry, Provenance
+from ....record import ConsentRecord, fold, refusal
+from ....stores.protocol import Appended, Cursor, Store
+from ....vocabulary import Account
+from ...console import print_status, show_progress
+from .event_file import Batch, read_batches
+from .import_checkpoint import ImportCheckpoint, Progress
+from .occurrences import Occurrences
 
 SHOWN_LINES = 20
 
 
 @attrs.define
 class Summary:
-    """How many users of an import were written, were there already or were refused."""
+    """How many lines of an import were written, were there already, or were not written because the policy says so."""
 
     total: int
-    new: int = 0
-    known: int = 0
-    refused: list[tuple[int, str]] = attrs.field(factory=list)  # line and reason
-    outdated: list[int] = attrs.field(factory=list)  # first lines of users already there who changed since
+    done: Progress
+    outdated: int = 0  # lines already there whose customer changed since
+    outdated_lines: list[int] = attrs.field(factory=list)  # the first of them
 
     def lines(self) -> list[str]:
         """Format the result for people."""
+        done = self.done
         return [
-            f"{'written':<15}{self.new:>9,} users",
-            f"{'already there':<15}{self.known:>9,} users",
-            f"{'refused':<15}{len(self.refused):>9,} users",
+            f"{'written':<15}{done.new:>9,} lines",
+            f"{'already there':<15}{done.known:>9,} lines",
+            f"{'left as it is':<15}{done.kept:>9,} lines",
+            f"{'refused':<15}{done.refused:>9,} lines",
         ]
 
     def note(self) -> str:
         """Describe what was done when the import had to stop."""
-        left = self.total - self.new - self.known - len(self.refused)
+        done = self.done
+        left = self.total - done.new - done.known - done.kept - done.refused
         return (
-            f"of {self.total:,} users {self.new:,} were written, {self.known:,} were already there,"
-            f" {len(self.refused):,} were refused, {left:,} are left: run the same command again to finish"
+            f"of {self.total:,} lines {done.new:,} were written, {done.known:,} were already there,"
+            f" {done.kept + done.refused:,} were refused, {left:,} are left: run the same command again to finish"
         )
 
     def warning(self) -> str | None:
-        """Warn of users who were there already and have changed since; None if no user is."""
+        """Warn of customers whose lines were there already and who have changed since; None if nobody has."""
         if not self.outdated:
             return None
-        some = ", ".join(map(str, self.outdated[:SHOWN_LINES])) + (", …" if len(self.outdated) > SHOWN_LINES else "")
+        some = ", ".join(map(str, self.outdated_lines)) + (", …" if self.outdated > len(self.outdated_lines) else "")
         return (
-            f"note: {len(self.outdated):,} of the users already there have changed since these lines were written"
-            f" (lines {some}): to count the lines again, run with another --label"
+            f"note: the customers of {self.outdated:,} batches of lines already there have changed since these were"
+            f" written (lines {some}): to count the lines again, run with another --label"
         )
 
 
-def import_events(store: Store, users: Collection[UserEvents], label: str, actor: str) -> Summary:
+@attrs.define
+class Importer:
+    """Appends batches to *store* in the name of *actor*, and counts what became of them. *head* is from before."""
+
+    store: Store
+    actor: str
+    head: Cursor
+    summary: Summary
+
+    def append(self, batch: Batch, key: str) -> None:
+        """
+        Append one batch.
+
+        An imported batch that is refused is tried again event by event, so an account that is open already keeps no
+        imported no out.
+        """
+        try:
+            self._count(batch, self._write(batch, key))
+        except InvalidEvent as error:
+            if batch.provenance.said_at is None or len(batch.events) == 1:
+                self._explain(batch, error)
+                return
+            for number, single in enumerate(batch.singles()):
+                self.append(single, f"{key}-{number}")
+
+    def _write(self, batch: Batch, key: str) -> Appended:
+        provenance = attrs.evolve(batch.provenance, by=self.actor)
+        return self.store.append(batch.user_id, batch.events, idempotency_key=key, provenance=provenance)
+
+    def _count(self, batch: Batch, appended: Appended) -> None:
+        done = self.summary.done
+        if appended.cursor.position > self.head.position:
+            done.cursor = str(appended.cursor)
+            done.new += len(batch.events)
+            return
+        done.known += len(batch.events)
+        if self.store.load([batch.user_id]).records[0].version > appended.version:
+            self.summary.outdated += 1
+            if len(self.summary.outdated_lines) < SHOWN_LINES:
+                self.summary.outdated_lines.append(batch.lines[0])
+
+    def _explain(self, batch: Batch, error: InvalidEvent) -> None:
+        """Count a batch that was refused, and print the line of the event and the reason."""
+        line, reason, is_kept = _find_refused(self.store, batch) or (batch.lines[0], str(error), False)
+        if is_kept:
+            self.summary.done.kept += len(batch.events)
+        else:
+            self.summary.done.refused += len(batch.events)
+        print_status(f"line {line}: {reason}")
+
+
+def import_events(
+    store: Store, stream: BinaryIO, *, label: str, actor: str, total: int, checkpoint: ImportCheckpoint
+) -> Summary:
     """
-    Append the events of every user whose events are not in the ledger yet. *actor* is who writes them.
+    Append the events of *stream*, which has *total* of them, from where *checkpoint* says. *actor* writes them.
 
     Raises:
         StoreError: the store failed. A note tells how far the import came, as does that of `KeyboardInterrupt`.
     """
-    summary = Summary(total=len(users))
+    done = checkpoint.progress
+    summary = Summary(total, done)
+    written_before = done.line
     try:
-        head, said = store.load([]).cursor, Provenance(by=actor)
-        with show_progress("recording", len(users)) as update:
-            for done, user in enumerate(users, start=1):
-                _append(store, user, user.key(label), provenance=said, head=head, summary=summary)
-                update(done, done)
+        importer = Importer(store, actor, store.load([]).cursor, summary)
+        done.cursor = str(importer.head)
+        with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
+            seen = 0
+            for batch, digest in read_batches(stream):
+                key = occurrences.key(batch.digest(label))
+                seen += len(batch.events)
+                if batch.lines[-1] <= written_before:
+                    continue
+                importer.append(batch, key)
+                done.line, done.digest = batch.lines[-1], digest
+                checkpoint.save_now_and_then()
+                update(seen, seen)
     except (Exception, KeyboardInterrupt) as error:
         error.add_note(summary.note())
         raise
     return summary
 
 
-def _append(
-    store: Store, user: UserEvents, key: str, *, provenance: Provenance, head: Cursor, summary: Summary
-) -> None:
-    try:
-        appended = store.append(user.user_id, user.events, idempotency_key=key, provenance=provenance)
-    except InvalidEvent as error:
-        summary.refused.append(_find_refused(store, user) or (user.lines[0], str(error)))
-        return
-    if appended.cursor.position > head.position:
-        summary.new += 1
-        return
-    summary.known += 1
-    if store.load([user.user_id]).records[0].version > appended.version:
-        summary.outdated.append(user.lines[0])
+def _find_refused(store: Store, batch: Batch) -> tuple[int, str, bool] | None:
+    """
+    Find the line of the event that the policy refuses, why, and whether only because the customer's word stands.
 
-
-def _find_refused(store: Store, user: UserEvents) -> tuple[int, str] | None:
-    """Find the line of the event that the policy refuses, and why; the store's error does not name the line."""
-    loaded = store.load([user.user_id])
-    record = loaded.records[0]
-    for line, event in zip(user.lines, user.events, strict=True):
-        reason = refusal(record, event, loaded.at)
+    The store's error does not name the line.
+    """
+    loaded = store.load([batch.user_id])
+    record, said = loaded.records[0], batch.provenance
+    for line, event in zip(batch.lines, batch.events, strict=True):
+        reason = refusal(record, event, loaded.at, provenance=said)
         if reason is not None:
-            return line, f"{type(event).__name__} is refused: {reason}"
-        record = fold(record, LedgerEntry(loaded.cursor.position, user.user_id, record.version + 1, loaded.at, event))
-    return None  # another process wrote in between
+            is_kept = said.said_at is not None and said.said_at <= loaded.at and _stands(record, batch, loaded.at)
+            return line, f"{type(event).__name__} is refused: {reason}", is_kept
+        version = record.version + 1
+        entry = LedgerEntry(loaded.cursor.position, batch.user_id, version, loaded.at, event, said)
+        record = fold(record, entry)
+    return None  # another process wrote in between, or a registered notice says something else
+
+
+def _stands(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
+    """Whether an import is refused only for what happened here since: then the ledger is right, and no mistake made."""
+    if record.account in (Account.CLOSED, Account.ERASED) or isinstance(batch.events[0], AccountOpened):
+        return True
+    return refusal(record, batch.events[0], at, provenance=Provenance()) is None

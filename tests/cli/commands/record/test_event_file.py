@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.commands.record.event_file import UserEvents
+from diijam_consent_sdk.cli.commands.record.event_file import Batch
 from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from tests.cli.conftest import Cli, Ledger
 
@@ -23,9 +23,15 @@ def line(user_id: object, event: object) -> bytes:
     return json.dumps({"user_id": user_id, "event": event}, ensure_ascii=False).encode() + b"\n"
 
 
-def summary(written: int, known: int, refused: int) -> str:
+def said(event: object, provenance: object) -> bytes:
+    """A line with a provenance."""
+    return json.dumps({"user_id": "secret-id", "event": event, "provenance": provenance}).encode() + b"\n"
+
+
+def summary(written: int, known: int, refused: int, kept: int = 0) -> str:
     """What the command says in the end."""
-    return f"written        {written:>9,} users\nalready there  {known:>9,} users\nrefused        {refused:>9,} users\n"
+    counts = {"written": written, "already there": known, "left as it is": kept, "refused": refused}
+    return "".join(f"{name:<15}{count:>9,} lines\n" for name, count in counts.items())
 
 
 @pytest.mark.parametrize(
@@ -54,10 +60,10 @@ def test_spellings(ledger: Ledger, cli: Cli, tmp_path: Path, data: bytes) -> Non
         (b"NaN", "not JSON: NaN"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"user_id": "secret-id\xff"}', "not UTF-8 at byte 23"),
-        (b"[]", "a line holds user_id and event and nothing else"),
-        (b'{"user_id": "secret-id"}', "a line holds user_id and event and nothing else"),
+        (b"[]", "a line holds user_id and event, may hold provenance, and nothing else"),
+        (b'{"user_id": "secret-id"}', "a line holds user_id and event, may hold provenance, and nothing else"),
         (b'{"user_id": "a", "user_id": "secret-id", "event": {}}', "a name is given twice"),
-        (line("secret-id", OPENED)[:-2] + b', "at": 1}', "a line holds user_id and event and nothing else"),
+        (line("secret-id", OPENED)[:-2] + b', "at": 1}', "a line holds user_id and event, may hold provenance, and"),
         (line("", OPENED), "an id has 1 to 256 characters, not 0"),
         (line("secret-id" * 99, OPENED), "an id has 1 to 256 characters, not 891"),
         (line("secret-id\u0007", OPENED), "an id holds no control, invisible, private or unassigned characters and no"),
@@ -76,6 +82,14 @@ def test_spellings(ledger: Ledger, cli: Cli, tmp_path: Path, data: bytes) -> Non
         (line("secret-id", WITHDRAWN | {"channels": "email"}), "Withdrawn: a set of Channel is needed, not str"),
         (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": "2126-01-01"}), "Agreed: an instant needs"),
         (line("secret-id", {"type": "Agreed", "notice": "n", "expires_at": 5}), "Agreed: "),
+        (said(OPENED, {"method": "secret-id"}), "Provenance: unknown Method …; known: app, "),
+        (said(OPENED, {"secret-id": "x"}), "Provenance has no field …; known: by, method, "),
+        (said(OPENED, {"method": "import"}), "Provenance: what is imported needs said_at"),
+        (said(OPENED, {"method": "import", "said_at": "secret-id"}), "Provenance: a time is written as "),
+        (said(OPENED, {"method": "import", "said_at": "2024-01-01"}), "Provenance: an instant needs"),
+        (said(OPENED, {"said_at": "2024-01-01T00:00:00Z"}), "Provenance: said_at is for Method.IMPORT alone"),
+        (said(OPENED, {"language": "secret-id!"}), "Provenance: a language is a BCP 47 tag"),
+        (said(OPENED, None), "a provenance is an object with some of by, method, evidence, "),
         (line("x" * MAX_LINE_BYTES, OPENED), "the line is longer than 1 MiB"),
         (b"\xef\xbb\xbf" + line("x" * MAX_LINE_BYTES, OPENED), "the line is longer than 1 MiB"),
     ],
@@ -118,15 +132,12 @@ def test_many_malformed(ledger: Ledger, cli: Cli) -> None:
     assert named[-1] == "  and 5 more"
 
 
-def test_too_many_events_of_one_user(ledger: Ledger, cli: Cli) -> None:
-    """The event after a user's thousandth is named by its line before anything is written."""
-    lines = [line("u-1", OPENED), *[line("u-2", WITHDRAWN)] * 1_002]
-    result = cli("record", "--file", "-", stdin=b"".join(lines))
-    assert result.status == 2
-    rest = "one append has at most 1,000 events, and the lines of one user are one: put the rest into a file of its own"
-    assert result.err.splitlines()[1:] == [f"  line 1002: {rest}", f"  line 1003: {rest}"]
-    assert not ledger.path.exists()
-    assert cli("record", "--file", "-", stdin=b"".join(lines[:-2])).status == 0
+def test_many_events_of_one_user(ledger: Ledger, cli: Cli) -> None:
+    """More adjacent lines of one user than an append may have are several appends, and each line counts."""
+    lines = [line("u-1", OPENED), *[line("u-2", WITHDRAWN)] * 2_001]
+    assert cli("record", "--file", "-", stdin=b"".join(lines)).out == summary(2_002, 0, 0)
+    assert ledger.entries() == 2_002
+    assert cli("record", "--file", "-", stdin=b"".join(lines)).out == summary(0, 2_002, 0)
 
 
 def test_empty_file(ledger: Ledger, cli: Cli) -> None:
@@ -148,14 +159,15 @@ def test_unreadable_file(ledger: Ledger, cli: Cli, file: str, error: str) -> Non
     assert not ledger.path.exists()
 
 
-def test_keys_differ() -> None:
-    """Another user, label, event, or order of events is another batch."""
-    opened, closed = e.AccountOpened(), e.AccountClosed()
-    keys = {
-        UserEvents("u-1", [], [opened, closed]).key(""),
-        UserEvents("u-2", [], [opened, closed]).key(""),
-        UserEvents("u-1", [], [opened, closed]).key("again"),
-        UserEvents("u-1", [], [opened]).key(""),
-        UserEvents("u-1", [], [closed, opened]).key(""),
+def test_digests_differ() -> None:
+    """Another user, label, event, provenance, or order of events is another batch."""
+    opened, closed, unsaid, web = e.AccountOpened(), e.AccountClosed(), e.Provenance(), e.Provenance(method="web")
+    digests = {
+        Batch("u-1", unsaid, [], [opened, closed]).digest(""),
+        Batch("u-2", unsaid, [], [opened, closed]).digest(""),
+        Batch("u-1", web, [], [opened, closed]).digest(""),
+        Batch("u-1", unsaid, [], [opened, closed]).digest("again"),
+        Batch("u-1", unsaid, [], [opened]).digest(""),
+        Batch("u-1", unsaid, [], [closed, opened]).digest(""),
     }
-    assert len(keys) == 5
+    assert len(digests) == 6

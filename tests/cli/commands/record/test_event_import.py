@@ -21,9 +21,10 @@ def line(user_id: object, event: object) -> bytes:
     return json.dumps({"user_id": user_id, "event": event}, ensure_ascii=False).encode() + b"\n"
 
 
-def summary(written: int, known: int, refused: int) -> str:
+def summary(written: int, known: int, refused: int, kept: int = 0) -> str:
     """What the command says in the end."""
-    return f"written        {written:>9,} users\nalready there  {known:>9,} users\nrefused        {refused:>9,} users\n"
+    counts = {"written": written, "already there": known, "left as it is": kept, "refused": refused}
+    return "".join(f"{name:<15}{count:>9,} lines\n" for name, count in counts.items())
 
 
 def test_many_users(ledger: Ledger, cli: Cli) -> None:
@@ -31,32 +32,32 @@ def test_many_users(ledger: Ledger, cli: Cli) -> None:
     grant = {"type": "Granted", "purpose": "marketing", "notice": "promo", "channels": ["email"]}
     data = line("u-1", OPENED) + line("Nguyễn Văn A", OPENED) + line("u-1", grant) + line("u-1", WITHDRAWN)
     result = cli("record", "--file", "-", stdin=data)
-    assert (result.status, result.out, result.err) == (0, summary(2, 0, 0), "")
+    assert (result.status, result.out, result.err) == (0, summary(4, 0, 0), "")
     words = [json.loads(entry)["event"]["type"] for entry in cli("history", "u-1", "--json").out.splitlines()]
     assert words == ["AccountOpened", "Granted", "Withdrawn"]
     assert cli("history", "Nguyễn Văn A").out.count("\n") == 2
 
 
 def test_refused(mailable: Ledger, cli: Cli) -> None:
-    """Users whose events the policy refuses are named by line, all or nothing each; the rest is written."""
+    """What the policy refuses is named by line, adjacent lines of a user all or nothing; the rest is written."""
     public = {"type": "Published", "field": "email"}
     lines = [
         line("u-2", OPENED),
-        line("u-1", WITHDRAWN),
+        line("u-1", PUBLISHED),
         line("u-1", OPENED),
         line("u-3", OPENED),
         line("u-3", public),
-        line("u-1", public),
+        line("u-1", WITHDRAWN),
     ]
     result = cli("record", "--file", "-", stdin=b"".join(lines))
-    assert (result.status, result.out) == (2, summary(1, 0, 2))
+    assert (result.status, result.out) == (2, summary(2, 0, 4))
     assert result.err == (
         "line 3: AccountOpened is refused: the account is open already\n"
         "line 5: Published is refused: email is never public\n"
-        "error: the policy refused 2 users, of whom nothing was written: see the lines above\n"
+        "error: the policy refused 4 lines, which were not written: see above\n"
     )
-    assert mailable.entries() == 3
-    assert cli("check", "u-1", "market", "email").status == 0
+    assert mailable.entries() == 4
+    assert cli("check", "u-1", "market", "email").status == 1
 
 
 def test_refused_while_others_write(cli: Cli, failing: FailingStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +85,9 @@ def test_a_user_is_all_or_nothing(ledger: Ledger, cli: Cli) -> None:
 def test_again(ledger: Ledger, cli: Cli) -> None:
     """The same file again writes nothing; with more users in it, only those."""
     first = line("u-1", OPENED) + line("u-1", WITHDRAWN)
-    assert cli("record", "--file", "-", stdin=first).out == summary(1, 0, 0)
+    assert cli("record", "--file", "-", stdin=first).out == summary(2, 0, 0)
     result = cli("record", "--file", "-", stdin=first + line("u-2", OPENED))
-    assert (result.status, result.out, result.err) == (0, summary(1, 1, 0), "")
+    assert (result.status, result.out, result.err) == (0, summary(1, 2, 0), "")
     assert ledger.entries() == 3
 
 
@@ -96,7 +97,10 @@ def test_meant_anew(mailable: Ledger, cli: Cli) -> None:
     mailable.record("u-1", MAILABLE[1])
     result = cli("record", "--file", "-", stdin=b"\n" + line("u-1", WITHDRAWN))
     assert (result.status, result.out) == (0, summary(0, 1, 0))
-    assert "note: 1 of the users already there have changed since these lines were written (lines 2)" in result.err
+    assert (
+        "note: the customers of 1 batches of lines already there have changed since these were written (lines 2)"
+        in result.err
+    )
     assert cli("check", "u-1", "market", "email").status == 0
     labelled = cli("record", "--file", "-", "--label", "tuần 2", stdin=line("u-1", WITHDRAWN))
     assert (labelled.out, labelled.err) == (summary(1, 0, 0), "")
@@ -109,7 +113,7 @@ def test_many_changed_since(ledger: Ledger, cli: Cli) -> None:
     cli("record", "--file", "-", stdin=data)
     cli("record", "--file", "-", stdin=data.replace(b"AccountOpened", b"AccountClosed"))
     result = cli("record", "--file", "-", stdin=data)
-    assert "note: 21 of the users already there" in result.err
+    assert "note: the customers of 21 batches of lines already there" in result.err
     assert "19, 20, …)" in result.err
 
 
@@ -118,8 +122,8 @@ def test_erased_since(ledger: Ledger, cli: Cli) -> None:
     life, end = line("u-1", OPENED), line("u-1", {"type": "AccountClosed"}) + line("u-1", {"type": "Erased"})
     assert [cli("record", "--file", "-", stdin=data).out for data in (life, end, end, life)] == [
         summary(1, 0, 0),
-        summary(1, 0, 0),
-        summary(0, 1, 0),
+        summary(2, 0, 0),
+        summary(0, 2, 0),
         summary(0, 0, 1),
     ]
     assert cli("verify").status == 0
@@ -140,7 +144,7 @@ def test_the_store_fails_on_the_way(cli: Cli, failing: FailingStore, monkeypatch
     result = cli("record", "--file", "-", stdin=data)
     assert (result.status, result.out) == (2, "")
     assert result.err == (
-        "error: the disk is full, nothing was written; of 3 users 1 were written, 0 were already there, 0 were refused,"
+        "error: the disk is full, nothing was written; of 3 lines 1 were written, 0 were already there, 0 were refused,"
         " 2 are left: run the same command again to finish\n"
     )
     failing.failures.clear()
@@ -160,4 +164,71 @@ def test_progress(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.stderr", shown)
     assert cli("record", "--file", "-", stdin=line("u-1", OPENED)).status == 0
     assert "recording" in shown.getvalue()
-    assert "1 users" in shown.getvalue()
+    assert "1 lines" in shown.getvalue()
+
+
+def imported(user_id: str, said_at: str, event: object, method: str = "import") -> bytes:
+    """A line of what was said before this ledger."""
+    said = {"method": method, "said_at": f"{said_at}T00:00:00Z", "evidence": "row-7"}
+    return json.dumps({"user_id": user_id, "event": event, "provenance": said}).encode() + b"\n"
+
+
+GRANTED = {"type": "Granted", "purpose": "marketing", "notice": "shop", "channels": ["email"]}
+
+
+def test_an_import_keeps_when_it_was_said(ledger: Ledger, cli: Cli) -> None:
+    """Each entry has the line's provenance, whose writer is the command's, whatever the line says."""
+    lines = imported("u-1", "2024-01-01", OPENED) + imported("u-1", "2024-02-01", GRANTED)
+    data = lines.replace(b'"evidence"', b'"by": "somebody", "evidence"')
+    assert cli("record", "--file", "-", "--actor", "shop", stdin=data).out == summary(2, 0, 0)
+    said = [json.loads(entry)["provenance"] for entry in cli("history", "u-1", "--json").out.splitlines()]
+    assert [(found["by"], found["method"], found["evidence"]) for found in said] == [("shop", "import", "row-7")] * 2
+    assert [found["said_at"][:10] for found in said] == ["2024-01-01", "2024-02-01"]
+    assert cli("record", "--file", "-", stdin=lines).out == summary(0, 2, 0)
+
+
+def test_no_yes_no_of_one_customer_all_count(ledger: Ledger, cli: Cli) -> None:
+    """The same line again later in a file is another act: the last word of the file holds."""
+    other = line("u-2", WITHDRAWN)
+    lines = [line("u-1", OPENED), other, line("u-1", WITHDRAWN), other, line("u-1", GRANTED), other]
+    lines.append(line("u-1", WITHDRAWN))
+    assert cli("record", "--file", "-", stdin=b"".join(lines)).out == summary(7, 0, 0)
+    assert cli("check", "u-1", "market", "email").status == 1
+    assert cli("record", "--file", "-", stdin=b"".join(lines)).out == summary(0, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("here", "written"),
+    [
+        ((e.AccountOpened(), e.Withdrawn("marketing")), 1),
+        ((e.AccountOpened(), e.Granted("marketing", notice="new", channels={"email"})), 1),
+        ((e.AccountOpened(), e.AccountClosed()), 1),
+        ((e.AccountOpened(), e.AccountClosed(), e.Erased()), 0),
+    ],
+)
+def test_what_was_said_here_stands(ledger: Ledger, cli: Cli, here: tuple[e.Event, ...], written: int) -> None:
+    """An import leaves what was said here as it is: named and counted, which is no failure. A no is written."""
+    ledger.record("u-1", *here)
+    hidden = {"type": "Hidden", "field": "avatar"}
+    lines = [imported("u-1", "2024-01-01", event) for event in (OPENED, GRANTED, hidden)]
+    result = cli("record", "--file", "-", stdin=b"".join(lines))
+    assert (result.status, result.out) == (0, summary(written, 0, 0, kept=3 - written))
+    assert result.err.startswith("line 1: AccountOpened is refused: ")
+    assert "line 2: Granted is refused: " in result.err
+    assert cli("record", "--file", "-", stdin=b"".join(lines)).out == summary(0, written, 0, kept=3 - written)
+
+
+def test_a_mistake_in_an_import_is_a_failure(ledger: Ledger, cli: Cli) -> None:
+    """What no ledger would accept is refused, with the status of a failure."""
+    wrong = {"type": "Published", "field": "email"}
+    lines = [
+        imported("u-1", "2024-01-01", OPENED),
+        imported("u-1", "2024-01-01", wrong),
+        imported("u-1", "2999-01-01", GRANTED),
+    ]
+    result = cli("record", "--file", "-", stdin=b"".join(lines))
+    assert (result.status, result.out) == (2, summary(1, 0, 2))
+    assert (
+        "line 2: Published is refused: email is never public\nline 3: Granted is refused: said_at is in the"
+        in result.err
+    )
