@@ -32,6 +32,7 @@ from .commands import (
     permitted,
     ping,
     record,
+    replay,
     serve,
     token,
     verify,
@@ -100,6 +101,7 @@ _add_command(head.head, "head [OPTIONS]", head.EXAMPLES)
 _add_command(verify.verify, "verify [OPTIONS]", verify.EXAMPLES)
 _add_command(conformance.conformance, "conformance [OPTIONS]", conformance.EXAMPLES)
 _add_command(copy.copy, "copy --from URL --to URL", copy.EXAMPLES)
+_add_command(replay.replay, "replay --from URL [OPTIONS]", replay.EXAMPLES)
 _add_command(serve.serve, "serve --tokens FILE [OPTIONS]", serve.EXAMPLES)
 token_app = App(name="token", help=token.HELP, help_epilogue=token.EXAMPLES)
 _add_command(token.new, "token new --tokens FILE --name NAME --scope SCOPE", token.NEW_EXAMPLES, to=token_app)

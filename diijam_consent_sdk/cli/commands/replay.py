@@ -1,0 +1,146 @@
+"""
+`diijam-consent replay`: write again the noes that a restore lost.
+
+An older copy does not have the last withdrawals, and would say yes to who had said no.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, cast
+
+import attrs
+from cyclopts import Parameter
+
+from ...errors import InvalidEvent
+from ...events import LedgerEntry, Provenance
+from ...identifiers import identifier
+from ...replay import LostNo, lost_noes
+from ...stores import wire
+from ...stores.protocol import Store
+from ...stores.sql.store import SqlStore
+from ...stores.sql.users import count_users, pages_of_users
+from ...stores.url import is_http
+from ...vocabulary import Account, Method
+from ..console import print_json, print_result, print_status, show_progress
+from ..options import DEFAULT_ACTOR, Actor, Json
+from ..store import Url, open_store
+
+NOT_DONE = 1
+
+EXAMPLES = """\
+Examples:
+  diijam-consent verify --since "$(cat head.txt)"
+  diijam-consent replay --from sqlite:///damaged.db --dry-run
+  diijam-consent replay --from sqlite:///damaged.db
+  diijam-consent replay --from "postgresql://consent@old.example/consent?sslmode=verify-full" --json
+"""
+
+
+@attrs.define
+class Replayed:
+    """What a replay did. Ids are what the operator asked for, and are printed nowhere else."""
+
+    users: int = 0
+    written: int = 0
+    against_later_yes: list[tuple[str, str]] = attrs.field(factory=list)  # user and event
+    not_done: list[tuple[str, str]] = attrs.field(factory=list)  # user and reason
+
+    def note(self) -> str:
+        """Describe what was done when the replay had to stop."""
+        return f"{self.written:,} noes of {self.users:,} users were written: run the same command again to finish"
+
+
+def replay(
+    *,
+    source: Annotated[
+        str, Parameter(name="--from", help="A ledger that still has what was lost: sqlite:///… or postgresql://…")
+    ],
+    dry_run: Annotated[bool, Parameter(help="List what would be written, and write nothing.")] = False,
+    as_json: Json = False,
+    actor: Actor = DEFAULT_ACTOR,
+    url: Url = None,
+) -> int:
+    """
+    After a restore: write the noes that the restored ledger lacks, from a ledger that still has them.
+
+    For each customer these are the withdrawals, objections, restrictions, hidden fields, closings and erasure requests
+    in force at the end of the other ledger. They are written even where the customer has said yes since, and then
+    listed: ask again. Of a customer who was erased there, the request is filed again, and the erasure done where no
+    hold keeps the data. No yes is written. Run again, nothing is written twice.
+
+    Exit status: 0 all is written, 1 something could not be, and is listed, 2 the ledgers could not be read or written,
+    130 interrupted.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        StoreError: one of the ledgers failed. A note says what was written.
+
+        ValueError: the other ledger is no database.
+    """
+    if is_http(source):
+        raise ValueError("a consent service lists no customers: run replay where the other ledger's database is")
+    provenance, done = Provenance(identifier(actor), Method.SYSTEM), Replayed()
+    with open_store(source) as old, open_store(url) as new:
+        try:
+            _replay_all(cast("SqlStore", old), new, None if dry_run else provenance, done)
+        except (Exception, KeyboardInterrupt) as error:
+            error.add_note(done.note())
+            raise
+    _print(done, as_json=as_json, dry_run=dry_run)
+    return NOT_DONE if done.not_done else 0
+
+
+def _replay_all(old: SqlStore, new: Store, provenance: Provenance | None, done: Replayed) -> None:
+    checked = 0
+    with show_progress("comparing", count_users(old)) as update:
+        for page in pages_of_users(old):
+            records = zip(old.load(page).records, new.load(page).records, strict=True)
+            for record, restored in records:
+                checked += 1
+                if record != restored and restored.account is not Account.ERASED:
+                    _replay_user(record.user_id, old.history(record.user_id), new, provenance, done)
+            update(checked, checked)
+
+
+def _replay_user(
+    user_id: str, old: list[LedgerEntry], new: Store, provenance: Provenance | None, done: Replayed
+) -> None:
+    lost = lost_noes(user_id, old, new.history(user_id))
+    done.users += bool(lost)
+    for no in lost:
+        name = type(no.event).__name__
+        try:
+            if provenance is not None:
+                _append(new, user_id, no, old[-1], provenance)
+        except InvalidEvent as error:
+            done.not_done.append((user_id, f"{name}: {error}"))
+            continue
+        done.written += 1
+        if no.is_against_later_yes:
+            done.against_later_yes.append((user_id, name))
+
+
+def _append(new: Store, user_id: str, no: LostNo, last: LedgerEntry, provenance: Provenance) -> None:
+    said = attrs.evolve(provenance, evidence=f"replay-{no.position}")
+    content = f"{last.hash} {no.position} ".encode() + wire.encode_event(no.event)
+    new.append(user_id, [no.event], idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}", provenance=said)
+
+
+def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:
+    if as_json:
+        lists = {
+            "against_later_yes": [{"user_id": user, "event": event} for user, event in done.against_later_yes],
+            "not_done": [{"user_id": user, "reason": reason} for user, reason in done.not_done],
+        }
+        print_json(wire.encode({"users": done.users, "written": done.written, "dry_run": dry_run, **lists}))
+        return
+    print_result(f"{'to write' if dry_run else 'written':<18}{done.written:>9,} noes of {done.users:,} users")
+    for user, event in done.against_later_yes:
+        print_result(f"against a later yes  {user}  {event}")
+    for user, reason in done.not_done:
+        print_result(f"not done            {user}  {reason}")
+    if done.against_later_yes:
+        print_status("note: customers who have said yes since are to be asked again; until then the answer is no")

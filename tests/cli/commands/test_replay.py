@@ -1,0 +1,133 @@
+"""`diijam-consent replay`: after a restore of an older copy, the lost noes are in force again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk import Market, Process, Show
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.decisions import decide
+from diijam_consent_sdk.stores import PostgresStore, SqliteStore
+from diijam_consent_sdk.stores.sql import users
+from tests.cli.conftest import Cli, Ledger
+
+MAIL = e.Granted("marketing", "n", ["email"])
+SIGNED_UP: list[e.Event] = [e.AccountOpened(), MAIL, e.Granted("surveys", "n"), e.Published("avatar")]
+ERASURE = e.RequestFiled("q-1", "erasure")
+LOST: dict[str, list[e.Event]] = {
+    "u-1": [e.Withdrawn("marketing", ["email"])],
+    "u-2": [e.Objected("surveys"), e.Hidden("avatar")],
+    "u-3": [e.AccountClosed()],
+    "u-4": [ERASURE, e.Erased()],
+    "u-5": [ERASURE, e.Erased()],
+    "u-6": [e.Withdrawn("surveys"), e.Granted("surveys", "n-2")],
+    "new": [e.AccountOpened(), e.Withdrawn("surveys")],
+}
+
+
+@pytest.fixture
+def old(ledger: Ledger, tmp_path: Path) -> Ledger:
+    """A ledger whose older copy, at `ledger`, was restored; u-1 and u-5 have said more to the copy since."""
+    later = Ledger(tmp_path / "later.db")
+    for number in range(1, 8):
+        ledger.record(f"u-{number}", *SIGNED_UP)
+    shutil.copy(ledger.path, later.path)
+    for user_id, said in LOST.items():
+        later.record(user_id, *said)
+    with closing(SqliteStore(ledger.path)) as store:
+        store.begin_epoch()
+    ledger.record("u-1", MAIL)
+    ledger.record("u-5", e.HoldPlaced("h-1", "tax", ["payment"]))
+    return later
+
+
+def answers(ledger: Ledger) -> dict[str, tuple[bool, bool, bool]]:
+    """May everybody be sent mail, be asked, and be shown?"""
+    with closing(SqliteStore(ledger.path)) as store:
+        loaded = store.load([*(f"u-{number}" for number in range(1, 8)), "new"])
+    asks = (Market("email"), Process("surveys", ()), Show("avatar"))
+    return {
+        record.user_id: tuple(bool(decide(record, ask, loaded.at)) for ask in asks)  # type: ignore[misc]
+        for record in loaded.records
+    }
+
+
+def test_every_lost_no_is_in_force_again(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """Whoever said no is denied, nobody else is; what a later yes or a hold stands against is listed, with 1."""
+    result = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert (result.status, result.out.splitlines()[0]) == (1, "written                   8 noes of 6 users")
+    assert result.out.splitlines()[1] == "against a later yes  u-1  Withdrawn"
+    assert result.out.splitlines()[2].startswith("not done            u-5  Erased: ")
+    assert "h-1" in result.out
+    assert "are to be asked again" in result.err
+    assert answers(ledger) == {
+        "u-1": (False, True, True), "u-2": (True, False, False), "u-3": (False,) * 3, "u-4": (False,) * 3,
+        "u-5": (False,) * 3, "u-6": (True, True, True), "u-7": (True, True, True), "new": (False,) * 3,
+    }  # fmt: skip
+    assert cli("verify", "--url", ledger.url).status == 0
+
+
+def test_twice_is_once_also_after_a_yes_of_the_customer(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """A second run writes nothing, and takes back nothing that was said after the first."""
+    cli("replay", "--from", old.url, "--url", ledger.url)
+    ledger.record("u-1", MAIL)
+    before = ledger.entries()
+    assert cli("replay", "--from", old.url, "--url", ledger.url).status == 1  # u-5's erasure is still kept by a hold
+    assert ledger.entries() == before
+    assert answers(ledger)["u-1"] == (True, True, True)
+
+
+def test_a_dry_run_writes_nothing(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """It lists the same, as far as that can be known."""
+    before = ledger.entries()
+    result = cli("replay", "--from", old.url, "--url", ledger.url, "--dry-run", "--json")
+    assert result.status == 0
+    assert json.loads(result.out) == {
+        "users": 6, "written": 9, "dry_run": True, "against_later_yes": [{"user_id": "u-1", "event": "Withdrawn"}],
+        "not_done": [],
+    }  # fmt: skip
+    assert ledger.entries() == before
+
+
+def test_the_entries_tell_where_they_come_from(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """Their provenance is the system's, with the position in the other ledger and the actor."""
+    cli("replay", "--from", old.url, "--url", ledger.url, "--actor", "u7")
+    with closing(SqliteStore(ledger.path)) as store, closing(SqliteStore(old.path)) as lost:
+        (said, no) = (store.history("u-1")[-1], lost.history("u-1")[-1])
+    assert said.provenance == e.Provenance("u7", "system", f"replay-{no.position}")
+
+
+def test_page_by_page_into_postgresql(
+    old: Ledger, ledger: Ledger, cli: Cli, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restored ledger may be in PostgreSQL, and be the source of another replay, in pages of any size."""
+    monkeypatch.setattr(users, "PAGE", 2)
+    cli("init", "--url", url)
+    assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+    assert cli("replay", "--from", old.url, "--url", url).status == 1
+    with closing(PostgresStore(url, deadline=5)) as store:
+        records = {record.user_id: record for record in store.load(list(LOST)).records}
+    assert not records["u-1"].consents["marketing:email"].said_at
+    assert records["u-1"].consents["marketing:email"].withdrawn_at is not None
+    assert records["u-4"].account == "erased"
+    assert cli("replay", "--from", url, "--url", ledger.url).status == 0  # an erasure is pending in both, not done
+    assert answers(ledger)["u-3"] == (False,) * 3
+
+
+def test_what_cannot_be_read_is_said(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """A service lists no customers; a missing or damaged ledger is an error, and nothing is written."""
+    before = ledger.entries()
+    for source, why in (("https://consent.example", "lists no customers"), ("sqlite:///missing.db", "no database")):
+        result = cli("replay", "--from", source, "--url", ledger.url)
+        assert (result.status, result.out) == (2, "")
+        assert why in result.err
+    old.tamper("UPDATE records SET record = '{}' WHERE user_id = 'u-3'")
+    result = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert result.status == 2
+    assert "run the same command again to finish" in result.err
+    assert ledger.entries() == before

@@ -1,0 +1,164 @@
+"""Which noes a restored ledger lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.decisions import decide
+from diijam_consent_sdk.replay import LostNo, lost_noes
+from diijam_consent_sdk.vocabulary import Channel, Reason
+from tests.strategies import EVERY_ASK, events
+
+from .history import USER_ID, History
+
+OPENED = e.AccountOpened()
+MAIL, CALL = (e.Granted("marketing", "n", [channel]) for channel in ("email", "call"))
+SURVEYS = e.Granted("surveys", "n")
+TOLD, AGREED = e.Notified("n-1", "acme", ["email"], "marketing"), e.Agreed("n-1")
+ERASURE = e.RequestFiled("q-1", "erasure")
+CUSTOMERS_NOES = frozenset({
+    Reason.WITHDRAWN, Reason.OBJECTED, Reason.RESTRICTED, Reason.ERASURE_REQUESTED, Reason.ACCOUNT_CLOSED,
+    Reason.ERASED, Reason.NOT_PUBLISHED, Reason.NOT_CONSENTED, Reason.NOT_AGREED,
+})  # fmt: skip
+
+
+def fork(shared: Iterable[e.Event], *branches: Iterable[e.Event]) -> list[History]:
+    """Histories that share their beginning, with hashes; what the policy refuses is left out."""
+    histories = []
+    for number, branch in enumerate(branches):
+        history = History()
+        for event in shared:
+            history.tick(1).attempt(event)
+        common = len(history.entries)
+        for event in branch:
+            history.tick(1).attempt(event)
+        history.entries = [
+            attrs.evolve(entry, hash=f"{place if place < common else (number, place)}")
+            for place, entry in enumerate(history.entries)
+        ]
+        histories.append(history)
+    return histories
+
+
+def seen(history: History) -> list[e.LedgerEntry]:
+    """The entries that a ledger shows: of an erased user the last alone."""
+    erased = [entry for entry in history.entries if isinstance(entry.event, e.Erased)]
+    return erased or history.entries
+
+
+def lost(old: History, new: History) -> list[LostNo]:
+    """What *new* lacks of *old*."""
+    return lost_noes(USER_ID, seen(old), seen(new))
+
+
+LOST = [
+    ([OPENED, MAIL], [e.Withdrawn("marketing", ["email"])], [e.Withdrawn("marketing", ["email"])]),
+    ([OPENED, MAIL], [e.Withdrawn("marketing")], [e.Withdrawn("marketing", [channel]) for channel in sorted(Channel)]),
+    ([OPENED, MAIL], [e.Withdrawn("marketing", ["email"]), MAIL], []),
+    ([OPENED, e.Withdrawn("surveys")], [], []),
+    ([OPENED, e.Withdrawn("surveys")], [e.Withdrawn("surveys")], []),
+    ([OPENED, TOLD, AGREED], [e.AgreementWithdrawn("n-1")], [e.AgreementWithdrawn("n-1")]),
+    ([OPENED], [TOLD, e.AgreementWithdrawn("n-1")], []),
+    ([OPENED], [e.Objected("surveys")], [e.Objected("surveys")]),
+    ([OPENED], [e.Objected("surveys"), e.ObjectionLifted("surveys")], []),
+    ([OPENED], [e.Restricted(["email", "phone"])], [e.Restricted(["email"]), e.Restricted(["phone"])]),
+    ([OPENED], [e.Restricted(["email", "phone"]), e.RestrictionLifted(["email"])], [e.Restricted(["phone"])]),
+    ([OPENED], [e.Restricted()], [e.Restricted()]),
+    ([OPENED, e.Published("avatar")], [e.Hidden("avatar")], [e.Hidden("avatar")]),
+    ([OPENED, MAIL], [e.AccountClosed()], [e.AccountClosed()]),
+    ([], [OPENED, e.AccountClosed()], []),
+    (
+        [OPENED, MAIL, SURVEYS, TOLD, AGREED, e.Published("avatar")],
+        [e.AccountClosed(), OPENED, SURVEYS],
+        [e.Withdrawn("marketing", ["email"]), e.AgreementWithdrawn("n-1"), e.Hidden("avatar")],
+    ),
+    ([OPENED], [e.RequestFiled("q-2", "access")], []),
+    ([OPENED], [ERASURE], [ERASURE]),
+    ([OPENED], [ERASURE, e.RequestResolved("q-1", "cancelled")], []),
+    ([], [e.Withdrawn("surveys")], [e.Withdrawn("surveys")]),
+]
+
+
+@pytest.mark.parametrize(("shared", "said", "noes"), LOST)
+def test_what_was_lost_is_what_was_in_force_at_the_end(
+    shared: list[e.Event], said: list[e.Event], noes: list[e.Event]
+) -> None:
+    """A no that was taken back is not replayed, nor one that the restored ledger has, nor any yes."""
+    old, new = fork(shared, said, [])
+    assert [no.event for no in lost(old, new)] == noes
+    assert all(not no.is_against_later_yes for no in lost(old, new))
+
+
+AGAINST = [
+    (e.Withdrawn("marketing", ["email"]), MAIL, True),
+    (e.Withdrawn("marketing", ["email"]), CALL, False),
+    (e.Withdrawn("surveys"), SURVEYS, True),
+    (e.Hidden("avatar"), e.Published("avatar"), True),
+    (e.Restricted(["email"]), e.RestrictionLifted(["email"]), True),
+    (e.Restricted(["email"]), e.RestrictionLifted(), True),
+    (e.Restricted(), e.RestrictionLifted(), True),
+    (e.Objected("surveys"), e.ObjectionLifted("surveys"), True),
+    (e.AgreementWithdrawn("n-1"), AGREED, True),
+]
+
+
+@pytest.mark.parametrize(("no", "since", "is_against"), AGAINST)
+def test_a_later_yes_is_told(no: e.Event, since: e.Event, is_against: bool) -> None:
+    """The no is replayed also against what the user said since the restore, and the caller learns of it."""
+    old, new = fork([OPENED, TOLD], [no], [since])
+    assert [(lost.event, lost.is_against_later_yes) for lost in lost_noes(USER_ID, seen(old), seen(new))] == [
+        (no, is_against)
+    ]
+
+
+def test_a_no_that_both_ledgers_have_is_never_replayed_against_a_later_yes() -> None:
+    """What the restored ledger has not lost, the customer has taken back."""
+    old, new = fork([OPENED, e.Withdrawn("surveys")], [e.Objected("marketing")], [SURVEYS])
+    assert [no.event for no in lost(old, new)] == [e.Objected("marketing")]
+
+
+def test_an_erasure_request_whose_id_was_used_again_has_another() -> None:
+    """The restored ledger knows the id, of a request that was resolved."""
+    old, new = fork([OPENED], [ERASURE], [e.RequestFiled("q-1", "access"), e.RequestResolved("q-1", "fulfilled")])
+    (no,) = lost(old, new)
+    assert no.event == e.RequestFiled(f"replay-{old.entries[-1].position}", "erasure")
+
+
+def test_an_erased_user_is_erased_again() -> None:
+    """The request is filed as received when it was fulfilled, unless one is pending; `anonymised` stays."""
+    gone: list[e.Event] = [ERASURE, e.Erased(anonymised=True)]
+    old, new, asked = fork([OPENED, MAIL], gone, [], [ERASURE])
+    request, erased = lost(old, new)
+    at = old.entries[-1].at
+    assert request.event == e.RequestFiled(f"replay-{request.position}", "erasure", received_at=at)
+    assert erased.event == e.Erased(anonymised=True)
+    assert [no.event for no in lost(old, asked)] == [e.Erased(anonymised=True)]
+    assert lost(old, old) == []
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(events(), max_size=12), st.lists(events(), max_size=12), st.lists(events(), max_size=6))
+def test_after_a_replay_no_yes_stands_against_a_lost_no(
+    shared: list[e.Event], said: list[e.Event], since: list[e.Event]
+) -> None:
+    """
+    What the old ledger denies by the customer's word, the restored one denies. With more said since, the lost noes are
+    in force; and a second replay finds nothing, but an erasure that a hold keeps from being done.
+    """
+    for later in ([], since):
+        old, new = fork([OPENED, *shared], said, later)
+        new.at = max(old.at, new.at)
+        for no in lost(old, new):
+            assert new.attempt(no.event) or isinstance(no.event, e.Erased)
+        assert [no.event for no in lost(old, new) if not isinstance(no.event, e.Erased)] == []
+        if later:
+            continue
+        for ask in EVERY_ASK:
+            if decide(old.record, ask, new.at).reason in CUSTOMERS_NOES:
+                assert not decide(new.record, ask, new.at), ask
