@@ -198,7 +198,7 @@ class Leases(Memory):
         with self._lock:
             self._writes.check_room(takes_away=takes_away)
             self._drop(user_id)
-            write = Write(user_id, self._history.generation, takes_away)
+            write = Write(user_id, takes_away)
             self._writes.add(write)
             return write
 

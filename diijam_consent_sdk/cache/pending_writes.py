@@ -16,7 +16,6 @@ from cachetools import FIFOCache
 
 from ..errors import StoreUnavailable
 from .bounded import put, take
-from .user import Generation
 
 MAX_WRITES = 256  # under way or of unknown outcome; past that new writes are refused
 MAX_WITHDRAWALS = 256  # of writes that only take permissions away: apart, so that no other write locks one out
@@ -29,7 +28,6 @@ class Write:
     """An append that is under way or of unknown outcome."""
 
     user_id: str = attrs.field(repr=False)
-    generation: Generation
     takes_away: bool
 
 

@@ -81,10 +81,8 @@ def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> N
 
 
 def leave_out_other_histories(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
-    """An acknowledgement of another history counts for nothing if a generation began since the write did."""
-    if cursor is not None and write.generation is not self._history.generation:
-        cursor = cursor if self._history.continues_at(cursor) else None
-    _written(self, write, cursor, now)
+    """An acknowledgement of another history counts for nothing."""
+    _written(self, write, cursor if cursor and self._history.continues_at(cursor) else None, now)
 
 
 def forget_epochs(self: MinimumPositions, left: str, entered: str) -> None:
@@ -230,7 +228,7 @@ def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
 
 def no_denial_while_writing(self: Leases, user_id: str, *, takes_away: bool = False) -> Write:
     with self._lock:
-        write = Write(user_id, self._history.generation, takes_away)
+        write = Write(user_id, takes_away)
         self._writes.add(write)
         return write
 
