@@ -73,8 +73,7 @@ class Engine:
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
         self._clock = clock
-        self._is_following = is_following
-        self._actor = actor
+        self._is_following, self._actor = is_following, actor
         self._health = Health(self.leases, clock)
         self._exchanges = Exchanges(self.leases, clock, deadline)
         self._calls = LimitedCalls(deadline, spawn)
