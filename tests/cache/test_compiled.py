@@ -46,6 +46,21 @@ def test_users_with_the_same_choices_share_their_answers() -> None:
     assert len(shared._in_use) == 0
 
 
+def test_a_settled_record_tells_nothing_of_how_it_was_said() -> None:
+    """Who says the same in another order, here or imported, has the same settled record, without entries and times."""
+    imported = e.Provenance(method="import", said_at=st.START - timedelta(days=9))
+    told = e.Notified("n", "acme", {"email"}, "marketing")
+    said = (e.Granted("surveys", "a"), e.Agreed("n"), e.Published("avatar"))
+    one = opened(told).play(*said)
+    again = opened(told).play(*reversed(said), provenance=imported)
+    settled = freeze_at(one.record, one.at)
+    assert freeze_at(again.record, again.at) == settled
+    assert settled.published
+    assert not settled.publications
+    (notice,), (consent,) = settled.notices.values(), settled.consents.values()
+    assert {notice.entry_version, notice.said_at, consent.entry_version, consent.said_at} == {None}
+
+
 def test_a_plain_word_and_its_member_find_the_same_answer() -> None:
     """Members and their plain strings are interchangeable, also a member of another vocabulary."""
     answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
