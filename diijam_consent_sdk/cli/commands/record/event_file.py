@@ -34,12 +34,17 @@ NEEDED, KNOWN = {"user_id", "event"}, {"user_id", "event", "provenance"}
 
 @attrs.define
 class Batch:
-    """Events of one user and one provenance on adjacent lines, and the line of each: what is written together."""
+    """
+    Events of one user and one provenance on adjacent lines, and the line of each: what is written together.
+
+    `is_last`: the next line is of another user.
+    """
 
     user_id: str = attrs.field(repr=False)
     provenance: Provenance = attrs.field(repr=False)
     lines: list[int] = attrs.field(factory=list)
     events: list[Event] = attrs.field(factory=list)
+    is_last: bool = True
 
     def digest(self, label: str) -> bytes:
         """Compute what makes the key: the same for the same user, events and label, however the JSON is spelled."""
@@ -128,6 +133,7 @@ def read_batches(stream: BinaryIO) -> Iterator[tuple[Batch, str]]:
         if event is not None:
             is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
             if batch is not None and not (is_same and len(batch.events) < MAX_EVENTS):
+                batch.is_last = batch.user_id != user_id
                 yield batch, digest
                 batch = None
             batch = batch or Batch(user_id, provenance)

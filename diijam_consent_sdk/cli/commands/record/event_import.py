@@ -99,6 +99,8 @@ class Importer:
             done.new += len(batch.events)
             return
         done.known += len(batch.events)
+        if not batch.is_last or batch.provenance.said_at is not None:
+            return  # the file goes on about this user, or tells the past: what came later stands anyway
         if self.store.load([batch.user_id]).records[0].version > appended.version:
             self.summary.outdated += 1
             if len(self.summary.outdated_lines) < SHOWN_LINES:

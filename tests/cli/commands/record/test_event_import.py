@@ -107,6 +107,16 @@ def test_meant_anew(mailable: Ledger, cli: Cli) -> None:
     assert cli("check", "u-1", "market", "email").status == 1
 
 
+def test_no_note_of_what_the_file_itself_says_later(ledger: Ledger, cli: Cli) -> None:
+    """A customer who changed by later lines of the file, or since an import, is not one whose lines are outdated."""
+    data = imported("u-1", "2024-01-01", OPENED) + imported("u-1", "2024-02-01", GRANTED) + line("u-1", WITHDRAWN)
+    data += line("u-2", OPENED) + imported("u-3", "2024-02-01", OPENED)
+    assert cli("record", "--file", "-", stdin=data).out == summary(5, 0, 0)
+    ledger.record("u-3", e.Objected("surveys"))
+    result = cli("record", "--file", "-", stdin=data)
+    assert (result.out, result.err) == (summary(0, 5, 0), "")
+
+
 def test_many_changed_since(ledger: Ledger, cli: Cli) -> None:
     """Of many users who changed since, the first 20 lines are named."""
     data = b"".join(line(f"u-{number}", OPENED) for number in range(21))
