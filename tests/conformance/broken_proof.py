@@ -40,6 +40,8 @@ class ForgetsWhenItWasSaid(_Rewrites):
 
     def rewritten(self, entry: e.LedgerEntry) -> e.LedgerEntry:
         """The entry as it is shown."""
+        if entry.provenance.said_at is None:
+            return entry
         return attrs.evolve(entry, provenance=attrs.evolve(entry.provenance, method=Method.STAFF, said_at=None))
 
 

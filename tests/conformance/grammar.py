@@ -11,7 +11,7 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     wait 60                                  seconds pass
     ? Market email => yes consented 4        an ask and its answer, or `malformed`
     record version=2 published=avatar        the record's values then; `said:consents/surveys/entry_version=2`: a part's
-    due q-1 10 reply=2                       the days from receipt to the due dates of deed and reply
+    due q-1 10 reply=2 state=on_track        the days from receipt to the ends of deed and reply, and the state then
     history AccountOpened ; Erased           the entries' events
     + [method=app language=vi] Granted …     said in this way; `import=-60`: said a minute before the case began
     register %n-1 surveys vi=Xin en=Please   a notice with its purposes; data=, recipient=, sensitive=, digest= as well
@@ -121,9 +121,12 @@ def _events(text: str) -> list[dict[str, Any]]:
 
 
 def _due(words: list[str]) -> dict[str, Any]:
-    request, days, *reply = words
-    step = {"request": request, "days": int(days)}
-    return {**step, "reply_days": int(reply[0].removeprefix("reply="))} if reply else step
+    request, days, *more = words
+    given = dict(word.split("=") for word in more)
+    step: dict[str, Any] = {"request": request, "days": int(days)}
+    if "reply" in given:
+        step["reply_days"] = int(given["reply"])
+    return {**step, "state": given["state"]} if "state" in given else step
 
 
 def _record(words: list[str]) -> dict[str, Any]:

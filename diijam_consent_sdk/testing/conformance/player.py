@@ -155,6 +155,8 @@ class Player:
         if "reply_days" in step:
             days = (request.reply_due_at - request.received_at) / DAY
             expect("days until the reply is due", days, step["reply_days"])
+        if "state" in step:
+            expect("state", str(request.state(self._now(self._load(user)))), step["state"])
 
     def _ask(self, user: UserState, step: Step) -> None:
         try:
@@ -166,11 +168,13 @@ class Player:
         if step.get("malformed"):
             raise Mismatch("the ask is answered, expected: malformed")
         loaded = self._load(user)
-        # A store's clock cannot be set over HTTP, so the waited time is passed to the decision instead.
-        at = loaded.at if self.tick is not None else max(loaded.at, self._began_at + self._waited)
-        decision = self._decide(loaded.records[0], ask, at)
+        decision = self._decide(loaded.records[0], ask, self._now(loaded))
         answer = {"allowed": bool(decision), "reason": str(decision.reason), "clause": decision.clause}
         expect("answer", answer, step["answer"])
+
+    def _now(self, loaded: Loaded) -> datetime:
+        # A store's clock cannot be set over HTTP, so the waited time is passed to the decision instead.
+        return loaded.at if self.tick is not None else max(loaded.at, self._began_at + self._waited)
 
     def _check_history(self, user: UserState, history: list[LedgerEntry]) -> None:
         expect("history", [entry.event for entry in history], user.events)
