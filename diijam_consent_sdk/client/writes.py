@@ -10,6 +10,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 import attrs
 
@@ -43,6 +44,7 @@ class PendingWrite:
     outcome: Promise[Appended] = attrs.field(factory=Promise)
     write: Write | None = None  # once its user is denied
     is_unknown: bool = False  # it may have been written
+    not_before: float = -inf  # of the lease clock: when it may be sent again
     worker: object = None  # identifies the effects that work on it; None: none do
 
     @property
@@ -144,9 +146,11 @@ class Writes:
         Repeat the append until the outcome is definite, and give it: `OutcomeUnknown` once the client is closed, or if
         the token may not repeat what only gives permission: then the user is fetched, whatever became of it.
         """
+        if (wait_for := pending.not_before - self._clock()) > 0:  # an event loop ended during the pause
+            yield Sleep(wait_for)
         for attempt in itertools.count():
             was_unknown, pending.is_unknown = pending.is_unknown, True  # first: the effects may end inside the call
-            pause = backoff(attempt, longest=MAX_BACKOFF_SECONDS)
+            failure: Exception | None = None
             try:
                 appended = yield from perform(pending.append)
             except (ValueError, TypeError, VersionConflict) as refused:
@@ -155,8 +159,7 @@ class Writes:
                 end = _end_after(error, pending, was_unknown=was_unknown)
                 if end is not None:
                     return end
-                if isinstance(error, NotEntitled):
-                    pause = self._max_staleness
+                failure = error
             else:
                 # Without a record, the store has compared the answer's user id.
                 if appended.record is None or appended.record.user_id == pending.user_id:
@@ -164,8 +167,15 @@ class Writes:
                 log.error("write.answer_of_another_user")
             if self._is_stopped:
                 return OutcomeUnknown(UNKNOWN, pending.append.idempotency_key)
+            pause = self._pause_after(failure, attempt)
+            if isinstance(failure, NotEntitled):
+                pending.not_before = self._clock() + pause
             yield Sleep(pause)
         raise AssertionError
+
+    def _pause_after(self, error: Exception | None, attempt: int) -> float:
+        """Choose the seconds until the next try: B while the token is refused, since only people can change that."""
+        return self._max_staleness if isinstance(error, NotEntitled) else backoff(attempt, longest=MAX_BACKOFF_SECONDS)
 
     def _on_end(self, pending: PendingWrite, worker: object, ended: Promise[None]) -> None:
         """Leave the write to `resume` if its effects ended without an outcome, or fail it if they never began."""

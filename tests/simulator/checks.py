@@ -14,7 +14,15 @@ from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import batching, limiter, single_flight
 from diijam_consent_sdk.client.effects import Append, StoreCall
 from diijam_consent_sdk.decisions import Ask
-from diijam_consent_sdk.errors import ClientClosed, StoreError, StoreUnavailable, StoreUnusable, VersionConflict
+from diijam_consent_sdk.errors import (
+    ClientClosed,
+    NotEntitled,
+    StoreError,
+    StoreUnavailable,
+    StoreUnusable,
+    VersionConflict,
+)
+from diijam_consent_sdk.events import takes_away
 from diijam_consent_sdk.stores.protocol import Appended, Cursor
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, Source
 from tests.simulator.ledger import Branch, SimChanges, SimLoaded
@@ -82,6 +90,8 @@ class Checks:
     def sent(self, client: SimClient, call: StoreCall[Any]) -> None:
         """A call leaves: from now on its user is denied."""
         if isinstance(call, Append):
+            if call.idempotency_key in client.pending:  # what was sent before may have been written
+                self._unknown.add(call.idempotency_key)
             client.pending[call.idempotency_key] = call.user_id
 
     def delivered(self, client: SimClient, call: StoreCall[Any], answer: object, branch: Branch | None) -> None:
@@ -96,8 +106,10 @@ class Checks:
             ack = self._acks_by_key[key] = Ack(answer.cursor, branch)
             self._acks[of] = (*self._acks.get(of, ())[-3:], ack)
             self._end(client, key)
-        elif isinstance(answer, (ValueError, TypeError, VersionConflict)) or (
-            isinstance(answer, (StoreUnavailable, StoreUnusable)) and key not in self._unknown
+        elif (
+            isinstance(answer, (ValueError, TypeError, VersionConflict))
+            or (isinstance(answer, (NotEntitled, StoreUnavailable, StoreUnusable)) and key not in self._unknown)
+            or (isinstance(answer, NotEntitled) and not takes_away(call.events))
         ):
             self._end(client, key)
         else:

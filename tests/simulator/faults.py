@@ -40,6 +40,8 @@ def begin(world: World, kind: str) -> None:
         network.broken |= dict.fromkeys(BROKEN[kind], world.loop.now + lasts)
     elif kind.startswith("large"):
         network.batch_limit = BatchLimit(random.choice([0, 1, 1, 2]), kind == "large_refused", world.loop.now + lasts)
+    elif kind == "refuse_token":
+        network.token_refused_until = world.loop.now + lasts
     elif kind == "storm":
         network.weather = attrs.evolve(world.profile.storm, slow_up_to=random.choice([0.1, 1.5]))
         world.loop.after(lasts, lambda: setattr(network, "weather", CALM))

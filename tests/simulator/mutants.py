@@ -21,8 +21,8 @@ from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import PATIENCE, Lookups
 from diijam_consent_sdk.client.single_flight import SharedLoad, SingleFlight
-from diijam_consent_sdk.client.writes import PendingWrite, Writes
-from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.client.writes import PendingWrite, Writes, _end_after
+from diijam_consent_sdk.errors import NotEntitled, StoreUnavailable
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 
 _fetched, _polled, _may_install, _written = (
@@ -32,6 +32,7 @@ _fetched, _polled, _may_install, _written = (
     Leases.finish_write,
 )
 _restart, _until, _wait_for = Leases._restart, LimitedCalls.until, Lookups._wait_for
+_pause_after = Writes._pause_after
 
 
 def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
@@ -239,6 +240,18 @@ def unknown_is_refused(self: Writes, pending: PendingWrite) -> Effects[Appended 
     except Exception as error:  # noqa: BLE001 - that is the mistake
         return error
     return appended
+
+
+def refusal_is_definite(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
+    return _end_after(error, pending, was_unknown=was_unknown and not isinstance(error, NotEntitled))
+
+
+def never_given_up(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
+    return None if was_unknown else _end_after(error, pending, was_unknown=False)
+
+
+def pause_as_ever(self: Writes, error: Exception | None, attempt: int) -> float:
+    return _pause_after(self, None, attempt)
 
 
 def resume_nothing(self: Writes) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall
-from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable, TooLarge
+from diijam_consent_sdk.errors import NotEntitled, OutcomeUnknown, StoreUnavailable, TooLarge
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded
 from tests.simulator.ledger import Answer, Branch, Ledger
 from tests.simulator.loop import Loop
@@ -53,6 +53,7 @@ class Network:
         self.weather = CALM
         self.broken: dict[type[StoreCall[Any]], float] = {}  # until when calls of a kind are held up
         self.batch_limit = BatchLimit()
+        self.token_refused_until = 0.0  # until when appends are refused for the token
         self.latency = min(0.02, bound / 200)
         self.under_way = 0
         self.ledger = ledger
@@ -136,6 +137,9 @@ class Network:
                 back(ledger.load(user_ids))
             case ChangesSince(after, wait, limit):
                 ledger.changes(after, wait, limit, back)
+            case Append() if self._loop.now < self.token_refused_until:
+                self._tried["token refused"] += 1
+                back(NotEntitled("the token lacks a scope", ("write:refusals",)))
             case Append(user_id, events, expected_version, idempotency_key, provenance):
                 try:
                     answer: object = ledger.append(user_id, events, expected_version, idempotency_key, provenance)

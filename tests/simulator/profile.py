@@ -8,7 +8,7 @@ import attrs
 
 from tests.simulator.network import Weather
 
-STORE_FAULTS = ("restart", "new_epoch", "restore_new_epoch", "restore_same_epoch", "wall")
+STORE_FAULTS = ("restart", "new_epoch", "restore_new_epoch", "restore_same_epoch", "wall", "refuse_token")
 LAGS = ("lag_loads", "lag_changes", "lag_all")
 FEED_FAULTS = ("freeze_feed", "break_loads", "break_all", "storm")
 BATCH_FAULTS = ("large_refused", "large_late")

@@ -13,7 +13,7 @@ from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import engine as engine_module
-from diijam_consent_sdk.client import halving, lookups, poller
+from diijam_consent_sdk.client import halving, lookups, poller, writes
 from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import Lookups
 from diijam_consent_sdk.client.single_flight import SingleFlight
@@ -66,6 +66,9 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 an own write in an unknown epoch is left out": (Leases, "finish_write", mutants.leave_out_other_histories),
     "8 no floor under a guard": (Leases, "finish_write", mutants.no_floor),
     "8 an unknown outcome is a refusal": (Writes, "_repeat", mutants.unknown_is_refused),
+    "8 a refusal for the token is definite": (writes, "_end_after", mutants.refusal_is_definite),
+    "8 what the token may not repeat denies for good": (writes, "_end_after", mutants.never_given_up),
+    "8 a refused token is tried again at once": (Writes, "_pause_after", mutants.pause_as_ever),
     "8 nobody goes on with what a loop's end left": (Writes, "resume", mutants.resume_nothing),
     "8 the end of a loop is a refusal": (Writes, "_on_end", mutants.lost_is_refused),
     "8 any token will do": (Leases, "confirm", mutants.prove_anything),

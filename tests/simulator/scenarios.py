@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import product
+from typing import Any
 
 import attrs
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.errors import StoreUnavailable
 from tests.simulator.client import ASKS, SimClient
@@ -380,6 +382,55 @@ def a_loop_that_ends_before_a_write_is_acknowledged(world: World) -> None:
             world.checks.fail("I6", "denied for good")
 
 
+def refused_after_a_lost_answer(world: World, client: SimClient, event: e.Event) -> Promise[Any]:
+    """A write whose answer is lost, sent again by a token that is refused from then on."""
+    world.network.weather = attrs.evolve(CALM, lost_answer=1.0)
+    done = client.record("user0", event)
+    world.run_for(world.deadline / 2)
+    world.network.weather = CALM
+    world.network.token_refused_until = world.loop.now + 100 * world.bound
+    world.run_for(3 * world.deadline)
+    return done
+
+
+def a_token_refused_amid_a_no(world: World) -> None:
+    """Rule 8: a withdrawal was written, its answer lost, its repeat refused; then a load from before it arrives."""
+    client = process(world, follow=False)
+    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    refused_after_a_lost_answer(world, client, e.Withdrawn("marketing"))
+    slow(old)
+    look(world, client)
+
+
+def a_token_refused_amid_a_yes(world: World) -> None:
+    """Rule 8: a grant of unknown outcome that may not be repeated: its user is fetched, and answered again."""
+    client = process(world)
+    client.ask("user0", MAIL)
+    world.run_for(1)
+    refused_after_a_lost_answer(world, client, e.Granted("marketing", "n", ["email"]))
+    done = client.ask("user0", MAIL)
+    world.run_for(1)
+    if not done.result().can_market("email"):
+        world.checks.fail("I6", "denied for good")
+
+
+def a_token_refused_for_long(world: World) -> None:
+    """Rule 8: a withdrawal of unknown outcome is sent by a refused token once in B, though its event loops end."""
+    client = process(world)
+    refused_after_a_lost_answer(world, client, e.Withdrawn("marketing"))
+    began = world.tried["token refused"]
+    for _ in range(20):
+        world.run_for(world.bound / 5)
+        client.end_loop()
+        client.ask("user1", MAIL)
+    if not 2 <= world.tried["token refused"] - began <= 4:
+        world.checks.fail("R8", f"repeated {world.tried['token refused'] - began} times in 4 B")
+    world.network.token_refused_until = 0.0
+    world.run_for(world.bound + 2)
+    if client.pending:
+        world.checks.fail("I6", "of unknown outcome for good")
+
+
 def a_part_that_is_not_answered(world: World) -> None:
     """Rule 11: a batch is refused as too large, and its first half gets no answer: 2.5 deadlines where 1.25 are due."""
     client = process(world, follow=False)
@@ -415,6 +466,9 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "8 no floor under a guard": a_guard_interrupted_by_the_end_of_an_own_write,
     "8 nobody goes on with what a loop's end left": a_loop_that_ends_before_a_write_is_acknowledged,
     "8 the end of a loop is a refusal": a_loop_that_ends_before_a_write_is_acknowledged,
+    "8 a refusal for the token is definite": a_token_refused_amid_a_no,
+    "8 what the token may not repeat denies for good": a_token_refused_amid_a_yes,
+    "8 a refused token is tried again at once": a_token_refused_for_long,
     "8 any token will do": a_token_of_a_lost_history,
     "11 a part has its deadline from a look on": a_part_that_is_not_answered,
 }
