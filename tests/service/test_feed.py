@@ -6,15 +6,20 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import httpx
 import pytest
 
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.events import AccountOpened
+from diijam_consent_sdk.service import auth
 from diijam_consent_sdk.service.feed import ChangeFeed
+from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.store_executor import StoreExecutor
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import Changes, Cursor, MemoryStore, SqliteStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start
 from tests.service.crowd import polls, until_held
@@ -299,9 +304,6 @@ def test_a_revoked_token_gets_no_answer_from_its_poll(
     start: Start, ask_as: Ask, tmp_path: Any, http: httpx.Client
 ) -> None:
     """A poll whose token is revoked while it waits is refused when it would be answered."""
-    from diijam_consent_sdk.service.scopes import Scope  # noqa: PLC0415
-    from diijam_consent_sdk.service.token_changes import new_token  # noqa: PLC0415
-
     tokens = tmp_path / "tokens.json"
     token = new_token(tokens, "reader", [Scope.READ])
     asker = Asker(start(tokens=tokens).url, token, http)
@@ -310,6 +312,39 @@ def test_a_revoked_token_gets_no_answer_from_its_poll(
     revoking.start()
     answer = asker.post("/v1/changes", {"nonce": NONCE, "after": head, "wait": 1.0})
     assert answer.status_code == 401
+
+
+class Later(datetime):
+    """A clock that shows a time after the end of the tokens of these tests."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        """The first instant of 2100."""
+        return cls(2100, 1, 1, tzinfo=tz)
+
+
+def test_a_token_that_expires_during_its_poll_gets_no_answer(
+    start: Start, tmp_path: Path, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll that began in its token's time and would be answered after its end is refused, for that cause."""
+    tokens = tmp_path / "tokens.json"
+    token = new_token(tokens, "reader", [Scope.READ], expires_at=datetime(2099, 12, 31, tzinfo=UTC))
+    store = MemoryStore()
+    running = start(store, tokens=tokens)
+    asker = Asker(running.url, token, http)
+    head = asker.head()
+
+    def expire_then_append() -> None:
+        asyncio.run(until_held(running.url, 1))
+        monkeypatch.setattr(auth, "datetime", Later)
+        store.append("u-1", [AccountOpened()])
+
+    appending = threading.Thread(target=expire_then_append)
+    appending.start()
+    answer = asker.post("/v1/changes", {"nonce": NONCE, "after": head, "wait": 15.0})
+    appending.join()
+    assert answer.status_code == 401
+    assert "the token has expired" in answer.json()["detail"]
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
@@ -16,7 +18,8 @@ from diijam_consent_sdk.errors import NotEntitled, VersionConflict
 from diijam_consent_sdk.events import AccountOpened, Granted
 from diijam_consent_sdk.service.scopes import Scope, needed_for
 from diijam_consent_sdk.service.token_changes import new_token
-from diijam_consent_sdk.stores import HttpStore, MemoryStore, wire
+from diijam_consent_sdk.stores import AsyncHttpStore, HttpStore, MemoryStore, wire
+from diijam_consent_sdk.stores.token_messages import OwnToken
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start, running
 from tests.service.test_problems import is_problem
 
@@ -196,6 +199,15 @@ def test_a_relay_that_lacks_a_scope_says_that_it_is_its_own(
     assert "the token of edge lacks" in problem["detail"]
 
 
+async def own_token_in_a_task(url: str, token: str) -> OwnToken:
+    """What the async store is told."""
+    store = AsyncHttpStore(url, token=token, deadline=10)
+    try:
+        return await store.own_token()
+    finally:
+        await store.close()
+
+
 def test_a_token_tells_what_it_is(start: Start, path: Path) -> None:
     """Any token, whatever its scopes, may ask for its name, scopes and end, and gets the service's time with them."""
     end = datetime(2099, 6, 30, tzinfo=UTC)
@@ -204,5 +216,6 @@ def test_a_token_tells_what_it_is(start: Start, path: Path) -> None:
     for scope, token in tokens.items():
         with closing(HttpStore(url, token=token, deadline=10)) as store:
             own = store.own_token()
+        assert attrs.evolve(asyncio.run(own_token_in_a_task(url, token)), at=own.at) == own
         assert (own.name, own.scopes, own.expires_at) == (scope.replace(":", "-"), (scope,), end)
         assert before <= own.at <= datetime.now(UTC)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk import ConsentClient
-from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.stores import HttpStore
+from diijam_consent_sdk import ConsentClient, Reason
+from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
+from diijam_consent_sdk.events import AccountOpened, Granted, Withdrawn
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token, rotate_token
+from diijam_consent_sdk.stores import HttpStore, MemoryStore
 from diijam_consent_sdk.stores.url import token_from_env
-from tests.service.conftest import Running
+from diijam_consent_sdk.testing import FaultyStore
+from tests.client.conftest import SIGNED_UP, eventually
+from tests.service.conftest import Running, Start
 
 
 @pytest.fixture
@@ -36,6 +42,36 @@ def test_a_rotated_token_is_used_as_soon_as_it_is_in_the_file(
             consent.load("u-1")
         secret.write_text(token_files[1]["read"] + "\n")
         assert consent.load("u-1").version == 0
+
+
+def is_refused(consent: ConsentClient) -> bool:
+    """Whether the service knows the client's token no more."""
+    try:
+        consent.load("u-2")
+    except StoreUnavailable as error:
+        return "status 401" in str(error)
+    return False
+
+
+def test_a_rotation_amid_a_write_loses_no_no(
+    start: Start, secret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A withdrawal whose answer got lost is repeated with the new token, and is in the ledger once."""
+    tokens, store = tmp_path / "tokens.json", FaultyStore(MemoryStore())
+    secret.write_text(new_token(tokens, "shop", [Scope.READ, Scope.WRITE]))
+    monkeypatch.setenv("DIIJAM_CONSENT_URL", start(store, tokens).url)
+    with ConsentClient.from_env(follow=False, deadline=5) as consent:
+        consent.record("u-1", *SIGNED_UP)
+        store.broken_after = OutcomeUnknown("unknown", "k")
+        with pytest.raises(OutcomeUnknown):
+            consent.record("u-1", Withdrawn("marketing"))
+        new, _ = rotate_token(tokens, "shop", timedelta(0))
+        assert eventually(lambda: is_refused(consent))
+        store.broken_after = None
+        assert consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE
+        secret.write_text(new)
+        assert eventually(lambda: consent.can_market("u-1", "email").reason is Reason.WITHDRAWN, within=20)
+        assert [type(entry.event) for entry in consent.history("u-1")] == [AccountOpened, Granted, Withdrawn]
 
 
 def test_a_file_that_goes_away_is_a_clear_error(
