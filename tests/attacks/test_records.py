@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.stores import SqliteStore
+from diijam_consent_sdk.stores import HttpStore, SqliteStore
 from diijam_consent_sdk.stores.messages import MAX_ANSWER_BYTES
 from tests.attacks.conftest import Served
+from tests.service.conftest import GRANTED, OPENED
 
 LARGE = 12  # users whose records are as large as they may be
 ASKERS = 8
@@ -50,7 +53,7 @@ def at_once(call: Callable[[], Any]) -> list[Any]:
 
 
 def test_large_records_stop_nobody(served: Served, bystanders: Callable[[], Any], large: list[str]) -> None:
-    """S2, S4: loads past 32 MiB are refused, those below answered; nobody waits for them, and memory is bounded."""
+    """S2: loads past 32 MiB are refused, those below answered; nobody waits for them, and memory is bounded."""
     before = served.memory()
     with bystanders():
         assert {served.ask("/v1/records/load", {"user_ids": large * 80})[0] for _ in range(3)} == {413}
@@ -58,6 +61,24 @@ def test_large_records_stop_nobody(served: Served, bystanders: Callable[[], Any]
         answers = at_once(lambda: len(served.ask("/v1/records/load", {"user_ids": large[:3] * 20})[1]))
         assert max(answers) < MAX_ANSWER_BYTES
     assert served.memory() - before < 1_000 * 2**20
+
+
+def test_large_records_leave_out_no_others(served: Served, bystanders: Callable[[], Any], large: list[str]) -> None:
+    """S4: a client that asks for large users among others, together past 32 MiB, has an answer for each of them."""
+    others = [f"small-{number}" for number in range(44)]
+    for user in others:
+        assert served.ask("/v1/events/append", {"user_id": user, "events": [OPENED, GRANTED]})[0] == 200
+    users = [user for pair in zip(others, large * 4, strict=False) for user in pair]
+    with (
+        bystanders(),
+        closing(HttpStore(served.url, token=served.token, deadline=30)) as store,
+        ConsentClient(store, follow=False, deadline=30) as client,
+    ):
+        reasons = {user.user_id: user.decide(Market("email")).reason for user in client.users(users)}
+        permitted = list(client.permitted(users, Market("email")))
+    assert {user for user, why in reasons.items() if why is Reason.CONSENTED} == set(others)
+    assert Reason.UNAVAILABLE not in reasons.values()
+    assert set(permitted) == set(others)
 
 
 def test_a_long_history_holds_up_no_writer(served: Served, bystanders: Callable[[], Any], ledger: SqliteStore) -> None:

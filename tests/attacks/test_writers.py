@@ -17,7 +17,7 @@ FILLING = [{"type": "AccountOpened"}] + [
 
 
 def test_a_withdrawal_waits_for_no_crowd_of_writers(served: Served, bystanders: Callable[[], Any]) -> None:
-    """S3, S4: while one token appends as much as it can, a withdrawal by the same token gets through soon."""
+    """S3: while one token appends as much as it can, a withdrawal by the same token gets through soon."""
 
     def filled(_: int) -> int:
         """Append as many events as one append may have to a new user."""

@@ -90,14 +90,14 @@ def service(token_files: tuple[Path, dict[str, str]]) -> Iterator[Running]:
 
 
 @contextmanager
-def started(folder: Path, service: Running, configuration: str) -> Iterator[Proxy]:
+def started(folder: Path, url: str, configuration: str) -> Iterator[Proxy]:
     """An nginx with the page's configuration, whose only changes are the ports and files of this machine."""
     authority = Authority.made(folder)
     cert, key = authority.signed("consent")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     for was, now in {
-        "127.0.0.1:8700": service.url.removeprefix("http://"),
+        "127.0.0.1:8700": url.removeprefix("http://"),
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl sndbuf=8k",  # so that the system keeps little of an answer
         "/etc/ssl/consent.pem": str(cert),
         "/etc/ssl/consent.key": str(key),
@@ -132,7 +132,7 @@ def started(folder: Path, service: Running, configuration: str) -> Iterator[Prox
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory, service: Running) -> Iterator[Proxy]:
     """The page's nginx. It has no folder for temporary files any more: whatever it writes there is an error."""
-    with started(tmp_path_factory.mktemp("nginx"), service, CONFIGURATION) as one:
+    with started(tmp_path_factory.mktemp("nginx"), service.url, CONFIGURATION) as one:
         for name in TEMPORARY:
             (one.folder / name).rmdir()
         yield one
@@ -171,7 +171,7 @@ def test_without_its_settings_the_data_would_be_on_the_disk(tmp_path: Path, serv
     """The test above can fail: without the page's two settings nginx writes both to files."""
     lines = [line for line in CONFIGURATION.splitlines() if not line.strip().startswith(KEEPS_DATA_IN_MEMORY)]
     assert len(lines) == len(CONFIGURATION.splitlines()) - len(KEEPS_DATA_IN_MEMORY)
-    with started(tmp_path, service, "\n".join(lines)) as proxy:
+    with started(tmp_path, service.url, "\n".join(lines)) as proxy:
         large(proxy, token)
         assert "a client request body is buffered to a temporary file" in proxy.log()
         assert "an upstream response is buffered to a temporary file" in proxy.log()
