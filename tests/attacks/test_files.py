@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -9,7 +10,9 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import msgspec
 import pytest
@@ -36,16 +39,17 @@ def test_a_planted_schema_swallows_no_withdrawal(served: Served, what: str) -> N
     assert served.ask("/v1/events/append", WITHDRAWAL)[0] == 200
 
 
-def test_planted_notes_empty_nothing(served: Served) -> None:
+def test_planted_notes_empty_nothing(served: Served, bystanders: Callable[[], Any]) -> None:
     """S9: a link planted in place of the notes of an interrupted run stops the run and is not followed."""
     target = served.ledger.parent / "kept.txt"
     target.write_text("kept")
     (served.ledger.parent / "out.txt.resume").symlink_to(target)
     command = ["permitted", "market", "email", "--output", "out.txt", "--url", f"sqlite:///{served.ledger}"]
-    result = subprocess.run(
-        [sys.executable, "-m", "diijam_consent_sdk.cli", *command],
-        check=False, cwd=served.ledger.parent, input="u-1\n", capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    with bystanders():
+        result = subprocess.run(
+            [sys.executable, "-m", "diijam_consent_sdk.cli", *command],
+            check=False, cwd=served.ledger.parent, input="u-1\n", capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
     assert (result.returncode, target.read_text()) == (2, "kept")
     assert result.stderr.startswith("error: out.txt.resume")
 
@@ -72,6 +76,16 @@ def test_tokens_that_others_may_write_let_nobody_in(served: Served) -> None:
     eventually_answers(served, 200)
 
 
+def test_a_foreign_lock_on_the_tokens_stops_nobody(served: Served, bystanders: Callable[[], Any]) -> None:
+    """S12: while another process keeps the tokens file locked, the service reads it and lets its callers in."""
+    tokens = served.ledger.parent / "tokens.json"
+    with tokens.open("rb") as file, bystanders():
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.utime(tokens)  # so that it is read again
+        time.sleep(2)
+        assert served.ask("/v1/records/load", {"user_ids": []})[0] == 200
+
+
 def eventually_answers(served: Served, status: int) -> None:
     """Wait until the service answers a load with this status."""
     until = time.monotonic() + 10
@@ -80,9 +94,10 @@ def eventually_answers(served: Served, status: int) -> None:
         time.sleep(0.05)
 
 
-def test_the_ledger_is_its_owner_s_alone(served: Served) -> None:
+def test_the_ledger_is_its_owner_s_alone(served: Served, bystanders: Callable[[], Any]) -> None:
     """S10: the ledger and the files next to it are readable by their owner alone, whatever the umask."""
-    assert served.ask("/v1/events/append", WITHDRAWAL)[0] == 200
-    files = list(served.ledger.parent.glob("consents.db*"))
+    with bystanders():
+        assert served.ask("/v1/events/append", WITHDRAWAL)[0] == 200
+        files = list(served.ledger.parent.glob("consents.db*"))
     assert len(files) == 3
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
