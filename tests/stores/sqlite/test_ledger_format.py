@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ PROGRAM = Path(__file__).parents[3] / "docs" / "verify_ledger.py"
 Verify = Callable[..., tuple[int, str]]
 NOTICE = NoticeText("promo-2026-11", {"vi": "Khuyến mãi “tháng 11”\n", "en": 'A "promotion"\t\u2028'}, {"marketing"})
 GRANTED = e.Granted("marketing", "promo-2026-11", ["email"])
+SAID = e.Provenance("relay/mailer", "app", "mẫu “7”", "vi-VN")
+IMPORTED = e.Provenance(method="import", said_at=datetime(2025, 3, 1, 9, 30, 0, 500_000, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +40,16 @@ def verify() -> Verify:
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with notices, an erased user, ids that are not ASCII, and times with and without fractions."""
+    """A ledger with notices, provenance, an erased user, ids beyond ASCII, and times with and without fractions."""
     path = tmp_path_factory.mktemp("honest") / "ledger.db"
     clock = WallClock()
     with closing(SqliteStore(path, clock=clock)) as store:
-        store.append("before", [OPENED, GRANTED])  # no digest: the notice is not registered yet
+        store.append("before", [OPENED, GRANTED], provenance=SAID)  # no digest: the notice is not registered yet
         store.register_notice(NOTICE)
         append_each(store, [("gone", [OPENED, GRANTED, TOLD]), ("Nguyễn “A”", [OPENED, GRANTED])])
         clock.tick(0.5)
         append_each(store, [("gone", [e.Withdrawn("surveys")]), ("before", [GRANTED])])
+        store.append("moved", [e.Withdrawn("surveys")], provenance=IMPORTED)
         erase(store, "gone")
         store.append("before", [e.Withdrawn("marketing")])
         store.append("Nguyễn “A”", [e.Withdrawn("marketing")])
@@ -91,6 +95,8 @@ ALTERED = {
     "a space in an event": "event = CAST(replace(event, ':', ': ') AS BLOB)",
     "user": "user_id = 'somebody'",
     "version": "version = 7",
+    "writer": "provenance = CAST(replace(provenance, 'mailer', 'billing') AS BLOB)",
+    "a notice's digest": f"notice_digest = '{NOTICE.digest}'",
     "time": "at = replace(at, '2026', '2025')",
     "salt": "salt = x'00'",
     "digest": "digest = zeroblob(32)",
