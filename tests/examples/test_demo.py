@@ -32,7 +32,7 @@ def test_story() -> None:
     with start("--lang", "en") as process:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
-    chapters = ("2,000 users", "2,304  rows", "very next ask: no, withdrawn", "followers  ", "entries")
+    chapters = ("15,736 lines", "2,304  rows", "very next ask: no, withdrawn", "followers  ", "entries")
     places = [out.find(words) for words in chapters]
     assert -1 not in places
     assert places == sorted(places)
