@@ -67,16 +67,20 @@ MALFORMED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"notice": 7}, TypeError, "an id is a string"),
     ({"texts": {}}, ValueError, "1 to 8 languages, not 0"),
     ({"texts": {f"x-{number}": "." for number in range(9)}}, ValueError, "1 to 8 languages, not 9"),
-    ({"texts": [("vi", "lời")]}, TypeError, "map a language to its text"),
+    ({"texts": [("vi", "lời")]}, TypeError, "map a language to its text: a list is none$"),
     ({"texts": "vi"}, TypeError, "map a language to its text"),
     ({"texts": {"vi_VN": "lời"}}, ValueError, "BCP 47 tag, such as vi"),
     ({"texts": {7: "lời"}}, TypeError, "a language is a string"),
-    ({"texts": {"vi": "lời", "VI": "lời"}}, ValueError, "differ in case alone"),
+    (
+        {"texts": {"vi": "lời", "VI": "lời"}},
+        ValueError,
+        "^a notice has one text in each language: two tags differ in case alone$",
+    ),
     ({"texts": {"vi": ""}}, ValueError, "1 to 65,536 bytes of UTF-8, not 0"),
     ({"texts": {"vi": "ờ" * 21_846}}, ValueError, "not 65,538"),
-    ({"texts": {"vi": "\ud83d"}}, ValueError, "lone surrogate"),
+    ({"texts": {"vi": "\ud83d"}}, ValueError, r"^a text holds .* \(a lone surrogate\): decode it from UTF-8$"),
     ({"texts": {"vi": b"words"}}, TypeError, "a text is a string, not bytes"),
-    ({"purposes": []}, ValueError, "at least one purpose"),
+    ({"purposes": []}, ValueError, "^a notice names at least one purpose$"),
     ({"purposes": "marketing"}, TypeError, "a set of Purpose"),
     ({"purposes": ["spam"]}, ValueError, "unknown Purpose 'spam'"),
     ({"data": ["shoe_size"]}, ValueError, "unknown Field"),
@@ -92,6 +96,25 @@ def test_malformed_notices_cannot_be_made(changes: dict[str, Any], error: type[E
     fields: dict[str, Any] = {"notice": "n-1", "texts": {"vi": "lời"}, "purposes": ["marketing"]}
     with pytest.raises(error, match=message):
         NoticeText(**{**fields, **changes})
+
+
+def test_the_terms_of_a_notice_are_what_it_names() -> None:
+    """Refusals need the digest, the purposes, the data, the recipient and what is sensitive, each as it is."""
+    notice = attrs.evolve(SHARING, data=["email", "location"], sensitive=["location"])
+    assert attrs.asdict(notice.terms(), recurse=False) == {
+        "digest": notice.digest,
+        "purposes": {Purpose.MARKETING, Purpose.SURVEYS},
+        "data": {Field.EMAIL, Field.LOCATION},
+        "recipient": "acme",
+        "sensitive": {Field.LOCATION},
+    }
+
+
+def test_what_is_not_called_sensitive_is_listed() -> None:
+    """The refusal names each field that the words have to call sensitive, in order."""
+    why = registering_refusal(attrs.evolve(SHARING, data=["payment", "email", "location"]))
+    assert why is not None
+    assert "name location, payment in `sensitive`" in why
 
 
 def test_the_limits_themselves_are_allowed() -> None:
@@ -113,8 +136,24 @@ def test_bcp_47_tags_name_languages(tag: str) -> None:
 )
 def test_other_words_name_no_language(tag: str) -> None:
     """What RFC 5646 does not form is refused, and so is a tag of more than 35 characters."""
-    with pytest.raises(ValueError, match="BCP 47"):
+    with pytest.raises(ValueError, match=r"^a language is a BCP 47 tag, such as vi or en-GB$"):
         language_tag(tag)
+
+
+def test_a_tag_has_at_most_35_characters() -> None:
+    """A well-formed tag of 35 characters is one, and a longer one is none."""
+    longest = "en-" + "abcdefg-" * 3 + "abcdefgh"
+    assert len(longest) == 35
+    assert language_tag(longest) == longest
+    with pytest.raises(ValueError, match="BCP 47"):
+        language_tag(longest + "-a-bcd")
+
+
+@pytest.mark.parametrize("bad", [7, None, b"vi"])
+def test_a_tag_is_a_string(bad: Any) -> None:
+    """What is no string is a `TypeError` that names its type."""
+    with pytest.raises(TypeError, match=f"^a language is a string, not {type(bad).__name__}$"):
+        language_tag(bad)
 
 
 def test_the_digest_is_over_all_six_keys() -> None:
