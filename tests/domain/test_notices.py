@@ -272,3 +272,9 @@ def test_entries_get_the_digest_of_the_registered_notice() -> None:
     assert REGISTERED.digest_for(e.Notified("n-1", "acme", ["email"], "marketing")) == SHARING.digest
     assert REGISTERED.digest_for(e.Agreed("unregistered")) is None
     assert REGISTERED.digest_for(e.AgreementWithdrawn("n-1")) is None
+
+
+def test_a_ledger_that_requires_notices_says_how_to_go_on() -> None:
+    """The refusal of an unregistered id is whole: what is required, and what to do first."""
+    why = refusal(opened().record, e.Granted("marketing", "unknown", ["email"]), START, REQUIRED)
+    assert why == "this ledger requires notices: register the text under this id before it is named"
