@@ -326,7 +326,8 @@ def _import_refusals(
     """Yield the tests of what was imported: an import never overrules the user's word on the same thing."""
     if said_at is None:
         return
-    yield said_at > at, "said_at is in the future: give the time at which the customer said it"
+    is_early = said_at > at and not e.is_no(event)  # an importer's clock that runs ahead loses no no
+    yield is_early, "said_at is in the future: give the time at which the customer said it"
     reopening = record.account is Account.CLOSED and isinstance(event, e.AccountOpened)
     yield reopening, "the account is closed, and an import never reopens it: leave it out"
     for thing, said in _words_on(record, event):

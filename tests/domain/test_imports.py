@@ -146,11 +146,11 @@ def test_objections_restrictions_and_notices_are_no_words(said: e.Event) -> None
 
 @pytest.mark.parametrize("event", EACH_EVENT, ids=lambda event: type(event).__name__)
 def test_said_in_the_future_is_refused(event: e.Event) -> None:
-    """Whatever the event: nobody has said it yet. At the instant itself it is taken."""
+    """Nobody has said it yet; a no is taken all the same. At the instant itself everything is taken."""
     history = told()
     if refused(history, event, EARLY) is None:
         later = e.Provenance(method="import", said_at=seconds(0.000001))
-        assert refused(history, event, later) == FUTURE
+        assert refused(history, event, later) == (None if e.is_no(event) else FUTURE)
         assert refused(history, event, e.Provenance(method="import", said_at=history.at)) is None
 
 
@@ -281,7 +281,9 @@ def test_an_import_is_refused_just_where_policy_says(moves: Tried, yeses: list[e
             if is_yes and set(_things(entry.event)) & set(_things(event))
         ]
         overruled = any(word is None or word >= said_at for word in words)
-        assert (refused(history, event, imported) is not None) == (overruled or said_at > history.at)
+        assert (refused(history, event, imported) is not None) == (
+            overruled or (said_at > history.at and not e.is_no(event))
+        )
 
 
 def test_imports_do_not_make_a_record_grow() -> None:

@@ -82,15 +82,18 @@ def test_an_imported_no_is_taken_after_all_that_was_said(store: Store) -> None:
 
 
 def test_said_in_the_future_is_refused(served_home: Home) -> None:
-    """By the store's time, as the record's other times; also a no, since nobody has said it yet."""
+    """By the store's time, as the record's other times; but never a no, which an importer's clock could lose."""
     store = served_home.open()
     sign_up(store, "u-1")
     said = e.Provenance(method="import", said_at=START + timedelta(seconds=1))
-    for event in (BY_EMAIL, e.Withdrawn("marketing")):
+    batches: list[list[e.Event]] = [[BY_EMAIL], [e.Withdrawn("surveys"), BY_EMAIL]]
+    for batch in batches:
         with pytest.raises(InvalidEvent, match="said_at is in the future"):
-            store.append("u-1", [event], provenance=said)
+            store.append("u-1", batch, provenance=said)
     served_home.clock.tick(1)
     assert store.append("u-1", [BY_EMAIL], provenance=said).version == 2
+    late = e.Provenance(method="import", said_at=START + timedelta(days=1))
+    assert store.append("u-1", [e.Withdrawn("surveys")], provenance=late).version == 3
 
 
 def test_the_same_import_again_is_a_repeat(store: Store) -> None:
