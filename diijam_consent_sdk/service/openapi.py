@@ -14,6 +14,8 @@ from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
 
 from ..stores.messages import (
+    APPEND_BODY_BYTES,
+    LOAD_BODY_BYTES,
     MAX_BODY_BYTES,
     SMALL_BODY_BYTES,
     AppendQuestion,
@@ -40,9 +42,9 @@ DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
 
 Each question is a POST with a fresh `nonce`, which its answer echoes. Ids travel in bodies, never in a URL. No answer
 may be stored. What goes wrong is answered with a problem document (RFC 9457) whose `type` is for programs and whose
-`detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load records, to append and to
-register a notice at most {MAX_BODY_BYTES:,}. No answer is larger than 32 MiB: pages end earlier, what has to be whole
-is refused as `too-large`."""
+`detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load records {LOAD_BODY_BYTES:,},
+to append {APPEND_BODY_BYTES:,}, to register a notice {MAX_BODY_BYTES:,}. No answer is larger than 32 MiB: pages end
+earlier, what has to be whole is refused as `too-large`."""
 BEARER = "bearer"
 SECURITY = SecurityScheme(
     type="http",

@@ -41,8 +41,8 @@ PROBLEMS = {
 }
 
 LIMITS = (
-    f"send at most {messages.MAX_BODY_BYTES:,} bytes to load records, to append or to register a notice, and"
-    f" {messages.SMALL_BODY_BYTES:,} to ask anything else"
+    f"send at most {messages.LOAD_BODY_BYTES:,} bytes to load records, {messages.APPEND_BODY_BYTES:,} to append,"
+    f" {messages.MAX_BODY_BYTES:,} to register a notice, and {messages.SMALL_BODY_BYTES:,} to ask anything else"
 )
 
 # By the status of an error of the framework: the problem's key, and what to do next.

@@ -26,7 +26,9 @@ MAX_WORDS = 64  # in one set of an event, each counted as often as it occurs
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
 SMALL_BODY_BYTES = 2**16  # of a question that asks about one thing
-MAX_BODY_BYTES = 2**20  # of a question with a list, which `MAX_USERS` of the longest ids fit in
+LOAD_BODY_BYTES = 2**20  # which `MAX_USERS` of the longest ids fit in
+APPEND_BODY_BYTES = 5 * 2**19  # which `MAX_EVENTS` of the largest events fit in
+MAX_BODY_BYTES = 4 * 2**20  # of any question: the largest notice, each of its characters escaped, fits in
 MAX_ANSWER_BYTES = MAX_LOAD_BYTES  # of the items of one answer
 PAGE_BYTES = 4 * 2**20  # past which a page ends, so that it can be read within a deadline
 
@@ -62,7 +64,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class LoadQuestion(Question, frozen=True, kw_only=True):
     """The records of these users, in order, of an id given twice at its first place; of none: just the head."""
 
-    max_bytes: ClassVar[int] = MAX_BODY_BYTES
+    max_bytes: ClassVar[int] = LOAD_BODY_BYTES
 
     user_ids: Annotated[list[UserId], Meta(max_length=MAX_USERS)]
 
@@ -73,7 +75,7 @@ class AppendQuestion(Question, frozen=True, kw_only=True):
     entries it is the token's name.
     """
 
-    max_bytes: ClassVar[int] = MAX_BODY_BYTES
+    max_bytes: ClassVar[int] = APPEND_BODY_BYTES
 
     user_id: UserId
     events: Annotated[list[EventFields], Meta(min_length=1, max_length=MAX_EVENTS)]

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, SMALL_BODY_BYTES
+from diijam_consent_sdk.stores.messages import APPEND_BODY_BYTES, LOAD_BODY_BYTES, SMALL_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import NONCE
 
 LOAD, APPEND, CHANGES, HISTORY, DUE = (
     "/v1/records/load", "/v1/events/append", "/v1/changes", "/v1/history/load", "/v1/requests/due",
 )  # fmt: skip
-LARGEST = {LOAD: MAX_BODY_BYTES, APPEND: MAX_BODY_BYTES, CHANGES: SMALL_BODY_BYTES}
+LARGEST = {LOAD: LOAD_BODY_BYTES, APPEND: APPEND_BODY_BYTES, CHANGES: SMALL_BODY_BYTES}
 CURSOR = '"epoch":"e","position":0,"hash":"' + "00" * 32 + '"'
 OPENED = '{"type":"AccountOpened"}'
 
@@ -41,9 +41,9 @@ def test_a_question_has_one_reading(served: Served, bystanders: Callable[[], Any
             assert (fields, status, b"urn:diijam-consent:malformed" in answer) == (fields, 400, True)
 
 
-def filled(unit: bytes) -> bytes:
+def filled(unit: bytes, size: int = APPEND_BODY_BYTES) -> bytes:
     """Repeat a unit, with commas between, until the question is as large as one may be."""
-    return b",".join([unit] * ((MAX_BODY_BYTES - 200) // (len(unit) + 1)))
+    return b",".join([unit] * ((size - 200) // (len(unit) + 1)))
 
 
 WORDS = b",".join([b'"b"'] * 64)
@@ -53,7 +53,7 @@ SLOW = [
     (APPEND, b'"user_id":"a","events":[%b]' % filled(UNKNOWN_SETS)),
     (APPEND, b'"user_id":"a","events":[{%b}]' % filled(b'"type":"AccountOpened"')),
     (APPEND, b'"user_id":"a","events":[{%b}]' % filled(b'"":""')),
-    (LOAD, filled(b'"user_ids":[]')),
+    (LOAD, filled(b'"user_ids":[]', LOAD_BODY_BYTES)),
     (LOAD, b'"user_ids":[%b]' % b",".join(b'"%b%d"' % (b"\\u0301" * 240, n) for n in range(700))),
 ]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, SMALL_BODY_BYTES
+from diijam_consent_sdk.stores.messages import LOAD_BODY_BYTES, SMALL_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import GRANTED, NONCE
 
@@ -22,7 +22,7 @@ def long(unit: str, size: int) -> str:
 def test_no_text_stops_the_service(served: Served, bystanders: Callable[[], Any]) -> None:
     """S1: texts as long as one question takes, of whatever quotes, wherever they stand, are refused at once."""
     with bystanders():
-        for text in (long(unit, size) for unit in UNITS for size in (MAX_BODY_BYTES, SMALL_BODY_BYTES)):
+        for text in (long(unit, size) for unit in UNITS for size in (LOAD_BODY_BYTES, SMALL_BODY_BYTES)):
             for path, question in (
                 ("/v1/records/load", {"user_ids": [], text: 1}),
                 ("/v1/records/load", {"user_ids": [text]}),

@@ -20,7 +20,7 @@ import pytest
 
 from diijam_consent_sdk.events import AccountOpened, Granted
 from diijam_consent_sdk.stores import HttpStore, MemoryStore
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES
+from diijam_consent_sdk.stores.messages import APPEND_BODY_BYTES, MAX_BODY_BYTES
 from tests.certificates import Authority, needs_openssl
 from tests.service.conftest import NONCE, Running, running
 
@@ -149,9 +149,9 @@ def large(proxy: Proxy, token: str) -> tuple[bytes, bytes]:
     question = msgspec.json.encode({"nonce": NONCE, "user_ids": USERS})
     assert len(question) > 2**17
     answered = proxy.post("/v1/records/load", token, question, wait=1)
-    largest = msgspec.json.encode({"nonce": "x" * (MAX_BODY_BYTES - 14)})
-    assert len(largest) == MAX_BODY_BYTES - 2
-    return answered, proxy.post("/v1/records/load", token, largest)
+    largest = msgspec.json.encode({"nonce": "x" * (APPEND_BODY_BYTES - 14)})
+    assert len(largest) == APPEND_BODY_BYTES - 2
+    return answered, proxy.post("/v1/events/append", token, largest)
 
 
 def test_large_questions_and_answers_pass_and_leave_nothing_on_the_disk(proxy: Proxy, token: str) -> None:

@@ -23,7 +23,7 @@ from diijam_consent_sdk.errors import (
 )
 from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, redact
 from diijam_consent_sdk.stores.http.exchange import PATHS
-from diijam_consent_sdk.stores.messages import MAX_BODY_BYTES, Question
+from diijam_consent_sdk.stores.messages import LOAD_BODY_BYTES, MAX_BODY_BYTES, SMALL_BODY_BYTES, Question
 from diijam_consent_sdk.stores.problem_document import PROBLEM_TYPE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore
@@ -143,14 +143,14 @@ def test_a_version_that_moved(anybody: Asker) -> None:
 
 def test_a_body_that_announces_too_much(anybody: Asker) -> None:
     """A body whose length is announced as too large is refused."""
-    is_problem(anybody.post(LOAD, content=b" " * (MAX_BODY_BYTES + 1)), "too-large")
+    is_problem(anybody.post(LOAD, content=b" " * (LOAD_BODY_BYTES + 1)), "too-large")
 
 
 @pytest.mark.parametrize(("question", "path"), PATHS.items())
 def test_a_question_about_one_thing_is_small(anybody: Asker, question: type[Question], path: str) -> None:
     """Only operations that take lists or texts read more than 64 KiB."""
     most = question.max_bytes
-    assert (most == MAX_BODY_BYTES) == path.endswith(("/records/load", "/append", "/register"))
+    assert (most > SMALL_BODY_BYTES) == path.endswith(("/records/load", "/append", "/register"))
     is_problem(anybody.post(path, content=b" " * (most + 1)), "too-large")
     is_problem(anybody.post(path, content=b" " * most), "malformed")
 
@@ -160,7 +160,7 @@ def test_a_body_that_never_ends(anybody: Asker) -> None:
 
     def chunks() -> Iterator[bytes]:
         for _ in range(100):
-            yield b" " * (MAX_BODY_BYTES // 50)
+            yield b" " * (LOAD_BODY_BYTES // 50)
 
     is_problem(anybody.post(LOAD, content=chunks()), "too-large")
 
@@ -168,7 +168,7 @@ def test_a_body_that_never_ends(anybody: Asker) -> None:
 def test_a_body_of_just_the_size(anybody: Asker) -> None:
     """A body of the greatest size that is allowed is read."""
     question = b'{"nonce":"0123456789abcdef","user_ids":[]}'
-    answer = anybody.post(LOAD, content=question + b" " * (MAX_BODY_BYTES - len(question)))
+    answer = anybody.post(LOAD, content=question + b" " * (LOAD_BODY_BYTES - len(question)))
     assert answer.status_code == 200
 
 

@@ -18,7 +18,7 @@ from diijam_consent_sdk.stores import Store, wire
 from diijam_consent_sdk.stores.postgres import dialect as postgres_dialect
 from diijam_consent_sdk.stores.protocol import MAX_LOAD_BYTES
 from diijam_consent_sdk.stores.sqlite import store as sqlite_store
-from diijam_consent_sdk.vocabulary import Account
+from diijam_consent_sdk.vocabulary import Account, Field
 from tests.domain.samples import EACH_EVENT, NEEDED
 from tests.strategies import START
 
@@ -424,6 +424,15 @@ def test_an_append_has_at_most_a_thousand_events(store: Store) -> None:
         store.append("u-1", itertools.repeat(no))
     assert head(store).position == 0
     assert store.append("u-1", [no] * 1_000).version == 1_000
+
+
+def test_a_thousand_of_the_largest_events_are_one_append(served_home: Home) -> None:
+    """Ids of 256 characters of four bytes pass every home, also where a question's size is limited."""
+    store = served_home.open()
+    ids = ["\U0001d11e" * 251 + f"{number:05}" for number in range(1_000)]
+    told = [e.Notified(notice, "\U0001d11e" * 256, list(Field), "marketing") for notice in ids]
+    store.append("u-1", [e.AccountOpened()])
+    assert store.append("u-1", told).version == 1_001
 
 
 def test_what_one_user_may_have_is_bounded(store: Store) -> None:
