@@ -149,7 +149,7 @@ class Store(Notices, Protocol):
         """
         Write all events or none, durable before this returns.
 
-        A key belongs to its user, whoever writes. The same key and events again give the same answer, with `is_repeat`,
+        A key belongs to its user, for all writers. The same key and events again give the same answer with `is_repeat`,
         and write nothing; *expected_version* is no part of it. Events that only take away (`events.takes_away`) are
         written also under a key that was used for others. The key of a refused append is free.
 

@@ -22,7 +22,7 @@ def head(*, url: Url = None) -> int:
     """
     Print the ledger's head, alone: a token of the epoch, position and chain hash of its last entry.
 
-    Keep it where whoever can write to the ledger cannot write. It names no customer. diijam-consent verify --since
+    Keep it where no writer of the ledger can change it. It names no customer. diijam-consent verify --since
     proves later that the ledger still continues it.
 
     Exit status: 0, also for an empty ledger; 2 it could not be read.

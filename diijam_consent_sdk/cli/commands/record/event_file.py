@@ -150,7 +150,7 @@ def parse_line(line: bytes) -> tuple[str, Event, Provenance]:
     """
     Parse the user, the event and its provenance of one line. No error repeats the content of the line.
 
-    `by` is left out: the writer is whoever runs the import.
+    `by` is left out: the writer is the one who runs the import.
 
     Raises:
         ValueError, TypeError: the line is malformed.

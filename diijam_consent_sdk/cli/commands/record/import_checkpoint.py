@@ -3,7 +3,7 @@ Save how far an import came, so that an interrupted one goes on there when the s
 
 Beside `events.jsonl` lies `events.jsonl.resume`, JSON with no id in it. Lines are passed over only if that is proved
 right: the file still begins with the same lines, and the ledger still has the entry that was its last by then.
-Otherwise the import begins anew, which writes nothing twice either, and takes longer.
+Otherwise the import starts from the first line, which writes nothing twice either, and takes longer.
 """
 
 from __future__ import annotations
