@@ -61,7 +61,7 @@ def _purposes(values: Iterable[str]) -> frozenset[Purpose]:
 @attrs.frozen
 class NoticeText:
     """
-    The words that customers are shown, and what they name: purposes, data, and whom the data goes to.
+    The words that customers are shown, and what they name: purposes, data, and the recipient of the data.
 
     Args:
         notice: The id, which consents and sharings name. A changed text is a new id.
@@ -72,7 +72,7 @@ class NoticeText:
 
         data: The fields that the words name.
 
-        recipient: Whom a sharing goes to. Without one the notice cannot be told as `Notified`.
+        recipient: The recipient of a sharing. A notice without a recipient cannot be sent as `Notified`.
 
         sensitive: Which of the fields the words call sensitive. `policy.SENSITIVE` among the data have to be here.
 
@@ -89,16 +89,20 @@ class NoticeText:
     recipient: str | None = attrs.field(converter=converters.optional(identifier), default=None)
     sensitive: frozenset[Field] = attrs.field(converter=fields_of, default=())
 
-    def canonical(self) -> bytes:
-        """Return the RFC 8785 JSON that the digest is taken of: all six keys, sets as sorted lists."""
-        return canonical_json({
+    def content(self) -> dict[str, str | list[str] | dict[str, str] | None]:
+        """Return the notice as plain values: all six keys, sets as sorted lists."""
+        return {
             "notice": self.notice,
             "texts": dict(self.texts),
             "purposes": sorted(map(str, self.purposes)),
             "data": sorted(map(str, self.data)),
             "recipient": self.recipient,
             "sensitive": sorted(map(str, self.sensitive)),
-        })  # fmt: skip
+        }
+
+    def canonical(self) -> bytes:
+        """Return the RFC 8785 JSON of the content, of which the digest is taken."""
+        return canonical_json(self.content())
 
     @property
     def digest(self) -> str:

@@ -44,14 +44,15 @@ def lost_noes(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.Ledger
         the old ledger, the request if the new one has none, and `Erased`.
     """
     shared = _count_shared(old, new)
-    record, restored = (fold_all(unopened(user_id), entries) for entries in (old, new))
+    before = fold_all(unopened(user_id), old[:shared])
+    record, restored = (fold_all(before, entries[shared:]) for entries in (old, new))
     if restored.account is Account.ERASED or len(old) == shared:
         return []
     if record.account is Account.ERASED:
         return list(_erasure(record, restored, old[-1]))
     lost: dict[e.Event, int] = {}
     for entry in old[shared:]:
-        ended = _ended_by_closing(old[:shared], user_id, restored) if _is_closing(entry, record) else ()
+        ended = _ended_by_closing(before, restored) if _is_closing(entry, record) else ()
         for no in (*_single(entry.event), *ended):
             if _holds(record, no) and not _holds(restored, no) and _is_possible(restored, no):
                 lost[no] = entry.position
@@ -94,9 +95,8 @@ def _is_closing(entry: e.LedgerEntry, record: ConsentRecord) -> bool:
     return isinstance(entry.event, e.AccountClosed) and record.account is Account.OPEN
 
 
-def _ended_by_closing(shared: Sequence[e.LedgerEntry], user_id: str, restored: ConsentRecord) -> Iterator[e.Event]:
+def _ended_by_closing(before: ConsentRecord, restored: ConsentRecord) -> Iterator[e.Event]:
     """Yield a no for each yes that a closing ended: the old ledger has none of them, and the new one has them yet."""
-    before = fold_all(unopened(user_id), shared)
     for consent in before.consents.values():
         if consent.given_at is not None:
             yield e.Withdrawn(consent.purpose, [] if consent.channel is None else [consent.channel])

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from math import inf
 
+from ..errors import ClientClosed
 from ..stores.protocol import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, NO_ANSWERS, Answers
 from .counters import Counters
@@ -52,6 +53,11 @@ class Memory:
         self._fetches = Fetches()
         self.users = UserCache(capacity, self.fast_path, self._fetches)
         self._wanted_on_fast_path: dict[str, UserConsent] = {}
+
+    def check_open(self) -> None:
+        """Raise `ClientClosed` if the client is closed."""
+        if self.closed:
+            raise ClientClosed("the client is closed: make a new one")
 
     def __len__(self) -> int:
         """How many users are kept."""

@@ -18,7 +18,7 @@ from ..cache.leases import Leases
 from ..cache.user import UserConsent
 from ..decisions import Ask, Decision, Explanation, check_ask, explain
 from ..due import Due, due
-from ..errors import ClientClosed, OutcomeUnknown, StoreUnavailable, StoreUnusable
+from ..errors import OutcomeUnknown, StoreUnavailable, StoreUnusable
 from ..events import Event, LedgerEntry, Provenance
 from ..identifiers import identifier
 from ..record import ConsentRecord, record_at
@@ -224,8 +224,7 @@ class Engine:
 
     def _check_open(self) -> None:
         self._writes.resume()
-        if self.leases.closed:
-            raise ClientClosed("the client is closed: make a new one")
+        self.leases.check_open()
 
     def _on_exchange(self, failure: BaseException | None) -> None:
         """Note an exchange, and start polling after the first one: nothing runs before a client is used."""

@@ -35,7 +35,7 @@ class Registry(BaseClient):
 
     def notice(self, notice: str) -> RegisteredNotice | None:
         """
-        Load a registered notice; None if there is none under this id.
+        Load the notice that is registered under this id; None if the id is not registered.
 
         Raises:
             StoreUnavailable: the store did not answer within the deadline.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..cache.leases import Leases
-from ..errors import ClientClosed
 from ..notices import NoticeText, RegisteredNotice
 from .effects import Effects, LoadNotice, NoticesAfter, RegisterNotice, RequireNotices, perform
 from .limiter import LimitedCalls
@@ -28,19 +27,19 @@ class RegistryOperations:
 
     def register(self, text: NoticeText) -> Effects[RegisteredNotice]:
         """Register a notice."""
-        self._check_open()
+        self._leases.check_open()
         return (
             yield from self._calls.run(perform(RegisterNotice(text, self._actor)), self._calls.until(), is_write=True)
         )
 
     def notice(self, notice: str) -> Effects[RegisteredNotice | None]:
         """Load a notice."""
-        self._check_open()
+        self._leases.check_open()
         return (yield from self._calls.run(perform(LoadNotice(notice)), self._calls.until()))
 
     def notices(self) -> Effects[list[RegisteredNotice]]:
         """Load all notices, page by page; each page has a deadline."""
-        self._check_open()
+        self._leases.check_open()
         found: list[RegisteredNotice] = []
         while True:
             after = found[-1].text.notice if found else None
@@ -51,9 +50,5 @@ class RegistryOperations:
 
     def require(self) -> Effects[None]:
         """Require notices."""
-        self._check_open()
+        self._leases.check_open()
         yield from self._calls.run(perform(RequireNotices()), self._calls.until(), is_write=True)
-
-    def _check_open(self) -> None:
-        if self._leases.closed:
-            raise ClientClosed("the client is closed: make a new one")

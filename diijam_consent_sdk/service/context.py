@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+from litestar.di import NamedDependency
 
 from .feed import ChangeFeed
 from .lanes import Lane
@@ -26,3 +27,6 @@ class ServiceContext:
         self.feed.close()
         self.store.close()
         self.decoding.close()
+
+
+Context = NamedDependency[ServiceContext]  # of a handler's argument

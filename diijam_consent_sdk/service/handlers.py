@@ -8,8 +8,7 @@ from typing import Any
 
 import attrs
 import msgspec
-from litestar import MediaType, Response, get, post
-from litestar.di import NamedDependency
+from litestar import Response, get, post
 from litestar.params import JSONBody
 
 from ..errors import StoreUnavailable, VersionConflict
@@ -33,8 +32,8 @@ from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
 from ..vocabulary import Method
 from .auth import authorize, authorize_append, may_read, requires, writer
-from .context import ServiceContext
-from .encoding import encode_page, encode_whole, join
+from .context import Context
+from .encoding import encode_page, encode_whole, join, json_response
 from .metrics import METRICS_TYPE
 from .notice_handlers import NOTICE_HANDLERS
 from .openapi import documented, make_document
@@ -45,7 +44,6 @@ from .strict_request import AnyRequest
 from .tokens import TokenEntry
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
-Context = NamedDependency[ServiceContext]
 MAX_LISTED = 50  # users on a page of requests, so that one caller's list takes short turns
 
 
@@ -64,7 +62,7 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Conte
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return encode_whole(answer, "records", loaded.records)
 
-    return _json(await context.store.load(request.state.token.name, data.user_ids, encode))
+    return json_response(await context.store.load(request.state.token.name, data.user_ids, encode))
 
 
 @post(PATHS[AppendQuestion], guards=[requires(ANY)], **documented(AppendQuestion))
@@ -107,7 +105,7 @@ async def append(
         raise
     context.metrics.record_append("done")
     context.feed.wake(cursor)  # at once, not only when the watcher finds it
-    return _json(body)
+    return json_response(body)
 
 
 @post(PATHS[HistoryQuestion], guards=[requires(READS)], **documented(HistoryQuestion))
@@ -126,7 +124,7 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context:
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
         return join(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
 
-    return _json(await context.store.history(request.state.token.name, data.user_id, encode))
+    return json_response(await context.store.history(request.state.token.name, data.user_id, encode))
 
 
 @post(PATHS[RequestsQuestion], guards=[requires(READS)], **documented(RequestsQuestion))
@@ -147,7 +145,7 @@ async def requests_due(
         return join(RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after), "records", parts)
 
     limit = min(data.limit, MAX_LISTED)
-    return _json(await context.store.open_requests(request.state.token.name, data.after, limit, encode))
+    return json_response(await context.store.open_requests(request.state.token.name, data.after, limit, encode))
 
 
 @post(PATHS[ChangesQuestion], guards=[requires(CHANGES)], **documented(ChangesQuestion))
@@ -192,11 +190,6 @@ def _provenance(data: AppendQuestion, token: TokenEntry) -> Provenance:
     """Make the provenance of an append, with the token for the writer whatever the question says."""
     given = wire.provenance_from(data.provenance or {})
     return attrs.evolve(given, by=writer(token, given.by))
-
-
-def _json(body: bytes) -> Response[Any]:
-    """Answer with JSON that is encoded already."""
-    return Response(body, media_type=MediaType.JSON)
 
 
 async def _wait_for_disconnect(request: AnyRequest) -> None:

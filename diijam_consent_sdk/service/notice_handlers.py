@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import MediaType, Response, post
-from litestar.di import NamedDependency
+from litestar import Response, post
 from litestar.params import JSONBody
 
 from ..notices import RegisteredNotice
@@ -22,20 +19,15 @@ from ..stores.registry_messages import (
     known_notice,
 )
 from .auth import requires, writer
-from .context import ServiceContext
+from .context import Context
+from .encoding import json_response
 from .openapi import documented
 from .scopes import ANY, NOTICES
 from .strict_request import AnyRequest
 from .tokens import TokenEntry
 
-Context = NamedDependency[ServiceContext]
 
-
-@post(
-    PATHS[RegisterNoticeQuestion],
-    guards=[requires(NOTICES)],
-    **documented(RegisterNoticeQuestion),
-)
+@post(PATHS[RegisterNoticeQuestion], guards=[requires(NOTICES)], **documented(RegisterNoticeQuestion))
 async def register_notice(
     request: AnyRequest, data: JSONBody[RegisterNoticeQuestion], context: Context
 ) -> Response[RegisterNoticeAnswer]:
@@ -56,7 +48,7 @@ async def register_notice(
 
     token: TokenEntry = request.state.token
     by = writer(token, data.by)
-    return _json(await context.store.register_notice(token.name, data.text(), by, encode))
+    return json_response(await context.store.register_notice(token.name, data.text(), by, encode))
 
 
 @post(PATHS[LoadNoticesQuestion], guards=[requires(ANY)], **documented(LoadNoticesQuestion))
@@ -85,8 +77,8 @@ async def load_notices(
 
     caller = request.state.token.name
     if data.notice is not None:
-        return _json(await context.store.notice(caller, data.notice, encode_one))
-    return _json(await context.store.notices(caller, data.after, data.limit, encode_page))
+        return json_response(await context.store.notice(caller, data.notice, encode_one))
+    return json_response(await context.store.notices(caller, data.after, data.limit, encode_page))
 
 
 @post(PATHS[RequireNoticesQuestion], guards=[requires(NOTICES)], **documented(RequireNoticesQuestion))
@@ -96,11 +88,6 @@ async def require_notices(
     """Refuse, from now on and for good, `Granted` and `Notified` under an id that is not registered."""
     await context.store.require_notices(request.state.token.name)
     return RequireNoticesAnswer(nonce=data.nonce)
-
-
-def _json(body: bytes) -> Response[Any]:
-    """Answer with JSON that is encoded already."""
-    return Response(body, media_type=MediaType.JSON)
 
 
 NOTICE_HANDLERS = (register_notice, load_notices, require_notices)

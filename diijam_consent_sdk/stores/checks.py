@@ -45,6 +45,13 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
     return batch
 
 
+def checked_limit(limit: int) -> int:
+    """Check how many items a page may have; `ValueError` if that is less than one."""
+    if limit < 1:
+        raise ValueError(f"limit is at least 1, not {limit}")
+    return limit
+
+
 def checked_provenance(provenance: Provenance | None) -> Provenance:
     """Check a `provenance`, and make an empty one of None; `TypeError` if it is something else."""
     if provenance is None:

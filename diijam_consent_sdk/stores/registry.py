@@ -21,7 +21,7 @@ class Notices(Protocol):
         Args:
             text: The notice.
 
-            by: Who registers it.
+            by: The writer that the registration names.
 
         Raises:
             InvalidEvent: other content is registered under the id, or the notice leaves a sensitive field unnamed.
@@ -34,7 +34,7 @@ class Notices(Protocol):
         """
 
     def notice(self, notice: str) -> RegisteredNotice | None:
-        """Read a registered notice; None if there is none under this id."""
+        """Read the notice that is registered under this id; None if the id is not registered."""
 
     def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
         """Read one page of the registered notices, in order of their ids, after *after*; empty after the last."""

@@ -158,7 +158,7 @@ def listen_url_from_env() -> str | None:
 
 
 def actor_from_env() -> str | None:
-    """Read from the environment the writer that entries name; None if there is none."""
+    """Read from the environment the writer that entries name; None if the variable is not set."""
     return os.environ.get(ACTOR_VARIABLE) or None
 
 

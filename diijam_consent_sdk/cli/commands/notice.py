@@ -75,7 +75,7 @@ def add(
     ] = None,
     purpose: Annotated[list[str] | None, Parameter(help="A purpose that the words name. Repeat it for more.")] = None,
     data: Annotated[list[str] | None, Parameter(help="A field that the words name. Repeat it for more.")] = None,
-    recipient: Annotated[str | None, Parameter(help="Whom a sharing goes to.")] = None,
+    recipient: Annotated[str | None, Parameter(help="The recipient of a sharing.")] = None,
     sensitive: Annotated[
         list[str] | None, Parameter(help="A field that the words call sensitive. Repeat it for more.")
     ] = None,
@@ -157,7 +157,7 @@ def list_(*, as_json: Json = False, url: Url = None) -> int:
     """
     List the registered notices, in order of their ids, without their words.
 
-    Exit status: 0, also if there are none; 2 they could not be read.
+    Exit status: 0 they are listed, even if no notice is registered; 2 they could not be read.
 
     Returns:
         The exit status.
@@ -191,7 +191,7 @@ def show(
     """
     Show a registered notice: what it names, when and by whom it was registered, its digest, and the exact words.
 
-    Exit status: 0 it is shown, 2 there is none under this id, or none in this language.
+    Exit status: 0 it is shown, 2 the id is not registered, or the notice has no text in this language.
 
     Returns:
         The exit status.
@@ -242,9 +242,6 @@ def _format(value: object) -> str:
 
 
 def _to_json(notice: RegisteredNotice) -> dict[str, Any]:
-    text = notice.text
-    return {
-        "notice": text.notice, "languages": sorted(text.texts), "purposes": sorted(text.purposes),
-        "data": sorted(text.data), "recipient": text.recipient, "sensitive": sorted(text.sensitive),
-        "digest": notice.digest, "registered_at": notice.registered_at, "by": notice.by,
-    }  # fmt: skip
+    content: dict[str, Any] = {**notice.text.content(), "languages": sorted(notice.text.texts)}
+    del content["texts"]
+    return {**content, "digest": notice.digest, "registered_at": notice.registered_at, "by": notice.by}

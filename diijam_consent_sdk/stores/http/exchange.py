@@ -14,13 +14,7 @@ from ...identifiers import identifier
 from .. import messages, registry_messages, token_messages, wire
 from .._retry import Attempts, Failure
 from ..checks import checked_batch, checked_provenance, checked_version
-from ..protocol import (
-    Appended,
-    Changes,
-    Cursor,
-    Loaded,
-    OpenRequests,
-)
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from .causes import NO_SERVICE
 from .problems import error_from
 

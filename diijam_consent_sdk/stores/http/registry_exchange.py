@@ -7,6 +7,7 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice, registering_refusal
 from ...vocabulary import instant
 from .. import registry_messages as messages
+from ..checks import checked_limit
 from ..registry import MAX_NOTICES_PAGE
 from .exchange import Exchange, Mismatched
 
@@ -24,11 +25,7 @@ def register_notice(text: NoticeText, by: str | None) -> Exchange:
             raise Mismatched
         return RegisteredNotice(text, answer.digest, instant(answer.registered_at), answer.by)
 
-    fields = {
-        "notice": text.notice, "texts": dict(text.texts), "purposes": sorted(text.purposes), "data": sorted(text.data),
-        "recipient": text.recipient, "sensitive": sorted(text.sensitive),
-        "by": None if by is None else identifier(by),
-    }  # fmt: skip
+    fields = {**text.content(), "by": None if by is None else identifier(by)}
     return Exchange(
         messages.RegisterNoticeQuestion, fields, messages.RegisterNoticeAnswer, read,
         is_write=True, idempotency_key=text.digest,
@@ -49,8 +46,6 @@ def notice(notice: str) -> Exchange:
 
 def notice_ids(after: str | None, limit: int) -> Exchange:
     """Build the list of the ids on one page of `Notices.notices`, whose texts are then loaded one by one."""
-    if limit < 1:
-        raise ValueError(f"limit is at least 1, not {limit}")
     after = None if after is None else identifier(after)
 
     def read(answer: messages.LoadNoticesAnswer) -> list[str]:
@@ -59,7 +54,7 @@ def notice_ids(after: str | None, limit: int) -> Exchange:
             raise Mismatched
         return ids
 
-    fields = {"notice": None, "after": after, "limit": min(limit, MAX_NOTICES_PAGE)}
+    fields = {"notice": None, "after": after, "limit": min(checked_limit(limit), MAX_NOTICES_PAGE)}
     return Exchange(messages.LoadNoticesQuestion, fields, messages.LoadNoticesAnswer, read)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..checks import checked_limit
 from ..protocol import Changes, Cursor
 from .dialect import MAX_POSITION, cursor_at, cursor_of, select_changes, select_hash
 from .statements import Query, Row, Statement
@@ -14,8 +15,7 @@ def changes_query(
     select_head: Statement, read_head: Callable[[Sequence[Row]], Cursor], after: Cursor, limit: int, waited: float
 ) -> Query[Changes]:
     """See `Store.changes`: one look, without waiting; *waited* is how long the store waited before."""
-    if limit < 1:
-        raise ValueError(f"limit is at least 1, not {limit}")
+    limit = min(checked_limit(limit), MAX_POSITION)
     start = after.position if 0 <= after.position <= MAX_POSITION else MAX_POSITION
 
     def parse(head_rows: Sequence[Row], hash_rows: Sequence[Row], rows: list[Any]) -> Changes:
@@ -30,4 +30,4 @@ def changes_query(
         cursor = cursor_of(head.epoch, rows[-1][0], rows[-1][2])
         return Changes(after, cursor, in_order, complete=cursor == head, waited=waited)
 
-    return Query([select_head, select_hash(start), select_changes(start, min(limit, MAX_POSITION))], parse)
+    return Query([select_head, select_hash(start), select_changes(start, limit)], parse)

@@ -19,7 +19,7 @@ from ...notices import UNREGISTERED, named_notices
 from ...record import ConsentRecord, unopened
 from ...vocabulary import instant
 from .. import wire
-from ..checks import checked_batch, checked_provenance, checked_version
+from ..checks import checked_batch, checked_limit, checked_provenance, checked_version
 from ..protocol import (
     Appended,
     Changes,
@@ -182,9 +182,7 @@ class Operations:
 
     def open_requests(self, after: str | None, limit: int) -> Query[OpenRequests]:
         """See `Store.open_requests`."""
-        if limit < 1:
-            raise ValueError(f"limit is at least 1, not {limit}")
-        start, limit = "" if after is None else identifier(after), min(limit, MAX_POSITION)
+        start, limit = "" if after is None else identifier(after), min(checked_limit(limit), MAX_POSITION)
 
         def parse(head_rows: Sequence[Row], rows: Sequence[Row]) -> OpenRequests:
             found = sorted(records_from(rows).items())

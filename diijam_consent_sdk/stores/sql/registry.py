@@ -10,6 +10,7 @@ import attrs
 from ...errors import InvalidEvent, StoreUnavailable
 from ...identifiers import identifier
 from ...notices import NEW_ID, NoticeText, RegisteredNotice, registering_refusal
+from ..checks import checked_limit
 from .dialect import MAX_POSITION
 from .hash_chain import time_from
 from .notices import insert_notice, notice_from, row_from, select_notice, select_notices
@@ -53,10 +54,8 @@ class Registry:
 
     def page(self, after: str | None, limit: int) -> Query[list[RegisteredNotice]]:
         """See `Notices.notices`."""
-        if limit < 1:
-            raise ValueError(f"limit is at least 1, not {limit}")
         start = "" if after is None else identifier(after)
-        return Query([select_notices(start, min(limit, MAX_POSITION))], _notices_from)
+        return Query([select_notices(start, min(checked_limit(limit), MAX_POSITION))], _notices_from)
 
     def require(self) -> Transaction[None]:
         """See `Notices.require_notices`."""

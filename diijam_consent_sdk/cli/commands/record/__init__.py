@@ -172,7 +172,7 @@ def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
         total, start = check_lines(stream, checkpoint.progress.line)
         stream.seek(0)
         with open_store(url, create=True) as store:
-            checkpoint.begin_anew_unless(start, label, store)
+            checkpoint.start_over_unless(start, label, store)
             summary = import_events(store, stream, label=label, actor=actor, total=total, checkpoint=checkpoint)
     print_result(*summary.lines())
     print_status(*filter(None, [summary.warning()]))

@@ -86,7 +86,7 @@ class ImportCheckpoint:
                 f"{self._path} is not what an interrupted import leaves: move it away, then run the same command again"
             ) from None
 
-    def begin_anew_unless(self, digest: str, label: str, store: Store) -> None:
+    def start_over_unless(self, digest: str, label: str, store: Store) -> None:
         """Forget the progress unless the file's first lines hash to *digest*, and *store* has what was written."""
         known = self.progress
         is_same = known.line > 0 and (known.digest, known.label) == (digest, label)
