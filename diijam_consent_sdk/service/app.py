@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -14,19 +14,21 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from ..stores.messages import SMALL_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
+from . import dispatch
 from .context import ServiceContext
 from .feed import ChangeFeed
-from .handlers import HANDLERS
+from .handlers import HANDLERS, OPERATIONS
 from .lanes import Lane
 from .metrics import Metrics
 from .openapi import make_document
+from .operation import Call
 from .problems import problem_response
 from .store_executor import StoreExecutor
-from .strict_request import StrictRequest
-from .tokens import TokenEntry, TokenFile
+from .tokens import TokenFile
 from .verification import Verification
 
 PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
+BY_PATH = {operation.path: operation for operation in OPERATIONS}
 UNKNOWN_PATH = "/(other)"  # no operation has it
 
 
@@ -38,7 +40,8 @@ class ConsentApp(Litestar):
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
-        started, status, path = time.monotonic(), 500, _exact_path(scope)
+        started, status, path, method = time.monotonic(), 500, _exact_path(scope), scope["method"]
+        call = Call(self.state.context, receive, dispatch.header(scope, b"authorization").decode("latin-1"))
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
@@ -47,18 +50,17 @@ class ConsentApp(Litestar):
                 message["headers"] = [*message["headers"], (b"cache-control", b"no-store")]
             await send(message)
 
-        state: dict[str, Any] = {}
         try:
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
-            exact = {**scope, "method": method, "path": path, "raw_path": path.encode(), "state": state}
-            await super().__call__(cast(Scope, exact), receive, send_and_note)
+            if method == "POST" and path in BY_PATH:
+                await dispatch.answer(BY_PATH[path], call, scope, send_and_note)
+            else:
+                get = "GET" if method == "HEAD" else method  # the server leaves the body out
+                exact = {**scope, "method": get, "path": path, "raw_path": path.encode(), "state": {}}
+                await super().__call__(cast(Scope, exact), receive, send_and_note)
         finally:
-            context: ServiceContext = self.state.context
-            token: TokenEntry | None = state.get("token")
-            context.metrics.record_request(
-                scope["method"], path, status, time.monotonic() - started,
-                token=token.name if token else None, users=state.get("users", 0),
-            )  # fmt: skip
+            call.context.metrics.record_request(
+                method, path, status, time.monotonic() - started, token=call.caller, users=call.users
+            )
 
 
 def _exact_path(scope: HTTPScope) -> str:
@@ -95,8 +97,7 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: tim
     return ConsentApp(
         HANDLERS,
         dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
-        request_class=StrictRequest,
-        request_max_body_size=SMALL_BODY_BYTES,  # unless an operation's question says otherwise
+        request_max_body_size=SMALL_BODY_BYTES,
         exception_handlers={Exception: problem_response},
         on_startup=[] if verification is None else [verification.start],
         on_shutdown=[context.close] if verification is None else [verification.stop, context.close],

@@ -1,75 +1,57 @@
-"""Authorization: a request's bearer token has to allow the operation. Checked before the body is read."""
+"""Authorization: a question's bearer token has to allow the operation. Checked before the body is read."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import Any
-
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
 from ..events import Event
 from ..identifiers import MAX_ID_CHARACTERS
-from .context import ServiceContext
+from .operation import Call
 from .problems import Refused
 from .scopes import RECORDS, Scope, expanded, needed_for
 from .tokens import HELP, TokenEntry
 
-Connection = ASGIConnection[Any, Any, Any, Any]
 CHALLENGE = "WWW-Authenticate"
 WHO_GIVES = "who runs the consent service gives one that has it (diijam-consent token new)"
 
 
-def requires(scopes: Collection[Scope]) -> Guard:
-    """Make a guard that refuses requests whose token has none of these scopes."""
-
-    def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        authorize(connection, scopes)
-
-    return guard
-
-
-def authorize(connection: Connection, scopes: Collection[Scope]) -> None:
+def authorize(call: Call, scopes: Collection[Scope]) -> None:
     """
-    Check that the request's token is valid now and has one of *scopes*. Its entry becomes `connection.state.token`.
+    Check that the call's token is valid now and has one of *scopes*. Its entry becomes `call.token`.
 
     Raises:
         Refused: 401 without a valid token, 403 without the scope.
 
         TokensUnreadable: 503, the tokens cannot be read.
     """
-    context: ServiceContext = connection.app.state.context
-    entry = _authenticate(connection, context)
-    connection.state.token = entry
+    call.token = entry = _authenticate(call)
+    call.caller = entry.name
     if expanded(entry.scopes).isdisjoint(scopes):
-        raise _forbidden(connection, entry, scopes, " or ")
+        raise _forbidden(call, scopes, " or ")
 
 
-def authorize_append(connection: Connection, events: Iterable[Event], *, is_import: bool = False) -> None:
+def authorize_append(call: Call, events: Iterable[Event], *, is_import: bool = False) -> None:
     """
-    Check that the request's token, found by `authorize`, has the scopes of all these events.
+    Check that the call's token, found by `authorize`, has the scopes of all these events.
 
     Raises:
         Refused: 403, it lacks some; the problem names them.
     """
-    entry: TokenEntry = connection.state.token
-    missing = needed_for(events, is_import=is_import) - expanded(entry.scopes)
+    missing = needed_for(events, is_import=is_import) - expanded(call.token.scopes)
     if missing:
-        raise _forbidden(connection, entry, missing, " and ")
+        raise _forbidden(call, missing, " and ")
 
 
-def may_read(connection: Connection) -> bool:
-    """Whether the request's token, found by `authorize`, may read records."""
-    entry: TokenEntry = connection.state.token
-    return Scope.READ in entry.scopes
+def may_read(call: Call) -> bool:
+    """Whether the call's token, found by `authorize`, may read records."""
+    return Scope.READ in call.token.scopes
 
 
-def _forbidden(connection: Connection, entry: TokenEntry, scopes: Collection[Scope], joint: str) -> Refused:
+def _forbidden(call: Call, scopes: Collection[Scope], joint: str) -> Refused:
     """Make the refusal of a token that lacks scopes."""
-    context: ServiceContext = connection.app.state.context
-    context.metrics.record_refusal("scope")
+    entry = call.token
+    call.context.metrics.record_refusal("scope")
     why = "a record answers every ask" if scopes == RECORDS else "a scope includes no other"
     has = f"it has {', '.join(sorted(entry.scopes))}, and {why}"
     detail = f"the token of {entry.name} lacks the scope {joint.join(sorted(scopes))} ({has}): {WHO_GIVES}"
@@ -77,9 +59,10 @@ def _forbidden(connection: Connection, entry: TokenEntry, scopes: Collection[Sco
     return Refused("forbidden", detail, {CHALLENGE: challenge}, scopes=sorted(scopes))
 
 
-def _authenticate(connection: Connection, context: ServiceContext) -> TokenEntry:
-    """Find the entry of the request's token."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+def _authenticate(call: Call) -> TokenEntry:
+    """Find the entry of the call's token."""
+    context = call.context
+    scheme, _, token = call.authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         context.metrics.record_refusal("none")
         detail = f"send the header Authorization: Bearer and a token; {HELP}"

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Response
 
 from ..errors import TooLarge
 from ..stores import messages, wire
@@ -77,8 +76,3 @@ def join(answer: messages.Answer, field: str, parts: list[bytes]) -> bytes:
     fields: dict[str, Any] = msgspec.structs.asdict(answer)
     fields[field] = msgspec.Raw(b"[" + b",".join(parts) + b"]")
     return wire.encode(fields)
-
-
-def json_response(body: bytes) -> Response[Any]:
-    """Answer with JSON that is encoded already."""
-    return Response(body, media_type=MediaType.JSON)

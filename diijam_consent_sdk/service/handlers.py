@@ -8,8 +8,7 @@ from typing import Any
 
 import attrs
 import msgspec
-from litestar import Response, get, post
-from litestar.params import JSONBody
+from litestar import Response, get
 
 from ..errors import StoreUnavailable, VersionConflict
 from ..events import LedgerEntry, Provenance
@@ -31,24 +30,24 @@ from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
 from ..vocabulary import Method
-from .auth import authorize, authorize_append, may_read, requires, writer
+from .auth import authorize, authorize_append, may_read, writer
 from .context import Context
-from .encoding import encode_page, encode_whole, join, json_response
+from .encoding import encode_page, encode_whole, join
 from .metrics import METRICS_TYPE
-from .notice_handlers import NOTICE_HANDLERS
-from .openapi import documented, make_document
+from .notice_handlers import NOTICE_OPERATIONS
+from .openapi import declared, documented, make_document
+from .operation import Call, operation
 from .problems import Refused, problem_key
 from .schemas import MAX_POSITION
 from .scopes import ANY, CHANGES, READS, RECORDS
-from .strict_request import AnyRequest
 from .tokens import TokenEntry
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
 MAX_LISTED = 50  # users on a page of requests, so that one caller's list takes short turns
 
 
-@post(PATHS[LoadQuestion], guards=[requires(RECORDS)], **documented(LoadQuestion))
-async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Context) -> Response[LoadAnswer]:
+@operation(PATHS[LoadQuestion], LoadQuestion, LoadAnswer, RECORDS)
+async def load(call: Call, data: LoadQuestion) -> bytes:
     """
     Load the records of users, one for each id, in order, each id once; of no ids, just the ledger's head.
 
@@ -58,19 +57,15 @@ async def load(request: AnyRequest, data: JSONBody[LoadQuestion], context: Conte
 
     def encode(loaded: Loaded) -> bytes:
         """Encode the answer."""
-        request.state.users = len(loaded.records)
+        call.users = len(loaded.records)
         answer = LoadAnswer(nonce=data.nonce, cursor=loaded.cursor, at=loaded.at, records=[])
         return encode_whole(answer, "records", loaded.records)
 
-    return json_response(await context.store.load(request.state.token.name, data.user_ids, encode))
+    return await call.context.store.load(call.token.name, data.user_ids, encode)
 
 
-@post(PATHS[AppendQuestion], guards=[requires(ANY)], **documented(AppendQuestion))
-async def append(
-    request: AnyRequest,
-    data: JSONBody[AppendQuestion],
-    context: Context,
-) -> Response[AppendAnswer]:
+@operation(PATHS[AppendQuestion], AppendQuestion, AppendAnswer, ANY)
+async def append(call: Call, data: AppendQuestion) -> bytes:
     """
     Append events of one user to the ledger, all of them or none.
 
@@ -79,7 +74,7 @@ async def append(
     `is_repeat`, and write nothing more; other events with a used key are `malformed`, unless they only take permission
     away. The types of events and their fields are those of the library's module `events`.
     """
-    is_reader, request.state.users = may_read(request), 1
+    context, is_reader, call.users = call.context, may_read(call), 1
 
     def encode(appended: Appended) -> tuple[Cursor, bytes]:
         """Encode the answer."""
@@ -91,10 +86,10 @@ async def append(
 
     try:
         events = [wire.event_from(fields) for fields in data.events]
-        provenance = _provenance(data, request.state.token)
-        authorize_append(request, events, is_import=provenance.method is Method.IMPORT)
+        provenance = _provenance(data, call.token)
+        authorize_append(call, events, is_import=provenance.method is Method.IMPORT)
         cursor, body = await context.store.append(
-            request.state.token.name, data.user_id, events,
+            call.token.name, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key,
             provenance=provenance, convert=encode,
         )  # fmt: skip
@@ -105,11 +100,11 @@ async def append(
         raise
     context.metrics.record_append("done")
     context.feed.wake(cursor)  # at once, not only when the watcher finds it
-    return json_response(body)
+    return body
 
 
-@post(PATHS[HistoryQuestion], guards=[requires(READS)], **documented(HistoryQuestion))
-async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context: Context) -> Response[HistoryAnswer]:
+@operation(PATHS[HistoryQuestion], HistoryQuestion, HistoryAnswer, READS)
+async def history(call: Call, data: HistoryQuestion) -> bytes:
     """
     Load the ledger's entries of one user, oldest first; of an erased user the `Erased` alone.
 
@@ -118,19 +113,17 @@ async def history(request: AnyRequest, data: JSONBody[HistoryQuestion], context:
 
     def encode(entries: list[LedgerEntry]) -> bytes:
         """Encode the answer."""
-        request.state.users = 1
+        call.users = 1
         left = [entry for entry in entries if entry.version > data.after]
         parts = encode_page(messages.entries_from(left))
         after = left[len(parts) - 1].version if len(parts) < len(left) else None
         return join(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
 
-    return json_response(await context.store.history(request.state.token.name, data.user_id, encode))
+    return await call.context.store.history(call.token.name, data.user_id, encode)
 
 
-@post(PATHS[RequestsQuestion], guards=[requires(READS)], **documented(RequestsQuestion))
-async def requests_due(
-    request: AnyRequest, data: JSONBody[RequestsQuestion], context: Context
-) -> Response[RequestsAnswer]:
+@operation(PATHS[RequestsQuestion], RequestsQuestion, RequestsAnswer, READS)
+async def requests_due(call: Call, data: RequestsQuestion) -> bytes:
     """
     Load the records of users who have open requests, page by page: the work list of a support team.
 
@@ -140,16 +133,16 @@ async def requests_due(
     def encode(page: OpenRequests) -> bytes:
         """Encode the answer."""
         parts = encode_page(page.records)
-        request.state.users = len(parts)
+        call.users = len(parts)
         after = page.records[len(parts) - 1].user_id if len(parts) < len(page.records) else page.after
         return join(RequestsAnswer(nonce=data.nonce, at=page.at, records=[], after=after), "records", parts)
 
     limit = min(data.limit, MAX_LISTED)
-    return json_response(await context.store.open_requests(request.state.token.name, data.after, limit, encode))
+    return await call.context.store.open_requests(call.token.name, data.after, limit, encode)
 
 
-@post(PATHS[ChangesQuestion], guards=[requires(CHANGES)], **documented(ChangesQuestion))
-async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context: Context) -> ChangesAnswer:
+@operation(PATHS[ChangesQuestion], ChangesQuestion, ChangesAnswer, CHANGES)
+async def changes(call: Call, data: ChangesQuestion) -> bytes:
     """
     Ask who changed since a cursor: a long poll.
 
@@ -159,14 +152,14 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context:
     """
     if not 0 <= data.after.position <= MAX_POSITION:
         raise Refused("malformed", "correct the question: a position has 63 bits - at `$.after.position`")
-    disconnected = asyncio.ensure_future(_wait_for_disconnect(request))
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(call))
     try:
-        found = await context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
+        found = await call.context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     finally:
         disconnected.cancel()
-    request.state.users = len(found.user_ids)
-    authorize(request, CHANGES)  # again, since the token may have been revoked during the wait
-    return ChangesAnswer(
+    call.users = len(found.user_ids)
+    authorize(call, CHANGES)  # again, since the token may have been revoked during the wait
+    answer = ChangesAnswer(
         nonce=data.nonce,
         after=found.after,
         cursor=found.cursor,
@@ -174,16 +167,18 @@ async def changes(request: AnyRequest, data: JSONBody[ChangesQuestion], context:
         complete=found.complete,
         waited=found.waited,
     )
+    return wire.encode(answer)
 
 
-@post(TOKEN_PATHS[TokenQuestion], guards=[requires(ANY)], **documented(TokenQuestion))
-async def own_token(request: AnyRequest, data: JSONBody[TokenQuestion]) -> TokenAnswer:
+@operation(TOKEN_PATHS[TokenQuestion], TokenQuestion, TokenAnswer, ANY)
+async def own_token(call: Call, data: TokenQuestion) -> bytes:
     """Tell what the token of this request is: its name, scopes and end, and the service's time."""
-    token: TokenEntry = request.state.token
-    return TokenAnswer(
+    token = call.token
+    answer = TokenAnswer(
         nonce=data.nonce, name=token.name, scopes=sorted(token.scopes), expires_at=token.expires_at,
         at=datetime.now(UTC),
     )  # fmt: skip
+    return wire.encode(answer)
 
 
 def _provenance(data: AppendQuestion, token: TokenEntry) -> Provenance:
@@ -192,8 +187,8 @@ def _provenance(data: AppendQuestion, token: TokenEntry) -> Provenance:
     return attrs.evolve(given, by=writer(token, given.by))
 
 
-async def _wait_for_disconnect(request: AnyRequest) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _wait_for_disconnect(call: Call) -> None:
+    while (await call.receive())["type"] != "http.disconnect":
         pass
 
 
@@ -226,15 +221,5 @@ async def show_document() -> dict[str, Any]:
     return make_document(HANDLERS)
 
 
-HANDLERS = (
-    load,
-    append,
-    history,
-    requests_due,
-    changes,
-    *NOTICE_HANDLERS,
-    own_token,
-    health,
-    show_metrics,
-    show_document,
-)
+OPERATIONS = (load, append, history, requests_due, changes, *NOTICE_OPERATIONS, own_token)
+HANDLERS = (*map(declared, OPERATIONS), health, show_metrics, show_document)

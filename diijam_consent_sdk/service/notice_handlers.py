@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import Response, post
-from litestar.params import JSONBody
-
 from ..notices import RegisteredNotice
 from ..stores import wire
 from ..stores.registry_messages import (
@@ -18,19 +15,13 @@ from ..stores.registry_messages import (
     RequireNoticesQuestion,
     known_notice,
 )
-from .auth import requires, writer
-from .context import Context
-from .encoding import json_response
-from .openapi import documented
+from .auth import writer
+from .operation import Call, operation
 from .scopes import ANY, NOTICES
-from .strict_request import AnyRequest
-from .tokens import TokenEntry
 
 
-@post(PATHS[RegisterNoticeQuestion], guards=[requires(NOTICES)], **documented(RegisterNoticeQuestion))
-async def register_notice(
-    request: AnyRequest, data: JSONBody[RegisterNoticeQuestion], context: Context
-) -> Response[RegisterNoticeAnswer]:
+@operation(PATHS[RegisterNoticeQuestion], RegisterNoticeQuestion, RegisterNoticeAnswer, NOTICES)
+async def register_notice(call: Call, data: RegisterNoticeQuestion) -> bytes:
     """
     Register the exact words that customers are shown. It takes no position in the ledger.
 
@@ -46,15 +37,12 @@ async def register_notice(
         )  # fmt: skip
         return wire.encode(answer)
 
-    token: TokenEntry = request.state.token
-    by = writer(token, data.by)
-    return json_response(await context.store.register_notice(token.name, data.text(), by, encode))
+    by = writer(call.token, data.by)
+    return await call.context.store.register_notice(call.token.name, data.text(), by, encode)
 
 
-@post(PATHS[LoadNoticesQuestion], guards=[requires(ANY)], **documented(LoadNoticesQuestion))
-async def load_notices(
-    request: AnyRequest, data: JSONBody[LoadNoticesQuestion], context: Context
-) -> Response[LoadNoticesAnswer]:
+@operation(PATHS[LoadNoticesQuestion], LoadNoticesQuestion, LoadNoticesAnswer, ANY)
+async def load_notices(call: Call, data: LoadNoticesQuestion) -> bytes:
     """
     Load one registered notice with its texts, or with `notice` null a page of all notices without their texts.
 
@@ -75,19 +63,17 @@ async def load_notices(
         """Encode the answer."""
         return wire.encode(LoadNoticesAnswer(nonce=data.nonce, notices=notices, after=after))
 
-    caller = request.state.token.name
+    caller = call.token.name
     if data.notice is not None:
-        return json_response(await context.store.notice(caller, data.notice, encode_one))
-    return json_response(await context.store.notices(caller, data.after, data.limit, encode_page))
+        return await call.context.store.notice(caller, data.notice, encode_one)
+    return await call.context.store.notices(caller, data.after, data.limit, encode_page)
 
 
-@post(PATHS[RequireNoticesQuestion], guards=[requires(NOTICES)], **documented(RequireNoticesQuestion))
-async def require_notices(
-    request: AnyRequest, data: JSONBody[RequireNoticesQuestion], context: Context
-) -> RequireNoticesAnswer:
+@operation(PATHS[RequireNoticesQuestion], RequireNoticesQuestion, RequireNoticesAnswer, NOTICES)
+async def require_notices(call: Call, data: RequireNoticesQuestion) -> bytes:
     """Refuse, from now on and for good, `Granted` and `Notified` under an id that is not registered."""
-    await context.store.require_notices(request.state.token.name)
-    return RequireNoticesAnswer(nonce=data.nonce)
+    await call.context.store.require_notices(call.token.name)
+    return wire.encode(RequireNoticesAnswer(nonce=data.nonce))
 
 
-NOTICE_HANDLERS = (register_notice, load_notices, require_notices)
+NOTICE_OPERATIONS = (register_notice, load_notices, require_notices)

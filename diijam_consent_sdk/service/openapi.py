@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, MediaType, post
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
+from litestar.params import Body
 
 from ..stores.messages import (
     APPEND_BODY_BYTES,
@@ -33,6 +34,7 @@ from ..stores.registry_messages import (
 )
 from ..stores.token_messages import TokenQuestion
 from .examples import DETAILS, EXAMPLES, MORE, NONCE
+from .operation import Operation
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
 from .scopes import ANY, APPENDS, CHANGES, EVENTS, NOTICES, READS, RECORDS, Scope
@@ -105,6 +107,29 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
         "security": _security(scopes),
         "responses": {status: _response(keys) for status, keys in by_status.items()},
     }
+
+
+def declared(operation: Operation) -> HTTPRouteHandler:
+    """
+    Declare an operation to the framework, for the document and for other methods on its path.
+
+    Args:
+        operation: The operation.
+
+    Returns:
+        A handler that is never called, since `dispatch` answers all questions.
+    """
+
+    async def handler(data: Any) -> Any:
+        """Stand for the operation."""
+        raise NotImplementedError
+
+    handler.__doc__ = operation.handle.__doc__
+    handler.__annotations__ = {
+        "data": Annotated[operation.question, Body(media_type=MediaType.JSON)],
+        "return": operation.answer,
+    }
+    return post(operation.path, **documented(operation.question))(handler)
 
 
 def _security(scopes: frozenset[Scope] | None) -> list[dict[str, list[str]]]:

@@ -137,21 +137,35 @@ def make_problem(
     )  # fmt: skip
 
 
-def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a question that ended in *error*. An unforeseen one is logged, without its text."""
-    headers: dict[str, str] = {}
+@attrs.frozen
+class ProblemAnswer:
+    """The status, the headers and the content of an answer that is a problem document, of type `PROBLEM_JSON`."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def problem_answer(error: Exception) -> ProblemAnswer:
+    """Make the answer to a question that ended in *error*. An unforeseen one is logged, without its text."""
+    headers: Mapping[str, str] = {}
     if isinstance(error, Refused):
         document, headers = make_problem(error.key, error.detail, scopes=error.scopes), error.headers
     elif isinstance(error, HTTPException) and error.status_code in PROBLEM_OF_STATUS:
-        document, headers = make_problem(*PROBLEM_OF_STATUS[error.status_code]), dict(error.headers or {})
+        document, headers = make_problem(*PROBLEM_OF_STATUS[error.status_code]), error.headers or {}
     elif isinstance(error, HTTPException) and error.status_code < 500:
         document = make_problem("malformed", "see /openapi.json for what this path takes")
     else:
         document = _document_of(error)
     # RFC 9457 has no null, so unset fields are left out.
     fields = {name: value for name, value in msgspec.structs.asdict(document).items() if value is not None}
-    content = msgspec.json.encode(fields)
-    return Response(content, media_type=PROBLEM_JSON, status_code=document.status, headers=headers)
+    return ProblemAnswer(document.status, headers, msgspec.json.encode(fields))
+
+
+def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a request that the framework handles and that ended in *error*."""
+    found = problem_answer(error)
+    return Response(found.content, media_type=PROBLEM_JSON, status_code=found.status, headers=found.headers)
 
 
 def problem_key(error: Exception) -> str:

@@ -1,0 +1,129 @@
+"""Answers questions: one order of checks for all operations, from the token to the last byte of the answer."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from litestar.types import HTTPScope, Receive, Send
+
+from ..stores import wire
+from ..stores.messages import SMALL_BODY_BYTES
+from ..stores.strict_json import UNKNOWN_FIELD
+from .auth import authorize
+from .operation import Call, Operation, Parts
+from .problems import PROBLEM_JSON, PROBLEM_OF_STATUS, Refused, problem_answer, redact
+
+Headers = list[tuple[bytes, bytes]]
+JSON = b"application/json"
+JSON_LINES = b"application/jsonl"
+MAX_LENGTH_DIGITS = 18  # of a Content-Length; the servers take no number that is longer
+
+
+def header(scope: HTTPScope, name: bytes) -> bytes:
+    """Look up the first header of a name, which is in lower case; empty if there is none."""
+    return next((value for key, value in scope["headers"] if key == name), b"")
+
+
+async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send) -> None:
+    """
+    Answer one question, or refuse it with a problem document.
+
+    Args:
+        operation: The operation of the request's path.
+
+        call: The call, whose token is found here.
+
+        scope: ASGI's scope of the request.
+
+        send: ASGI's channel for the answer.
+    """
+    parts: Parts | None = None
+    try:
+        authorize(call, operation.scopes)  # before the body is read
+        body = await _read_body(call.receive, header(scope, b"content-length"), operation.question.max_bytes)
+        found = await operation.handle(call, await _decode(call, body, operation.question))
+        if isinstance(found, bytes):
+            first = found
+        else:
+            parts, first = found, await anext(found)  # what fails before the first part has its own status
+    except Exception as error:  # noqa: BLE001 - each becomes a problem
+        await _send_problem(send, error)
+        return
+    if parts is None:
+        await _send(send, 200, [(b"content-type", JSON)], first)
+    else:
+        await _send_parts(send, first, parts)
+
+
+async def _read_body(receive: Receive, length: bytes, most: int) -> bytes:
+    """
+    Read a body.
+
+    Raises:
+        Refused: it is too large, or broke off.
+    """
+    if len(length) > MAX_LENGTH_DIGITS or (length.isdigit() and int(length) > most):
+        raise Refused(*PROBLEM_OF_STATUS[413])
+    chunks, size = list[bytes](), 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Refused("malformed", "the question broke off before its end: send it again")
+        chunks.append(message["body"])
+        size += len(message["body"])
+        if size > most:
+            raise Refused(*PROBLEM_OF_STATUS[413])
+        if not message["more_body"]:
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _decode(call: Call, body: bytes, question: type[msgspec.Struct]) -> Any:
+    """Decode a question strictly, off the event loop if it is large: one of a megabyte may take a tenth of a second."""
+    if len(body) <= SMALL_BODY_BYTES:
+        return decode(body, question)
+    return await call.context.decoding.run(call.caller, functools.partial(decode, body, question))
+
+
+def decode(body: bytes, question: type[msgspec.Struct]) -> Any:
+    """
+    Decode a question. No word or type is guessed.
+
+    Raises:
+        Refused: it is malformed; the text names the place and repeats nothing of the question.
+    """
+    try:
+        return wire.read(body, question)
+    except wire.Malformed as error:
+        text = redact(str(error))
+        if text == UNKNOWN_FIELD:
+            text = f"it has an unknown field; known fields are {', '.join(question.__struct_fields__)}"
+        raise Refused("malformed", f"correct the question: {text}") from None
+
+
+async def _send_problem(send: Send, error: Exception) -> None:
+    problem = problem_answer(error)
+    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers.append((b"content-type", PROBLEM_JSON.encode()))
+    await _send(send, problem.status, headers, problem.content)
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _send_parts(send: Send, first: bytes, parts: Parts) -> None:
+    """Send an answer in parts. It ends at an error, as it may end at any time."""
+    async with aclosing(parts):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON_LINES)]})
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        try:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except Exception as error:  # noqa: BLE001 - it is logged as the problem that it would have been
+            problem_answer(error)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,65 @@
+"""
+An operation of the service as a value, and one call of it.
+
+Most of the time that the framework took for a small question went into its request, its dependencies and its response.
+So questions are answered by `dispatch` without it, and the framework only has their declarations, for the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import attrs
+from litestar.types import Receive
+
+from ..stores.messages import Answer, Question
+from .context import ServiceContext
+from .scopes import Scope
+from .tokens import TokenEntry
+
+Parts = AsyncGenerator[bytes]  # the lines of an answer in parts
+Handle = Callable[["Call", Any], Awaitable[bytes | Parts]]
+
+
+@attrs.define(eq=False)
+class Call:
+    """One question to an operation. Use it on the event loop only."""
+
+    context: ServiceContext
+    receive: Receive  # ASGI's, for what comes after the question
+    authorization: str = attrs.field(repr=False)  # the header, empty if there is none
+    token: TokenEntry = attrs.field(init=False)  # set by `auth.authorize`
+    caller: str | None = None  # the token's name, once it is known
+    users: int = 0  # how many users were asked about, or are named by the answer
+
+
+@attrs.frozen(eq=False)
+class Operation:
+    """
+    What the service does with one kind of question.
+
+    Args:
+        path: Its path; the method is POST.
+
+        question: The type that its questions are decoded to.
+
+        answer: The type of its answers, for the document.
+
+        scopes: A token needs one of these.
+
+        handle: Called with the call and its question; returns the answer's JSON, or its lines part by part.
+    """
+
+    path: str
+    question: type[Question]
+    answer: type[Answer]
+    scopes: frozenset[Scope]
+    handle: Handle
+
+
+def operation(
+    path: str, question: type[Question], answer: type[Answer], scopes: frozenset[Scope]
+) -> Callable[[Handle], Operation]:
+    """Make an `Operation` of the function that handles it, whose docstring is published in the document."""
+    return lambda handle: Operation(path, question, answer, scopes, handle)
