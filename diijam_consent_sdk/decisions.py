@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, assert_never, get_args
 
 import attrs
 from attrs import converters
@@ -17,7 +17,8 @@ from .errors import ConsentDenied
 from .identifiers import identifier
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, Said, consent_key
-from .vocabulary import Account, Channel, Field, Purpose, Reason, fields_of
+from .standing import AskScope, LiveHold, PermissionState, SharingState, Standing
+from .vocabulary import Account, Channel, Field, Purpose, Reason, RequestKind, fields_of
 
 
 def _not_marketing(_: object, __: object, purpose: Purpose) -> None:
@@ -80,6 +81,23 @@ def check_ask(ask: Ask) -> None:
         raise TypeError(f"an ask is needed (Process, Market, Share, Show, Retain), not {type(ask).__name__}")
 
 
+def scope_of(ask: Ask) -> AskScope:
+    """Return the scope that a token needs for *ask* (policy, "Views")."""
+    match ask:
+        case Market():
+            return AskScope.MARKETING
+        case Show():
+            return AskScope.PROFILE
+        case Share():
+            return AskScope.SHARING
+        case Process(purpose) if BASIS[purpose] is not Basis.DUTY:
+            return AskScope.ANALYTICS
+        case Process() | Retain():
+            return AskScope.RETENTION
+        case _:
+            assert_never(ask)
+
+
 @attrs.frozen(eq=False)
 class Decision:
     """An answer, truthy if it allows; immutable, and one shared object for each reason and clause (1 to 7)."""
@@ -132,13 +150,15 @@ def looked_up(reason: Reason, clause: int) -> Decision:
 
 UNAVAILABLE = looked_up(Reason.UNAVAILABLE, 3)  # row 1: nothing is known
 STALE = looked_up(Reason.STALE, 3)  # row 1: what was known is too old
+NOT_ENTITLED = looked_up(Reason.NOT_ENTITLED, 3)  # row 1b: the token is not for such asks
 
 
 NO_DATA: tuple[str, ...] = ()  # beside the channel's field; a default is recognised by identity
 
-E = TypeVar("E", bound="Evidence")
 Evidence = Consent | Notice | Hold | Request
 _EVIDENCE = get_args(Evidence)
+Hit = Evidence | Said | PermissionState | SharingState | LiveHold | RequestKind | bool | None
+E = TypeVar("E", bound=Hit)
 
 
 @attrs.frozen
@@ -160,22 +180,28 @@ class Explanation:
     said_at: datetime | None
 
 
-def decide(record: ConsentRecord, ask: Ask, at: datetime) -> Decision:
-    """Decide *ask* on *record* at an instant (aware). Pure; raises nothing."""
-    return explain(record, ask, at).decision
+def decide(subject: ConsentRecord | Standing, ask: Ask, at: datetime) -> Decision:
+    """Decide *ask* on a record or a standing at an instant (aware). Pure; raises nothing."""
+    _, reason, clause = _first_hit(subject, ask, at)
+    return DECISIONS[reason, clause]
 
 
 def explain(record: ConsentRecord, ask: Ask, at: datetime) -> Explanation:
-    """Decide *ask* on *record* at an instant (aware), with the evidence. The first row that hits decides."""
-    hit, reason, clause = next(row for row in _rows(record, ask, at) if row[0])
+    """Decide *ask* on *record* at an instant (aware), with the evidence."""
+    hit, reason, clause = _first_hit(record, ask, at)
     decision = DECISIONS[reason, clause]
     evidence = hit if decision.allowed and isinstance(hit, _EVIDENCE) else None
     entry_version, said_at = (hit.entry_version, hit.said_at) if isinstance(hit, Said) else (None, None)
     return Explanation(decision, evidence, record.version, at, entry_version, said_at)
 
 
-def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence | Said | bool | None, Reason, int]]:
+def _first_hit(subject: ConsentRecord | Standing, ask: Ask, at: datetime) -> tuple[Hit, Reason, int]:
+    return next(row for row in _rows(subject, ask, at) if row[0])
+
+
+def _rows(r: ConsentRecord | Standing, ask: Ask, at: datetime) -> Iterator[tuple[Hit, Reason, int]]:
     """Yield the rows of the decision table: what hits (what it rests on, or a boolean), reason and clause."""
+    yield isinstance(r, Standing) and scope_of(ask) not in r.view, Reason.NOT_ENTITLED, 3  # row 1b
     yield r.account is Account.UNKNOWN, Reason.UNKNOWN_USER, 3  # row 2
     yield r.account is Account.ERASED, Reason.ERASED, 6  # row 3
     match ask:
@@ -198,21 +224,21 @@ def _rows(r: ConsentRecord, ask: Ask, at: datetime) -> Iterator[tuple[Evidence |
     yield aim in r.objected, Reason.OBJECTED, 1  # row 11
     match ask:
         case Show(field):
-            yield field in r.published and r.publications.get(field, True), Reason.PUBLISHED, 7  # row 12
+            yield r.publication(field), Reason.PUBLISHED, 7  # row 12
             yield True, Reason.NOT_PUBLISHED, 7  # row 12
         case Share(recipient, data, purpose):
-            told = [(notice, notice.standing(at)) for notice in r.notices.values() if notice.recipient == recipient]
-            agreed = [notice for notice, said in told if said is Reason.AGREED]
-            yield _first(n for n in agreed if n.purpose is purpose and data <= n.data), Reason.AGREED, 5  # row 13
+            told = [(sharing, sharing.reason_at(at)) for sharing in r.sharings_with(recipient)]
+            agreed = [sharing for sharing, said in told if said is Reason.AGREED]
+            yield _first(s for s in agreed if s.purpose is purpose and data <= s.data), Reason.AGREED, 5  # row 13
             yield bool(agreed), Reason.BEYOND_NOTICE, 5  # row 14
             for reason in (Reason.WITHDRAWN, Reason.EXPIRED, Reason.NOT_AGREED):
-                yield _first(notice for notice, said in told if said is reason), reason, 5  # row 14
+                yield _first(sharing for sharing, said in told if said is reason), reason, 5  # row 14
             yield True, Reason.NOT_NOTIFIED, 5  # row 14
         case Process(purpose) if BASIS[purpose] is Basis.SERVICE:
             yield True, Reason.NEEDED_FOR_SERVICE, 6 if purpose is Purpose.SERVICE_OPERATION else 4  # row 15
         case Process(purpose) | Market(purpose=purpose):
             consent = r.consents.get(consent_key(purpose, getattr(ask, "channel", None)))
-            said = Reason.NOT_CONSENTED if consent is None else consent.standing(at)
+            said = Reason.NOT_CONSENTED if consent is None else consent.reason_at(at)
             yield True if said is Reason.NOT_CONSENTED else consent, said, 4  # rows 16 and 17
 
 
@@ -220,7 +246,7 @@ def _first(found: Iterable[E]) -> E | None:
     return next(iter(found), None)
 
 
-def _is_restricted(record: ConsentRecord, touched: frozenset[Field] | None) -> bool:
+def _is_restricted(record: ConsentRecord | Standing, touched: frozenset[Field] | None) -> bool:
     met = record.restricted if touched is None else record.restricted & touched
     return record.is_all_restricted() or bool(met)
 

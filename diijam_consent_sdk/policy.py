@@ -143,6 +143,9 @@ WORDING: Final[Mapping[tuple[Reason, int], Wording]] = MappingProxyType({
         "Your choices cannot be checked right now, so your data is not used."),
     (Reason.STALE, 3): _no("Thông tin về lựa chọn của bạn cần được kiểm tra lại nên dữ liệu của bạn chưa được sử dụng.",
         "What is known of your choices has to be checked again, so your data is not used."),
+    (Reason.NOT_ENTITLED, 3): _no(
+        "Dịch vụ này không được phép kiểm tra lựa chọn này nên dữ liệu của bạn không được sử dụng.",
+        "This service may not check this choice of yours, so your data is not used."),
     (Reason.UNKNOWN_USER, 3): _no("Diijam không tìm thấy tài khoản này.",
         "Diijam has no account for this user."),
     (Reason.NEEDED_FOR_SERVICE, 4): _yes("Việc này cần thiết để cung cấp dịch vụ cho bạn.",
@@ -270,6 +273,7 @@ LABELS.update(
         Reason: {
             "unavailable": ("chưa kiểm tra được", "cannot be checked right now"),
             "stale": ("cần kiểm tra lại", "has to be checked again"),
+            "not_entitled": ("dịch vụ không được phép kiểm tra", "this service may not check it"),
             "unknown_user": ("không có tài khoản này", "no such account"),
             "erased": ("dữ liệu đã được xóa", "the data was erased"),
             "not_publishable": ("không bao giờ công khai", "never public"),

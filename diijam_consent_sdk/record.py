@@ -84,7 +84,7 @@ class Permission(Said):
     expires_at: datetime | None
     withdrawn_at: datetime | None
 
-    def standing(self, at: datetime) -> Reason:
+    def reason_at(self, at: datetime) -> Reason:
         """Return the reason that rows 13 to 17 of the decision table give for this one permission."""
         if self.withdrawn_at is not None:
             return Reason.WITHDRAWN
@@ -208,6 +208,14 @@ class ConsentRecord:
         """Whether the user restricted all personal data, at once or field by field."""
         return self.all_restricted or self.restricted == frozenset(Field)
 
+    def publication(self, field: Field) -> Publication | bool:
+        """The word by which the user made a field public, or whether it is public."""
+        return field in self.published and self.publications.get(field, True)
+
+    def sharings_with(self, recipient: str) -> list[Notice]:
+        """The sharings with a recipient that the user was notified of."""
+        return [notice for notice in self.notices.values() if notice.recipient == recipient]
+
     def live_holds(self, at: datetime) -> list[Hold]:
         """The holds that bind at this instant."""
         return [hold for hold in self.holds.values() if hold.is_live(at)]
@@ -215,7 +223,7 @@ class ConsentRecord:
     def next_change_at(self, at: datetime) -> datetime | None:
         """Return the next instant after *at* at which time alone changes an answer, or None."""
         permissions: tuple[Permission, ...] = (*self.consents.values(), *self.notices.values())
-        ends = [p.expires_at for p in permissions if p.expires_at is not None and p.standing(at) is p.GIVEN]
+        ends = [p.expires_at for p in permissions if p.expires_at is not None and p.reason_at(at) is p.GIVEN]
         if self.holds:
             ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
         return min(ends) if ends else None

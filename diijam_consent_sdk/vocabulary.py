@@ -166,6 +166,7 @@ class Reason(Word):
 
     UNAVAILABLE = auto()
     STALE = auto()
+    NOT_ENTITLED = auto()
     UNKNOWN_USER = auto()
     ERASED = auto()
     NOT_PUBLISHABLE = auto()

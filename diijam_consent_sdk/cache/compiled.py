@@ -133,13 +133,13 @@ def answers_key(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
     """Return what `freeze_at` keeps of a record: records with the same key answer alike."""
     choices = (
         record.account, record.all_restricted, record.restricted, record.objected, record.published,
-        *[(key, consent.standing(at)) for key, consent in record.consents.items()],
+        *[(key, consent.reason_at(at)) for key, consent in record.consents.items()],
     )  # fmt: skip
     if not (record.notices or record.holds or record.requests):  # as of most users
         return choices
     return (
         *choices,
-        *[(n.recipient, n.purpose, n.data, n.standing(at)) for n in record.notices.values()],
+        *[(n.recipient, n.purpose, n.data, n.reason_at(at)) for n in record.notices.values()],
         *[(hold.kind, hold.data) for hold in record.live_holds(at)],
         *[request.kind for request in record.open_requests()],
     )  # fmt: skip
@@ -164,4 +164,4 @@ def freeze_at(record: ConsentRecord, at: datetime) -> ConsentRecord:
 
 
 def _frozen(permission: P, at: datetime, **anonymous: Any) -> P:
-    return attrs.evolve(permission, **_FROZEN[permission.standing(at)], **_NOT_SAID, **anonymous)
+    return attrs.evolve(permission, **_FROZEN[permission.reason_at(at)], **_NOT_SAID, **anonymous)

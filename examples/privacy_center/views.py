@@ -204,7 +204,7 @@ class View:
 
     def _consent(self, key: str, purpose: Purpose, channel: Channel | None, label: str) -> Switch:
         consent = self._said_to(purpose, channel)
-        on = consent is not None and consent.standing(self.at) is Reason.CONSENTED
+        on = consent is not None and consent.reason_at(self.at) is Reason.CONSENTED
         decision = self.user.decide(Market(channel) if channel else Process(purpose, ()))
         says = {"say": "withdraw" if on else "grant", "purpose": str(purpose), "channel": channel or ""}
         hint = "" if channel else self.words(f"purpose.{purpose}.hint")
@@ -223,7 +223,7 @@ class View:
         return Switch(f"public-{field}", on, says, self.words(f"field.{field}"), note=note, is_locked=locked)
 
     def _shared(self, notice: Notice) -> Shared:
-        standing = notice.standing(self.at)
+        standing = notice.reason_at(self.at)
         decision = self.user.can_share(notice.recipient, notice.data, notice.purpose)
         on = standing is Reason.AGREED
         return Shared(

@@ -112,7 +112,7 @@ def test_turn_after_turn_comes_to_an_end(moves: Moves) -> None:
     history = played(moves)
     record, at = history.record, history.at
     ends = {
-        *(p.expires_at for p in (*record.consents.values(), *record.notices.values()) if p.standing(at) is p.GIVEN),
+        *(p.expires_at for p in (*record.consents.values(), *record.notices.values()) if p.reason_at(at) is p.GIVEN),
         *(hold.until for hold in record.live_holds(at)),
     } - {None}
     visited = []

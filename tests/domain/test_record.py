@@ -160,7 +160,7 @@ def test_standing(
         told_at=seconds(0),
     )
     words = {"given": ("consented", "agreed"), "never": ("not_consented", "not_agreed")}
-    assert (consent.standing(seconds(at)), notice.standing(seconds(at))) == words.get(standing, (standing, standing))
+    assert (consent.reason_at(seconds(at)), notice.reason_at(seconds(at))) == words.get(standing, (standing, standing))
 
 
 @pytest.mark.parametrize(
