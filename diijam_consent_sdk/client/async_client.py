@@ -82,7 +82,7 @@ class AsyncConsentClient(AsyncAudit, AsyncRegistry):
             try:
                 await self._runner.run(self._engine.close())
             finally:
-                self._runner.stop()
+                await self._runner.stop()
                 if self._owns_store:
                     closing = self._store.close()
                     if closing is not None:

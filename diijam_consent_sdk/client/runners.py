@@ -64,14 +64,15 @@ class ThreadRunner:
 
 class TaskRunner:
     """
-    Runs effects in the calling asyncio task, and spawned ones in tasks beside it. A sync store is called in threads.
+    Runs effects in the calling asyncio task, and spawned ones in tasks beside it; over a sync store, in threads: its
+    calls cannot be cancelled, so a task that ended with its event loop would leave each call under way behind.
 
-    Belongs to the event loop that was used last: what was spawned on a loop that has ended is `Lost`.
+    Belongs to the event loop that was used last: what was spawned in a task of a loop that has ended is `Lost`.
     """
 
     def __init__(self, store: AnyStore) -> None:
         self._store = store
-        self._is_store_async = inspect.iscoroutinefunction(store.load)
+        self._threads = None if inspect.iscoroutinefunction(store.load) else ThreadRunner(store)
         self._spawned: dict[asyncio.Task[None], tuple[Promise[Any], Effects[Any]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -93,7 +94,9 @@ class TaskRunner:
                 outcome, resume = error, effects.throw
 
     def spawn(self, effects: Effects[T]) -> Promise[T]:
-        """Run *effects* in a task beside the caller's."""
+        """Run *effects* beside the caller's task."""
+        if self._threads is not None:
+            return self._threads.spawn(effects)
         promise: Promise[T] = Promise()
 
         async def run() -> None:
@@ -115,10 +118,15 @@ class TaskRunner:
         task.add_done_callback(self._release)
         return promise
 
-    def stop(self) -> None:
-        """Cancel what was spawned."""
-        for task in list(self._spawned):
+    async def stop(self) -> None:
+        """End what was spawned; tasks of the running event loop are over on return."""
+        if self._threads is not None:
+            self._threads.stop()
+        tasks = list(self._spawned)
+        for task in tasks:
             _cancel(task)
+        if here := [task for task in tasks if task.get_loop() is asyncio.get_running_loop()]:
+            await asyncio.wait(here)
 
     def is_on_its_loop(self) -> bool:
         """Whether the running event loop is the one that was used last."""
@@ -145,7 +153,7 @@ class TaskRunner:
     async def _perform(self, effect: Effect) -> object:
         match effect:
             case StoreCall():
-                if not self._is_store_async:
+                if self._threads is not None:
                     return await await_promise(run_in_thread(partial(effect.on, self._store)))
                 answer = effect.on(self._store)
                 return await answer if isinstance(answer, Awaitable) else answer

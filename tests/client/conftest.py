@@ -150,9 +150,11 @@ def wall() -> WallClock:
 
 
 @pytest.fixture
-def store(wall: WallClock) -> FaultyStore:
+def store(wall: WallClock) -> Iterator[FaultyStore]:
     """A store in memory that can be broken."""
-    return FaultyStore(MemoryStore(clock=wall))
+    store = FaultyStore(MemoryStore(clock=wall))
+    yield store
+    store.inner.close()  # ends the polls of clients that are closed
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -1,16 +1,18 @@
-"""Rule 8 holds over event loops that end while writes are of unknown outcome."""
+"""What was spawned outlives its event loop or is lost with it, as rule 8 wants, and a close leaves nothing behind."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk._threads import await_promise, run_in_thread
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.conftest import SIGNED_UP
@@ -30,25 +32,64 @@ def by_hand(work: Coroutine[Any, Any, Any]) -> None:
     loop.close()
 
 
-LEFT_IDLE: list[asyncio.AbstractEventLoop] = []
+LEFT_IDLE: list[asyncio.Runner] = []
 
 
 def left_idle(work: Coroutine[Any, Any, Any]) -> None:
-    """Run an event loop that then stops, and is never closed."""
-    LEFT_IDLE.append(asyncio.new_event_loop())
-    LEFT_IDLE[-1].run_until_complete(work)
+    """Run an event loop that then stops, and is not closed before the test's end."""
+    LEFT_IDLE.append(asyncio.Runner())
+    LEFT_IDLE[-1].run(work)
+
+
+@pytest.fixture(autouse=True)
+def _no_loop_is_left() -> Iterator[None]:
+    """Loops that a test left idle end with it, and so do their tasks."""
+    yield
+    while LEFT_IDLE:
+        LEFT_IDLE.pop().close()
 
 
 ENDS = pytest.mark.parametrize("run", [by_run, by_hand, left_idle])
 Run = Callable[[Coroutine[Any, Any, Any]], None]
 
 
-@pytest.fixture
-def client(store: FaultyStore) -> AsyncConsentClient:
-    """A client over a store with two users who may be mailed."""
+class AsyncStore:
+    """The async face of a store, over threads that a cancelled call leaves to themselves."""
+
+    def __init__(self, store: FaultyStore) -> None:
+        self._store = store
+
+    async def load(self, *arguments: Any) -> Any:
+        """See `AsyncStore.load`."""
+        return await self._call("load", *arguments)
+
+    async def append(self, *arguments: Any, **options: Any) -> Any:
+        """See `AsyncStore.append`."""
+        return await self._call("append", *arguments, **options)
+
+    async def changes(self, *arguments: Any, **options: Any) -> Any:
+        """See `AsyncStore.changes`."""
+        return await self._call("changes", *arguments, **options)
+
+    async def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        return await await_promise(run_in_thread(partial(getattr(self._store, name), *arguments, **options)))
+
+
+@pytest.fixture(params=[AsyncStore, lambda store: store], ids=["async store", "sync store"])
+def over(request: pytest.FixtureRequest, store: FaultyStore) -> Any:
+    """A store with two users who may be mailed, of either kind."""
     store.inner.append("u", SIGNED_UP)
     store.inner.append("v", SIGNED_UP)
-    return AsyncConsentClient(store, deadline=0.2)
+    return request.param(store)
+
+
+OVER_ASYNC_STORE = pytest.mark.parametrize("over", [AsyncStore], ids=["async store"], indirect=True)
+
+
+@pytest.fixture
+def client(over: Any) -> AsyncConsentClient:
+    """A client over that store."""
+    return AsyncConsentClient(over, deadline=0.2)
 
 
 async def withdraw(client: AsyncConsentClient, store: FaultyStore) -> None:
@@ -142,6 +183,7 @@ def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentC
 
 @ENDS
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@OVER_ASYNC_STORE
 def test_close_takes_it_up_and_waits_for_it(run: Run, client: AsyncConsentClient, store: FaultyStore) -> None:
     """A close gives up such a write after a deadline, as on a loop that goes on."""
     run(withdraw(client, store))
@@ -185,6 +227,7 @@ def test_loop_after_loop_leaves_it_pending_until_the_store_answers(
 
 @ENDS
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@OVER_ASYNC_STORE
 def test_a_loop_that_ends_leaves_no_load_and_no_permit(
     run: Run, client: AsyncConsentClient, store: FaultyStore
 ) -> None:
@@ -226,3 +269,33 @@ def test_a_loop_that_ends_leaves_no_load_and_no_permit(
         asyncio.run(main())
     finally:
         over.set()
+
+
+def test_a_closed_client_leaves_no_task(over: Any) -> None:
+    """The poll under way is over when `close` returns: a loop that is closed then destroys no pending task."""
+
+    async def main() -> set[asyncio.Task[Any]]:
+        """Use a client until its feed is up, and close it."""
+        client = AsyncConsentClient(over)
+
+        async def polls() -> bool:
+            """Whether the feed is up."""
+            await client.user("u")
+            return client.status().feed == "up"
+
+        assert await becomes(polls)
+        await client.close()
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(main()) == set()
+
+
+@pytest.mark.parametrize("over", [lambda store: store], ids=["sync store"], indirect=True)
+def test_loop_after_loop_polls_a_sync_store_once(over: FaultyStore) -> None:
+    """A web framework may run each request on an event loop of its own: no poll is left behind for each of them."""
+    client = AsyncConsentClient(over)
+    before = threading.active_count()
+    for number in range(20):
+        asyncio.run(client.user(f"u-{number}"))
+    assert threading.active_count() - before <= 3  # the poller, and what just ends
+    asyncio.run(client.close())
