@@ -6,13 +6,18 @@ Compares one user in the ledger that has what was lost (*old*) with the same use
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
 from . import events as e
-from .record import ConsentRecord, consent_key, fold_all, unopened
-from .vocabulary import Account, Channel, Field, Purpose, RequestKind
+from .record import END_OF_TIME, Consent, ConsentRecord, Notice, Permission, consent_key, fold_all, unopened
+from .vocabulary import Account, Channel, Purpose, RequestKind
+
+YESES = (
+    e.AccountOpened, e.Granted, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted,
+)  # fmt: skip
+Lost = tuple[e.Event, e.LedgerEntry]  # a no, and the entry of the old ledger that has it
 
 
 @attrs.frozen
@@ -20,11 +25,12 @@ class LostNo:
     """
     A no in force at the end of the old ledger that the new one lacks.
 
-    `position` is that of its entry in the old ledger. `is_against_later_yes`: the user has said yes since the restore.
+    `entry` is where the old ledger has it. `is_against_later_yes`: the user has said yes since the restore to something
+    that this no denies.
     """
 
     event: e.Event = attrs.field(repr=False)
-    position: int
+    entry: e.LedgerEntry
     is_against_later_yes: bool
 
 
@@ -49,15 +55,27 @@ def lost_noes(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.Ledger
     if restored.account is Account.ERASED or len(old) == shared:
         return []
     if record.account is Account.ERASED:
-        return list(_erasure(record, restored, old[-1]))
-    lost: dict[e.Event, int] = {}
-    for entry in old[shared:]:
-        ended = _ended_by_closing(before, restored) if _is_closing(entry, record) else ()
+        lost = _erasure(record, restored, old[-1])
+        since = [entry.event for entry in new if entry.at > old[-1].at]  # the tombstone does not tell what is shared
+    else:
+        lost = _lost_one_by_one(before, record, restored, old[shared:])
+        since = [entry.event for entry in new[shared:]]
+    return [LostNo(no, entry, any(_is_against(no, event, restored) for event in since)) for no, entry in lost]
+
+
+def _lost_one_by_one(
+    before: ConsentRecord, record: ConsentRecord, restored: ConsentRecord, lost_entries: Iterable[e.LedgerEntry]
+) -> list[Lost]:
+    """List the single noes of these entries that are in force in *record*, each with the last entry that says it."""
+    lost: dict[e.Event, e.LedgerEntry] = {}
+    for entry in lost_entries:
+        ended = _ended_by_closing(before) if _is_closing(entry, record) else ()
         for no in (*_single(entry.event), *ended):
-            if _holds(record, no) and not _holds(restored, no) and _is_possible(restored, no):
-                lost[no] = entry.position
-    said_since = [no for entry in new[shared:] for no in _contradicted_by(entry.event)]
-    return [LostNo(_fitting(no, restored, at), at, no in said_since) for no, at in lost.items()]
+            if _holds(record, no) and not _holds(restored, no):
+                lost[no] = entry
+        for no in _shortened_by(entry.event, before, record, restored):
+            lost[no] = entry
+    return [(_fitting(no, restored, entry), entry) for no, entry in lost.items() if _is_possible(restored, no)]
 
 
 def _count_shared(old: Sequence[e.LedgerEntry], new: Sequence[e.LedgerEntry]) -> int:
@@ -66,13 +84,11 @@ def _count_shared(old: Sequence[e.LedgerEntry], new: Sequence[e.LedgerEntry]) ->
     return next((n for n, (one, other) in enumerate(pairs) if one.hash != other.hash), min(len(old), len(new)))
 
 
-def _erasure(record: ConsentRecord, restored: ConsentRecord, tombstone: e.LedgerEntry) -> Iterator[LostNo]:
-    """Yield what erases the user again. What the request was is not in the tombstone, but when it was fulfilled is."""
-    at = tombstone.position
-    if not restored.is_erasing():
-        request = e.RequestFiled(f"replay-{at}", RequestKind.ERASURE, received_at=tombstone.at)
-        yield LostNo(request, at, is_against_later_yes=False)
-    yield LostNo(e.Erased(anonymised=record.anonymised), at, is_against_later_yes=False)
+def _erasure(record: ConsentRecord, restored: ConsentRecord, tombstone: e.LedgerEntry) -> list[Lost]:
+    """List what erases the user again. What the request was is not in the tombstone, but when it was fulfilled is."""
+    request = e.RequestFiled(f"replay-{tombstone.position}", RequestKind.ERASURE, received_at=tombstone.at)
+    noes: list[e.Event] = [] if restored.is_erasing() else [request]
+    return [(no, tombstone) for no in (*noes, e.Erased(anonymised=record.anonymised))]
 
 
 def _single(event: e.Event) -> Iterator[e.Event]:
@@ -95,26 +111,51 @@ def _is_closing(entry: e.LedgerEntry, record: ConsentRecord) -> bool:
     return isinstance(entry.event, e.AccountClosed) and record.account is Account.OPEN
 
 
-def _ended_by_closing(before: ConsentRecord, restored: ConsentRecord) -> Iterator[e.Event]:
+def _ended_by_closing(before: ConsentRecord) -> Iterator[e.Event]:
     """Yield a no for each yes that a closing ended: the old ledger has none of them, and the new one has them yet."""
-    for consent in before.consents.values():
-        if consent.given_at is not None:
-            yield e.Withdrawn(consent.purpose, [] if consent.channel is None else [consent.channel])
-    for notice in before.notices.values():
-        if notice.given_at is not None and notice.notice in restored.notices:
-            yield e.AgreementWithdrawn(notice.notice)
+    permissions: tuple[Consent | Notice, ...] = (*before.consents.values(), *before.notices.values())
+    for permission in permissions:
+        if permission.given_at is not None and permission.withdrawn_at is None:
+            yield _no_to(permission)
     yield from map(e.Hidden, sorted(before.published))
 
 
-def _holds(record: ConsentRecord, no: e.Event) -> bool:  # noqa: PLR0911 - a row each
-    """Whether a single no is in force in a record; a yes that is not there, or was ended, counts as one."""
+def _shortened_by(
+    event: e.Event, before: ConsentRecord, record: ConsentRecord, restored: ConsentRecord
+) -> Iterator[e.Event]:
+    """Yield a no for each yes that a lost one replaced by one that ends sooner, unless the user said more since."""
+    for no in _contradicted_by(event):
+        was, last, now = (_permission(each, no) for each in (before, record, restored))
+        if was is None or last is None or was != now or was.given_at is None or was.withdrawn_at is not None:
+            continue
+        if (last.expires_at or END_OF_TIME) < (was.expires_at or END_OF_TIME):
+            yield no
+
+
+def _no_to(permission: Consent | Notice) -> e.Event:
+    """Make the no to one permission."""
+    if isinstance(permission, Notice):
+        return e.AgreementWithdrawn(permission.notice)
+    return e.Withdrawn(permission.purpose, [] if permission.channel is None else [permission.channel])
+
+
+def _permission(record: ConsentRecord, no: e.Event) -> Permission | None:
+    """Find what a single withdrawal is about."""
     match no:
         case e.Withdrawn(purpose, channels):
-            consent = record.consents.get(consent_key(purpose, next(iter(channels), None)))
-            return consent is not None and (consent.withdrawn_at is not None or consent.given_at is None)
+            return record.consents.get(consent_key(purpose, next(iter(channels), None)))
         case e.AgreementWithdrawn(notice):
-            told = record.notices.get(notice)
-            return told is not None and (told.withdrawn_at is not None or told.given_at is None)
+            return record.notices.get(notice)
+        case _:
+            return None
+
+
+def _holds(record: ConsentRecord, no: e.Event) -> bool:
+    """Whether a single no is in force in a record; a yes that is not there, or was ended, counts as one."""
+    match no:
+        case e.Withdrawn() | e.AgreementWithdrawn():
+            known = _permission(record, no)
+            return known is not None and (known.withdrawn_at is not None or known.given_at is None)
         case e.Objected(purpose):
             return purpose in record.objected
         case e.Restricted(data):
@@ -134,29 +175,38 @@ def _is_possible(restored: ConsentRecord, no: e.Event) -> bool:
     return not isinstance(no, e.AgreementWithdrawn) or no.notice in restored.notices
 
 
-def _fitting(no: e.Event, restored: ConsentRecord, position: int) -> e.Event:
-    """Give an erasure request another id if the restored ledger has used its own."""
+def _fitting(no: e.Event, restored: ConsentRecord, entry: e.LedgerEntry) -> e.Event:
+    """Let an erasure request run from its old time, under another id if the restored ledger has used its own."""
     if isinstance(no, e.RequestFiled):
-        request = no.request if no.request not in restored.requests else f"replay-{position}"
-        return attrs.evolve(no, request=request)
+        request = no.request if no.request not in restored.requests else f"replay-{entry.position}"
+        return attrs.evolve(no, request=request, received_at=no.received_at or entry.at)
     return no
 
 
+def _is_against(no: e.Event, said: e.Event, restored: ConsentRecord) -> bool:
+    """Whether a yes of the user is denied by *no*."""
+    match no:
+        case e.AccountClosed() | e.RequestFiled() | e.Erased():
+            return isinstance(said, YESES)
+        case e.Restricted(data):
+            lifted = isinstance(said, e.RestrictionLifted) and (said.data is None or data is None or data <= said.data)
+            return lifted or isinstance(said, e.Granted | e.Agreed | e.Published)
+        case e.Objected(purpose):
+            if isinstance(said, e.Agreed):
+                return restored.notices[said.notice].purpose is purpose
+            return isinstance(said, e.Granted | e.ObjectionLifted) and said.purpose is purpose
+        case e.Hidden(field):
+            return said == e.Published(field)
+        case _:
+            return no in _contradicted_by(said)
+
+
 def _contradicted_by(event: e.Event) -> Iterator[e.Event]:
-    """Yield the single noes that a yes speaks against."""
+    """Yield the single withdrawals that a yes speaks against."""
     match event:
         case e.Granted(purpose, channels=channels):
             yield from _single(e.Withdrawn(purpose, channels))
         case e.Agreed(notice):
             yield e.AgreementWithdrawn(notice)
-        case e.ObjectionLifted(purpose):
-            yield e.Objected(purpose)
-        case e.RestrictionLifted(data):
-            yield from () if data else [e.Restricted()]
-            yield from (e.Restricted([field]) for field in data or Field)
-        case e.Published(field):
-            yield e.Hidden(field)
-        case e.AccountOpened():
-            yield e.AccountClosed()
         case _:
             pass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import product
 
 import attrs
 import pytest
@@ -13,7 +15,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import decide
 from diijam_consent_sdk.replay import LostNo, lost_noes
 from diijam_consent_sdk.vocabulary import Channel, Reason
-from tests.strategies import EVERY_ASK, events
+from tests.strategies import EVERY_ASK, START, events
 
 from .history import USER_ID, History
 
@@ -22,9 +24,10 @@ MAIL, CALL = (e.Granted("marketing", "n", [channel]) for channel in ("email", "c
 SURVEYS = e.Granted("surveys", "n")
 TOLD, AGREED = e.Notified("n-1", "acme", ["email"], "marketing"), e.Agreed("n-1")
 ERASURE = e.RequestFiled("q-1", "erasure")
+SOON, LATER = (START + timedelta(days=days) for days in (1, 2))
 CUSTOMERS_NOES = frozenset({
     Reason.WITHDRAWN, Reason.OBJECTED, Reason.RESTRICTED, Reason.ERASURE_REQUESTED, Reason.ACCOUNT_CLOSED,
-    Reason.ERASED, Reason.NOT_PUBLISHED, Reason.NOT_CONSENTED, Reason.NOT_AGREED,
+    Reason.ERASED, Reason.NOT_PUBLISHED, Reason.NOT_CONSENTED, Reason.NOT_AGREED, Reason.EXPIRED,
 })  # fmt: skip
 
 
@@ -79,9 +82,19 @@ LOST = [
         [e.Withdrawn("marketing", ["email"]), e.AgreementWithdrawn("n-1"), e.Hidden("avatar")],
     ),
     ([OPENED], [e.RequestFiled("q-2", "access")], []),
-    ([OPENED], [ERASURE], [ERASURE]),
     ([OPENED], [ERASURE, e.RequestResolved("q-1", "cancelled")], []),
     ([], [e.Withdrawn("surveys")], [e.Withdrawn("surveys")]),
+    ([OPENED, SURVEYS], [e.Granted("surveys", "n-2", expires_at=SOON)], [e.Withdrawn("surveys")]),
+    ([OPENED, e.Granted("surveys", "n", expires_at=SOON)], [e.Granted("surveys", "n-2", expires_at=LATER)], []),
+    ([OPENED, e.Granted("surveys", "n", expires_at=SOON)], [SURVEYS], []),
+    ([OPENED], [e.Granted("surveys", "n", expires_at=SOON)], []),
+    ([OPENED, TOLD, AGREED], [e.Agreed("n-1", expires_at=SOON)], [e.AgreementWithdrawn("n-1")]),
+    (
+        [OPENED, MAIL, CALL],
+        [e.Granted("marketing", "n-2", ["email"], expires_at=SOON)],
+        [e.Withdrawn("marketing", ["email"])],
+    ),
+    ([OPENED, SURVEYS, e.Withdrawn("surveys")], [e.AccountClosed(), OPENED], []),
 ]
 
 
@@ -105,11 +118,25 @@ AGAINST = [
     (e.Restricted(), e.RestrictionLifted(), True),
     (e.Objected("surveys"), e.ObjectionLifted("surveys"), True),
     (e.AgreementWithdrawn("n-1"), AGREED, True),
+    (e.Objected("marketing"), MAIL, True),
+    (e.Objected("surveys"), MAIL, False),
+    (e.Objected("marketing"), AGREED, True),
+    (e.Objected("surveys"), AGREED, False),
+    (e.Restricted(["email"]), MAIL, True),
+    (e.Restricted(["email"]), e.RestrictionLifted(["phone"]), False),
+    (e.Restricted(), e.Published("avatar"), True),
+    (e.Restricted(), AGREED, True),
+    (e.Restricted(), e.Objected("surveys"), False),
+    (e.Hidden("avatar"), e.Published("username"), False),
+    (e.AccountClosed(), SURVEYS, True),
+    (e.AccountClosed(), e.Withdrawn("surveys"), False),
+    (e.RequestFiled("q-1", "erasure", received_at=START), MAIL, True),
+    (e.RequestFiled("q-1", "erasure", received_at=START), e.Hidden("avatar"), False),
 ]
 
 
 @pytest.mark.parametrize(("no", "since", "is_against"), AGAINST)
-def test_a_later_yes_is_told(no: e.Event, since: e.Event, is_against: bool) -> None:
+def test_a_later_yes_is_listed(no: e.Event, since: e.Event, is_against: bool) -> None:
     """The no is replayed also against what the user said since the restore, and the caller learns of it."""
     old, new = fork([OPENED, TOLD], [no], [since])
     assert [(lost.event, lost.is_against_later_yes) for lost in lost_noes(USER_ID, seen(old), seen(new))] == [
@@ -127,7 +154,18 @@ def test_an_erasure_request_whose_id_was_used_again_has_another() -> None:
     """The restored ledger knows the id, of a request that was resolved."""
     old, new = fork([OPENED], [ERASURE], [e.RequestFiled("q-1", "access"), e.RequestResolved("q-1", "fulfilled")])
     (no,) = lost(old, new)
-    assert no.event == e.RequestFiled(f"replay-{old.entries[-1].position}", "erasure")
+    filed = old.entries[-1]
+    assert no.event == e.RequestFiled(f"replay-{filed.position}", "erasure", received_at=filed.at)
+
+
+@pytest.mark.parametrize("received_at", [None, START - timedelta(days=3)])
+def test_a_pending_erasure_runs_from_its_old_time(received_at: datetime | None) -> None:
+    """The restore gives Diijam no more time: the request is due when it was due in the other ledger."""
+    old, new = fork([OPENED], [e.RequestFiled("q-1", "erasure", received_at=received_at)], [])
+    new.at += timedelta(days=9)
+    (no,) = lost(old, new)
+    assert new.attempt(no.event)
+    assert new.record.requests["q-1"].due_at == old.record.requests["q-1"].due_at
 
 
 def test_an_erased_user_is_erased_again() -> None:
@@ -136,10 +174,19 @@ def test_an_erased_user_is_erased_again() -> None:
     old, new, asked = fork([OPENED, MAIL], gone, [], [ERASURE])
     request, erased = lost(old, new)
     at = old.entries[-1].at
-    assert request.event == e.RequestFiled(f"replay-{request.position}", "erasure", received_at=at)
+    assert request.event == e.RequestFiled(f"replay-{request.entry.position}", "erasure", received_at=at)
+    assert not erased.is_against_later_yes
     assert erased.event == e.Erased(anonymised=True)
     assert [no.event for no in lost(old, asked)] == [e.Erased(anonymised=True)]
     assert lost(old, old) == []
+
+
+def test_an_erasure_against_a_later_yes_is_listed() -> None:
+    """A yes from after the erasure, not one from before it, is listed."""
+    old, before, after = fork([OPENED], [ERASURE, e.Erased()], [MAIL], [])
+    after.tick(60).attempt(MAIL)
+    assert [no.is_against_later_yes for no in lost(old, before)] == [False, False]
+    assert [no.is_against_later_yes for no in lost(old, after)] == [True, True]
 
 
 @settings(deadline=None, max_examples=150)
@@ -159,6 +206,6 @@ def test_after_a_replay_no_yes_stands_against_a_lost_no(
         assert [no.event for no in lost(old, new) if not isinstance(no.event, e.Erased)] == []
         if later:
             continue
-        for ask in EVERY_ASK:
-            if decide(old.record, ask, new.at).reason in CUSTOMERS_NOES:
-                assert not decide(new.record, ask, new.at), ask
+        for ask, at in product(EVERY_ASK, (new.at, new.at + timedelta(days=3650))):
+            if decide(old.record, ask, at).reason in CUSTOMERS_NOES:
+                assert not decide(new.record, ask, at), (ask, at)

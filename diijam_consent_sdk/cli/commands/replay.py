@@ -7,17 +7,18 @@ An older copy does not have the last withdrawals, and would say yes to who had s
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, cast
 
 import attrs
 from cyclopts import Parameter
 
 from ...errors import InvalidEvent
-from ...events import LedgerEntry, Provenance
+from ...events import Provenance, RequestFiled
 from ...identifiers import identifier
 from ...replay import LostNo, lost_noes
 from ...stores import wire
-from ...stores.protocol import Store
+from ...stores.protocol import Appended, Store
 from ...stores.sql.store import SqlStore
 from ...stores.sql.users import count_users, pages_of_users
 from ...stores.url import is_http
@@ -66,8 +67,9 @@ def replay(
 
     For each customer these are the withdrawals, objections, restrictions, hidden fields, closings and erasure requests
     in force at the end of the other ledger. They are written even where the customer has said yes since, and then
-    listed: ask again. Of a customer who was erased there, the request is filed again, and the erasure done where no
-    hold keeps the data. No yes is written. Run again, nothing is written twice.
+    listed: ask again. A consent that the customer had replaced by one that ends sooner is withdrawn. Of a customer who
+    was erased there, the request is filed again, and the erasure done where no hold keeps the data. No yes is written.
+    Run again, nothing is written twice.
 
     Exit status: 0 all is written, 1 something could not be, and is listed, 2 the ledgers could not be read or written,
     130 interrupted.
@@ -85,7 +87,7 @@ def replay(
     provenance, done = Provenance(identifier(actor), Method.SYSTEM), Replayed()
     with open_store(source) as old, open_store(url) as new:
         try:
-            _replay_all(cast("SqlStore", old), new, None if dry_run else provenance, done)
+            _Replay(cast("SqlStore", old), new, None if dry_run else provenance, done).run()
         except (Exception, KeyboardInterrupt) as error:
             error.add_note(done.note())
             raise
@@ -93,40 +95,54 @@ def replay(
     return NOT_DONE if done.not_done else 0
 
 
-def _replay_all(old: SqlStore, new: Store, provenance: Provenance | None, done: Replayed) -> None:
-    checked = 0
-    with show_progress("comparing", count_users(old)) as update:
-        for page in pages_of_users(old):
-            records = zip(old.load(page).records, new.load(page).records, strict=True)
-            for record, restored in records:
-                checked += 1
-                if record != restored and restored.account is not Account.ERASED:
-                    _replay_user(record.user_id, old.history(record.user_id), new, provenance, done)
-            update(checked, checked)
+@attrs.frozen
+class _Replay:
+    """Writes what *new* lacks of *old*; without a provenance, only counts it."""
 
+    old: SqlStore
+    new: Store
+    provenance: Provenance | None
+    done: Replayed
 
-def _replay_user(
-    user_id: str, old: list[LedgerEntry], new: Store, provenance: Provenance | None, done: Replayed
-) -> None:
-    lost = lost_noes(user_id, old, new.history(user_id))
-    done.users += bool(lost)
-    for no in lost:
-        name = type(no.event).__name__
-        try:
-            if provenance is not None:
-                _append(new, user_id, no, old[-1], provenance)
-        except InvalidEvent as error:
-            done.not_done.append((user_id, f"{name}: {error}"))
-            continue
-        done.written += 1
-        if no.is_against_later_yes:
-            done.against_later_yes.append((user_id, name))
+    def run(self) -> None:
+        """Compare all users, page by page."""
+        checked = 0
+        with show_progress("comparing", count_users(self.old)) as update:
+            for page in pages_of_users(self.old):
+                loaded = self.new.load(page)
+                for record, restored in zip(self.old.load(page).records, loaded.records, strict=True):
+                    checked += 1
+                    if record != restored and restored.account is not Account.ERASED:
+                        self._replay_user(record.user_id, loaded.at)
+                update(checked, checked)
 
+    def _replay_user(self, user_id: str, at: datetime) -> None:
+        lost = lost_noes(user_id, self.old.history(user_id), self.new.history(user_id))
+        self.done.users += bool(lost)
+        for no in lost:
+            name = type(no.event).__name__
+            try:
+                if self.provenance is not None and self._append(user_id, no, at, self.provenance).is_repeat:
+                    continue  # of an earlier run: what the user has said since then stands
+            except InvalidEvent as error:
+                self.done.not_done.append((user_id, f"{name}: {error}"))
+                continue
+            self.done.written += 1
+            if no.is_against_later_yes:
+                self.done.against_later_yes.append((user_id, name))
 
-def _append(new: Store, user_id: str, no: LostNo, last: LedgerEntry, provenance: Provenance) -> None:
-    said = attrs.evolve(provenance, evidence=f"replay-{no.position}")
-    content = f"{last.hash} {no.position} ".encode() + wire.encode_event(no.event)
-    new.append(user_id, [no.event], idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}", provenance=said)
+    def _append(self, user_id: str, no: LostNo, at: datetime, provenance: Provenance) -> Appended:
+        content = f"{no.entry.hash} ".encode() + wire.encode_event(no.event)
+        event = no.event
+        if isinstance(event, RequestFiled) and event.received_at is not None:
+            # The clock of the other ledger may have run ahead, and the erasure must not be refused for that.
+            event = attrs.evolve(event, received_at=min(event.received_at, at))
+        return self.new.append(
+            user_id,
+            [event],
+            idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}",
+            provenance=attrs.evolve(provenance, evidence=f"replay-{no.entry.position}"),
+        )
 
 
 def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:

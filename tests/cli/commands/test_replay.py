@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,10 +77,26 @@ def test_twice_is_once_also_after_a_yes_of_the_customer(old: Ledger, ledger: Led
     """A second run writes nothing, and takes back nothing that was said after the first."""
     cli("replay", "--from", old.url, "--url", ledger.url)
     ledger.record("u-1", MAIL)
+    old.record("u-1", e.RequestFiled("q-2", "access"))
     before = ledger.entries()
-    assert cli("replay", "--from", old.url, "--url", ledger.url).status == 1  # u-5's erasure is still kept by a hold
+    again = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert again.status == 1  # u-5's erasure is still kept by a hold
+    assert again.out.splitlines()[0] == "written                   0 noes of 2 users"
+    assert "later yes" not in again.out
     assert ledger.entries() == before
     assert answers(ledger)["u-1"] == (True, True, True)
+
+
+def test_an_erasure_from_a_clock_that_ran_ahead_is_filed(ledger: Ledger, tmp_path: Path, cli: Cli) -> None:
+    """The other ledger's time lies in the future: the request is filed as received now, and never refused for that."""
+    ahead = tmp_path / "ahead.db"
+    ledger.record("u-3", *SIGNED_UP)
+    with closing(SqliteStore(ahead, clock=lambda: datetime.now(UTC) + timedelta(days=9))) as store:
+        store.append("u-1", [*SIGNED_UP, ERASURE])
+        store.append("u-2", [*SIGNED_UP, ERASURE, e.Erased()])
+    result = cli("replay", "--from", f"sqlite:///{ahead}", "--url", ledger.url)
+    assert (result.status, result.out.splitlines()) == (0, ["written                   3 noes of 2 users"])
+    assert answers(ledger)["u-1"] == answers(ledger)["u-2"] == (False, False, False)
 
 
 def test_a_dry_run_writes_nothing(old: Ledger, ledger: Ledger, cli: Cli) -> None:
