@@ -22,7 +22,7 @@ from rich.console import Console
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.stores import AsyncHttpStore, MemoryStore, SqliteStore
+from diijam_consent_sdk.stores import AsyncHttpStore, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.client.conftest import SIGNED_UP, eventually
 
@@ -164,7 +164,7 @@ def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
 
 def test_what_is_shown_of_users_and_clients_names_nobody() -> None:
     """No `repr` holds an id: they end up in logs."""
-    with ConsentClient(MemoryStore()) as consent:
+    with ConsentClient.from_url("memory:") as consent:
         appended = consent.record("very-secret-id", *SIGNED_UP)
         shown = [consent, consent.user("very-secret-id"), appended, consent.load("very-secret-id")]
         shown += [consent.history("very-secret-id"), consent._store.changes(appended.cursor, wait=0)]
@@ -292,7 +292,7 @@ def run(code: str, timeout: float = 60) -> None:
 def test_two_processes_on_one_file_see_each_other(tmp_path: Path) -> None:
     """A client over a file sees what a client in another process wrote to it."""
     path = tmp_path / "c.db"
-    with ConsentClient(SqliteStore(path)) as consent:
+    with ConsentClient.from_url(f"sqlite:///{path}") as consent:
         assert consent.can_process("u", "surveys").reason is Reason.UNKNOWN_USER
         run(f"""
             from diijam_consent_sdk import ConsentClient

@@ -68,6 +68,7 @@ class Opened(MemoryStore):
     def close(self) -> None:
         """See `Store.close`."""
         self.is_closed = True
+        super().close()
 
 
 def test_a_close_that_was_interrupted_lets_go_of_the_store_when_done_again() -> None:
