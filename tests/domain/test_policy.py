@@ -39,6 +39,7 @@ from diijam_consent_sdk.vocabulary import (
 ANSWERS = {
     ("unavailable", 3): False,
     ("stale", 3): False,
+    ("not_entitled", 3): False,
     ("unknown_user", 3): False,
     ("erased", 6): False,
     ("not_publishable", 7): False,

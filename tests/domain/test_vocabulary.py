@@ -51,9 +51,9 @@ VALUES = {
     Account: "unknown open closed erased",
     Basis: "opt_in service duty",
     Reason: """
-        unavailable stale unknown_user erased not_publishable in_service held no_duty erasure_requested account_closed
-        restricted objected published not_published agreed beyond_notice withdrawn expired not_agreed not_notified
-        needed_for_service consented not_consented""",
+        unavailable stale not_entitled unknown_user erased not_publishable in_service held no_duty erasure_requested
+        account_closed restricted objected published not_published agreed beyond_notice withdrawn expired not_agreed
+        not_notified needed_for_service consented not_consented""",
 }
 
 SECRET = "Trần Thị Bí Mật"  # stands for an id that must reach no message
