@@ -15,9 +15,10 @@ import attrs
 
 from ..events import Event, LedgerEntry, Provenance
 from ..record import ConsentRecord
+from ..standing import EVERY_ASK, View
 from .registry import AsyncNotices, Notices
 
-MAX_LOAD_BYTES = 32 * 2**20  # of the records of one load, as JSON
+MAX_LOAD_BYTES = 32 * 2**20  # of the records or standings of one call, as JSON
 
 
 @attrs.frozen
@@ -68,6 +69,50 @@ class Loaded:
 
 
 @attrs.frozen
+class StandingRow:
+    """
+    One user's standing: the version of the record that it was made of, and its bytes (`stores.standings`). A user
+    without entries has version 0.
+    """
+
+    user_id: str = attrs.field(repr=False)
+    version: int
+    standing: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Standings:
+    """
+    Standings of the ids asked, in order, as of `cursor`, which was the store's head at `at` by its wall clock (UTC).
+
+    An id that was given twice has one row, at its first place. Each standing is made for `at`, so that the ends in it
+    lie after `at`, and for the asks of `view`.
+    """
+
+    cursor: Cursor
+    at: datetime
+    view: View
+    users: tuple[StandingRow, ...] = attrs.field(repr=False)
+
+
+@attrs.frozen
+class StandingsPage:
+    """
+    Standings of users with entries, erased ones too, in order of their ids by the bytes of their UTF-8. The rest as in
+    `Standings`.
+
+    `after` is the id to go on from; None after the last page. A page that has fewer users than asked for may still have
+    a next one.
+    """
+
+    cursor: Cursor
+    at: datetime
+    view: View
+    users: tuple[StandingRow, ...] = attrs.field(repr=False)
+    after: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen
 class OpenRequests:
     """
     A page of the users with open requests, in order of their ids, as of the store's time `at`.
@@ -108,6 +153,7 @@ class Changes:
     The users changed in (`after`, `cursor`], each with the position of its last change there, in order of position.
 
     `complete` is true if `cursor` is the store's head. `waited` is how many seconds the store waited before it looked.
+    `view` is that of the standings which the store gives.
     """
 
     after: Cursor
@@ -115,6 +161,7 @@ class Changes:
     user_ids: Mapping[str, int] = attrs.field(repr=False)
     complete: bool
     waited: float
+    view: View = EVERY_ASK
 
     def is_continuation(self) -> bool:
         """Whether `after` is in the store's history; if not, the answer holds only the head of another history."""
