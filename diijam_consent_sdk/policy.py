@@ -16,6 +16,8 @@ from typing import Final
 
 import attrs
 
+from .sending import SENDING as SENDING  # noqa: PLC0414 - of the policy's tables, so named here
+from .sending import sending_window as sending_window  # noqa: PLC0414
 from .vocabulary import LABELS, Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, Reason, RequestKind
 
 

@@ -1,10 +1,11 @@
 """
-Marketing: who may be mailed for a promotion, and why the others may not.
+Marketing: who may be sent a promotion, and why the others may not.
 
-    python examples/campaign.py --url sqlite:///consents.db [--audience FILE] [--lang en] [--one-says-no]
+    python examples/campaign.py --url sqlite:///consents.db [--channel message] [--audience FILE] [--lang en]
+        [--one-says-no]
 
-Exit code 0: everybody on the list was asked about. 1: the store could not answer for some; they get no mail, run it
-again. 2: it could not start.
+Exit code 0: everybody on the list was asked about. 1: some have to be asked again, since the store could not answer or
+the channel's hours were over; they are sent nothing, so run it again. 2: it could not start.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ import csv
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from diijam_consent_sdk import Channel, ConsentClient, Decision, Field, Market, Purpose, Reason
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.events import Withdrawn
+from diijam_consent_sdk.policy import sending_window
 
 AUDIENCE = Path(__file__).parent / "data" / "audience.csv"
-MAIL = Market(Channel.EMAIL, data={Field.FULL_NAME})  # the mail greets its reader by name, so the ask says so
+DATA = {Field.FULL_NAME}  # the promotion greets its reader by name, so the ask says so
+MAIL = Market(Channel.EMAIL, data=DATA)
 
 Row = Mapping[str, str]
 
@@ -32,31 +36,50 @@ Row = Mapping[str, str]
 class Report:
     """What became of each row of the list."""
 
+    ask: Market
     mailed: list[Row] = field(default_factory=list)
     denied: Counter[Decision] = field(default_factory=Counter)
     repeated: int = 0
     malformed: int = 0
+    waiting: int = 0
+    opens_at: datetime | None = None
 
     def is_complete(self) -> bool:
-        """Whether every no is a customer's: `UNAVAILABLE` and `STALE` only say that the store could not be asked."""
-        return not any(decision.reason in {Reason.UNAVAILABLE, Reason.STALE} for decision in self.denied)
+        """Whether nobody waits, and every no is a customer's: with `UNAVAILABLE` or `STALE` nobody could be asked."""
+        return not self.waiting and not any(
+            decision.reason in {Reason.UNAVAILABLE, Reason.STALE} for decision in self.denied
+        )
 
 
-def send(consent: ConsentClient, audience: Iterable[tuple[str, Row]]) -> Report:
-    """Mail each customer who may be mailed, once."""
-    report, seen = Report(), set[str]()
+def now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+def send(
+    consent: ConsentClient,
+    audience: Iterable[tuple[str, Row]],
+    ask: Market = MAIL,
+    clock: Callable[[], datetime] = now,
+) -> Report:
+    """Send to each customer who may be sent to, once, within the channel's hours."""
+    report, seen = Report(ask), set[str]()
     for user_id, row in audience:
+        window = sending_window(ask.channel, clock())
+        if not window.open:  # the answer may be another then, so it is asked again
+            report.waiting, report.opens_at = report.waiting + 1, window.opens_at
+            continue
         if user_id in seen:
             report.repeated += 1
             continue
         try:
-            decision = consent.decide(user_id, MAIL)  # right before sending: an older answer lacks later withdrawals
+            decision = consent.decide(user_id, ask)  # right before sending: an older answer lacks later withdrawals
         except ValueError:  # no id at all: count it and go on. It may be a name or an address, so it goes into no log.
             report.malformed += 1
             continue
         seen.add(user_id)
         if decision:
-            report.mailed.append(row)  # here the mail would go out
+            report.mailed.append(row)  # here it would go out, with `window.label` in front
         else:
             report.denied[decision] += 1
     return report
@@ -64,26 +87,29 @@ def send(consent: ConsentClient, audience: Iterable[tuple[str, Row]]) -> Report:
 
 def show(report: Report, lang: str) -> None:
     """Print how many were mailed, and why the others were not."""
-    print(f"{len(report.mailed):6,}  may be mailed        the ask: e-mail and full name")
+    print(f"{len(report.mailed):6,}  may be sent to       the ask: {report.ask.channel} and full name")
     for decision, count in report.denied.most_common():
         print(f"{count:6,}  {decision.reason:<18} clause {decision.clause}  {decision.message(lang)}")
     print(f"{report.repeated:6,}  listed again         one mail is enough")
     print(f"{report.malformed:6,}  malformed ids        back to whoever made the list")
+    if report.opens_at:
+        print(f"{report.waiting:6,}  wait for the hours   run it again from {report.opens_at:%d/%m/%Y %H:%M} on")
 
 
-def say_no(consent: ConsentClient, row: Row, lang: str) -> None:
-    """One customer opts out of marketing mail: print the answer before and after."""
-    print(f"\n{row.get('full_name', 'A customer')}: {consent.decide(row['user_id'], MAIL).message(lang)}")
-    consent.record(row["user_id"], Withdrawn(Purpose.MARKETING, channels={Channel.EMAIL}))
-    print('  clicks "no more mail": Withdrawn is in the ledger')
-    decision = consent.decide(row["user_id"], MAIL)
+def say_no(consent: ConsentClient, row: Row, ask: Market, lang: str) -> None:
+    """One customer opts out of marketing over the channel: print the answer before and after."""
+    print(f"\n{row.get('full_name', 'A customer')}: {consent.decide(row['user_id'], ask).message(lang)}")
+    consent.record(row["user_id"], Withdrawn(Purpose.MARKETING, channels={ask.channel}))
+    print('  clicks "no more of this": Withdrawn is in the ledger')
+    decision = consent.decide(row["user_id"], ask)
     print(f"  the very next ask: {'yes' if decision else 'no'}, {decision.reason}: {decision.message(lang)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the campaign; see the exit codes above."""
-    parser = argparse.ArgumentParser(description="Who may be mailed for a promotion, and why the others may not.")
+    parser = argparse.ArgumentParser(description="Who may be sent a promotion, and why the others may not.")
     parser.add_argument("--url", default=os.environ.get("DIIJAM_CONSENT_URL", ""), help="default: DIIJAM_CONSENT_URL")
+    parser.add_argument("--channel", choices=tuple(Channel), default=Channel.EMAIL, help="of the promotion")
     parser.add_argument("--audience", type=Path, default=AUDIENCE, help="a CSV file with a column user_id")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     parser.add_argument("--one-says-no", action="store_true", help="then opt one customer out: WRITES to the ledger")
@@ -99,12 +125,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, ConsentError) as error:
         parser.error(str(error))
     with consent:
-        report = send(consent, audience)
+        report = send(consent, audience, Market(given.channel, data=DATA))
         print(f"{len(audience):6,}  rows in the audience")
         show(report, given.lang)
         if given.one_says_no and report.mailed:
             try:
-                say_no(consent, report.mailed[0], given.lang)
+                say_no(consent, report.mailed[0], report.ask, given.lang)
             except ConsentError as error:
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)
                 return 1

@@ -7,17 +7,17 @@ A customer who asks what was recorded has a right to understand it, and the name
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 import attrs
 
 from .. import events as e
 from ..decisions import Ask
 from ..record import ConsentRecord
+from ..sending import VIETNAM
 from ..vocabulary import LANGUAGES, Language, Origin, Purpose, RequestKind, Word
 from .texts import ANSWERS, SENTENCES, Pair
 
-VIETNAM = timezone(timedelta(hours=7))  # Asia/Ho_Chi_Minh, which has no daylight saving time
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk import ConsentClient, Reason
+from diijam_consent_sdk import Channel, ConsentClient, Market, Reason
 from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.sending import VIETNAM
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
 from examples import campaign
 
@@ -46,6 +48,19 @@ def test_full_data(full: MemoryStore, capsys: pytest.CaptureFixture[str]) -> Non
     }  # fmt: skip
     assert report.is_complete()
     assert len(capsys.readouterr().out.splitlines()) == 3 + len(report.denied)
+
+
+def test_nothing_goes_out_after_hours(full: MemoryStore, capsys: pytest.CaptureFixture[str]) -> None:
+    """A text message waits for the morning: who is left is counted, to be asked again, and the campaign unfinished."""
+    listed = [(row["user_id"], row) for row in rows(COMMITTED)]
+    evening = datetime(2026, 11, 29, 21, 59, 59, tzinfo=VIETNAM)
+    times = iter([evening] * 10 + [evening + timedelta(seconds=1)] * len(listed))
+    with ConsentClient(full, deadline=PATIENT_SECONDS) as consent:
+        report = campaign.send(consent, listed, Market(Channel.MESSAGE, data=campaign.DATA), lambda: next(times))
+    assert report.waiting == len(listed) - 10
+    assert not report.is_complete()
+    campaign.show(report, "en")
+    assert "run it again from 30/11/2026 07:00 on" in capsys.readouterr().out
 
 
 def test_one_says_no(url: str, audience: str, capsys: pytest.CaptureFixture[str]) -> None:
