@@ -13,6 +13,7 @@ from pathlib import Path
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores.sql.appends import plan_append
 from diijam_consent_sdk.stores.sql.statements import Steps, Transaction
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
@@ -53,7 +54,8 @@ def write(store: SqliteStore, batches: Iterable[tuple[str, list[Event]]]) -> Non
 
     def all_of() -> Steps[None]:
         for user_id, events in batches:
-            yield from store._operations.append(user_id, events, None, None).start()  # noqa: SLF001
+            plan = plan_append(user_id, events, None, None, None)
+            yield from store._appends.write([plan]).start()  # noqa: SLF001
 
     store._write(Transaction(all_of))  # noqa: SLF001
 

@@ -20,6 +20,7 @@ from .._retry import Attempts
 from ..checks import checked_ids
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
+from ..sql.appends import Appends, Outcome, PlannedAppend, plan_append
 from ..sql.chain_walk import ChainPage, chain_page
 from ..sql.dialect import entries_of, history_query, rows_translated
 from ..sql.operations import Clock, Operations
@@ -50,6 +51,7 @@ class AsyncPostgresStore(PostgresBase):
     ) -> None:
         super().__init__(url, deadline=deadline, connections=connections, listen_url=listen_url)
         self._operations = Operations(DIALECT, clock)
+        self._appends = Appends(self._operations)
         self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
         self._reset()
@@ -79,12 +81,14 @@ class AsyncPostgresStore(PostgresBase):
         provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        appending = self._operations.append(user_id, events, expected_version, idempotency_key, provenance)
-        done = await self._write(appending)
-        return await self._repeated(done) if isinstance(done, Repeat) else done
+        plan = plan_append(user_id, events, expected_version, idempotency_key, provenance)
+        outcome = await self._append(plan)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return await self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
 
     async def _repeated(self, repeat: Repeat) -> Appended:
-        found = await self._read(self._operations.repeated(repeat))
+        found = await self._read(self._appends.repeated(repeat))
         if isinstance(found, Appended):
             return found
         with self._long_folds.folding(found.version), rows_translated():
@@ -165,6 +169,14 @@ class AsyncPostgresStore(PostgresBase):
         if transaction.is_erasure:
             await self._scrub(attempts)
         return result
+
+    async def _append(self, plan: PlannedAppend) -> Outcome:
+        attempts = self._attempts(plan.idempotency_key)
+        steps = self._appends.write([plan]).start
+        (outcome,) = await self._run(lambda: write(self._begin_writing, steps()), attempts)
+        if plan.is_erasure and not isinstance(outcome, Exception):
+            await self._scrub(attempts)
+        return outcome
 
     async def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
         async def attempt() -> T:

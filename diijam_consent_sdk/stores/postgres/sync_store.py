@@ -19,6 +19,7 @@ from ...errors import StoreError, StoreUnavailable
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..protocol import Cursor
+from ..sql.appends import Outcome, PlannedAppend
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
 from ..sql.statements import Query, Steps, Transaction
@@ -165,6 +166,14 @@ class PostgresStore(PostgresBase, SqlStore):
         if transaction.is_erasure:
             self._scrub(attempts)
         return result
+
+    def _append(self, plan: PlannedAppend) -> Outcome:
+        attempts = self._attempts(plan.idempotency_key)
+        steps = self._appends.write([plan]).start
+        (outcome,) = self._run(lambda: write(self._begin_writing, steps()), attempts)
+        if plan.is_erasure and not isinstance(outcome, Exception):
+            self._scrub(attempts)
+        return outcome
 
     def _watch(self) -> Callable[[float], object]:
         return partial(self._listener.wait, self._listener.next_append())

@@ -153,7 +153,8 @@ def _adopt(
         if isinstance(entry.event, Erased):
             statements += erase(entry.user_id, link.position)
     statements += [operations.put_record(records[user_id]) for user_id in users]
-    yield CommitBatch(statements + operations.advance_head(links[-1]))
+    is_erasure = any(entry is not None and isinstance(entry.event, Erased) for entry in entries)
+    yield CommitBatch(statements + operations.advance_head(links[-1]), is_erasure=is_erasure)
     return Cursor(head.epoch, links[-1].position, links[-1].hash.hex())
 
 

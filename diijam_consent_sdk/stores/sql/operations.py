@@ -6,22 +6,17 @@ No connection is used here, so that SQLite, PostgreSQL and its asyncio twin shar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 
 import attrs
 
-from ...errors import StoreUnavailable, VersionConflict
-from ...events import Erased, Event, Provenance, is_no
 from ...identifiers import identifier
-from ...notices import UNREGISTERED, named_notices
 from ...record import ConsentRecord, unopened
 from ...vocabulary import instant
 from .. import wire
-from ..checks import checked_batch, checked_limit, checked_provenance, checked_version
+from ..checks import checked_limit
 from ..protocol import (
-    Appended,
     Changes,
     Cursor,
     Loaded,
@@ -34,13 +29,11 @@ from .dialect import (
     cursor_of,
     erase_earlier,
     history_query,
-    insert_link,
     records_from,
 )
-from .hash_chain import GENESIS, Link, stamp, time_from
-from .notices import registry_from
-from .repeats import PastAppend, Repeat, delete_appends, insert_append, owner_version, repeat_from, select_append
-from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction, UnlockedBatch
+from .hash_chain import GENESIS, Link, time_from
+from .repeats import delete_appends
+from .statements import Query, Row, Statement
 from .store_clock import AHEAD, StoreClock
 
 Clock = Callable[[], datetime]
@@ -68,109 +61,17 @@ class Operations:
 
     def load(self, user_ids: list[str]) -> Query[Loaded]:
         """See `Store.load`; *user_ids* were checked."""
-        is_one = len(user_ids) <= 1
-        records = self.select_records(user_ids) if is_one else self._select_bounded_records(user_ids)
 
         def parse(head_rows: Sequence[Row], rows: Sequence[Row]) -> Loaded:
             head, found = self.read_head(head_rows), records_from(rows)
             return Loaded(head.cursor, head.now, tuple(found.get(u) or unopened(u) for u in user_ids))
 
-        return Query([self.select_head(), records], parse)
-
-    def append(
-        self,
-        user_id: str,
-        events: Iterable[Event],
-        expected_version: int | None,
-        key: str | None,
-        provenance: Provenance | None = None,
-    ) -> Transaction[Appended | Repeat]:
-        """
-        See `Store.append`. A repeat is found before the transaction, or within it if it came meanwhile. Answering it
-        takes the user's history, so that is left to `repeated`.
-        """
-        user_id, batch = identifier(user_id), checked_batch(events)
-        if key is not None:
-            key = identifier(key)
-        version, said = checked_version(expected_version), checked_provenance(provenance)
-        steps = partial(self._append, user_id, batch, version, key, said)
-        return Transaction(steps, is_erasure=isinstance(batch[-1], Erased), idempotency_key=key)
-
-    def _append(
-        self,
-        user_id: str,
-        events: tuple[Event, ...],
-        expected_version: int | None,
-        key: str | None,
-        provenance: Provenance,
-    ) -> Steps[Appended | Repeat]:
-        select_known = select_append(user_id, key, events)
-        if key is not None:
-            (known_rows,) = yield UnlockedBatch([select_known])
-            repeat = repeat_from(user_id, known_rows[0], events)
-            if repeat is not None:
-                return repeat
-        head_rows, record_rows, known_rows, *notice_rows = yield [
-            self.select_head(),
-            self.select_records([user_id]),
-            select_known,
-            *self._select_notices(events),
-        ]
-        repeat = repeat_from(user_id, known_rows[0], events)
-        if repeat is not None:
-            return repeat
-        head = self.read_head(head_rows)
-        if self.clock_trouble() is not None and not any(map(is_no, events)):
-            raise StoreUnavailable(AHEAD)
-        record = records_from(record_rows).get(user_id) or unopened(user_id)
-        if expected_version is not None and record.version != expected_version:
-            raise VersionConflict(expected_version, record.version)
-        notices = registry_from(*notice_rows) if notice_rows else UNREGISTERED
-        links, record = stamp(record, events, head.now, head.cursor, notices, provenance=provenance)
-        yield CommitBatch(self._insert_append(links, record, key, is_erasure=isinstance(events[-1], Erased)))
-        cursor = cursor_of(head.cursor.epoch, links[-1].position, links[-1].hash)
-        return Appended(cursor, record.version, is_repeat=False, record=record)
-
-    def _select_notices(self, events: tuple[Event, ...]) -> list[Statement]:
-        """Read the rows of `registry_from`; nothing for events that name no notice, as no no does."""
-        named = named_notices(events)
-        if not named:
-            return []
-        return [(self.dialect.named_notices, (self.dialect.asked(named),)), (self.dialect.notices_required, ())]
-
-    def _insert_append(
-        self, links: list[Link], record: ConsentRecord, key: str | None, *, is_erasure: bool
-    ) -> list[Statement]:
-        user_id, last = record.user_id, links[-1]
-        statements = [*map(insert_link, links), self.put_record(record), *self.advance_head(last)]
-        if key is not None:
-            statements.append(insert_append(user_id, key, links))
-        statements += self.mark_tested()
-        if is_erasure:
-            statements += erase(user_id, last.position)
-        return statements
+        return Query([self.select_head(), self.select_bounded_records(user_ids)], parse)
 
     def mark_tested(self) -> list[Statement]:
         """Mark the ledger if a caller's clock stamps it, where there is a place for the mark."""
         mark = self.dialect.mark_tested
         return [] if self.clock is None or mark is None else [(mark, ())]
-
-    def repeated(self, repeat: Repeat) -> Query[Appended | PastAppend]:
-        """Answer an append that is repeated: whole if the record has not changed since."""
-
-        def parse(
-            head_rows: Sequence[Row], entry_rows: Sequence[Row], record_rows: Sequence[Row]
-        ) -> Appended | PastAppend:
-            version = owner_version(repeat, entry_rows)
-            record = records_from(record_rows).get(repeat.user_id)
-            cursor = cursor_of(self.read_head(head_rows).cursor.epoch, repeat.position, entry_rows[0][0])
-            if record is not None and record.version == version:
-                return Appended(cursor, version, is_repeat=True, record=record)
-            return PastAppend(cursor, repeat.user_id, version)
-
-        select_entry = "SELECT hash, version, user_id, at FROM entries WHERE position = ?"
-        records = self.select_records([repeat.user_id])
-        return Query([self.select_head(), (select_entry, (repeat.position,)), records], parse)
 
     def changes(self, after: Cursor, limit: int, waited: float) -> Query[Changes]:
         """See `Store.changes`: one look, without waiting; *waited* is how long the store waited before."""
@@ -204,8 +105,10 @@ class Operations:
         """Read the rows of `records_from`."""
         return self.dialect.records, (self.dialect.asked(user_ids),)
 
-    def _select_bounded_records(self, user_ids: list[str]) -> Statement:
-        """Read the same, but no record if together they are too large to be loaded."""
+    def select_bounded_records(self, user_ids: list[str]) -> Statement:
+        """Read the same, but no record if several are together too large to be loaded."""
+        if len(user_ids) <= 1:
+            return self.select_records(user_ids)
         bounded = self.dialect.bounded
         return bounded, (self.dialect.asked(user_ids),) * bounded.count("?")
 

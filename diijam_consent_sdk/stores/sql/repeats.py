@@ -13,6 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -28,6 +29,12 @@ from .hash_chain import Link
 from .statements import Row, Statement
 
 LONG_HISTORY = 2_000  # entries; longer ones are folded one at a time
+MAX_ASKED = 300  # keys in one statement, whose values SQLite limits
+SELECT_APPEND = (
+    "SELECT column1, column2, column3, (SELECT position FROM appends"
+    " WHERE user_id = column1 AND key = column2 AND fingerprint = column3),"
+    " EXISTS (SELECT 1 FROM appends WHERE user_id = column1 AND key = column2)"
+)
 ERASED_MEANWHILE = "the user was erased meanwhile: try again"
 
 
@@ -48,22 +55,40 @@ class PastAppend:
     version: int
 
 
-def select_append(user_id: str, key: str | None, events: Sequence[Event]) -> Statement:
-    """Read one row: the position of the append with this key and these events, and whether the key was used at all."""
-    select = (
-        "SELECT (SELECT position FROM appends WHERE user_id = ? AND key = ? AND fingerprint = ?),"
-        " EXISTS (SELECT 1 FROM appends WHERE user_id = ? AND key = ?)"
-    )
-    if key is None:
-        return select, (user_id, None, None, user_id, None)
-    digest = _key_digest(key)
-    return select, (user_id, digest, _fingerprint(key, map(wire.encode_event, events)), user_id, digest)
+@attrs.frozen
+class RepeatKey:
+    """What recognises a repeat: the user, and digests of the key and of the events under it."""
+
+    user_id: str = attrs.field(repr=False)
+    key: bytes
+    fingerprint: bytes
 
 
-def insert_append(user_id: str, key: str, links: Sequence[Link]) -> Statement:
-    """Keep what recognises a repeat of the append that wrote *links*."""
-    known = _fingerprint(key, (link.event or b"" for link in links))
-    return "INSERT INTO appends VALUES (?, ?, ?, ?)", (user_id, _key_digest(key), known, links[-1].position)
+def repeat_key(user_id: str, idempotency_key: str, events: Sequence[Event]) -> RepeatKey:
+    """Digest an idempotency key and the events that are written under it."""
+    events_digest = _fingerprint(idempotency_key, map(wire.encode_event, events))
+    return RepeatKey(user_id, _key_digest(idempotency_key), events_digest)
+
+
+def select_appends(keys: Iterable[RepeatKey | None]) -> list[Statement]:
+    """Read the rows of `KnownAppends`; nothing if there are no keys."""
+    asked = list(dict.fromkeys(key for key in keys if key is not None))
+    return [_select_some(asked[start : start + MAX_ASKED]) for start in range(0, len(asked), MAX_ASKED)]
+
+
+def _select_some(asked: Sequence[RepeatKey]) -> Statement:
+    """
+    Read for each key the position of the append with these events, and whether the key was used at all. A key may have
+    been used with any number of noes, so these are not read.
+    """
+    places = ", ".join(["(?, ?, ?)"] * len(asked))
+    values = tuple(value for key in asked for value in (key.user_id, key.key, key.fingerprint))
+    return f"{SELECT_APPEND} FROM (VALUES {places}) asked", values
+
+
+def insert_append(key: RepeatKey, position: int) -> Statement:
+    """Keep what recognises a repeat of the append whose last entry is at *position*."""
+    return "INSERT INTO appends VALUES (?, ?, ?, ?)", (key.user_id, key.key, key.fingerprint, position)
 
 
 def delete_appends(user_id: str, tombstone: int) -> Statement:
@@ -81,21 +106,48 @@ def _fingerprint(key: str, events: Iterable[bytes]) -> bytes:
     return hmac.digest(key.encode(), b"\n".join(events), "sha256")
 
 
-def repeat_from(user_id: str, row: Row, events: tuple[Event, ...]) -> Repeat | None:
+class KnownAppends:
     """
-    Recognise a repeat by the row of `select_append`. None: these events are to be written.
+    Which of the appends that are asked for were written before.
 
-    Raises:
-        ValueError: the key was used with other events, and these do not only take away.
+    Args:
+        answers: The rows of each statement of `select_appends`.
     """
-    position, is_used = row
-    if isinstance(position, int):
-        return Repeat(user_id, position)
-    if position is not None:
-        raise wire.Malformed("an append was kept without its position")
-    if is_used and not takes_away(events):
-        raise ValueError("this idempotency_key was used with other events: use a new random key for each write")
-    return None
+
+    def __init__(self, answers: Iterable[Sequence[Row]]) -> None:
+        self._positions: dict[RepeatKey, int] = {}
+        self._used: set[tuple[str, bytes]] = set()
+        for user_id, key, fingerprint, position, is_used in chain.from_iterable(answers):
+            if not isinstance(position, int | None):
+                raise wire.Malformed("an append was kept without its position")
+            if is_used:
+                self._used.add((user_id, key))
+            if position is not None:
+                self._positions[RepeatKey(user_id, key, fingerprint)] = position
+
+    def repeat(self, key: RepeatKey, events: tuple[Event, ...]) -> Repeat | None:
+        """
+        Recognise a repeat. None: these events are to be written.
+
+        Raises:
+            ValueError: the key was used with other events, and these do not only take away.
+        """
+        position = self._positions.get(key)
+        if position is not None:
+            return Repeat(key.user_id, position)
+        if (key.user_id, key.key) in self._used and not takes_away(events):
+            raise ValueError("this idempotency_key was used with other events: use a new random key for each write")
+        return None
+
+    def add(self, key: RepeatKey, position: int) -> None:
+        """Note an append that is written in this transaction."""
+        self._positions[key] = position
+        self._used.add((key.user_id, key.key))
+
+    def forget(self, user_id: str) -> None:
+        """Leave out what is deleted when a user is erased in this transaction."""
+        self._positions = {key: position for key, position in self._positions.items() if key.user_id != user_id}
+        self._used = {used for used in self._used if used[0] != user_id}
 
 
 def owner_version(repeat: Repeat, rows: Sequence[Any]) -> int:

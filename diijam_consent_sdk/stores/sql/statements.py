@@ -7,7 +7,7 @@ a ledger is written once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -24,7 +24,18 @@ class UnlockedBatch(list[Statement]):
 
 
 class CommitBatch(list[Statement]):
-    """The last batch of a transaction: the database may send the commit along with it."""
+    """
+    The last batch of a transaction: the database may send the commit along with it.
+
+    Args:
+        statements: The batch.
+
+        is_erasure: Whether it deletes content that the database may have to clear away.
+    """
+
+    def __init__(self, statements: Iterable[Statement], *, is_erasure: bool = False) -> None:
+        super().__init__(statements)
+        self.is_erasure = is_erasure
 
 
 @attrs.frozen
@@ -40,8 +51,8 @@ class Transaction(Generic[T_co]):
     """
     A write of several batches, all of it or none. Each try begins with a new `start()`.
 
-    `is_erasure`: content is deleted that the database may have to clear away. `idempotency_key`: the key that makes a
-    repeat safe.
+    `is_erasure`: the database clears away what was deleted before the write returns. `idempotency_key`: the key that
+    makes a repeat safe.
     """
 
     start: Callable[[], Steps[T_co]]

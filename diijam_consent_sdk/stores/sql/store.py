@@ -16,6 +16,7 @@ from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
+from .appends import Appends, Outcome, PlannedAppend, plan_append
 from .chain_walk import ChainPage, chain_page
 from .dialect import Dialect, entries_of, history_query, rows_translated
 from .operations import Clock, Operations
@@ -31,6 +32,7 @@ class SqlStore(ABC):
 
     def __init__(self, dialect: Dialect, clock: Clock | None) -> None:
         self._operations = Operations(dialect, clock)
+        self._appends = Appends(self._operations)
         self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
 
@@ -41,6 +43,10 @@ class SqlStore(ABC):
     @abstractmethod
     def _write(self, transaction: Transaction[T]) -> T:
         """Run a transaction; it is durable when this returns."""
+
+    @abstractmethod
+    def _append(self, plan: PlannedAppend) -> Outcome:
+        """Write an append; what it deletes is cleared away when this returns."""
 
     @abstractmethod
     def _watch(self) -> Callable[[float], object]:
@@ -84,12 +90,14 @@ class SqlStore(ABC):
         provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
-        appending = self._operations.append(user_id, events, expected_version, idempotency_key, provenance)
-        done = self._write(appending)
-        return self._repeated(done) if isinstance(done, Repeat) else done
+        plan = plan_append(user_id, events, expected_version, idempotency_key, provenance)
+        outcome = self._append(plan)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
 
     def _repeated(self, repeat: Repeat) -> Appended:
-        found = self._read(self._operations.repeated(repeat))
+        found = self._read(self._appends.repeated(repeat))
         if isinstance(found, Appended):
             return found
         with self._long_folds.folding(found.version), rows_translated():

@@ -14,10 +14,11 @@ from ..._logging import log
 from ...errors import StoreUnusable
 from .. import wire
 from ..protocol import MAX_LOAD_BYTES, Cursor
+from ..sql.appends import Outcome, PlannedAppend
 from ..sql.dialect import Dialect
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
-from ..sql.statements import Query, Transaction, UnlockedBatch
+from ..sql.statements import CommitBatch, Query, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
 from .database import Database, FileDatabase
@@ -139,10 +140,14 @@ class SqliteDatabaseStore(SqlStore):
     def _write(self, transaction: Transaction[T]) -> T:
         with self._database.writing(transaction.idempotency_key) as db:
             result = self._run_steps(db, transaction)
-            if transaction.is_erasure and db.in_transaction:
-                self._database.mark_scrub_due(db)
         self._database.scrub(has_erased=transaction.is_erasure)
         return result
+
+    def _append(self, plan: PlannedAppend) -> Outcome:
+        with self._database.writing(plan.idempotency_key) as db:
+            (outcome,) = self._run_steps(db, self._appends.write([plan]))
+        self._database.scrub(has_erased=plan.is_erasure and not isinstance(outcome, Exception))
+        return outcome
 
     def _run_steps(self, db: sqlite3.Connection, transaction: Transaction[T]) -> T:
         steps = transaction.start()
@@ -151,7 +156,10 @@ class SqliteDatabaseStore(SqlStore):
             while True:
                 if not (db.in_transaction or isinstance(batch, UnlockedBatch)):
                     self._database.begin_write(db)
-                batch = steps.send([db.execute(*statement).fetchall() for statement in batch])
+                rows = [db.execute(*statement).fetchall() for statement in batch]
+                if isinstance(batch, CommitBatch) and batch.is_erasure:
+                    self._database.mark_scrub_due(db)
+                batch = steps.send(rows)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
