@@ -7,7 +7,8 @@ Calls of different kinds have threads and queues apart, so a slow list or a crow
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,8 +19,10 @@ from ..errors import ConsentError, LedgerBroken, StoreUnavailable
 from ..events import Event, LedgerEntry, Provenance, takes_away
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
+from ..stores.checks import checked_ids
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 from ..stores.sql.chain_walk import ChainPage
+from .joint_loads import MAX_JOINED_USERS, JointLoads
 from .lanes import Lane
 
 T = TypeVar("T")
@@ -48,9 +51,14 @@ class StoreExecutor:
         self._looks = Lane("look", 4, 4)
         # Reads of SQLite spend their time under the GIL: more threads read no more, and keep the event loop from it.
         self._readers = Lane("read", 3, 2) if isinstance(store, SqliteStore) else Lane("read", 8, 4)
+        self._large_readers = Lane("large", 2, 1) if isinstance(store, SqliteStore) else Lane("large", 4, 2)
         self._writers = Lane("write", 6, 4)
         self._listers = Lane("list", 2, 1)  # for what goes through many users or entries
         self._verifiers = Lane("verify", 1, 1)
+        self._lanes = (
+            self._heads, self._looks, self._readers, self._large_readers, self._writers, self._listers, self._verifiers,
+        )  # fmt: skip
+        self._records = JointLoads(partial(self._run, self._readers), self._store.load, _only_records)
         self._in_flight = 0
         self.broken: LedgerBroken | None = None  # once the ledger does not verify: then only noes are let through
 
@@ -59,9 +67,12 @@ class StoreExecutor:
         loaded: Loaded = await self._call(self._heads, None, partial(self._store.load, ()), _unchanged)
         return loaded.cursor
 
-    async def load(self, caller: Hashable, user_ids: Iterable[str], convert: Callable[[Loaded], T]) -> T:
-        """See `Store.load`."""
-        return await self._call(self._readers, caller, partial(self._store.load, user_ids), convert)
+    async def load(self, caller: Hashable, user_ids: list[str], convert: Callable[[Loaded], T]) -> T:
+        """See `Store.load`. Small loads are joined."""
+        with self._admitted():
+            if len(user_ids) > MAX_JOINED_USERS:
+                return await self._run(self._large_readers, caller, partial(self._store.load, user_ids), convert)
+            return await self._records.load(caller, _call_sync(partial(checked_ids, user_ids)), convert)
 
     async def append(
         self,
@@ -152,7 +163,7 @@ class StoreExecutor:
 
     def close(self) -> None:
         """Begin no further call. The store itself stays open."""
-        for lane in (self._heads, self._looks, self._readers, self._writers, self._listers, self._verifiers):
+        for lane in self._lanes:
             lane.close()
 
     async def _call(
@@ -164,11 +175,19 @@ class StoreExecutor:
         *,
         is_allowed_when_broken: bool = False,
     ) -> T:
+        """Make a call in its lane, if it is let in."""
+        with self._admitted(is_allowed_when_broken=is_allowed_when_broken):
+            return await self._run(lane, caller, call, convert)
+
+    @contextmanager
+    def _admitted(self, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
         """
-        Make a call in its lane, once it is the caller's turn.
+        Let a call in, and count it while it is here.
 
         Raises:
             LedgerBroken: the ledger was found broken.
+
+            StoreUnavailable: there are too many calls.
         """
         if self.broken is not None and not is_allowed_when_broken:
             raise type(self.broken)(*self.broken.args)
@@ -176,18 +195,22 @@ class StoreExecutor:
             raise StoreUnavailable("the service has too much to do: try again later")
         self._in_flight += 1
         try:
-            if not self._is_async:
-                return await lane.run(caller, lambda: convert(_call_sync(call)))
-            await lane.semaphore.acquire(caller)
-            try:
-                found = await _call_async(call)
-                if _is_small(found):
-                    return convert(found)
-            finally:
-                lane.semaphore.release(caller)
-            return await lane.run(caller, partial(convert, found))
+            yield
         finally:
             self._in_flight -= 1
+
+    async def _run(self, lane: Lane, caller: Hashable, call: Callable[[], Any], convert: Callable[[Any], T]) -> T:
+        """Make a call in its lane, once it is the caller's turn."""
+        if not self._is_async:
+            return await lane.run(caller, lambda: convert(_call_sync(call)))
+        await lane.semaphore.acquire(caller)
+        try:
+            found = await _call_async(call)
+            if _is_small(found):
+                return convert(found)
+        finally:
+            lane.semaphore.release(caller)
+        return await lane.run(caller, partial(convert, found))
 
 
 def _call_sync(call: Callable[[], T]) -> T:
@@ -213,6 +236,11 @@ def _is_small(found: Any) -> bool:
         return False
     items = found if isinstance(found, list) else getattr(found, "records", ())
     return len(items) <= INLINE_ITEMS
+
+
+def _only_records(loaded: Loaded, user_ids: list[str]) -> Loaded:
+    by_id = {record.user_id: record for record in loaded.records}
+    return Loaded(loaded.cursor, loaded.at, tuple(by_id[user_id] for user_id in user_ids))
 
 
 def _unchanged(found: T) -> T:

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
 from diijam_consent_sdk.service.fair_semaphore import FairSemaphore
-
-
-def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run an async test on a new event loop."""
-
-    def run() -> None:
-        asyncio.run(test())
-
-    run.__doc__ = test.__doc__
-    run.__name__ = test.__name__
-    return run
+from tests.service.conftest import on_a_loop
 
 
 class Crowd:
