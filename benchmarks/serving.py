@@ -19,10 +19,11 @@ from diijam_consent_sdk.service.token_changes import new_token
 
 @attrs.frozen
 class Service:
-    """The service's URL, and a token that it accepts."""
+    """The service's URL, a token that it accepts, and its process."""
 
     url: str
     token: str = attrs.field(repr=False)
+    pid: int = 0
 
     def client(self) -> httpx.Client:
         """A plain HTTP client for it."""
@@ -50,7 +51,7 @@ def serving(ledger: Path) -> Iterator[Service]:
                 sys.exit("the service did not start")
             # Later output is discarded, so that it cannot fill the pipe and block the service.
             drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-            yield Service(said.split()[-1], token)
+            yield Service(said.split()[-1], token, process.pid)
         finally:
             process.terminate()
             process.wait(30)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from enum import StrEnum, auto
 from typing import Any
 
-import h11
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 QUESTION_SECONDS = 10.0  # from its first byte, or from the connection, to the last byte of its body
 ANSWER_SECONDS = 60.0  # for the client to take it
 MAX_CONNECTIONS = 10_000
+MAX_HEAD_BYTES = 2**16
 LINES_AT_ONCE, SLICE_BYTES = 100, 2048  # a read of more lines is parsed in slices
 SLICE_SECONDS = 0.002  # between two slices, for all other connections and threads
 
@@ -37,72 +37,90 @@ LIMITS = {State.ASKING: QUESTION_SECONDS, State.READING: ANSWER_SECONDS}
 
 
 class _Flow(FlowControl):
-    """Flow control that reads nothing more while slices of the last read wait, whatever uvicorn asks for."""
+    """Flow control that reads nothing more while slices of the last read wait, and parses none while it is paused."""
 
-    is_held = False
+    def __init__(self, transport: asyncio.Transport, parse_next: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self.is_held = False
+        self._parse_next = parse_next
 
     def resume_reading(self) -> None:
-        self.read_paused = False
-        if not self.is_held:
-            self._transport.resume_reading()
+        if self.read_paused and self.is_held:
+            self.read_paused = False
+            self._parse_next()
+        else:
+            super().resume_reading()
 
 
-class Connection(H11Protocol):
+class Connection(asyncio.Protocol):
     """
-    uvicorn's connection over h11, which limits the size of a head.
+    What our connections add to uvicorn's: slices, and a state.
 
-    h11 is Python code. 256 KB of body in chunks of a byte each, or of a head in short lines, may come in one read, and
-    would stop the event loop for a second, so such a read is parsed in slices.
+    A read of 256 KB may bring a body in chunks of a byte each, a head in short lines, or thousands of questions. To
+    parse it at once would stop the event loop, so it is parsed in slices.
     """
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    flow: FlowControl
+    cycle: Any  # uvicorn's, of the newest question
+    timeout_keep_alive_task: asyncio.TimerHandle | None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unread = bytearray()
+        self._next_slice: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the transport; see `asyncio.Protocol`."""
         super().connection_made(transport)
-        self.flow: _Flow = _Flow(transport)
+        self.flow = self._flow = _Flow(transport, self._plan_slice)
 
     def data_received(self, data: bytes) -> None:
         """Parse what was read, in slices if it has many lines; see `asyncio.Protocol`."""
-        if self.flow.is_held or data.count(b"\n") > LINES_AT_ONCE:
+        if self._flow.is_held or data.count(b"\n") > LINES_AT_ONCE:
             self._unread += data
-            if not self.flow.is_held:
-                self._read_slice()
+            if not self._flow.is_held:
+                self._parse_slice()
         else:
-            super().data_received(data)
+            self.parse(data)
 
-    def _read_slice(self) -> None:
-        if self.transport.is_closing():
-            return
-        part = bytes(self._unread[:SLICE_BYTES])
-        del self._unread[:SLICE_BYTES]
-        self.flow.is_held = bool(self._unread)
-        super().data_received(part)
-        if self._unread:
-            self.transport.pause_reading()
-            self.loop.call_later(SLICE_SECONDS, self._read_slice)
-        elif not self.flow.read_paused:
-            self.transport.resume_reading()
+    @abstractmethod
+    def parse(self, data: bytes) -> None:
+        """Parse a part of what was read, and start what it asks."""
+
+    @property
+    def current(self) -> Any:
+        """The cycle (uvicorn's) of the question that is asked or answered now; None before the first."""
+        return self.cycle
 
     def state(self) -> State:
         """Tell what the connection does now."""
         if self.transport.get_write_buffer_size():
             return State.READING
-        if self.cycle is not None and not self.cycle.response_complete:
-            return State.ASKING if self.cycle.more_body else State.BUSY
+        cycle = self.current
+        if cycle is not None and not cycle.response_complete:
+            return State.ASKING if cycle.more_body else State.BUSY
         return State.ASKING if self.timeout_keep_alive_task is None else State.IDLE
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are no HTTP with 400, unless an answer began, and end the wait for the rest of the body."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
+    def _plan_slice(self) -> None:
+        if self._next_slice is None:
+            self._next_slice = self.loop.call_later(SLICE_SECONDS, self._parse_slice)
+
+    def _parse_slice(self) -> None:
+        self._next_slice = None
+        if self.transport.is_closing():
+            return
+        part = bytes(self._unread[:SLICE_BYTES])
+        del self._unread[:SLICE_BYTES]
+        self._flow.is_held = bool(self._unread)
+        self.parse(part)
+        if self._unread:
+            self.transport.pause_reading()
+            if not self.flow.read_paused:
+                self._plan_slice()
+        elif not self.flow.read_paused:
+            self.transport.resume_reading()
 
 
 class Sweeper:
@@ -135,7 +153,7 @@ class Sweeper:
             each.transport.abort()
 
     def _look(self, connection: Connection, now: float) -> tuple[State, object, float]:
-        state, cycle = connection.state(), connection.cycle
+        state, cycle = connection.state(), connection.current
         seen = self._seen.get(connection)
         if seen is not None and (state, cycle) == seen[:2]:
             return seen

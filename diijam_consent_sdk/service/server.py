@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
-            http=Connection,
+            http=protocol(),
             log_config=None,
             log_level=logging.ERROR,  # its warnings are about what clients send
             access_log=False,  # the application writes its own lines, without ids
@@ -95,6 +96,17 @@ class Server(uvicorn.Server):
         """End the server; at once, if this is the second signal."""
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def protocol() -> type[asyncio.Protocol]:
+    """Choose the connections: over httptools where it is installed, else over h11."""
+    try:
+        from .httptools_connection import HttptoolsConnection  # noqa: PLC0415 - it may be missing
+    except ModuleNotFoundError:
+        from .h11_connection import H11Connection  # noqa: PLC0415
+
+        return H11Connection
+    return HttptoolsConnection
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -67,12 +67,18 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def is_fast() -> bool:
+    """Whether the service uses httptools and uvloop, or does without them."""
+    return True
+
+
+@pytest.fixture
+def served(tmp_path: Path, *, is_fast: bool) -> Iterator[Served]:
     """Serve an empty ledger."""
     tokens, ledger = tmp_path / "tokens.json", tmp_path / "consents.db"
     token = new_token(tokens, "tests", [Scope.READ, Scope.WRITE])
     SqliteStore(ledger).close()
-    process = Process(f"sqlite:///{ledger}", tokens)
+    process = Process(f"sqlite:///{ledger}", tokens, fast=is_fast)
     yield Served(process.listening(), token, ledger, process)
     process.kill()
 

@@ -19,6 +19,12 @@ HALF_OPEN = 400
 POST = "POST /v1/records/load HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
 
+@pytest.fixture(params=[True, False], ids=["httptools", "h11"])
+def is_fast(request: pytest.FixtureRequest) -> bool:
+    """Attack both kinds of connections."""
+    return bool(request.param)
+
+
 def connected(served: Served, sends: bytes) -> socket.socket:
     """Connect to the service and send these bytes."""
     host, _, port = served.url.removeprefix("http://").partition(":")
@@ -150,3 +156,85 @@ def test_a_body_in_small_chunks_is_read_whole(served: Served) -> None:
         answer = answer_on(connection)
     assert b" 200 OK" in answer
     assert answer.count(b'"user_id"') == 1000
+
+
+def test_questions_sent_ahead_are_answered_in_order(served: Served) -> None:
+    """Questions that are sent before the first is answered, even thousands, get their answers in order."""
+    let_in = f"Authorization: Bearer {served.token}\r\n"
+    with connected(served, b"") as connection:
+        for number in range(300):
+            body = json.dumps({"nonce": f"{number:016}", "user_ids": []}).encode()
+            connection.sendall(f"{POST}{let_in}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer = answer_on(connection)
+    assert [answer.find(f'"nonce":"{number:016}"'.encode()) > 0 for number in range(300)] == [True] * 300
+    assert answer.rindex(b'"status":"ok"') > answer.index(b'"nonce":"0000000000000299"')
+
+
+def test_a_flood_of_questions_keeps_nobody_waiting(served: Served, bystanders: Callable[[], Any]) -> None:
+    """S16: 256 KB of tiny questions in one read are begun a few at a time, and take no memory until then."""
+    before = served.memory()
+    head = json.dumps({"nonce": NONCE, "user_ids": []})
+    poll = {"nonce": NONCE, "after": json.loads(served.ask("/v1/records/load", head.encode())[1])["cursor"], "wait": 3}
+    body = json.dumps(poll).encode()
+    let_in = f"Authorization: Bearer {served.token}\r\nContent-Type: application/json\r\n"
+    first = f"POST /v1/changes HTTP/1.1\r\nHost: a\r\n{let_in}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with bystanders():
+        connections = [connected(served, first + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2_000) for _ in range(20)]
+        time.sleep(1)
+        assert served.memory() - before < 50 * 2**20
+        for connection in connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("ends", ["head", "trailer", "chunk extension", "target"])
+def test_a_line_that_never_ends_is_refused(served: Served, ends: str) -> None:
+    """S16: whatever line of a question goes on and on, it is given up at its limit, long before its time is over."""
+    let_in = f"{POST}Authorization: Bearer {served.token}\r\nTransfer-Encoding: chunked\r\n"
+    starts = {
+        "head": f"{let_in}X-More: ",
+        "trailer": f"{let_in}\r\n0\r\nX-More: ",
+        "chunk extension": f"{let_in}\r\n1;more=",
+        "target": "GET /",
+    }
+    sent, started = 0, time.monotonic()
+    with connected(served, starts[ends].encode()) as connection:
+        try:
+            while sent < 64 * 2**20:
+                connection.sendall(b"a" * 65_536)
+                sent += 65_536
+        except OSError:
+            pass
+        assert answer_on(connection)[:12] in {b"", b"HTTP/1.1 400"}
+    assert sent < 16 * 2**20  # what the sockets hold
+    assert time.monotonic() - started < QUESTION_SECONDS / 2
+
+
+def test_a_poll_of_a_closed_connection_ends(served: Served) -> None:
+    """A poll whose connection is closed is given up, even with another question sent behind it."""
+    cursor = json.loads(served.ask("/v1/records/load", {"user_ids": []})[1])["cursor"]
+    body = json.dumps({"nonce": NONCE, "after": cursor, "wait": 60}).encode()
+    let_in = f"Authorization: Bearer {served.token}\r\n"
+    poll = f"POST /v1/changes HTTP/1.1\r\nHost: a\r\n{let_in}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    connection = connected(served, poll + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    held("1.0", served)
+    connection.close()
+    held("0.0", served)
+
+
+def held(count: str, served: Served) -> None:
+    """Wait until so many polls are held."""
+    until = time.monotonic() + 10
+    while f"diijam_consent_polls_held {count}" not in httpx.get(f"{served.url}/metrics").text:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_an_answered_connection_stays(served: Served, *, is_fast: bool) -> None:
+    """A connection whose question was refused by its head, before the body came, is idle; h11 cannot go on with it."""
+    with connected(served, POST.encode() + b"Content-Length: 100\r\n\r\n") as connection:
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 401")
+        connection.sendall(b" " * 100)
+        time.sleep(QUESTION_SECONDS + 3)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert (b"HTTP/1.1 200" in answer_on(connection)) == is_fast

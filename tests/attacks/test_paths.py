@@ -21,6 +21,8 @@ def test_no_other_spelling_of_a_path_leads_there(served: Served, bystanders: Cal
             "/Metrics",
             "/metrics%00",
             "/x/../metrics",
+            "http://a/metrics",
+            "/metrics#a",
         ):
             connection.putrequest("GET", path)
             connection.endheaders()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 # What the command line does, and how loud everything is: a root handler at the lowest level, for every logger.
 CODE = """
-import logging, sys
+import logging, os, sys
+if "NO_FAST_PARTS" in os.environ:
+    sys.modules.update(httptools=None, uvloop=None)
 from datetime import timedelta
 from pathlib import Path
 import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http.store, uvicorn
@@ -38,6 +40,7 @@ class Process:
         port: int = 0,
         loud: bool = False,
         verify_seconds: int | None = None,
+        fast: bool = True,
     ) -> None:
         self.said: list[str] = []
         self._heard = threading.Condition()
@@ -47,7 +50,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **({} if fast else {"NO_FAST_PARTS": "1"})},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

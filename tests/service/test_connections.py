@@ -15,7 +15,7 @@ class Fake:
     """A connection in some state, and whether it was ended."""
 
     does: State
-    cycle: object = None
+    current: object = None
     is_ended: bool = False
 
     @property
@@ -63,7 +63,7 @@ def test_each_question_has_its_own_time(clock: list[float]) -> None:
     """A connection that asks again and again is never too late, although each look finds it asking."""
     swept, one = sweeper(clock), Fake(State.ASKING)
     for _ in range(10):
-        one.cycle = object()
+        one.current = object()
         swept.sweep({one})
         clock[0] += QUESTION_SECONDS - 1
     assert not one.is_ended

@@ -1,0 +1,75 @@
+"""
+Connections over httptools, which parses in C. What h11 does by itself, and httptools does not, is here.
+
+httptools has no limit of a head, takes an absolute URL or a fragment for the path in it, and parses questions that were
+sent before the answer to the one before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .connections import MAX_HEAD_BYTES, Connection
+
+
+class HttptoolsConnection(Connection, HttpToolsProtocol):
+    """uvicorn's connection over httptools."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._head_bytes = 0  # read since the last byte of a body, or of the last whole head
+        self._earlier: list[Any] = []  # cycles of questions before the newest one, until they are answered
+
+    @property
+    def current(self) -> Any:
+        """The cycle (uvicorn's) of the question that is asked or answered now; None before the first."""
+        return next((cycle for cycle in self._earlier if not cycle.response_complete), self.cycle)
+
+    def parse(self, data: bytes) -> None:
+        """Parse a part of what was read, and start what it asks."""
+        self._head_bytes += len(data)
+        HttpToolsProtocol.data_received(self, data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head is too large.")
+
+    def on_headers_complete(self) -> None:
+        """Start the question, whose path is what was sent."""
+        self._head_bytes = 0
+        before = self.cycle
+        super().on_headers_complete()
+        self.scope["raw_path"] = self.url.partition(b"?")[0]
+        if before is not None and not before.response_complete:
+            self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), before]
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of the question. The connection is idle if it was answered by its head."""
+        super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that are no HTTP with 400, unless another answer is due, and end the wait for the question."""
+        cycle = self.current
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started or not cycle.more_body:
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait of the question that is being answered; see `asyncio.Protocol`."""
+        for cycle in self._earlier:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
