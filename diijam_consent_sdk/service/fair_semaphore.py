@@ -34,6 +34,9 @@ class FairSemaphore:
         Args:
             caller: The one that the call is made for.
         """
+        if self._free and not self._waiting and self._running[caller] < self._per_caller:
+            self._take(caller)
+            return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
         self._admit()
@@ -57,7 +60,12 @@ class FairSemaphore:
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
-        self._admit()
+        if self._waiting:
+            self._admit()
+
+    def _take(self, caller: Hashable) -> None:
+        self._free -= 1
+        self._running[caller] += 1
 
     def _admit(self) -> None:
         """Hand out free places; the caller that got one goes to the end of the queue."""
@@ -67,8 +75,7 @@ class FairSemaphore:
             if not self._waiting[caller]:
                 del self._waiting[caller]
             if not turn.done():
-                self._free -= 1
-                self._running[caller] += 1
+                self._take(caller)
                 turn.set_result(None)
 
     def _next_caller(self) -> Hashable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -151,13 +152,18 @@ def _print_status(line: str) -> None:
 
 def _configure_logging() -> None:
     """Log to standard error, one JSON object a line. The service may, since it is an application and no library."""
+    encode = json.JSONEncoder(default=repr).encode  # made once: an access line is a part of each answer's time
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.JSONRenderer(),
-        ]
+            structlog.processors.JSONRenderer(lambda line, **_: encode(line)),
+        ],
+        cache_logger_on_first_use=True,
     )
+    # What logging looks up for each line, and this format leaves out.
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
+    logging._srcfile = None  # noqa: SLF001 - as the manual of logging has it, for lines without their place in the code
     logger = logging.getLogger("diijam_consent_sdk")
     logger.setLevel(logging.INFO)
     handler = logging.StreamHandler()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..identifiers import is_user_id
 from ..notices import RegisteredNotice
 from ..stores import wire
 from ..stores.registry_messages import (
@@ -17,6 +18,7 @@ from ..stores.registry_messages import (
 )
 from .auth import writer
 from .operation import Call, operation
+from .problems import Refused
 from .scopes import ANY, NOTICES
 
 
@@ -64,6 +66,8 @@ async def load_notices(call: Call, data: LoadNoticesQuestion) -> bytes:
         return wire.encode(LoadNoticesAnswer(nonce=data.nonce, notices=notices, after=after))
 
     caller = call.token.name
+    if data.after is not None and not is_user_id(data.after):  # also where it is not needed
+        raise Refused("malformed", "correct the question: it is not the id of a notice - at `$.after`")
     if data.notice is not None:
         return await call.context.store.notice(caller, data.notice, encode_one)
     return await call.context.store.notices(caller, data.after, data.limit, encode_page)

@@ -148,7 +148,7 @@ def test_requests_and_appends_are_counted(asker: Asker, service: Running, http: 
     [
         (("POST", "/v1/records/load?user=u-1"), ("POST", "/v1/records/load"), 401),
         (("GET", "/v1/users/u-1"), ("GET", "(other)"), 404),
-        (("ODD", "/healthz"), ("(other)", "/healthz"), 405),
+        (("PROPFIND", "/healthz"), ("(other)", "/healthz"), 405),
     ],
 )
 def test_each_request_has_one_access_line(
