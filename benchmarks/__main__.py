@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("guard", "memory", "audience", "growth", "freshness", "concurrency", "server", "routes", "streaming")
+NAMES = ("guard", "asks", "memory", "audience", "growth", "freshness", "concurrency", "server", "routes", "streaming")
 
 
 def main() -> None:

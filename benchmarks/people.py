@@ -6,11 +6,22 @@ import random
 import sys
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from diijam_consent_sdk.events import AccountOpened, Event, Granted, LedgerEntry, Objected, Published, Withdrawn
+from diijam_consent_sdk.events import (
+    AccountOpened,
+    Agreed,
+    Event,
+    Granted,
+    LedgerEntry,
+    Notified,
+    Objected,
+    Published,
+    Restricted,
+    Withdrawn,
+)
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
 from diijam_consent_sdk.stores.sql.appends import plan_append
@@ -46,6 +57,20 @@ def choices(rng: random.Random) -> list[Event]:
         events.append(Withdrawn("marketing", channels={channels[0]}))
     if rng.random() < 0.1:
         events.append(Objected("surveys"))
+    return events
+
+
+def partners(rng: random.Random) -> list[Event]:
+    """What one user did so far, some of it about sharing and about single fields: 2 to 10 events."""
+    events = choices(rng)
+    for recipient in ("acme-records", "globex"):
+        if rng.random() < 0.5:
+            notice = f"{recipient}-2026-1"
+            events.append(Notified(notice, recipient, {"username", "avatar"}, "marketing"))
+            if rng.random() < 0.7:
+                events.append(Agreed(notice))
+    if rng.random() < 0.2:
+        events.append(Restricted({"username"}))
     return events
 
 
@@ -85,7 +110,7 @@ class Printed(MemoryStore):
     ever changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, choices: Callable[[random.Random], list[Event]] = choices) -> None:
         super().__init__()
         rng = random.Random(SEED)
         self._printed = [wire.encode(_folded(choices(rng))) for _ in range(500)]

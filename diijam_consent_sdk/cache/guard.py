@@ -6,29 +6,35 @@ reports the slip too (docs/how-to/misuse.md).
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-T = TypeVar("T")
+import msgspec
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class BoundGuard(functools.partial[T]):
-    """A guard of one user or client: to be called, and nothing else."""
+class BoundGuard(msgspec.Struct, eq=False, gc=False):
+    """A guard of one user or client: to be called, and nothing else. Each guard is a subclass with its `__call__`."""
 
-    __slots__ = ()
+    _self: Any
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(f"a guard is called: write {self.func.__name__}(...); without the call it reads as yes")
+        raise TypeError(f"a guard is called: write {type(self).__name__}(...); without the call it reads as yes")
 
 
 class _Guard(property):
-    """A method whose bound form is a `BoundGuard`; a property of C functions alone is the quickest way to bind one."""
+    """
+    A method whose bound form is a `BoundGuard`. To the method that bound form is `self`, so it finds the object itself
+    as `self._self`: a property that makes a Struct binds in half the time that `functools.partial` takes.
+    """
 
     __wrapped__: Callable[..., Any]
 
     def __init__(self, method: Callable[..., Any]) -> None:
-        super().__init__(functools.partial(BoundGuard, method))
+        members = {"__call__": method, "__doc__": method.__doc__, "__module__": method.__module__}
+        super().__init__(types.new_class(method.__name__, (BoundGuard,), exec_body=lambda body: body.update(members)))
         functools.update_wrapper(self, method)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -102,7 +102,7 @@ class Leases(Memory):
         fetched = UserConsent(
             user_id=user_id, version=record.version, as_of=loaded.at, _head=loaded.cursor,
             _answers=self._pool.compile(record, loaded.at), _generation=waiting or self._history.generation,
-            _own_until=fetch.own_until, _valid_until=_valid_until(record, fetch, loaded),  # rule 1
+            _own_until=fetch.own_until, _ends_at=_ends_at(record, fetch, loaded),  # rule 1
         )  # fmt: skip
         if user is not None:
             self.fast_path.remove(user_id)  # the user may wait for the feed from now on, or change at another time
@@ -239,7 +239,7 @@ class Leases(Memory):
             self._minimums.change_epoch(latest.epoch, head.epoch)
 
 
-def _valid_until(record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> float:
+def _ends_at(record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> float:
     """Return when a record's answers change by themselves, on the lease clock (rule 7)."""
     change = record.next_change_at(loaded.at)
     if change is None:

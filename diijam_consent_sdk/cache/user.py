@@ -64,11 +64,12 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     version: int
     as_of: datetime | None
     _head: Cursor
-    # What a guard reads lies together, in the order of the names.
+    # What a guard reads lies together in one line of the processor's cache, if need be in two: msgspec puts the fields
+    # with an underscore first, in the order of their names.
     _answers: Answers
     _generation: Generation
-    _referenced: bool | None = None  # None: about to be made
-    _valid_until: float
+    _asked: bool | None = None  # None: about to be made
+    _ends_at: float
     _own_until: float
 
     @classmethod
@@ -76,7 +77,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Make a user about which nothing trustworthy is known. Every guard answers `UNAVAILABLE` (row 1)."""
         return cls(
             user_id=user_id, version=0, as_of=None, _head=NO_HEAD, _answers=ALL_UNAVAILABLE,
-            _generation=Generation(clock=float, counters=counters), _own_until=inf, _valid_until=inf,
+            _generation=Generation(clock=float, counters=counters), _own_until=inf, _ends_at=inf,
         )  # fmt: skip
 
     @classmethod
@@ -84,13 +85,18 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Make a user without a lease, which stands for all who have none."""
         return cls(
             user_id="", version=0, as_of=None, _head=NO_HEAD, _answers=ALL_STALE,
-            _generation=Generation(clock=float, counters=Counters()), _own_until=-inf, _valid_until=-inf,
+            _generation=Generation(clock=float, counters=Counters()), _own_until=-inf, _ends_at=-inf,
         )  # fmt: skip
 
     @property
     def position(self) -> int:
         """The ledger's, as of which the answers hold."""
         return self._head.position
+
+    @property
+    def _self(self) -> Self:
+        """The user, for guards: their `self` may be a `BoundGuard`, which has the user under the same name."""
+        return self
 
     if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
         __rich_repr__ = None  # a Struct's own would show every field, the user id among them
@@ -108,9 +114,9 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         raise TypeError("a UserConsent stays in its client: pass the user id on, and ask there")
 
     def __post_init__(self) -> None:  # a copy that msgspec makes comes by here too
-        if self._referenced is not None:
+        if self._asked is not None:
             raise TypeError("a UserConsent is what its client made it: get a new one there")
-        self._referenced = False
+        self._asked = False
 
     def __repr__(self) -> str:
         return f"<UserConsent version={self.version} position={self.position}>"
@@ -118,46 +124,62 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     @guard
     def can_market(self, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
-        answers = self.answers()
-        decision = answers.market[channel].decision if data is NO_DATA else answers.decide(Market(channel, data))
-        return decision if decision.allowed else self._denied(decision)
+        user: UserConsent = self._self
+        if data is NO_DATA:
+            decision = user.answers().market[channel].decision
+        elif (counter := user.answers().find(Market, channel, data)) is not None:
+            decision = counter.decision
+        else:
+            return user._decide(Market(channel, data))
+        return decision if decision.allowed else user._denied(decision)
 
     @guard
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
-        return self._decide(Share(recipient, data, purpose))
+        user: UserConsent = self._self
+        if (counter := user.answers().find(Share, purpose, data, recipient)) is None:
+            return user._decide(Share(recipient, data, purpose))
+        return counter.decision if counter.decision.allowed else user._denied(counter.decision)
 
     @guard
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
-        decision = self.answers().show[field].decision
-        return decision if decision.allowed else self._denied(decision)
+        user: UserConsent = self._self
+        decision = user.answers().show[field].decision
+        return decision if decision.allowed else user._denied(decision)
 
     @guard
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
-        answers = self.answers()
-        decision = answers.process[purpose].decision if data is None else answers.decide(Process(purpose, data))
-        return decision if decision.allowed else self._denied(decision)
+        user: UserConsent = self._self
+        if data is None:
+            decision = user.answers().process[purpose].decision
+        elif (counter := user.answers().find(Process, purpose, data)) is not None:
+            decision = counter.decision
+        else:
+            return user._decide(Process(purpose, data))
+        return decision if decision.allowed else user._denied(decision)
 
     @guard
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
-        decision = self.answers().retain[field].decision
-        return decision if decision.allowed else self._denied(decision)
+        user: UserConsent = self._self
+        decision = user.answers().retain[field].decision
+        return decision if decision.allowed else user._denied(decision)
 
     @guard
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
         """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
         if not isinstance(fields, Mapping):
             raise TypeError(f"public_view takes a mapping of fields to values, not {type(fields).__name__}")
-        show = self.answers().show
+        show = self._self.answers().show
         return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].decision.allowed}
 
     @guard
     def decide(self, ask: Ask) -> Decision:
         """The answer to any ask."""
-        return self._decide(ask)
+        user: UserConsent = self._self
+        return user._decide(ask)
 
     def is_live(self) -> bool:
         """Whether the lease lasts: a guard would say something else than `STALE`."""
@@ -171,13 +193,13 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         # it lets the shared state go on, so a reader of the new state cannot read the old answers after it.
         generation = self._generation
         fresh_until, clock = generation.fresh_until, generation.clock
-        answers, valid_until = self._answers, self._valid_until
+        answers, valid_until = self._answers, self._ends_at
         now = clock()
         # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
         # Its own lease is read last, and seldom: it grows only while nothing changed since the clock was read.
         if now < valid_until and ((now < fresh_until and self._generation is generation) or now < self._own_until):
-            if not self._referenced:  # a look is cheaper than a write to memory that was not in the processor's cache
-                self._referenced = True
+            if not self._asked:  # a look is cheaper than a write to memory that was not in the processor's cache
+                self._asked = True
             return answers
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -187,7 +209,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def compiled(self) -> tuple[Answers, float]:
         """What it answers under any lease, and when that ends by itself (infinity: never)."""
-        return self._answers, self._valid_until
+        return self._answers, self._ends_at
 
     def _decide(self, ask: Ask) -> Decision:
         decision = self.answers().decide(ask)
@@ -201,7 +223,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Live on, if the same version was fetched again and answers the same."""
         if self.version != fetched.version or self._answers is not fetched._answers:
             return False
-        self.as_of, self._head, self._valid_until = fetched.as_of, fetched._head, fetched._valid_until
+        self.as_of, self._head, self._ends_at = fetched.as_of, fetched._head, fetched._ends_at
         self._own_until = max(self._own_until, fetched._own_until)
         self._generation.waiting.discard(self.user_id)
         self._generation = fetched._generation
@@ -218,7 +240,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def clear_referenced(self) -> bool:
         """Whether it was asked since this was called last."""
-        marked, self._referenced = self._referenced, False
+        marked, self._asked = self._asked, False
         return bool(marked)
 
     def invalidate(self, answers: Answers = ALL_STALE) -> None:

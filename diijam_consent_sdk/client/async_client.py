@@ -37,7 +37,7 @@ class AsyncConsentClient(AsyncAudit, AsyncRegistry):
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
         """See `ConsentClient.user`."""
         is_simple = at_least is None and self._runner.is_on_its_loop()
-        if is_simple and (user := self._leases.users[user_id]).answers() is not ALL_STALE:
+        if is_simple and (user := self._cached[user_id]).answers() is not ALL_STALE:
             self._counters.found += 1
             return user
         return await self._runner.run(self._engine.user(user_id, at_least))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from ..cache.user import UserConsent
-from ..decisions import NO_DATA, Ask, Decision, Market, Process, Retain, Share
+from ..decisions import NO_DATA, Ask, Decision, Market, Process, Retain, Share, Show
 from .base import BaseClient
 
 V = TypeVar("V")
@@ -35,39 +35,47 @@ class GuardsById(BaseClient):
 
     def can_market(self, user_id: str, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
         """Whether marketing may reach the user over *channel*, using the channel's own field and *data*: clause 4."""
-        if data is not NO_DATA:
-            return self.decide(user_id, Market(channel, data))
         if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).can_market(channel)
-        counter = answers.market[channel]
+            return self.decide(user_id, Market(channel, data))
+        counter = answers.market[channel] if data is NO_DATA else answers.find(Market, channel, data)
+        if counter is None:
+            return self.decide(user_id, Market(channel, data))
         counter.hits += 1
         return counter.decision
 
     def can_share(self, user_id: str, recipient: str, data: Iterable[str], purpose: str) -> Decision:
         """Whether *data* of the user may be shared with *recipient* for *purpose*: clause 5."""
-        return self.decide(user_id, Share(recipient, data, purpose))
+        answers = self._leases.answers(user_id)
+        if answers is None or (counter := answers.find(Share, purpose, data, recipient)) is None:
+            return self.decide(user_id, Share(recipient, data, purpose))
+        counter.hits += 1
+        return counter.decision
 
     def is_public(self, user_id: str, field: str) -> Decision:
         """Whether the user's *field* may be shown to everybody: clause 7."""
         if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).is_public(field)
+            return self.decide(user_id, Show(field))
         counter = answers.show[field]
         counter.hits += 1
         return counter.decision
 
     def can_process(self, user_id: str, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* of the user (None: any; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
-        if data is not None:
-            return self.decide(user_id, Process(purpose, data))
         if (answers := self._leases.answers(user_id)) is None:
-            return self.user(user_id).can_process(purpose)
-        counter = answers.process[purpose]
+            return self.decide(user_id, Process(purpose, data))
+        counter = answers.process[purpose] if data is None else answers.find(Process, purpose, data)
+        if counter is None:
+            return self.decide(user_id, Process(purpose, data))
         counter.hits += 1
         return counter.decision
 
     def can_retain(self, user_id: str, field: str) -> Decision:
         """Whether the user's *field* may be kept: clause 6."""
-        return self.decide(user_id, Retain(field))
+        if (answers := self._leases.answers(user_id)) is None:
+            return self.decide(user_id, Retain(field))
+        counter = answers.retain[field]
+        counter.hits += 1
+        return counter.decision
 
     def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
         """Keep of *fields*, keyed by `Field` words, what the user chose to make public; unknown keys are dropped."""

@@ -69,7 +69,7 @@ class ConsentClient(GuardsById, Audit, Registry):
 
             TypeError: one of them is not a string.
         """
-        if at_least is None and (user := self._leases.users[user_id]).answers() is not ALL_STALE:
+        if at_least is None and (user := self._cached[user_id]).answers() is not ALL_STALE:
             self._counters.found += 1
             return user
         return self._runner.run(self._engine.user(user_id, at_least))

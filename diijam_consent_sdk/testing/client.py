@@ -6,11 +6,12 @@ They are the real ones over a store in memory, so a test meets the same answers 
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from ..cache.guard import guard
 from ..cache.user import UserConsent
@@ -24,6 +25,8 @@ from .coroutines import StrictCoroutine
 from .faulty import FaultyStore
 
 NOTICE = "notice-in-a-test"
+T = TypeVar("T")
+
 GUARDS = ("can_market", "can_process", "can_retain", "can_share", "decide", "is_public", "public_view")
 
 
@@ -57,6 +60,10 @@ class ConsentForTests(ConsentClient):
         with_defaults: Options = {"follow": False, "clock": self.clock.lease, **options}
         super().__init__(self.store, **with_defaults)
         self._owns_store = True
+
+    @property
+    def _self(self) -> Self:
+        return self  # see `UserConsent`
 
     def asynchronous(self, **options: Unpack[Options]) -> AsyncConsentForTests:
         """Make an `AsyncConsentClient` over the same store and clocks. Close it in the loop that uses it."""
@@ -138,8 +145,16 @@ class ConsentForTests(ConsentClient):
         return self.given(user_id, *map(Published, fields))
 
 
+def _loud(method: Callable[..., T]) -> Callable[..., T]:
+    @functools.wraps(method)
+    def call(self: ConsentForTests, *args: Any, **kwargs: Any) -> T:
+        return method(self._self, *args, **kwargs)
+
+    return guard(call)
+
+
 for _name in GUARDS:
-    setattr(ConsentForTests, _name, guard(getattr(ConsentClient, _name)))
+    setattr(ConsentForTests, _name, _loud(getattr(ConsentClient, _name)))
 
 
 def _channels_and_purposes(words: Iterable[str]) -> tuple[list[Channel], list[Purpose]]:

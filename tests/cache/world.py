@@ -52,7 +52,7 @@ def made(
     """A user who may be mailed, as from a load, but in no client's memory."""
     return UserConsent(
         user_id=user_id, version=1, as_of=AT, _head=head(position), _answers=CHOICES,
-        _generation=generation, _own_until=until, _valid_until=valid_until,
+        _generation=generation, _own_until=until, _ends_at=valid_until,
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ class SimUser(UserConsent, gc=True, dict=True):  # a simulated clock knows its c
 
     def compiled(self) -> tuple[Answers, float]:
         """See `UserConsent.compiled`: read under the lock."""
-        return self.kept, self._valid_until
+        return self.kept, self._ends_at
 
 
 KEPT: Any = UserConsent._answers
@@ -235,7 +235,7 @@ def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
     users: dict[str, UserConsent] = {}
     for user_id, user in parent.users.items():
         users[user_id] = inherit_user(user, clock, generations)
-    copy.users.update(users)
+    dict.update(copy.users, users)
     copy._history.generation = inherit_generation(parent._history.generation, clock, generations)
     assert isinstance(parent.fast_path, SimFastPath)
     for user_id in parent.fast_path.answers:  # also one that should not be there any more: that is for the checks
@@ -262,7 +262,7 @@ def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, Si
     copy = SimUser(
         user_id=user.user_id, version=user.version, as_of=user.as_of, _head=user._head, _answers=user.kept,
         _generation=inherit_generation(user._generation, clock, generations),
-        _own_until=user._own_until, _valid_until=user._valid_until,
+        _own_until=user._own_until, _ends_at=user._ends_at,
     )  # fmt: skip
     copy.source, copy.is_inherited = user.source, True
     return copy

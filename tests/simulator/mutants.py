@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from cachetools import Cache
 
 from diijam_consent_sdk._threads import Promise, WaitTimeout
 from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
@@ -70,7 +69,7 @@ def drop_nothing(self: Leases, user_id: str, position: int) -> None:
 
 
 def remove_only(self: UserCache, user_id: str) -> None:
-    Cache.__delitem__(self, user_id)
+    dict.__delitem__(self, user_id)
 
 
 def install_anything(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
@@ -148,9 +147,9 @@ def forget_passed_floors(self: MinimumPositions, position: int, now: float) -> N
 def keep_on_restart(self: Leases, head: Cursor, now: float, *, is_same_history: bool = False) -> None:
     users, fresh_until = dict(self.users), self._history.generation.fresh_until
     for user_id in users:
-        Cache.__delitem__(self.users, user_id)
+        dict.__delitem__(self.users, user_id)
     _restart(self, head, now, is_same_history=is_same_history)
-    self.users.update(users)
+    dict.update(self.users, users)
     for user in users.values():
         user._generation = self._history.generation
     self._history.generation.fresh_until = fresh_until
@@ -164,7 +163,7 @@ def clock_first(self: UserConsent) -> Answers:
     now = self._generation.clock()
     fresh_until = self._generation.fresh_until
     answers = self._answers
-    if (now < self._own_until or now < fresh_until) and now < self._valid_until:
+    if (now < self._own_until or now < fresh_until) and now < self._ends_at:
         return answers
     return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -173,7 +172,7 @@ def entry_first(self: UserConsent) -> Answers:
     answers = self._answers
     fresh_until = self._generation.fresh_until
     now = self._generation.clock()
-    return answers if (now < self._own_until or now < fresh_until) and now < self._valid_until else ALL_STALE
+    return answers if (now < self._own_until or now < fresh_until) and now < self._ends_at else ALL_STALE
 
 
 def never_turn(self: UserConsent) -> Answers:
