@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from .._html import Markup, element, join
 from ..events import LedgerEntry
 from ..notices import RegisteredNotice
 from ..wording import in_vietnam
 from ..wording.provenance import provenance_facts
 from .contents import Contents
-from .elements import Markup, element, join
 from .shown import named_notice
 from .tables import cell, head_cell, section, table
 from .texts import Texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from .._html import Markup, element
 from ..decisions import Market, Process, Retain, Share, Show
 from ..policy import CLAUSES
 from ..record import ConsentRecord
@@ -11,7 +12,6 @@ from ..vocabulary import Field, Word
 from ..wording import text_in
 from .answers import Answer, answers_at
 from .contents import Contents
-from .elements import Markup, element
 from .tables import Row, badge, cell, head_cell, lines, section, table
 from .texts import Texts
 

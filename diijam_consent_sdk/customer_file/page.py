@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
+from .._html import Markup, content_policy, element, page
 from .contents import Contents
-from .elements import Markup, element
 from .entries_section import entries_section, notices_section, proof_section
 from .now_section import now_section
 from .texts import Texts
 from .work_sections import holds_section, requests_section
 
-POLICY = "default-src 'none'; style-src 'sha256-{}'; form-action 'none'; base-uri 'none'"
-
 
 @cache
-def _style() -> tuple[str, str]:
-    """Read the style, and make the policy by which a browser takes this style and nothing else."""
-    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    return style, POLICY.format(b64encode(hashlib.sha256(style.encode()).digest()).decode())
+def _style() -> str:
+    return files(__package__).joinpath("style.css").read_text(encoding="utf-8")
 
 
 def render(file: Contents) -> str:
@@ -30,19 +24,11 @@ def render(file: Contents) -> str:
     texts = Texts(file.language)
     sections = list(_sections(file, texts))
     parts = *_head(file, texts, [name for name, _ in sections]), *(part for _, part in sections)
-    body = element("main", *parts, class_="sheet")
-    style, policy = _style()
-    head = (
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("meta", name="robots", content="noindex"),
-        element("title", f"{texts('title')} · {file.user_id} · Diijam"),
-        element("style", Markup(style)),
-    )
-    page = element("html", element("head", *head), element("body", body), lang=file.language)
-    return f"<!doctype html>\n{page}\n"
+    style = _style()
+    return page(
+        f"{texts('title')} · {file.user_id} · Diijam", element("main", *parts, class_="sheet"), style,
+        language=file.language, policy=content_policy(style),
+    )  # fmt: skip
 
 
 def _sections(file: Contents, texts: Texts) -> Iterator[tuple[str, Markup]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .elements import Markup, element, join
+from .._html import Markup, element, join
 from .texts import Texts
 
 Row = Sequence[Markup]

@@ -8,11 +8,11 @@ from datetime import datetime
 
 import attrs
 
+from .._html import Markup, element, join
 from ..vocabulary import Language, Word
 from ..wording import format_briefly, format_day, format_instant, in_vietnam, list_labels, text_in
 from ..wording.headings import HEADINGS
 from ..wording.provenance import name_language
-from .elements import Markup, element, join
 
 PLACE = re.compile(r"\{(\w+)\}")
 

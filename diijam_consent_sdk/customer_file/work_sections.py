@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from .._html import Markup, element, join
 from ..record import Hold, Request
 from .contents import Contents
-from .elements import Markup, element, join
 from .tables import Row, cell, head_cell, lines, section, table
 from .texts import Texts
 

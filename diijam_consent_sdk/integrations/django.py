@@ -4,13 +4,15 @@ Django: two settings and one middleware, then `user_of(request)` and `@requires(
     MIDDLEWARE = [..., "diijam_consent_sdk.integrations.django.ConsentMiddleware"]
     DIIJAM_CONSENT_CLIENT = "shop.consent.client"     # a ConsentClient
     DIIJAM_CONSENT_IDENTIFY = "shop.consent.user_id"  # (request) -> str | None; without it, request.user's primary key
+
+`path("unsubscribe/<token>", unsubscribe(client, links))` serves the links in mails.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .._extras import needs_extra
 
@@ -21,13 +23,19 @@ with needs_extra("the Django middleware", "django", "django", "asgiref"):
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
     from django.utils.module_loading import import_string
+    from django.views.decorators.csrf import csrf_exempt
+    from django.views.decorators.http import require_http_methods
 
 from ..cache.user import UserConsent
 from ..client import ConsentClient
 from ..decisions import Ask
-from ..errors import ConsentDenied
+from ..errors import ConsentDenied, ConsentError
 from .identity import is_current, require_user_id
 from .problem import PROBLEM_JSON, problem_response
+from .unsubscribe_page import ALLOWED, HTML, LANGUAGE, UnsubscribeResponse, Unsubscribing
+
+if TYPE_CHECKING:
+    from ..links import UnsubscribeLinks
 
 CLIENT, IDENTIFY = "DIIJAM_CONSENT_CLIENT", "DIIJAM_CONSENT_IDENTIFY"
 ATTRIBUTE = "_diijam_consent"
@@ -96,6 +104,45 @@ def requires(ask: Ask) -> Callable[[View], View]:
         return cast("View", guarded)
 
     return decorate
+
+
+def unsubscribe(client: ConsentClient, links: UnsubscribeLinks) -> Callable[..., HttpResponse]:
+    """
+    Make the view of unsubscribe links, for a path that ends in `<token>`.
+
+    GET and HEAD show a page and change nothing. POST records `Withdrawn` with `Method.LINK` and answers 200, without a
+    CSRF token, since mail programs send none and the link itself is the proof. The status is 404 for a link that does
+    not open, 410 for an erased customer's, and 503 if the no could not be recorded now.
+
+    Args:
+        client: The client that records.
+
+        links: What opens the links.
+    """
+
+    @csrf_exempt
+    @require_http_methods(list(ALLOWED))
+    def view(request: HttpRequest, token: str) -> HttpResponse:
+        """Answer a request to a link."""
+        asked = Unsubscribing(links, token, request.GET.get(LANGUAGE), request.headers.get("Accept-Language"))
+        answer = _unsubscribe(asked, client, is_post=request.method == "POST")
+        return HttpResponse(answer.body, HTML, answer.status, headers=answer.headers)
+
+    return view
+
+
+def _unsubscribe(asked: Unsubscribing, client: ConsentClient, *, is_post: bool) -> UnsubscribeResponse:
+    link = asked.link()
+    if link is None:
+        return asked.missing()
+    if not is_post:
+        return asked.ask(link)
+    event, provenance = asked.withdrawal(link)
+    try:
+        client.record(link.user_id, event, provenance=provenance)
+    except ConsentError as error:
+        return asked.failed(error, link)
+    return asked.done(link)
 
 
 def _get_client() -> ConsentClient:

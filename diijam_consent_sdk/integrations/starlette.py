@@ -1,12 +1,13 @@
 """
 Starlette and FastAPI: call `install(app, client, identify)` once, then `user_of(request)`, in FastAPI as
 `Depends(user_of)`. It loads a `UserConsent` once per user and request. A `ConsentDenied` becomes 403 with its reason.
+`unsubscribe(client, links)` is the route of the links in mails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from .._extras import needs_extra
 
@@ -16,12 +17,17 @@ with needs_extra("the Starlette integration", "starlette", "starlette"):
     from starlette.middleware.exceptions import ExceptionMiddleware
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
+    from starlette.routing import Route
 
 from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient
-from ..errors import ConsentDenied
+from ..errors import ConsentDenied, ConsentError
 from .identity import is_current, require_user_id
 from .problem import PROBLEM_JSON, problem_response
+from .unsubscribe_page import ALLOWED, HTML, LANGUAGE, UnsubscribeResponse, Unsubscribing
+
+if TYPE_CHECKING:
+    from ..links import UnsubscribeLinks
 
 Identify = Callable[[HTTPConnection], str | None]
 Installed = tuple[AsyncConsentClient | ConsentClient, Identify]
@@ -77,6 +83,52 @@ async def denied(request: Request, error: Exception) -> Response:
         raise error
     problem = problem_response(error.decision, request.headers.get("accept-language"))
     return Response(problem.body, problem.status, problem.headers, PROBLEM_JSON)
+
+
+def unsubscribe(client: AsyncConsentClient | ConsentClient, links: UnsubscribeLinks) -> Route:
+    """
+    Make the route of unsubscribe links, at `{token}`: mount it where the links' base URL leads.
+
+    GET and HEAD show a page and change nothing. POST records `Withdrawn` with `Method.LINK` and answers 200. The status
+    is 404 for a link that does not open, 410 for an erased customer's, and 503 if the no could not be recorded now.
+
+    Args:
+        client: The client that records. A `ConsentClient` is called in threads.
+
+        links: What opens the links.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        """Answer a request to a link."""
+        asked = Unsubscribing(
+            links,
+            request.path_params["token"],
+            request.query_params.get(LANGUAGE),
+            request.headers.get("accept-language"),
+        )
+        answer = await _unsubscribe(asked, client, is_post=request.method == "POST")
+        return Response(answer.body, answer.status, answer.headers, HTML)
+
+    return Route("/{token}", endpoint, methods=list(ALLOWED), name="unsubscribe")
+
+
+async def _unsubscribe(
+    asked: Unsubscribing, client: AsyncConsentClient | ConsentClient, *, is_post: bool
+) -> UnsubscribeResponse:
+    link = asked.link()
+    if link is None:
+        return asked.missing()
+    if not is_post:
+        return asked.ask(link)
+    event, provenance = asked.withdrawal(link)
+    try:
+        if isinstance(client, ConsentClient):
+            await run_in_threadpool(client.record, link.user_id, event, provenance=provenance)
+        else:
+            await client.record(link.user_id, event, provenance=provenance)
+    except ConsentError as error:
+        return asked.failed(error, link)
+    return asked.done(link)
 
 
 async def _load(client: AsyncConsentClient | ConsentClient, user_id: str) -> UserConsent:

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk._html import element, text
 from diijam_consent_sdk.customer_file import CustomerFile, checked_language, registered_names
-from diijam_consent_sdk.customer_file.elements import element, text
 from diijam_consent_sdk.customer_file.shown import words_shown
 from diijam_consent_sdk.decisions import Market, Process, decide
 from diijam_consent_sdk.events import LedgerEntry, Provenance

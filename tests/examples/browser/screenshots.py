@@ -11,9 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet
 from playwright.sync_api import Browser, sync_playwright
 
-from diijam_consent_sdk import ConsentClient
+from diijam_consent_sdk import Channel, ConsentClient
+from diijam_consent_sdk.integrations.unsubscribe_page import Unsubscribing
+from diijam_consent_sdk.links import UnsubscribeLinks
 from diijam_consent_sdk.stores import MemoryStore
 from examples import audit
 from examples.privacy_center.customers import fill
@@ -58,6 +61,20 @@ def take_file(browser: Browser, folder: Path) -> None:
         subprocess.run(["pngquant", "--strip", "--force", "--output", png, "128", png], check=True)
 
 
+def take_link(browser: Browser) -> None:
+    """The page of an unsubscribe link, on a phone in Vietnamese and wide in English."""
+    links = UnsubscribeLinks(Fernet.generate_key(), "https://diijam.vn/u")
+    token = links.url("u-1", [Channel.EMAIL]).rpartition("/")[2]
+    sizes: dict[str, Any] = {"vi": {"width": 360, "height": 400}, "en": {"width": 900, "height": 420}}
+    for language, viewport in sizes.items():
+        asked = Unsubscribing(links, token, language, None)
+        shown = browser.new_page(viewport=viewport, device_scale_factor=2)
+        shown.set_content(asked.ask(links.open(token)).body.decode())
+        picture = IMAGES / f"unsubscribe-{language}.png"
+        shown.screenshot(path=picture)
+        subprocess.run(["pngquant", "--strip", "--force", "--output", picture, "128", picture], check=True)
+
+
 def main() -> None:
     """Take them all."""
     IMAGES.mkdir(exist_ok=True)
@@ -71,6 +88,7 @@ def main() -> None:
             take(browser, center, "night", "sharing", color_scheme="dark")
             take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
         take_file(browser, Path(folder))
+        take_link(browser)
         browser.close()
 
 
