@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, assert_never, get_arg
 import attrs
 from attrs import converters
 
-from .errors import ConsentDenied
+from .errors import WHO_GIVES_SCOPES, ConsentDenied, NotEntitled
 from .identifiers import identifier
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, Said, consent_key
@@ -151,6 +151,15 @@ def looked_up(reason: Reason, clause: int) -> Decision:
 UNAVAILABLE = looked_up(Reason.UNAVAILABLE, 3)  # row 1: nothing is known
 STALE = looked_up(Reason.STALE, 3)  # row 1: what was known is too old
 NOT_ENTITLED = looked_up(Reason.NOT_ENTITLED, 3)  # row 1b: the token is not for such asks
+# These reasons are no customer's no: the customer's choices could not be looked at.
+UNANSWERED = frozenset({Reason.UNAVAILABLE, Reason.STALE, Reason.NOT_ENTITLED})
+
+
+def entitlement_error(ask: Ask) -> NotEntitled:
+    """Make the error of a call that cannot answer *ask* with `NOT_ENTITLED`, since nobody would see it there."""
+    scope = scope_of(ask)
+    why = f"the service's token lacks the scope {scope}, which {type(ask).__name__} needs"
+    return NotEntitled(f"{why}: {WHO_GIVES_SCOPES}", [scope])
 
 
 NO_DATA: tuple[str, ...] = ()  # beside the channel's field; a default is recognised by identity

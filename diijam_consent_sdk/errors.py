@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .decisions import Decision
 
 
+WHO_GIVES_SCOPES = "who runs the consent service gives one that has it (diijam-consent token new)"
+
+
 class ConsentError(Exception):
     """The base of every error this library raises for what is not a plain mistake in the call."""
 

@@ -20,7 +20,8 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from diijam_consent_sdk import ConsentClient, Decision, Field, Process, Purpose, Reason, UserConsent
+from diijam_consent_sdk import ConsentClient, Decision, Field, Process, Purpose, UserConsent
+from diijam_consent_sdk.decisions import UNANSWERED
 from diijam_consent_sdk.errors import ConsentError
 
 USERS = Path(__file__).parent / "data" / "audience.csv"
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"        median: {median(minutes or [0]):.0f} minutes a day, of those who consented and of nobody else")
     show("Of the others, fraud may be looked for", fraud, given.lang)
     print(f"\n{len(user_ids) - studied.total():,} malformed ids left out")
-    unanswered = sum(n for decision, n in studied.items() if decision.reason in {Reason.UNAVAILABLE, Reason.STALE})
+    unanswered = sum(n for decision, n in studied.items() if decision.reason in UNANSWERED)
     return 1 if unanswered else 0
 
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from diijam_consent_sdk import Channel, ConsentClient, Decision, Field, Market, Purpose, Reason
+from diijam_consent_sdk import Channel, ConsentClient, Decision, Field, Market, Purpose
+from diijam_consent_sdk.decisions import UNANSWERED
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.events import Withdrawn
 from diijam_consent_sdk.policy import sending_window
@@ -45,10 +46,8 @@ class Report:
     opens_at: datetime | None = None
 
     def is_complete(self) -> bool:
-        """Whether nobody waits, and every no is a customer's: with `UNAVAILABLE` or `STALE` nobody could be asked."""
-        return not self.waiting and not any(
-            decision.reason in {Reason.UNAVAILABLE, Reason.STALE} for decision in self.denied
-        )
+        """Whether nobody waits, and every no is a customer's: with a reason of `UNANSWERED` nobody was asked."""
+        return not self.waiting and not any(decision.reason in UNANSWERED for decision in self.denied)
 
 
 def now() -> datetime:

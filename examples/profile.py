@@ -16,7 +16,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from diijam_consent_sdk import ConsentClient, Field, Purpose, Reason
+from diijam_consent_sdk import ConsentClient, Field, Purpose
+from diijam_consent_sdk.decisions import UNANSWERED
 from diijam_consent_sdk.errors import ConsentError
 
 USERS = Path(__file__).parent / "data" / "audience.csv"
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Public is not shared: what everybody may see still goes to no partner without notice and agreement.
         feed = user.can_share(PARTNER, FEED, Purpose.MARKETING)
         print(f"Feed to {PARTNER}\n  {'sent' if feed else 'not sent'}: {feed.message(given.lang)}")
-    return 1 if feed.reason in {Reason.UNAVAILABLE, Reason.STALE} else 0
+    return 1 if feed.reason in UNANSWERED else 0
 
 
 if __name__ == "__main__":

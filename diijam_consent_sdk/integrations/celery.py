@@ -18,9 +18,8 @@ with needs_extra("the Celery task", "celery", "celery"):
     from celery.result import EagerResult
 
 from ..client import ConsentClient
-from ..decisions import Ask, Decision
+from ..decisions import NOT_ENTITLED, UNANSWERED, Ask, Decision
 from ..errors import ConsentDenied
-from ..vocabulary import Reason
 
 if TYPE_CHECKING:
     Base = Task[Any, Any]
@@ -37,8 +36,9 @@ class ConsentTask(Base):
     A task about one user, which runs only if that user allows it at that moment.
 
     A customer's no ends the task as revoked, with the reason, so it is not retried and its follow-ups do not run. In an
-    outage (`UNAVAILABLE`, `STALE`) the task is retried later, and fails with `ConsentDenied` after `max_retries`.
-    Called as a plain function, it raises `ConsentDenied`.
+    outage (`UNAVAILABLE`, `STALE`) the task is retried later, and fails with `ConsentDenied` after `max_retries`. If
+    the service's token is not for the ask (`NOT_ENTITLED`), it fails at once, since only another token helps. Called as
+    a plain function, it raises `ConsentDenied`.
 
     Attributes:
         consent: The client that is asked each time. Make it where the task is defined, since a client may be forked.
@@ -94,9 +94,9 @@ class ConsentTask(Base):
 
     def _stop(self, decision: Decision) -> None:
         denied = ConsentDenied(decision)
-        if self.request.called_directly:
+        if self.request.called_directly or decision is NOT_ENTITLED:
             raise denied
-        if decision.reason in {Reason.UNAVAILABLE, Reason.STALE}:
+        if decision.reason in UNANSWERED:
             raise self.retry(exc=denied)
         if not self.request.is_eager or self.store_eager_result:
             self.backend.mark_as_revoked(str(self.request.id), str(decision.reason), self.request)

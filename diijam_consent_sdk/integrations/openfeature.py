@@ -35,8 +35,18 @@ with needs_extra("the OpenFeature provider", "openfeature", "openfeature"):
     from openfeature.provider import AbstractProvider, Metadata
 
 from ..client import ConsentClient
-from ..decisions import Ask, Decision, Market, Process, Retain, Share, Show
-from ..vocabulary import Reason as ConsentReason
+from ..decisions import (
+    NOT_ENTITLED,
+    UNANSWERED,
+    Ask,
+    Decision,
+    Market,
+    Process,
+    Retain,
+    Share,
+    Show,
+    entitlement_error,
+)
 
 ASKS: Mapping[str, type[Ask]] = {"market": Market, "process": Process, "retain": Retain, "share": Share, "show": Show}
 ANY_SHARING: Mapping[str, Any] = {"data": ("username",), "purpose": "surveys"}  # to check a key by itself
@@ -94,7 +104,7 @@ class ConsentProvider(AbstractProvider):
             raise TargetingKeyMissingError("the targeting key names the user: set it")
         ask = parse_flag(flag_key, context.attributes)
         try:
-            return _to_details(self._consent.decide(context.targeting_key, ask))
+            return _to_details(ask, self._consent.decide(context.targeting_key, ask))
         except (ValueError, TypeError) as error:
             raise InvalidContextError(str(error)) from error
 
@@ -162,13 +172,17 @@ def parse_flag(flag_key: str, attributes: Mapping[str, Any]) -> Ask:
         raise InvalidContextError(str(error)) from error
 
 
-def _to_details(decision: Decision) -> FlagResolutionDetails[bool]:
-    is_unknown = decision.reason in {ConsentReason.UNAVAILABLE, ConsentReason.STALE}
+def _to_details(ask: Ask, decision: Decision) -> FlagResolutionDetails[bool]:
+    reason, message = Reason.TARGETING_MATCH, None
+    if decision is NOT_ENTITLED:
+        reason, message = Reason.ERROR, str(entitlement_error(ask))
+    elif decision.reason in UNANSWERED:
+        reason, message = Reason.STALE, decision.message("en")
     return FlagResolutionDetails(
         decision.allowed,
-        error_code=ErrorCode.GENERAL if is_unknown else None,
-        error_message=decision.message("en") if is_unknown else None,
-        reason=Reason.STALE if is_unknown else Reason.TARGETING_MATCH,
+        error_code=None if message is None else ErrorCode.GENERAL,
+        error_message=message,
+        reason=reason,
         variant=str(decision.reason),
         flag_metadata={"clause": decision.clause},
     )

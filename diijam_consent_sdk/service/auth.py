@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
+from ..errors import WHO_GIVES_SCOPES
 from ..events import Event
 from ..identifiers import MAX_ID_CHARACTERS
 from .operation import Call
@@ -13,7 +14,6 @@ from .scopes import RECORDS, Scope, expanded, needed_for
 from .tokens import HELP, TokenEntry
 
 CHALLENGE = "WWW-Authenticate"
-WHO_GIVES = "who runs the consent service gives one that has it (diijam-consent token new)"
 
 
 def authorize(call: Call, scopes: Collection[Scope]) -> None:
@@ -54,7 +54,7 @@ def _forbidden(call: Call, scopes: Collection[Scope], joint: str) -> Refused:
     call.context.metrics.record_refusal("scope")
     why = "a record answers every ask" if scopes == RECORDS else "a scope includes no other"
     has = f"it has {', '.join(sorted(entry.scopes))}, and {why}"
-    detail = f"the token of {entry.name} lacks the scope {joint.join(sorted(scopes))} ({has}): {WHO_GIVES}"
+    detail = f"the token of {entry.name} lacks the scope {joint.join(sorted(scopes))} ({has}): {WHO_GIVES_SCOPES}"
     challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
     return Refused("forbidden", detail, {CHALLENGE: challenge}, scopes=sorted(scopes))
 

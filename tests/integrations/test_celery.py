@@ -13,7 +13,7 @@ from celery.contrib.testing.worker import start_worker
 from celery.exceptions import Ignore, TaskRevokedError
 
 from diijam_consent_sdk import Market, Share
-from diijam_consent_sdk.decisions import Ask
+from diijam_consent_sdk.decisions import NOT_ENTITLED, Ask, Decision
 from diijam_consent_sdk.errors import ConsentDenied
 from diijam_consent_sdk.events import Withdrawn
 from diijam_consent_sdk.integrations.celery import ConsentTask
@@ -159,3 +159,19 @@ def test_a_queued_mail_dies_with_the_consent(app: Celery, mail: Any, sent: list[
             with pytest.raises(TaskRevokedError, match="withdrawn"):
                 queued[0].get(timeout=20)
     assert sent == ["u-2"]
+
+
+def test_a_token_that_is_not_for_the_ask(mail: Any, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no retry mends fails at once, and is no customer's no."""
+    asked: list[str] = []
+
+    def decide(_: ConsentForTests, user_id: str, __: Ask) -> Decision:
+        asked.append(user_id)
+        return NOT_ENTITLED
+
+    monkeypatch.setattr(ConsentForTests, "decide", decide)
+    result = mail.delay("u-1")
+    assert result.state == "FAILURE"
+    with pytest.raises(ConsentDenied, match="not_entitled"):
+        result.get()
+    assert (asked, sent) == (["u-1"], [])

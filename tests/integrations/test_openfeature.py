@@ -15,6 +15,7 @@ from openfeature.flag_evaluation import FlagEvaluationOptions
 from openfeature.hook import Hook, HookContext, HookHints
 from openfeature.provider import ProviderStatus
 
+from diijam_consent_sdk.decisions import NOT_ENTITLED
 from diijam_consent_sdk.integrations.openfeature import ConsentProvider
 from diijam_consent_sdk.testing import ConsentForTests
 
@@ -126,6 +127,18 @@ def test_the_store_is_out_of_reach(flags: OpenFeatureClient, consent: ConsentFor
         checked = flags.get_boolean_details("market.email", False, user("u-3"))
     assert (details.value, details.variant, details.reason) == (False, "unavailable", "STALE")
     assert (checked.value, checked.variant, checked.error_code) == (False, "unavailable", ErrorCode.GENERAL)
+
+
+def test_a_token_that_is_not_for_the_ask(flags: OpenFeatureClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flag is off, and the details name the scope that the token lacks, and who gives it."""
+    monkeypatch.setattr(ConsentForTests, "decide", lambda *_: NOT_ENTITLED)
+    details = flags.get_boolean_details("market.email", False, user())
+    assert (details.value, details.variant, details.reason) == (False, "not_entitled", "ERROR")
+    assert details.error_code is ErrorCode.GENERAL
+    assert "lacks the scope ask:marketing, which Market needs: who runs the consent service" in str(
+        details.error_message
+    )
+    assert flags.get_boolean_value("market.email", True, user()) is False
 
 
 def test_a_closed_client(flags: OpenFeatureClient, consent: ConsentForTests) -> None:

@@ -17,11 +17,10 @@ import attrs
 from cyclopts import Parameter
 
 from ....client import ConsentClient
-from ....decisions import Ask, Decision
+from ....decisions import NOT_ENTITLED, UNANSWERED, Ask, Decision, entitlement_error
 from ....errors import ConsentError, StoreUnavailable
 from ....stores import wire
 from ....stores.protocol import Store
-from ....vocabulary import Reason
 from ...console import make_console, show_progress
 from ...input import file_size, open_input
 from ...options import SYNTAX, AskName, AskOptions, Subject, parse_ask
@@ -32,7 +31,6 @@ from .checkpoint import Checkpoint, NotResumable, Run, open_checkpoint
 from .csv_rows import RowWriter
 from .tally import Tally
 
-UNCHECKED = frozenset({Reason.UNAVAILABLE, Reason.STALE})  # an outage, which is no customer's no
 LOOKAHEAD = 999  # customers checked after the first unchecked one, only to count the unchecked
 RESTORED_AT_ONCE = 1000  # customers of an interrupted run
 UPDATE_EVERY = 500  # customers, so that the progress bar costs nothing
@@ -175,9 +173,11 @@ def _ask_store(client: ConsentClient, store: Store, rows: Iterator[Row], ask: As
     asked = zip(rows, client.users(row.user_id for row in ahead), strict=True)
     for row, user in asked:
         decision = user.decide(ask)
-        if decision.reason in UNCHECKED:
+        if decision is NOT_ENTITLED:
+            raise entitlement_error(ask)
+        if decision.reason in UNANSWERED:
             more = list(islice(asked, LOOKAHEAD))
-            unchecked = [row.user_id, *(r.user_id for r, other in more if other.decide(ask).reason in UNCHECKED)]
+            unchecked = [row.user_id, *(r.user_id for r, other in more if other.decide(ask).reason in UNANSWERED)]
             number = f"{len(unchecked):,}" + (" or more" if len(more) == LOOKAHEAD else "")
             why = _find_cause(store, unchecked)
             raise StoreUnavailable(f"{number} of the customers could not be checked, which is no customer's no: {why}")

@@ -10,7 +10,7 @@ import pytest
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.cli.commands.permitted.tally import Tally
 from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
-from diijam_consent_sdk.decisions import STALE, UNAVAILABLE, Decision
+from diijam_consent_sdk.decisions import NOT_ENTITLED, STALE, UNAVAILABLE, Decision
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import Loaded, SqliteStore
 from tests.cli.conftest import CSV, MAIL, MAILABLE, Cli, Ledger, counts
@@ -177,6 +177,14 @@ def test_could_not_be_checked_just_then(
         " run the same command again; nothing was written to ok.csv; checked so far: 1; add --resume to the same"
         " command to go on\n"
     )
+
+
+def test_a_token_that_is_not_for_the_ask(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is left out for what the token lacks: the command fails and names the scope."""
+    monkeypatch.setattr(UserConsent, "decide", lambda *_: NOT_ENTITLED)
+    result = cli(*MAIL, stdin=b"u-1\n")
+    assert (result.status, result.out) == (2, "")
+    assert "error: the service's token lacks the scope ask:marketing, which Market needs: who runs" in result.err
 
 
 def test_gives_up_when_many_cannot_be_checked(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
