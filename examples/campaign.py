@@ -96,12 +96,17 @@ def show(report: Report, lang: str) -> None:
 
 
 def say_no(consent: ConsentClient, row: Row, ask: Market, lang: str) -> None:
-    """One customer opts out of marketing over the channel: print the answer before and after."""
-    print(f"\n{row.get('full_name', 'A customer')}: {consent.decide(row['user_id'], ask).message(lang)}")
+    """One customer opts out of marketing over the channel: print the answer before and after, and the proof of both."""
+    before = consent.explain(row["user_id"], ask)
+    print(f"\n{row.get('full_name', 'A customer')}: {before.decision.message(lang)}")
     consent.record(row["user_id"], Withdrawn(Purpose.MARKETING, channels={ask.channel}))
     print('  clicks "no more of this": Withdrawn is in the ledger')
     decision = consent.decide(row["user_id"], ask)
     print(f"  the very next ask: {'yes' if decision else 'no'}, {decision.reason}: {decision.message(lang)}")
+    entries = consent.history(row["user_id"])
+    yes = next(entry for entry in entries if entry.version == before.entry_version)
+    words = f"words with the digest {yes.notice_digest[:12]}…" if yes.notice_digest else "words that are not registered"
+    print(f"  the proof: entry {yes.position} is the yes, to {words}; entry {entries[-1].position} is the no")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

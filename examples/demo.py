@@ -1,5 +1,6 @@
 """
-The whole story on a ledger that is gone afterwards: load it, ask who may be mailed, hear one no, verify the chain.
+The whole story on a ledger that is gone afterwards: register the words, load the customers, ask who may be mailed, hear
+one no and prove it, verify the chain.
 
     python examples/demo.py [--lang en]
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = {"python": [sys.executable], "diijam-consent": [sys.executable, "-m", "diijam_consent_sdk.cli"]}
 LEDGER_BYTES = 50_000_000  # more than it will need
 STORY = (
+    ("The words that customers were shown, before anybody agrees to them", "python examples/notices.py"),
     ("Two thousand customers, and all they said so far", "diijam-consent record --file examples/data/customers.jsonl"),
     (
         "Who may be mailed, and why not the others? Then one of them says no",

@@ -70,6 +70,7 @@ def test_one_says_no(url: str, audience: str, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "You consented to this purpose." in out
     assert "the very next ask: no, withdrawn: You declined this purpose" in out
+    assert re.search(r"the proof: entry \d+ is the yes, to words that are not registered; entry \d+ is the no", out)
     before = counts(out)
     campaign.main(arguments)
     after = counts(capsys.readouterr().out)

@@ -28,11 +28,14 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def test_story() -> None:
-    """On the full data: it loads, mails, hears a no that holds at the next ask, verifies, and cleans up."""
+    """On the full data: it loads, mails, hears a no that holds at the next ask, proves it, verifies, and cleans up."""
     with start("--lang", "en") as process:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
-    chapters = ("15,736 lines", "2,304  rows", "very next ask: no, withdrawn", "followers  ", "entries")
+    chapters = (
+        "19 notices", "15,736 lines", "2,304  rows", "very next ask: no, withdrawn", "the proof: ",
+        "followers  ", "entries",
+    )  # fmt: skip
     places = [out.find(words) for words in chapters]
     assert -1 not in places
     assert places == sorted(places)
