@@ -86,6 +86,7 @@ def main() -> None:
             take(browser, center, "sign-in", "")
             take(browser, center, "choices", "choices", "#marketing-notification")
             take(browser, center, "night", "sharing", color_scheme="dark")
+            take(browser, center, "timeline", "timeline")
             take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
         take_file(browser, Path(folder))
         take_link(browser)
