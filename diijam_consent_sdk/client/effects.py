@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 
 from .._threads import Promise
-from ..events import Event, LedgerEntry, Provenance
+from ..events import Event, Provenance
 from ..notices import NoticeText, RegisteredNotice
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 
@@ -68,17 +68,6 @@ class ChangesSince(StoreCall[Changes]):
     def on(self, store: AnyStore) -> Changes | Awaitable[Changes]:
         """See `StoreCall.on`."""
         return store.changes(self.after, wait=self.wait, limit=self.limit)
-
-
-@attrs.frozen
-class History(StoreCall[list[LedgerEntry]]):
-    """Read the entries of one user."""
-
-    user_id: str = attrs.field(repr=False)
-
-    def on(self, store: AnyStore) -> list[LedgerEntry] | Awaitable[list[LedgerEntry]]:
-        """See `StoreCall.on`."""
-        return store.history(self.user_id)
 
 
 @attrs.frozen

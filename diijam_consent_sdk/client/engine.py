@@ -27,9 +27,10 @@ from ..stores.checks import checked_provenance
 from ..stores.protocol import Appended, Cursor, Loaded
 from ..vocabulary import instant
 from .batching import Malformed, on_malformed
-from .effects import Append, Effects, History, OpenRequestsAfter, Spawn, perform, wait
+from .effects import Append, Effects, OpenRequestsAfter, Spawn, perform, wait
 from .exchanges import LAGS, Exchanges
 from .health import Health
+from .histories import read_history
 from .limiter import LimitedCalls
 from .lookups import ROUNDS, Lookups, UserBatch
 from .mask_confirmation import AWAY, MaskConfirmation
@@ -196,7 +197,7 @@ class Engine:
         """Read the user's entries, oldest first."""
         user_id = identifier(user_id)
         self._check_open()
-        return (yield from self._calls.run(perform(History(user_id)), self._calls.until()))
+        return (yield from read_history(self._calls, user_id))
 
     def due(self) -> Effects[Due]:
         """Read the work list, page by page."""

@@ -11,8 +11,9 @@ import msgspec
 from litestar import Response, get
 
 from ..errors import StoreUnavailable, VersionConflict
-from ..events import LedgerEntry, Provenance
+from ..events import Provenance
 from ..stores import messages, wire
+from ..stores.history import HistoryPage
 from ..stores.messages import (
     PATHS,
     AppendAnswer,
@@ -111,15 +112,14 @@ async def history(call: Call, data: HistoryQuestion) -> bytes:
     A long history comes in pages: ask again with the version that the answer has as `after`.
     """
 
-    def encode(entries: list[LedgerEntry]) -> bytes:
+    def encode(page: HistoryPage) -> bytes:
         """Encode the answer."""
         call.users = 1
-        left = [entry for entry in entries if entry.version > data.after]
-        parts = encode_page(messages.entries_from(left))
-        after = left[len(parts) - 1].version if len(parts) < len(left) else None
+        parts = encode_page(messages.entries_from(page.entries))
+        after = page.entries[len(parts) - 1].version if len(parts) < len(page.entries) else page.after
         return join(HistoryAnswer(nonce=data.nonce, entries=[], after=after), "entries", parts)
 
-    return await call.context.store.history(call.token.name, data.user_id, encode)
+    return await call.context.store.history_page(call.token.name, data.user_id, data.after, encode)
 
 
 @operation(PATHS[RequestsQuestion], RequestsQuestion, RequestsAnswer, READS)

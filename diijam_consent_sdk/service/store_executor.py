@@ -16,10 +16,11 @@ import attrs
 
 from .._threads import await_promise, run_in_thread
 from ..errors import ConsentError, LedgerBroken, StoreUnavailable
-from ..events import Event, LedgerEntry, Provenance, takes_away
+from ..events import Event, Provenance, takes_away
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.checks import checked_ids
+from ..stores.history import HistoryPage, read_history_page
 from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
 from ..stores.sql.chain_walk import ChainPage
 from .joint_loads import MAX_JOINED_USERS, JointLoads
@@ -111,9 +112,9 @@ class StoreExecutor:
         """Whether the store is a database, whose chain can be walked over."""
         return hasattr(self._store, "chain_page")
 
-    async def history(self, caller: Hashable, user_id: str, convert: Callable[[list[LedgerEntry]], T]) -> T:
-        """See `Store.history`."""
-        return await self._call(self._listers, caller, partial(self._store.history, user_id), convert)
+    async def history_page(self, caller: Hashable, user_id: str, after: int, convert: Callable[[HistoryPage], T]) -> T:
+        """See `read_history_page`."""
+        return await self._call(self._listers, caller, partial(read_history_page, self._store, user_id, after), convert)
 
     async def open_requests(
         self, caller: Hashable, after: str | None, limit: int, convert: Callable[[OpenRequests], T]
@@ -234,7 +235,7 @@ async def _call_async(call: Callable[[], Any]) -> Any:
 def _is_small(found: Any) -> bool:
     if isinstance(found, ChainPage):
         return False
-    items = found if isinstance(found, list) else getattr(found, "records", ())
+    items = found if isinstance(found, list) else getattr(found, "entries", getattr(found, "records", ()))
     return len(items) <= INLINE_ITEMS
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
+from diijam_consent_sdk.stores.history import HistoryPage, PagedHistory
 from diijam_consent_sdk.stores.protocol import OpenRequests
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
@@ -41,6 +42,13 @@ class Blocking:
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
         return self._wait(self._store.changes(after, wait=wait, limit=limit))
+
+    def history_page(self, user_id: str, after: int) -> HistoryPage:
+        """See `PagedHistory.history_page`."""
+        assert isinstance(self._store, PagedHistory)
+        page = self._store.history_page(user_id, after)
+        assert asyncio.iscoroutine(page)
+        return self._wait(page)
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 
 from ...errors import StoreUnavailable, TooLarge
-from ...events import Erased, Event, LedgerEntry, Provenance
+from ...events import Event, Provenance
 from ...identifiers import identifier
 from .. import messages, registry_messages, token_messages, wire
 from .._retry import Attempts, Failure
 from ..checks import checked_batch, checked_provenance, checked_version
+from ..history import HistoryPage
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from .causes import NO_SERVICE
 from .problems import error_from
@@ -183,14 +184,6 @@ def open_requests(after: str | None, limit: int) -> Exchange:
     return Exchange(messages.RequestsQuestion, {"after": after, "limit": limit}, messages.RequestsAnswer, read)
 
 
-@attrs.frozen
-class HistoryPage:
-    """Some of a user's entries, and the version to go on from, which is None on the last page."""
-
-    entries: list[LedgerEntry]
-    after: int | None
-
-
 def history(user_id: str, after: int) -> Exchange:
     """Build one page of `Store.history`, of the entries after a version."""
 
@@ -202,11 +195,6 @@ def history(user_id: str, after: int) -> Exchange:
         return HistoryPage(answer.result(), answer.after)
 
     return Exchange(messages.HistoryQuestion, {"user_id": user_id, "after": after}, messages.HistoryAnswer, read)
-
-
-def whole_history(entries: list[LedgerEntry]) -> list[LedgerEntry]:
-    """Return the entries of all pages; of a user who was erased between two of them, the `Erased` alone."""
-    return entries[-1:] if entries and isinstance(entries[-1].event, Erased) else entries
 
 
 def split_into_pages(user_ids: list[str]) -> list[list[str]]:

@@ -10,11 +10,12 @@ from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
+from ..history import HistoryPage, join_history
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
 from . import exchange, registry_exchange
-from .exchange import Exchange, HistoryPage
+from .exchange import Exchange
 from .transport import AsyncTransport, Transport, TransportOptions
 
 
@@ -81,13 +82,18 @@ class HttpStore:
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        user_id, entries, after = identifier(user_id), list[LedgerEntry](), 0
-        while True:
-            page: HistoryPage = self._run(exchange.history(user_id, after))
+        entries: list[LedgerEntry] = []
+        after: int | None = 0
+        while after is not None:
+            page = self.history_page(user_id, after)
             entries += page.entries
-            if page.after is None:
-                return exchange.whole_history(entries)
             after = page.after
+        return join_history(entries)
+
+    def history_page(self, user_id: str, after: int) -> HistoryPage:
+        """See `PagedHistory.history_page`."""
+        page: HistoryPage = self._run(exchange.history(identifier(user_id), after))
+        return page
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
@@ -173,13 +179,18 @@ class AsyncHttpStore:
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        user_id, entries, after = identifier(user_id), list[LedgerEntry](), 0
-        while True:
-            page: HistoryPage = await self._run(exchange.history(user_id, after))
+        entries: list[LedgerEntry] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self.history_page(user_id, after)
             entries += page.entries
-            if page.after is None:
-                return exchange.whole_history(entries)
             after = page.after
+        return join_history(entries)
+
+    async def history_page(self, user_id: str, after: int) -> HistoryPage:
+        """See `PagedHistory.history_page`."""
+        page: HistoryPage = await self._run(exchange.history(identifier(user_id), after))
+        return page
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""

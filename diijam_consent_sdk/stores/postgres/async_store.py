@@ -14,15 +14,17 @@ from psycopg_pool import AsyncConnectionPool
 from ..._logging import log
 from ...errors import StoreError
 from ...events import Event, LedgerEntry, Provenance
+from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from .._fork_safety import leak
 from .._retry import Attempts
 from ..checks import checked_ids
+from ..history import HistoryPage, cut_page
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from ..sql.appends import Appends, Outcome, PlannedAppend, plan_append
 from ..sql.chain_walk import ChainPage, chain_page
-from ..sql.dialect import entries_of, history_query, rows_translated
+from ..sql.dialect import entries_of, history_page_query, history_query, rows_translated
 from ..sql.operations import Clock, Operations
 from ..sql.registry import Registry
 from ..sql.repeats import LongFolds, Repeat, rebuild
@@ -111,6 +113,12 @@ class AsyncPostgresStore(PostgresBase):
         links = await self._read(self._operations.history(user_id))
         with rows_translated():
             return await asyncio.to_thread(entries_of, links)
+
+    async def history_page(self, user_id: str, after: int) -> HistoryPage:
+        """See `PagedHistory.history_page`."""
+        links = await self._read(history_page_query(identifier(user_id), after))
+        with rows_translated():
+            return cut_page(await asyncio.to_thread(entries_of, links))
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""

@@ -13,7 +13,7 @@ import attrs
 from ...errors import StoreUnusable, TooLarge
 from ...events import LedgerEntry
 from ...record import ConsentRecord
-from .. import wire
+from .. import history, wire
 from ..protocol import Cursor
 from .hash_chain import GENESIS, Link
 from .statements import Query, Row, Statement
@@ -79,6 +79,13 @@ def history_query(user_id: str, up_to_version: int = MAX_POSITION) -> Query[list
     """Read the links of a user's entries, oldest first."""
     select = f"SELECT {LINK_COLUMNS} FROM entries WHERE user_id = ? AND version <= ? ORDER BY version"  # noqa: S608 - as above
     return Query([(select, (user_id, up_to_version))], links_from)
+
+
+def history_page_query(user_id: str, after_version: int) -> Query[list[Link]]:
+    """Read the links of a user's next entries after a version, for `cut_page`."""
+    limit = history.MAX_HISTORY_PAGE + 1
+    select = f"SELECT {LINK_COLUMNS} FROM entries WHERE user_id = ? AND version > ? ORDER BY version LIMIT ?"  # noqa: S608
+    return Query([(select, (user_id, after_version, limit))], links_from)
 
 
 def links_after(position: int, limit: int) -> Statement:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from ...events import Event, LedgerEntry, Provenance
+from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
+from ..history import HistoryPage, cut_page
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from .appends import Appends, Outcome, PlannedAppend, plan_append
 from .chain_walk import ChainPage, chain_page
-from .dialect import Dialect, entries_of, history_query, rows_translated
+from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
 from .operations import Clock, Operations
 from .registry import Registry
 from .repeats import LongFolds, Repeat, rebuild
@@ -120,6 +122,12 @@ class SqlStore(ABC):
         links = self._read(self._operations.history(user_id))
         with rows_translated():
             return entries_of(links)
+
+    def history_page(self, user_id: str, after: int) -> HistoryPage:
+        """See `PagedHistory.history_page`."""
+        links = self._read(history_page_query(identifier(user_id), after))
+        with rows_translated():
+            return cut_page(entries_of(links))
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
