@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
-from diijam_consent_sdk.stores.history import HistoryPage, PagedHistory
+from diijam_consent_sdk.stores.history import HistoryPage, read_history_page
 from diijam_consent_sdk.stores.protocol import OpenRequests
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
@@ -45,10 +45,12 @@ class Blocking:
 
     def history_page(self, user_id: str, after: int) -> HistoryPage:
         """See `PagedHistory.history_page`."""
-        assert isinstance(self._store, PagedHistory)
-        page = self._store.history_page(user_id, after)
-        assert asyncio.iscoroutine(page)
-        return self._wait(page)
+        return self._wait(self._page(user_id, after))
+
+    async def _page(self, user_id: str, after: int) -> HistoryPage:
+        page = read_history_page(self._store, user_id, after)
+        assert not isinstance(page, HistoryPage)
+        return await page
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
