@@ -11,10 +11,11 @@ import os
 import time
 import weakref
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from .._threads import Promise
 
+Entry = tuple["weakref.ref[Ticket]", Promise[Any]]
 LOOK_EVERY_SECONDS = 0.05  # nothing wakes a waiter when the call before it was interrupted
 
 
@@ -25,9 +26,9 @@ class Ticket:
 
     def __init__(self, queue: CallQueue) -> None:
         self._queue = queue
-        self.over: Promise[None] = Promise()
+        self.over: Promise[Any] = Promise()
         self._entry = weakref.ref(self), self.over
-        queue.entries.append(self._entry)
+        queue.enter(self._entry)
 
     def __enter__(self) -> Self:
         return self
@@ -49,12 +50,16 @@ class CallQueue:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self.entries: list[tuple[weakref.ref[Ticket], Promise[None]]] = []
+        self.entries: list[Entry] = []
+
+    def enter(self, entry: Entry) -> None:
+        """Put a new ticket's entry at the end."""
+        if self._pid != os.getpid():  # the parent's other threads are not here
+            self._begin()
+        self.entries.append(entry)
 
     def join(self) -> Ticket:
         """Take a ticket, for a `with` block."""
-        if self._pid != os.getpid():  # the parent's other threads are not here
-            self._begin()
         return Ticket(self)
 
     def take_turn(self, seconds: float) -> Ticket:
@@ -68,7 +73,7 @@ class CallQueue:
         self.wait_until_first(ticket.over, seconds)
         return ticket
 
-    def first(self) -> Promise[None] | None:
+    def first(self) -> Promise[Any] | None:
         """Find the call that came first, as a promise of its end; None: no call is under way."""
         for entry in tuple(self.entries):
             ticket, over = entry
@@ -78,12 +83,17 @@ class CallQueue:
             self.remove(entry)
         return None
 
-    def remove(self, entry: tuple[weakref.ref[Ticket], Promise[None]]) -> None:
+    def behind(self, ticket: Ticket) -> list[Ticket]:
+        """Find the calls under way that came after this one, in order."""
+        tickets = [other() for other, over in tuple(self.entries) if over is ticket.over or not over.done()]
+        return [each for each in tickets[tickets.index(ticket) + 1 :] if each is not None]
+
+    def remove(self, entry: Entry) -> None:
         """Remove what is left of a call that is over."""
         with suppress(ValueError):  # another call did
             self.entries.remove(entry)
 
-    def wait_until_first(self, mine: Promise[None] | None, seconds: float) -> bool:
+    def wait_until_first(self, mine: Promise[Any] | None, seconds: float) -> bool:
         """Wait until *mine* is the first call, or with None until the queue is empty; False if that took too long."""
         until = time.monotonic() + seconds
         while (first := self.first()) is not mine:

@@ -62,6 +62,13 @@ class Failure(Exception):
         self.advice = advice
         self.is_late = is_late
 
+    def copy(self) -> Failure:
+        """Make another of it, for a call that failed together with this one."""
+        return Failure(
+            self.why, maybe_written=self.maybe_written, retry_after=self.retry_after, advice=self.advice,
+            is_late=self.is_late,
+        )  # fmt: skip
+
 
 class Attempts:
     """

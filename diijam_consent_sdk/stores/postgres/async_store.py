@@ -23,8 +23,10 @@ from ..history import HistoryPage, cut_page
 from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from ..sql.appends import Appends, Outcome, PlannedAppend, plan_append
+from ..sql.async_group_commit import AsyncGroupCommit
 from ..sql.chain_walk import ChainPage, chain_page
 from ..sql.dialect import entries_of, history_page_query, history_query, rows_translated
+from ..sql.group_commit import Group
 from ..sql.operations import Clock, Operations
 from ..sql.registry import Registry
 from ..sql.repeats import LongFolds, Repeat, rebuild
@@ -53,17 +55,21 @@ class AsyncPostgresStore(PostgresBase):
     ) -> None:
         super().__init__(url, deadline=deadline, connections=connections, listen_url=listen_url)
         self._operations = Operations(DIALECT, clock)
-        self._appends = Appends(self._operations)
         self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
         self._reset()
 
     def _reset(self) -> None:
         self._pid = os.getpid()
+        self._groups = AsyncGroupCommit(self._deadline, self._turn_seconds)
         self._pool: AsyncConnectionPool[AsyncDeadlineConnection] | None = None
         self._listener = AsyncListener(
             partial(AsyncDeadlineConnection.connect, **self._listen_options), may_be_shared=self._may_be_shared
         )
+
+    @property
+    def _appends(self) -> Appends:
+        return Appends(self._operations)
 
     def clock_trouble(self) -> str | None:
         """See `SqlStore.clock_trouble`."""
@@ -180,21 +186,25 @@ class AsyncPostgresStore(PostgresBase):
 
     async def _append(self, plan: PlannedAppend) -> Outcome:
         attempts = self._attempts(plan.idempotency_key)
-        steps = self._appends.write([plan]).start
-        (outcome,) = await self._run(lambda: write(self._begin_writing, steps()), attempts)
+        outcome = await attempts.run_async(lambda: self._groups.append(plan, attempts.until, self._write_group))
         if plan.is_erasure and not isinstance(outcome, Exception):
             await self._scrub(attempts)
         return outcome
 
+    async def _write_group(self, group: Group) -> list[Outcome]:
+        with translated():
+            steps = group.run(self._appends.write(group.plans))
+            return await self._attempt(write(self._begin_writing, steps), group.until)
+
     async def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
         async def attempt() -> T:
             with translated():
-                return await self._attempt(steps(), attempts)
+                return await self._attempt(steps(), attempts.until)
 
         return await attempts.run_async(attempt)
 
-    async def _attempt(self, steps: Steps[T], attempts: Attempts) -> T:
-        share = self._begin_attempt(attempts)
+    async def _attempt(self, steps: Steps[T], until: float) -> T:
+        share = self._begin_attempt(until)
         pool = await self._open_pool()
         try:
             while not is_alive(connection := await pool.getconn(share)):
@@ -202,7 +212,7 @@ class AsyncPostgresStore(PostgresBase):
         except NO_CONNECTION:
             raise self._no_connection() from None
         try:
-            connection.until = attempts.until
+            connection.until = until
             return await connection.run(steps)
         finally:
             try:

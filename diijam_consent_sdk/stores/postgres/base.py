@@ -35,6 +35,7 @@ class PostgresBase:
         self, url: str, *, deadline: float = 1.0, connections: int = 10, listen_url: str | None = None
     ) -> None:
         self._deadline = deadline
+        self._turn_seconds = deadline / 3  # to wait for a connection, or for others that write
         self._options = options(url)
         self._listen_options = options(url if listen_url is None else listen_url)
         self._may_be_shared = listen_url is None
@@ -76,11 +77,11 @@ class PostgresBase:
             return type(failure)(*failure.args)
         return Failure(UNREACHED if failure is None else str(failure), maybe_written=False)
 
-    def _begin_attempt(self, attempts: Attempts) -> float:
+    def _begin_attempt(self, until: float) -> float:
         """Choose how long to wait for a connection: a part of the time left, so that another attempt can follow."""
         if self._is_closed:
             raise StoreUnavailable(CLOSED)
-        return max(0.01, min(attempts.seconds_left(), self._deadline / 3))
+        return max(0.01, min(until - time.monotonic(), self._turn_seconds))
 
 
 def check_connection(connection: AnyConnection, rows: list[list[Any]]) -> None:

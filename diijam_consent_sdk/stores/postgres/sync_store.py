@@ -16,10 +16,12 @@ from psycopg_pool import ConnectionPool
 
 from ..._logging import log
 from ...errors import StoreError, StoreUnavailable
+from .._call_queue import CallQueue
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..protocol import Cursor
 from ..sql.appends import Outcome, PlannedAppend
+from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
 from ..sql.statements import Query, Steps, Transaction
@@ -75,6 +77,7 @@ class PostgresStore(PostgresBase, SqlStore):
     ) -> None:
         PostgresBase.__init__(self, url, deadline=deadline, connections=connections, listen_url=listen_url)
         SqlStore.__init__(self, DIALECT, clock)
+        self._groups = GroupCommit(CallQueue(), self._turn_seconds)
         self._reset()
         gate.register(self)
         with suppress(StoreUnavailable), tried_once(), translated(), self._connect() as connection:
@@ -169,11 +172,15 @@ class PostgresStore(PostgresBase, SqlStore):
 
     def _append(self, plan: PlannedAppend) -> Outcome:
         attempts = self._attempts(plan.idempotency_key)
-        steps = self._appends.write([plan]).start
-        (outcome,) = self._run(lambda: write(self._begin_writing, steps()), attempts)
+        outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
         if plan.is_erasure and not isinstance(outcome, Exception):
             self._scrub(attempts)
         return outcome
+
+    def _write_group(self, group: Group) -> list[Outcome]:
+        with gate.call(), translated():
+            steps = group.run(self._appends.write(group.plans))
+            return self._attempt(write(self._begin_writing, steps), group.until)
 
     def _watch(self) -> Callable[[float], object]:
         return partial(self._listener.wait, self._listener.next_append())
@@ -181,12 +188,12 @@ class PostgresStore(PostgresBase, SqlStore):
     def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
         def attempt() -> T:
             with gate.call(), translated():
-                return self._attempt(steps(), attempts)
+                return self._attempt(steps(), attempts.until)
 
         return attempts.run(attempt)
 
-    def _attempt(self, steps: Steps[T], attempts: Attempts) -> T:
-        share = self._begin_attempt(attempts)
+    def _attempt(self, steps: Steps[T], until: float) -> T:
+        share = self._begin_attempt(until)
         pool = self._open_pool()
         try:
             # After a restart of the server each idle connection may have ended, which is no failed attempt.
@@ -195,7 +202,7 @@ class PostgresStore(PostgresBase, SqlStore):
         except NO_CONNECTION:
             raise self._no_connection() from None
         try:
-            connection.until = attempts.until
+            connection.until = until
             return connection.run(steps)
         finally:
             try:

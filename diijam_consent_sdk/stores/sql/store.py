@@ -34,9 +34,12 @@ class SqlStore(ABC):
 
     def __init__(self, dialect: Dialect, clock: Clock | None) -> None:
         self._operations = Operations(dialect, clock)
-        self._appends = Appends(self._operations)
         self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
+
+    @property
+    def _appends(self) -> Appends:
+        return Appends(self._operations)
 
     @abstractmethod
     def _read(self, query: Query[T]) -> T:

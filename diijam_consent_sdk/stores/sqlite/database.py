@@ -27,7 +27,7 @@ class Database(ABC):
     def __init__(self, path: Path | None, busy_seconds: float) -> None:
         self.path = path
         self._busy_seconds = busy_seconds
-        self._writes = CallQueue()  # SQLite lets in the first to ask at the right moment, and others wait for ever
+        self.writers = CallQueue()  # SQLite lets in the first to ask at the right moment, and others wait for ever
         self._closed: Promise[None] = Promise()
         self._schema_version: int | None = None  # of the schema that was found right
 
@@ -51,15 +51,21 @@ class Database(ABC):
             yield db
             db.execute("COMMIT")
 
+    @property
+    def turn_seconds(self) -> float:
+        """How long a write waits for its turn among the writes of this process."""
+        return self._busy_seconds / 2
+
     @contextmanager
     def writing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
+        """Lend a connection as `committing` does, once it is this call's turn."""
+        with self.writers.take_turn(self.turn_seconds), self.committing(idempotency_key) as db:
+            yield db
+
+    @contextmanager
+    def committing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
         """Lend a connection that takes the write lock by `begin_write`; its writes are durable after the block."""
-        with (
-            gate.call(),
-            translated(self.path),
-            self._writes.take_turn(self._busy_seconds / 2),
-            self._connection() as db,
-        ):
+        with gate.call(), translated(self.path), self._connection() as db:
             yield db
             if not db.in_transaction:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from typing import TypeVar
 from ..._logging import log
 from ...errors import StoreUnusable
 from .. import wire
+from .._retry import Attempts
 from ..protocol import MAX_LOAD_BYTES, Cursor
 from ..sql.appends import Outcome, PlannedAppend
 from ..sql.dialect import Dialect
+from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
-from ..sql.statements import CommitBatch, Query, Transaction, UnlockedBatch
+from ..sql.statements import CommitBatch, Query, Steps, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
 from .database import Database, FileDatabase
@@ -76,6 +79,7 @@ class SqliteDatabaseStore(SqlStore):
     def __init__(self, database: Database, clock: Clock | None) -> None:
         super().__init__(DIALECT, clock)
         self._database = database
+        self._groups = GroupCommit(database.writers, database.turn_seconds)
         self.path = database.path
 
     def verify(self, *, since: str | None = None) -> Cursor:
@@ -139,18 +143,21 @@ class SqliteDatabaseStore(SqlStore):
 
     def _write(self, transaction: Transaction[T]) -> T:
         with self._database.writing(transaction.idempotency_key) as db:
-            result = self._run_steps(db, transaction)
+            result = self._run_steps(db, transaction.start())
         self._database.scrub(has_erased=transaction.is_erasure)
         return result
 
     def _append(self, plan: PlannedAppend) -> Outcome:
-        with self._database.writing(plan.idempotency_key) as db:
-            (outcome,) = self._run_steps(db, self._appends.write([plan]))
+        attempts = Attempts(math.inf, is_repeatable=False, idempotency_key=plan.idempotency_key or "")
+        outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
         self._database.scrub(has_erased=plan.is_erasure and not isinstance(outcome, Exception))
         return outcome
 
-    def _run_steps(self, db: sqlite3.Connection, transaction: Transaction[T]) -> T:
-        steps = transaction.start()
+    def _write_group(self, group: Group) -> list[Outcome]:
+        with self._database.committing(None) as db:
+            return self._run_steps(db, group.run(self._appends.write(group.plans)))
+
+    def _run_steps(self, db: sqlite3.Connection, steps: Steps[T]) -> T:
         try:
             batch = next(steps)
             while True:

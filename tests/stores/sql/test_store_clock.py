@@ -13,7 +13,6 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
-from diijam_consent_sdk.stores.sql.appends import Appends
 from diijam_consent_sdk.stores.sql.store import SqlStore
 from diijam_consent_sdk.stores.sql.store_clock import StoreClock
 
@@ -57,7 +56,6 @@ def store(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> I
         store._operations = attrs.evolve(
             store._operations, dialect=dialect, store_clock=StoreClock(lambda: machine.steady)
         )
-        store._appends = Appends(store._operations)
         sign_up(store, "u-1")
         yield store
 

@@ -1,0 +1,213 @@
+"""
+Group commit: appends that wait for the one writer's turn are written together, in one transaction with one flush.
+
+The call whose turn it is writes for all who wait, so a store needs no thread of its own. A group that fails for good is
+written member by member, so that none suffers for another; one that may have been written is unknown to all.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+
+from ...errors import OutcomeUnknown
+from .._call_queue import LOOK_EVERY_SECONDS, CallQueue, Ticket
+from .._retry import Failure
+from .appends import Outcome, PlannedAppend
+from .statements import CommitBatch, Steps, Transaction, UnlockedBatch
+
+MAX_APPENDS = 256  # in one group
+MAX_GROUP_EVENTS = 1_000  # a larger append goes alone
+LATE = "the writer's turn did not come in time"
+GONE = "the call that wrote for several was interrupted"
+
+
+@attrs.define(eq=False)
+class Group:
+    """
+    Appends that are written together, and how far that came.
+
+    Attributes:
+        plans: The appends.
+
+        until: When the attempt has to end, on the monotonic clock.
+
+        has_begun: Whether the lock of the one writer was had, so that a failure may be one member's own.
+
+        may_be_written: Whether the commit may have been carried out.
+    """
+
+    plans: list[PlannedAppend]
+    until: float
+    has_begun: bool = False
+    may_be_written: bool = False
+
+    def run(self, transaction: Transaction[list[Outcome]]) -> Steps[list[Outcome]]:
+        """Run the transaction that writes the group."""
+        steps = transaction.start()
+        batch = next(steps)
+        try:
+            while True:
+                self.may_be_written |= isinstance(batch, CommitBatch)
+                rows = yield batch
+                self.has_begun |= not isinstance(batch, UnlockedBatch)
+                batch = steps.send(rows)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def is_tried_again(self, error: Exception) -> bool:
+        """Whether the members are to be written one by one, after *error*."""
+        is_definite = not isinstance(error, OutcomeUnknown) and not (isinstance(error, Failure) and error.maybe_written)
+        return is_definite and self.has_begun and len(self.plans) > 1
+
+
+def count_fitting(plans: Iterable[PlannedAppend]) -> int:
+    """Count how many of the appends that wait, in order, make a group."""
+    count = events = 0
+    for plan in plans:
+        events += len(plan.events)
+        if count and (count == MAX_APPENDS or events > MAX_GROUP_EVENTS):
+            break
+        count += 1
+    return count
+
+
+def error_of(error: Exception, plan: PlannedAppend) -> Exception:
+    """Make a member's own error of the one that ended its group."""
+    if isinstance(error, OutcomeUnknown):
+        return OutcomeUnknown(str(error), plan.idempotency_key or "")
+    return error.copy() if isinstance(error, Failure) else copy.copy(error)
+
+
+class Member(Ticket):
+    """
+    An append that waits in a thread. `claims` are the groups that wanted to write it: the first one does, and ends with
+    the call that leads it.
+    """
+
+    __slots__ = ("claims", "is_alone", "plan")
+
+    def __init__(self, queue: CallQueue, plan: PlannedAppend) -> None:
+        self.plan = plan
+        self.claims: list[Claim] = []
+        self.is_alone = False
+        super().__init__(queue)
+
+
+class Claim:
+    """A group while the call of its leader lasts. No interruption of that call can keep the members."""
+
+    def __init__(self, leader: Member) -> None:
+        self.over = leader.over
+        self._leader = weakref.ref(leader)
+        self.group: Group | None = None
+        self.is_given_up = False
+
+    def is_over(self) -> bool:
+        """Whether the leader writes no more."""
+        return self.is_given_up or self.over.done() or self._leader() is None
+
+    def may_be_written(self) -> bool:
+        """Whether the commit may have been carried out."""
+        return not self.is_given_up and self.group is not None and self.group.may_be_written
+
+
+class GroupCommit:
+    """
+    The appends of a store for threads. Safe to use from several threads, and after a fork.
+
+    Args:
+        queue: Where the writers of the store wait.
+
+        turn_seconds: How long an append waits for its turn; then it is written alone, beside the one whose turn it is.
+            (The turn is fairness, no lock.)
+    """
+
+    def __init__(self, queue: CallQueue, turn_seconds: float) -> None:
+        self._queue = queue
+        self._turn_seconds = turn_seconds
+
+    def append(self, plan: PlannedAppend, until: float, write: Callable[[Group], list[Outcome]]) -> Outcome:
+        """
+        Write an append together with those that wait beside it.
+
+        Args:
+            plan: The append.
+
+            until: When to give up waiting, on the monotonic clock.
+
+            write: Writes a group, and returns the outcomes.
+
+        Raises:
+            Failure: the time is up, or the call that wrote for this one was interrupted.
+
+            Exception: what the write raises.
+        """
+        with Member(self._queue, plan) as member:
+            alone_from = time.monotonic() + self._turn_seconds
+            while not member.over.done():
+                if self._is_turn(member, alone_from, until):
+                    self._lead(member, until, write)
+            outcome: Outcome = member.over.result()
+            return outcome
+
+    def _is_turn(self, member: Member, alone_from: float, until: float) -> bool:
+        """Wait a little, or find that this call has to write; False also if its append has an outcome."""
+        claim = member.claims[0] if member.claims else None
+        if claim is not None and claim.is_over():
+            if member.over.done():
+                return False
+            if claim.may_be_written():
+                raise Failure(GONE, maybe_written=True)
+            member.claims.pop(0)
+            return False
+        now = time.monotonic()
+        if now > until:
+            raise Failure(LATE, maybe_written=claim is not None, is_late=True)
+        first = self._queue.first()
+        if claim is None and (first is member.over or now > alone_from):
+            member.is_alone |= first is not member.over
+            return True
+        waits_for = first if claim is None else claim.over
+        if waits_for is not None:
+            waits_for.wait(min(LOOK_EVERY_SECONDS, until - now))
+        return False
+
+    def _lead(self, member: Member, until: float, write: Callable[[Group], list[Outcome]]) -> None:
+        claim, members = Claim(member), self._gather(member)
+        for each in members:
+            each.claims.append(claim)
+        members = [each for each in members if each.claims[0] is claim and not each.over.done()]
+        if member not in members:  # another call writes it, or it is over
+            claim.is_given_up = True
+            return
+        claim.group = group = Group([each.plan for each in members], until)
+        try:
+            outcomes = write(group)
+        except Exception as error:  # noqa: BLE001 - each member raises its own
+            if group.is_tried_again(error):
+                for each in members:
+                    each.is_alone = True
+                claim.is_given_up = True
+                return
+            for each in reversed(members):
+                each.over.set_exception(error if each is member else error_of(error, each.plan))
+            return
+        for each, outcome in reversed(list(zip(members, outcomes, strict=True))):  # the leader last, who wakes them
+            each.over.set_result(outcome)
+
+    def _gather(self, leader: Member) -> Sequence[Member]:
+        """Find the appends that wait since the leader came, up to another kind of write."""
+        if leader.is_alone:
+            return [leader]
+        members = [leader]
+        for ticket in self._queue.behind(leader):
+            if not isinstance(ticket, Member):
+                break
+            if not ticket.is_alone:
+                members.append(ticket)
+        return members[: count_fitting(each.plan for each in members)]
