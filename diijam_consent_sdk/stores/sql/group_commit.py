@@ -77,10 +77,13 @@ def count_fitting(plans: Iterable[PlannedAppend]) -> int:
 
 
 def error_of(error: Exception, plan: PlannedAppend) -> Exception:
-    """Make a member's own error of the one that ended its group."""
+    """Make a member's own error of the one that ended its group: threads that raise one object change it."""
     if isinstance(error, OutcomeUnknown):
-        return OutcomeUnknown(str(error), plan.idempotency_key or "")
-    return error.copy() if isinstance(error, Failure) else copy.copy(error)
+        own: Exception = OutcomeUnknown(str(error), plan.idempotency_key or "")
+    else:
+        own = error.copy() if isinstance(error, Failure) else copy.copy(error)
+    own.__cause__ = error.__cause__
+    return own.with_traceback(error.__traceback__)
 
 
 class Member(Ticket):
@@ -195,7 +198,7 @@ class GroupCommit:
                 claim.is_given_up = True
                 return
             for each in reversed(members):
-                each.over.set_exception(error if each is member else error_of(error, each.plan))
+                each.over.set_exception(error_of(error, each.plan))
             return
         for each, outcome in reversed(list(zip(members, outcomes, strict=True))):  # the leader last, who wakes them
             each.over.set_result(outcome)
