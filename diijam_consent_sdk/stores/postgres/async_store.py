@@ -20,7 +20,7 @@ from .._fork_safety import leak
 from .._retry import Attempts
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Standings, StandingsPage
 from ..registry import MAX_NOTICES_PAGE
 from ..sql.appends import Appends, Outcome, PlannedAppend, plan_append
 from ..sql.async_group_commit import AsyncGroupCommit
@@ -28,6 +28,7 @@ from ..sql.chain_walk import ChainPage, chain_page
 from ..sql.dialect import entries_of, history_page_query, history_query, rows_translated
 from ..sql.group_commit import Group
 from ..sql.operations import Clock, Operations
+from ..sql.plain_standings import list_query, standings_query
 from ..sql.registry import Registry
 from ..sql.repeats import LongFolds, Repeat, rebuild
 from ..sql.statements import Query, Steps, Transaction
@@ -78,6 +79,14 @@ class AsyncPostgresStore(PostgresBase):
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         return await self._read(self._operations.load(checked_ids(user_ids)))
+
+    async def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `SqlStore.standings`."""
+        return await self._read(standings_query(self._operations, checked_ids(user_ids)))
+
+    async def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """See `SqlStore.list_standings`."""
+        return await self._read(list_query(self._operations, after_user_id, limit))
 
     async def append(
         self,

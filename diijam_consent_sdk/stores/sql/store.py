@@ -16,12 +16,13 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
+from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Standings, StandingsPage
 from ..registry import MAX_NOTICES_PAGE
 from .appends import Appends, Outcome, PlannedAppend, plan_append
 from .chain_walk import ChainPage, chain_page
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
 from .operations import Clock, Operations
+from .plain_standings import list_query, standings_query
 from .registry import Registry
 from .repeats import LongFolds, Repeat, rebuild
 from .statements import Query, Transaction
@@ -84,6 +85,14 @@ class SqlStore(ABC):
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         return self._read(self._operations.load(checked_ids(user_ids)))
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """Read the standings of these users and the head, as `load` reads records."""
+        return self._read(standings_query(self._operations, checked_ids(user_ids)))
+
+    def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """Read the standings of the users after *after_user_id*, in order of their ids, at most *limit* of them."""
+        return self._read(list_query(self._operations, after_user_id, limit))
 
     def append(
         self,
