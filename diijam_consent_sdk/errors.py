@@ -10,6 +10,7 @@ Every error of this library::
     │   └── StoreUnusable       what is there is not a ledger this version can trust
     │       └── LedgerBroken      its chain does not verify
     │           └── HeadNotContinued  it does, but does not continue a head that was kept
+    ├── HistoryChanged        a token is of another history: what rests on it begins again
     ├── InvalidEvent          the events make no sense on this record; also a ValueError
     ├── VersionConflict       somebody wrote in between
     ├── ConsentDenied         `Decision.or_raise()` on a no
@@ -98,6 +99,13 @@ class HeadNotContinued(LedgerBroken):
 
     def __str__(self) -> str:
         return f"the ledger does not continue the kept head, at position {self.position}: {self.why}"
+
+
+class HistoryChanged(ConsentError):
+    """
+    A token is not of the store's history: an older copy was restored, or it is another ledger. Empty what you keep, and
+    begin again with `after=None`. Nothing was skipped in silence.
+    """
 
 
 class InvalidEvent(ConsentError, ValueError):

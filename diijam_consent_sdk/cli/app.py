@@ -24,6 +24,7 @@ from .commands import (
     conformance,
     copy,
     due,
+    entries,
     file,
     head,
     history,
@@ -93,6 +94,7 @@ _add_command(record.record, record.USAGE, record.EXAMPLES)
 _add_command(check.check, "check USER_ID ASK SUBJECT [OPTIONS]", check.EXAMPLES)
 _add_command(permitted.permitted, "permitted ASK SUBJECT [OPTIONS]", permitted.EXAMPLES)
 _add_command(history.history, "history USER_ID [OPTIONS]", history.EXAMPLES)
+_add_command(entries.entries, "entries [OPTIONS]", entries.EXAMPLES)
 _add_command(file.file, "file USER_ID [OPTIONS]", file.EXAMPLES)
 _add_command(due.due, "due [OPTIONS]", due.EXAMPLES)
 _add_command(init.init, "init [OPTIONS]", init.EXAMPLES)

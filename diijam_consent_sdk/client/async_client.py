@@ -16,12 +16,13 @@ from ..stores.url import open_async_store
 from .audit import AsyncAudit
 from .batching import Malformed
 from .iterators import LoudAsyncIterator
+from .ledger import AsyncLedger
 from .lookups import UserBatch
 from .registry import AsyncRegistry
 from .runners import TaskRunner
 
 
-class AsyncConsentClient(AsyncAudit, AsyncRegistry):
+class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
     """
     `ConsentClient` for asyncio: the same options and operations, each a coroutine, over either kind of store.
 

@@ -14,7 +14,7 @@ import attrs
 from .._threads import Promise
 from ..events import Event, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
+from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Entries, Loaded, OpenRequests, Store
 
 T = TypeVar("T")
 AnyStore = Store | AsyncStore
@@ -68,6 +68,18 @@ class ChangesSince(StoreCall[Changes]):
     def on(self, store: AnyStore) -> Changes | Awaitable[Changes]:
         """See `StoreCall.on`."""
         return store.changes(self.after, wait=self.wait, limit=self.limit)
+
+
+@attrs.frozen
+class EntriesAfter(StoreCall[Entries]):
+    """Read the ledger in order, waiting up to *wait* seconds for news."""
+
+    after: Cursor
+    wait: float = 0.0
+
+    def on(self, store: AnyStore) -> Entries | Awaitable[Entries]:
+        """See `StoreCall.on`."""
+        return store.entries(self.after, wait=self.wait)
 
 
 @attrs.frozen

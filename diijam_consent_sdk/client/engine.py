@@ -31,6 +31,7 @@ from .effects import Append, Effects, OpenRequestsAfter, Spawn, perform, wait
 from .exchanges import LAGS, Exchanges
 from .health import Health
 from .histories import read_history
+from .ledger_operations import LedgerOperations
 from .limiter import LimitedCalls
 from .lookups import ROUNDS, Lookups, UserBatch
 from .mask_confirmation import AWAY, MaskConfirmation
@@ -79,6 +80,7 @@ class Engine:
         self._exchanges = Exchanges(self.leases, clock, deadline)
         self._calls = LimitedCalls(deadline, spawn)
         self.registry = RegistryOperations(self.leases, self._calls, actor)
+        self.ledger = LedgerOperations(self.head, self._check_open, deadline, spawn)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
         self._writes = Writes(self.leases, clock, spawn, max_staleness)

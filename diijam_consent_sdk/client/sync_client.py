@@ -17,11 +17,12 @@ from .audit import Audit
 from .batching import Malformed
 from .guards_by_id import GuardsById
 from .iterators import LoudIterator
+from .ledger import Ledger
 from .registry import Registry
 from .runners import ThreadRunner
 
 
-class ConsentClient(GuardsById, Audit, Registry):
+class ConsentClient(GuardsById, Audit, Ledger, Registry):
     """
     Answers whether a customer's data may be used, before a service uses it. Safe to use from several threads, and after
     a fork. A signal handler may raise during any call; the handler itself may call `close` and nothing else.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..notices import NoticeText
+from ..stores.ledger_messages import PATHS as LEDGER_PATHS
+from ..stores.ledger_messages import EntriesQuestion
 from ..stores.messages import (
     PATHS,
     AppendQuestion,
@@ -119,6 +121,11 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }
+
+EXAMPLES[LEDGER_PATHS[EntriesQuestion]] = (
+    {"after": {**HEAD, "position": 1}, "wait": 15.0, "limit": 1000},
+    {"after": {**HEAD, "position": 1}, "cursor": HEAD, "entries": [ENTRY], "complete": True},
+)
 
 WORDS: dict[str, Any] = {
     "notice": "promo-2026-11",

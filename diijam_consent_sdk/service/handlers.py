@@ -34,12 +34,12 @@ from ..vocabulary import Method
 from .auth import authorize, authorize_append, may_read, writer
 from .context import Context
 from .encoding import encode_page, encode_whole, join
+from .ledger_handlers import LEDGER_OPERATIONS
 from .metrics import METRICS_TYPE
 from .notice_handlers import NOTICE_OPERATIONS
 from .openapi import declared, documented, make_document
 from .operation import Call, operation
-from .problems import Refused, problem_key
-from .schemas import MAX_POSITION
+from .problems import check_position, problem_key
 from .scopes import ANY, CHANGES, READS, RECORDS
 from .tokens import TokenEntry
 
@@ -150,9 +150,8 @@ async def changes(call: Call, data: ChangesQuestion) -> bytes:
     is the head; `waited`, how many of the seconds the service waited before it last looked. An `after` that is not in
     this ledger's history is answered at once with the head and no users.
     """
-    if not 0 <= data.after.position <= MAX_POSITION:
-        raise Refused("malformed", "correct the question: a position has 63 bits - at `$.after.position`")
-    disconnected = asyncio.ensure_future(_wait_for_disconnect(call))
+    check_position(data.after)
+    disconnected = asyncio.ensure_future(call.wait_for_disconnect())
     try:
         found = await call.context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     finally:
@@ -187,11 +186,6 @@ def _provenance(data: AppendQuestion, token: TokenEntry) -> Provenance:
     return attrs.evolve(given, by=writer(token, given.by))
 
 
-async def _wait_for_disconnect(call: Call) -> None:
-    while (await call.receive())["type"] != "http.disconnect":
-        pass
-
-
 @get("/healthz", **documented("health"))
 async def health(context: Context) -> dict[str, str]:
     """
@@ -221,5 +215,5 @@ async def show_document() -> dict[str, Any]:
     return make_document(HANDLERS)
 
 
-OPERATIONS = (load, append, history, requests_due, changes, *NOTICE_OPERATIONS, own_token)
+OPERATIONS = (load, append, history, requests_due, changes, *LEDGER_OPERATIONS, *NOTICE_OPERATIONS, own_token)
 HANDLERS = (*map(declared, OPERATIONS), health, show_metrics, show_document)

@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import Body
 
+from ..stores.ledger_messages import EntriesQuestion
 from ..stores.messages import (
     APPEND_BODY_BYTES,
     LOAD_BODY_BYTES,
@@ -65,6 +66,7 @@ OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple
     RequestsQuestion: ("List users with open requests", READS, ()),
     HistoryQuestion: ("Load a user's history", READS, ()),
     ChangesQuestion: ("Wait for changes", CHANGES, ()),
+    EntriesQuestion: ("Read the ledger in order", READS, ()),
     RegisterNoticeQuestion: ("Register a notice", NOTICES, ("invalid-event", "outcome-unknown")),
     LoadNoticesQuestion: ("Load or list notices", ANY, ()),
     TokenQuestion: ("Look at the own token", ANY, ()),

@@ -33,6 +33,11 @@ class Call:
     caller: str | None = None  # the token's name, once it is known
     users: int = 0  # how many users were asked about, or are named by the answer
 
+    async def wait_for_disconnect(self) -> None:
+        """Wait until the client is gone."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
 
 @attrs.frozen(eq=False)
 class Operation:

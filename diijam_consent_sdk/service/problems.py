@@ -29,6 +29,7 @@ from ..errors import (
 from ..status import cause_of
 from ..stores import messages, problem_document, wire
 from ..stores.problem_document import PROBLEM_TYPE, Problem
+from ..stores.protocol import MAX_POSITION, Cursor
 from .store_executor import InvalidArguments
 from .tokens import TokensUnreadable
 
@@ -100,6 +101,17 @@ class Refused(Exception):
         self.key = key
         self.detail = detail
         self.headers = dict(headers or {})
+
+
+def check_position(cursor: Cursor) -> None:
+    """
+    Check a position that types do not hold to 64 bits.
+
+    Raises:
+        Refused: it is malformed.
+    """
+    if not 0 <= cursor.position <= MAX_POSITION:
+        raise Refused("malformed", "correct the question: a position has 63 bits - at `$.after.position`")
 
 
 def make_problem(

@@ -10,6 +10,7 @@ import msgspec
 from ..events import Provenance
 from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..stores import wire
+from ..stores.ledger_messages import EntriesAnswer, EntriesQuestion
 from ..stores.messages import (
     MAX_WORDS,
     AppendAnswer,
@@ -24,6 +25,7 @@ from ..stores.messages import (
     RequestsQuestion,
 )
 from ..stores.problem_document import Problem
+from ..stores.protocol import MAX_POSITION
 from ..stores.registry_messages import (
     LoadNoticesAnswer,
     LoadNoticesQuestion,
@@ -39,10 +41,10 @@ Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
 MESSAGES = (
     LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
-    ChangesAnswer, RequestsQuestion, RequestsAnswer, RegisterNoticeQuestion, RegisterNoticeAnswer, LoadNoticesQuestion,
-    LoadNoticesAnswer, RequireNoticesQuestion, RequireNoticesAnswer, TokenQuestion, TokenAnswer, Problem,
+    ChangesAnswer, RequestsQuestion, RequestsAnswer, RegisterNoticeQuestion, RegisterNoticeAnswer,
+    LoadNoticesQuestion, EntriesQuestion, EntriesAnswer, LoadNoticesAnswer, RequireNoticesQuestion,
+    RequireNoticesAnswer, TokenQuestion, TokenAnswer, Problem,
 )  # fmt: skip
-MAX_POSITION = 2**63 - 1  # positions have 64 bits
 # The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.
 IDENTIFIER = {
     "minLength": 1,

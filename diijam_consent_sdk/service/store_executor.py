@@ -21,7 +21,7 @@ from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.checks import checked_ids
 from ..stores.history import HistoryPage, read_history_page
-from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Loaded, OpenRequests, Store
+from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Entries, Loaded, OpenRequests, Store
 from ..stores.sql.chain_walk import ChainPage
 from .joint_loads import MAX_JOINED_USERS, JointLoads
 from .lanes import Lane
@@ -115,6 +115,11 @@ class StoreExecutor:
     async def history_page(self, caller: Hashable, user_id: str, after: int, convert: Callable[[HistoryPage], T]) -> T:
         """See `read_history_page`."""
         return await self._call(self._listers, caller, partial(read_history_page, self._store, user_id, after), convert)
+
+    async def entries(self, caller: Hashable, after: Cursor, limit: int, convert: Callable[[Entries], T]) -> T:
+        """Call `Store.entries` without waiting for news."""
+        call = partial(self._store.entries, after, wait=0.0, limit=limit)
+        return await self._call(self._listers, caller, call, convert)
 
     async def open_requests(
         self, caller: Hashable, after: str | None, limit: int, convert: Callable[[OpenRequests], T]

@@ -22,6 +22,10 @@ from .registry import AsyncNotices, Notices
 MAX_LOAD_BYTES = 32 * 2**20  # of the records or standings of one call, as JSON
 
 
+MAX_POSITION = 2**63 - 1
+BEFORE_FIRST = "00" * 32  # the chain hash before the first entry, in hex
+
+
 @attrs.frozen
 class Cursor:
     """
@@ -36,6 +40,10 @@ class Cursor:
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.position}.{self.hash}"
+
+    def beginning(self) -> Cursor:
+        """Return the place before the first entry of the same history."""
+        return Cursor(self.epoch, 0, BEFORE_FIRST)
 
     @classmethod
     def parse(cls, token: str) -> Cursor:
@@ -178,6 +186,30 @@ class Changes:
         return all(first < position <= last for position in self.user_ids.values())
 
 
+@attrs.frozen
+class Entries:
+    """
+    The entries in (`after`, `cursor`], in order of position. Those that an erasure blanked are left out; the `Erased`
+    of the same user follows.
+
+    `complete` is true if `cursor` is the store's head.
+    """
+
+    after: Cursor
+    cursor: Cursor
+    entries: tuple[LedgerEntry, ...] = attrs.field(repr=False)
+    complete: bool
+
+    @property
+    def token(self) -> str:
+        """The token to go on from, once the entries were taken in."""
+        return str(self.cursor)
+
+    def is_continuation(self) -> bool:
+        """Whether `after` is in the store's history; if not, the answer holds only the head of another history."""
+        return bool(self.entries) or self.cursor == self.after
+
+
 class Store(Notices, Protocol):
     """A ledger and its records. Safe to use from several threads."""
 
@@ -229,6 +261,13 @@ class Store(Notices, Protocol):
         An *after* that is not in this history gives the head and no users, at once.
         """
 
+    def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """
+        Read the ledger after *after*, at most *limit* entries. With nothing new, wait up to *wait* seconds.
+
+        An *after* that is not in this history gives the head and no entries, at once.
+        """
+
     def history(self, user_id: str) -> list[LedgerEntry]:
         """Read the user's entries, oldest first; of an erased user the `Erased` alone."""
 
@@ -258,6 +297,9 @@ class AsyncStore(AsyncNotices, Protocol):
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
+
+    async def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

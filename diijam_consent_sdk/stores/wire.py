@@ -115,10 +115,10 @@ def provenance_from(fields: object) -> Provenance:
     return _make(Provenance, dict(fields))
 
 
-def encode_entry(entry: LedgerEntry) -> bytes:
-    """Encode a ledger entry as canonical JSON."""
+def encode_entry(entry: LedgerEntry, **beside: str) -> bytes:
+    """Encode a ledger entry as canonical JSON, and *beside* it what a reader needs to go on."""
     said = {"event": event_fields(entry.event), "provenance": provenance_fields(entry.provenance)}
-    return encode({**attrs.asdict(entry, recurse=False), **said})
+    return encode({**attrs.asdict(entry, recurse=False), **said, **beside})
 
 
 def decode(data: bytes) -> object:

@@ -15,11 +15,12 @@ import attrs
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Store
+from ..stores.protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Store
 from ..stores.registry import MAX_NOTICES_PAGE
 
 METHODS = (
-    "load", "append", "changes", "history", "open_requests", "register_notice", "notice", "notices", "require_notices",
+    "load", "append", "changes", "entries", "history", "open_requests", "register_notice", "notice", "notices",
+    "require_notices",
 )  # fmt: skip
 WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
 
@@ -138,6 +139,13 @@ class FaultyStore:
         changes = self.inner.changes(after, wait=wait, limit=limit)
         self._leave("changes")
         return changes
+
+    def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        self._enter("entries")
+        entries = self.inner.entries(after, wait=wait, limit=limit)
+        self._leave("entries")
+        return entries
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

@@ -28,6 +28,7 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
         "the ledger does not continue the kept head, at position 7: the hash is another",
         {"position": 7, "why": "the hash is another"},
     ),
+    (errors.HistoryChanged("begin again with after=None"), "begin again with after=None", {}),
     (errors.InvalidEvent("the account is open already"), "the account is open already", {}),
     (
         errors.VersionConflict(3, 4),

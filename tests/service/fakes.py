@@ -11,7 +11,7 @@ import attrs
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
-from diijam_consent_sdk.stores.protocol import OpenRequests
+from diijam_consent_sdk.stores.protocol import Entries, OpenRequests
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 
@@ -47,6 +47,11 @@ class FaultyStore:
         self._enter("watch" if wait else "changes")
         found = self.inner.changes(after, wait=wait, limit=limit)
         return attrs.evolve(found, waited=found.waited + self.said_waited)
+
+    def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        self._enter("entries")
+        return self.inner.entries(after, wait=wait, limit=limit)
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

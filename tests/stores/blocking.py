@@ -11,7 +11,7 @@ from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
 from diijam_consent_sdk.stores.history import HistoryPage, read_history_page
-from diijam_consent_sdk.stores.protocol import OpenRequests
+from diijam_consent_sdk.stores.protocol import Entries, OpenRequests
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class Blocking:
         page = read_history_page(self._store, user_id, after)
         assert not isinstance(page, HistoryPage)
         return await page
+
+    def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        return self._wait(self._store.entries(after, wait=wait, limit=limit))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

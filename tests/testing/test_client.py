@@ -16,6 +16,7 @@ from diijam_consent_sdk.errors import (
     ConsentDenied,
     ConsentError,
     HeadNotContinued,
+    HistoryChanged,
     InvalidEvent,
     LedgerBroken,
     NotEntitled,
@@ -27,6 +28,7 @@ from diijam_consent_sdk.errors import (
     VersionConflict,
 )
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Granted, RequestFiled, Withdrawn
+from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import ConsentForTests
 
 
@@ -119,7 +121,8 @@ ERRORS: list[StoreError | InvalidEvent | VersionConflict] = [
     InvalidEvent("refused"),
     VersionConflict(1, 2),
 ]
-OTHERWISE = {ConsentError, ConsentDenied, ClientClosed}  # the base, a guard's no, and the error of a closed client
+# The base, a guard's no, the error of a closed client, and that of a token of another history.
+OTHERWISE = {ConsentError, ConsentDenied, ClientClosed, HistoryChanged}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -138,6 +141,8 @@ def test_no_error_is_left_out(consent: ConsentForTests) -> None:
         pass
     with pytest.raises(ConsentDenied):
         consent.can_market("u-1", "email").or_raise()
+    with pytest.raises(HistoryChanged):
+        consent.entries(MemoryStore().append("u-1", [AccountOpened()]).token)
     consent.close()
     with pytest.raises(ClientClosed):
         consent.record("u-1", AccountOpened())

@@ -116,9 +116,10 @@ def test_every_call_can_fail(store: FaultyStore, method: str) -> None:
     """An error that is not one of a write is raised by each method."""
     head = store.load([]).cursor
     arguments: dict[str, tuple[object, ...]] = {
-        "load": (["u-1"],), "append": ("u-2", [AccountOpened()]), "changes": (head,), "history": ("u-1",),
+        "load": (["u-1"],), "append": ("u-2", [AccountOpened()]), "changes": (head,), "entries": (head,),
+        "history": ("u-1",),
         "register_notice": (NoticeText("n-1", {"vi": "lời"}, ["surveys"]),), "notice": ("n-1",),
     }  # fmt: skip
-    options = {"wait": 0} if method == "changes" else {}
+    options = {"wait": 0} if method in {"changes", "entries"} else {}
     with store.failing(LedgerBroken(1, "another hash")), pytest.raises(LedgerBroken):
         getattr(store, method)(*arguments.get(method, ()), **options)

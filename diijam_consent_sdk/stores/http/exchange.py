@@ -11,7 +11,7 @@ import attrs
 from ...errors import StoreUnavailable, TooLarge
 from ...events import Event, Provenance
 from ...identifiers import identifier
-from .. import messages, registry_messages, token_messages, wire
+from .. import ledger_messages, messages, registry_messages, token_messages, wire
 from .._retry import Attempts, Failure
 from ..checks import checked_batch, checked_provenance, checked_version
 from ..history import HistoryPage
@@ -21,7 +21,7 @@ from .problems import error_from
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 NO_JSON = "it is no JSON"
-PATHS = messages.PATHS | registry_messages.PATHS | token_messages.PATHS
+PATHS = messages.PATHS | ledger_messages.PATHS | registry_messages.PATHS | token_messages.PATHS
 
 
 class Mismatched(ValueError):

@@ -11,10 +11,10 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..history import HistoryPage, join_history
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests
+from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
-from . import exchange, registry_exchange
+from . import exchange, ledger_exchange, registry_exchange
 from .exchange import Exchange
 from .transport import AsyncTransport, Transport, TransportOptions
 
@@ -79,6 +79,11 @@ class HttpStore:
         """See `Store.changes`."""
         changes: Changes = self._run(exchange.changes(after, wait, limit))
         return changes
+
+    def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        entries: Entries = self._run(ledger_exchange.entries(after, wait, limit))
+        return entries
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
@@ -176,6 +181,11 @@ class AsyncHttpStore:
         """See `Store.changes`."""
         changes: Changes = await self._run(exchange.changes(after, wait, limit))
         return changes
+
+    async def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        entries: Entries = await self._run(ledger_exchange.entries(after, wait, limit))
+        return entries
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

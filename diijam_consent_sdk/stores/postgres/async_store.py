@@ -20,11 +20,12 @@ from .._fork_safety import leak
 from .._retry import Attempts
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Standings, StandingsPage
+from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Standings, StandingsPage
 from ..registry import MAX_NOTICES_PAGE
 from ..sql.appends import Appends, Outcome, PlannedAppend, plan_append
 from ..sql.async_group_commit import AsyncGroupCommit
 from ..sql.chain_walk import ChainPage, chain_page
+from ..sql.changes import EntriesPage
 from ..sql.dialect import entries_of, history_page_query, history_query, rows_translated
 from ..sql.group_commit import Group
 from ..sql.operations import Clock, Operations
@@ -40,6 +41,7 @@ from .listener import AsyncListener
 from .transactions import read, run_alone, write
 
 T = TypeVar("T")
+News = TypeVar("News", Changes, EntriesPage)
 
 
 class AsyncPostgresStore(PostgresBase):
@@ -114,11 +116,20 @@ class AsyncPostgresStore(PostgresBase):
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
+        return await self._read_news(after, wait, partial(self._operations.changes, after, limit))
+
+    async def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        page = await self._read_news(after, wait, lambda _: self._operations.entries(after, limit))
+        return await asyncio.to_thread(page.decode)
+
+    async def _read_news(self, after: Cursor, wait: float, look: Callable[[float], Query[News]]) -> News:
+        """See `SqlStore._read_news`."""
         started = time.monotonic()
         while True:
             append = self._listener.next_append() if wait > 0 else None
             waited = time.monotonic() - started
-            found = await self._read(self._operations.changes(after, limit, waited))
+            found = await self._read(look(waited))
             if found.cursor != after or append is None or not waited < wait:
                 return found
             await self._listener.wait(append, wait - waited)

@@ -14,12 +14,11 @@ from ...errors import StoreUnusable, TooLarge
 from ...events import LedgerEntry
 from ...record import ConsentRecord
 from .. import history, wire
-from ..protocol import Cursor
-from .hash_chain import GENESIS, Link
+from ..protocol import BEFORE_FIRST, MAX_POSITION, Cursor
+from .hash_chain import Link
 from .statements import Query, Row, Statement
 
 LINK_COLUMNS = "position, user_id, version, at, event, provenance, notice_digest, salt, digest, hash"
-MAX_POSITION = 2**63 - 1
 OPEN_REQUEST = b'"outcome":null'.hex()  # what a record holds, as it is written, while a request is open
 
 
@@ -63,6 +62,15 @@ def select_changes(after: int, limit: int) -> Statement:
         "SELECT position, user_id, hash FROM entries WHERE position > ? AND user_id IS NOT NULL"
         " ORDER BY position LIMIT ?"
     ), (after, limit)
+
+
+def select_entries(after: int, limit: int) -> Statement:
+    """Read the rows of the links after a position, erased ones left out."""
+    select = (
+        f"SELECT {LINK_COLUMNS} FROM entries WHERE position > ? AND user_id IS NOT NULL"  # noqa: S608 - our own columns
+        " ORDER BY position LIMIT ?"
+    )
+    return select, (after, limit)
 
 
 def erase_earlier(user_id: str, tombstone: int) -> Statement:
@@ -135,7 +143,7 @@ def cursor_of(epoch: str, position: int, chain_hash: object) -> Cursor:
 def cursor_at(epoch: str, position: int, rows: Sequence[Row]) -> Cursor | None:
     """Make the cursor of this history at *position*, from the rows of `select_hash`; None past the end."""
     if position == 0:
-        return Cursor(epoch, 0, GENESIS.hex())
+        return Cursor(epoch, 0, BEFORE_FIRST)
     return cursor_of(epoch, position, rows[0][0]) if rows else None
 
 

@@ -17,21 +17,22 @@ from ...vocabulary import instant
 from .. import wire
 from ..checks import checked_limit
 from ..protocol import (
+    BEFORE_FIRST,
+    MAX_POSITION,
     Changes,
     Cursor,
     Loaded,
     OpenRequests,
 )
-from .changes import changes_query
+from .changes import EntriesPage, changes_query, entries_query
 from .dialect import (
-    MAX_POSITION,
     Dialect,
     cursor_of,
     erase_earlier,
     history_query,
     records_from,
 )
-from .hash_chain import GENESIS, Link, time_from
+from .hash_chain import Link, time_from
 from .repeats import delete_appends
 from .statements import Query, Row, Statement
 from .store_clock import AHEAD, StoreClock
@@ -75,7 +76,11 @@ class Operations:
 
     def changes(self, after: Cursor, limit: int, waited: float) -> Query[Changes]:
         """See `Store.changes`: one look, without waiting; *waited* is how long the store waited before."""
-        return changes_query(self.select_head(), lambda rows: self.read_head(rows).cursor, after, limit, waited)
+        return changes_query(self.select_head(), self.read_cursor, after, limit, waited)
+
+    def entries(self, after: Cursor, limit: int) -> Query[EntriesPage]:
+        """See `Store.entries`: one look, without waiting."""
+        return entries_query(self.select_head(), self.read_cursor, after, limit)
 
     def history(self, user_id: str) -> Query[list[Link]]:
         """Read the links of `Store.history`: decoding them is left until the connection is free again."""
@@ -129,8 +134,12 @@ class Operations:
             self.dialect.check(rows[0])
         epoch, position, chain_hash, at = rows[0][:4]
         if not position:
-            return Head(Cursor(epoch, 0, GENESIS.hex()), self._now(rows[0], None))
+            return Head(Cursor(epoch, 0, BEFORE_FIRST), self._now(rows[0], None))
         return Head(cursor_of(epoch, position, chain_hash), self._now(rows[0], time_from(at)))
+
+    def read_cursor(self, rows: Sequence[Row]) -> Cursor:
+        """Make the cursor of the head."""
+        return self.read_head(rows).cursor
 
     def _now(self, row: Row, last: datetime | None) -> datetime:
         if self.clock is None:

@@ -10,9 +10,8 @@ from ...record import ConsentRecord
 from ...standing import EVERY_ASK, standing_of
 from .. import wire
 from ..checks import checked_limit
-from ..protocol import StandingRow, Standings, StandingsPage
+from ..protocol import MAX_POSITION, StandingRow, Standings, StandingsPage
 from ..standings import encode_standing
-from .dialect import MAX_POSITION
 from .operations import Operations
 from .statements import Query, Row
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 from ...events import Event, LedgerEntry, Provenance
@@ -16,10 +17,11 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..protocol import Appended, Changes, Cursor, Loaded, OpenRequests, Standings, StandingsPage
+from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Standings, StandingsPage
 from ..registry import MAX_NOTICES_PAGE
 from .appends import Appends, Outcome, PlannedAppend, plan_append
 from .chain_walk import ChainPage, chain_page
+from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
 from .operations import Clock, Operations
 from .plain_standings import list_query, standings_query
@@ -28,6 +30,7 @@ from .repeats import LongFolds, Repeat, rebuild
 from .statements import Query, Transaction
 
 T = TypeVar("T")
+News = TypeVar("News", Changes, EntriesPage)
 
 
 class SqlStore(ABC):
@@ -119,12 +122,20 @@ class SqlStore(ABC):
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
+        return self._read_news(after, wait, partial(self._operations.changes, after, limit))
+
+    def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        return self._read_news(after, wait, lambda _: self._operations.entries(after, limit)).decode()
+
+    def _read_news(self, after: Cursor, wait: float, look: Callable[[float], Query[News]]) -> News:
+        """Look, given how long it waited before, until there is news after *after* or *wait* seconds are over."""
         started = time.monotonic()
         while True:
             # Before the look: an append that comes just after it ends the wait.
             wait_for_news = self._watch() if wait > 0 else None
             waited = time.monotonic() - started
-            found = self._read(self._operations.changes(after, limit, waited))
+            found = self._read(look(waited))
             if found.cursor != after or wait_for_news is None or not waited < wait:
                 return found
             wait_for_news(wait - waited)

@@ -1,0 +1,59 @@
+"""The operations of a client on the ledger in order, written once for both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+
+from ..errors import HistoryChanged
+from ..stores.protocol import Cursor, Entries
+from .effects import Effects, EntriesAfter, Spawn, perform
+from .limiter import LimitedCalls
+
+MAX_WAIT_SECONDS = 60.0  # of one call, which a service waits at most too
+OTHER_HISTORY = (
+    "the token is of another history: an older copy of the ledger was restored, or it is another ledger;"
+    " empty what you keep, and begin again with after=None"
+)
+
+
+class LedgerOperations:
+    """
+    The operations of a client on the ledger in order. No lease depends on them. Safe to use from several threads.
+
+    Args:
+        head: Loads the ledger's head.
+
+        check_open: Raises `ClientClosed` once the client is closed.
+
+        deadline: How long, in real seconds, a caller waits beyond the wait for news.
+
+        spawn: Runs effects in the background.
+    """
+
+    def __init__(
+        self, head: Callable[[], Effects[Cursor]], check_open: Callable[[], None], deadline: float, spawn: Spawn
+    ) -> None:
+        self._head = head
+        self._check_open = check_open
+        self._calls = LimitedCalls(deadline, spawn)  # apart from others, which long waits would keep from their turn
+
+    def entries(self, after: str | None, wait: float) -> Effects[Entries]:
+        """Read the entries after a token, waiting up to *wait* seconds for news."""
+        wait = _checked_wait(wait)
+        cursor = None if after is None else Cursor.parse(after)
+        self._check_open()
+        if cursor is None:
+            cursor = (yield from self._head()).beginning()
+        found = yield from self._calls.run(perform(EntriesAfter(cursor, wait)), self._calls.until() + wait)
+        if not found.is_continuation():
+            raise HistoryChanged(OTHER_HISTORY)
+        return found
+
+
+def _checked_wait(wait: float) -> float:
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)):
+        raise TypeError(f"wait is a number of seconds, not a {type(wait).__name__}")
+    if not (isfinite(wait) and wait >= 0):
+        raise ValueError("wait is a number of seconds, finite and at least 0")
+    return min(float(wait), MAX_WAIT_SECONDS)

@@ -1,0 +1,52 @@
+"""The service's operation by which the ledger is read in order. Its docstring is published in the OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..stores.ledger_messages import PATHS, EntriesAnswer, EntriesQuestion
+from ..stores.messages import entries_from
+from ..stores.protocol import Cursor, Entries
+from .auth import authorize
+from .encoding import encode_page, join
+from .operation import Call, operation
+from .problems import check_position
+from .scopes import READS
+
+
+@operation(PATHS[EntriesQuestion], EntriesQuestion, EntriesAnswer, READS)
+async def entries(call: Call, data: EntriesQuestion) -> bytes:
+    """
+    Read the ledger in order, from a cursor on: a long poll.
+
+    Entries that an erasure blanked are left out; the `Erased` of the same user follows. A page may hold fewer entries
+    than `limit`. An `after` that is not in this ledger's history is answered at once with the head and no entries.
+    """
+
+    def encode(page: Entries) -> bytes:
+        """Encode the answer."""
+        parts = encode_page(entries_from(page.entries))
+        call.users = len(parts)
+        cursor, complete = page.cursor, page.complete
+        if len(parts) < len(page.entries):
+            last = page.entries[len(parts) - 1]
+            cursor, complete = Cursor(cursor.epoch, last.position, last.hash or ""), False
+        answer = EntriesAnswer(nonce=data.nonce, after=data.after, cursor=cursor, entries=[], complete=complete)
+        return join(answer, "entries", parts)
+
+    check_position(data.after)
+    if data.wait:
+        await _wait_for_news(call, data.after, data.wait)
+        authorize(call, READS)  # again, since the token may have been revoked during the wait
+    return await call.context.store.entries(call.token.name, data.after, data.limit, encode)
+
+
+async def _wait_for_news(call: Call, after: Cursor, wait: float) -> None:
+    disconnected = asyncio.ensure_future(call.wait_for_disconnect())
+    try:
+        await call.context.feed.changes(after, wait=wait, limit=1, disconnected=disconnected)
+    finally:
+        disconnected.cancel()
+
+
+LEDGER_OPERATIONS = (entries,)

@@ -1,0 +1,38 @@
+"""The messages of the HTTP protocol by which the ledger is read in order; see `messages`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from . import wire
+from .messages import MAX_CHANGES, MAX_WAIT_SECONDS, Answer, Entry, Question
+from .protocol import Cursor, Entries
+
+
+class EntriesQuestion(Question, frozen=True, kw_only=True):
+    """The entries after `after`, in order; with nothing new, the answer comes after up to `wait` seconds."""
+
+    after: Cursor
+    wait: Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0.0
+    limit: Annotated[int, Meta(ge=1, le=MAX_CHANGES)] = MAX_CHANGES
+
+
+class EntriesAnswer(Answer, frozen=True, kw_only=True):
+    """The entries in (`after`, `cursor`], without those that an erasure blanked."""
+
+    after: Cursor
+    cursor: Cursor
+    entries: list[Entry]
+    complete: bool
+
+    def result(self) -> Entries:
+        """Return what `Store.entries` returns; `wire.Malformed` if an event is not valid."""
+        return Entries(self.after, self.cursor, tuple(entry.result() for entry in self.entries), self.complete)
+
+
+PATHS: dict[type[Question], str] = {EntriesQuestion: "/v1/entries"}
+
+for kind in (EntriesQuestion, EntriesAnswer):
+    wire.prepared(kind)
