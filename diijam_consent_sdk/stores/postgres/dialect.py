@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from ..protocol import MAX_LOAD_BYTES
 from ..sql.dialect import Dialect
+from ..sql.records import PUT, VALUES
 from .schema import HEAD, REQUESTING, SCHEMA, check, database_time
 
 # A pool's connections may carry another program's search_path. (`position` and `extract` are syntax, which always means
@@ -25,7 +26,7 @@ DIALECT = Dialect(
         " FROM records WHERE user_id = ANY(?)"
     ),
     asked=list,
-    put_record="INSERT INTO records VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET record = EXCLUDED.record",
+    put_record=lambda row: (PUT, VALUES(row)),
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
     ),

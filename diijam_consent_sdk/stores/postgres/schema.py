@@ -47,6 +47,16 @@ CREATE TABLE appends (
 );
 """.replace("REQUESTING", REQUESTING),
     "DROP VIEW IF EXISTS head",  # its query is part of the statements now, because a view can be replaced
+    # The records that are there get no standing, which format 0 is: it is made from the record where it is read.
+    """
+ALTER TABLE records ADD version bigint, ADD standing_version bigint NOT NULL DEFAULT 0,
+    ADD standing_format integer NOT NULL DEFAULT 0, ADD made_at bigint NOT NULL DEFAULT 0,
+    ADD next_change_at bigint NOT NULL DEFAULT 0, ADD standing bytea NOT NULL DEFAULT '';
+UPDATE records SET version = (convert_from(record, 'UTF8')::json->>'version')::bigint;
+ALTER TABLE records ALTER version SET NOT NULL, ALTER standing_version DROP DEFAULT,
+    ALTER standing_format DROP DEFAULT, ALTER made_at DROP DEFAULT, ALTER next_change_at DROP DEFAULT,
+    ALTER standing DROP DEFAULT;
+""",
 )
 
 # Every operation reads this first. The epoch belongs to one table in one run of one cluster on one timeline. Whatever

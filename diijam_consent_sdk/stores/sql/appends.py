@@ -129,7 +129,7 @@ class Appends:
     def _insert(self, judge: AppendJudge) -> list[Statement]:
         return [
             *map(insert_link, judge.links),
-            *map(self.operations.put_record, judge.written.values()),
+            *(self.operations.put_record(record, judge.now) for record in judge.written.values()),
             *self.operations.advance_head(judge.links[-1]),
             *judge.keys,
             *self.operations.mark_tested(),
@@ -160,6 +160,8 @@ class AppendJudge:
     Judges appends in order, each on what those before it made of the ledger.
 
     Attributes:
+        now: When all of them happen.
+
         links: What the accepted ones add to the chain.
 
         written: The records that they make, by user.
@@ -178,7 +180,7 @@ class AppendJudge:
         notices: NoticeRegistry = UNREGISTERED,
         refuses_yes: bool = False,
     ) -> None:
-        self._cursor, self._now = head.cursor, head.now
+        self._cursor, self.now = head.cursor, head.now
         self._records, self._known, self._notices = records, known, notices
         self._refuses_yes = refuses_yes
         self.links: list[Link] = []
@@ -198,7 +200,7 @@ class AppendJudge:
             return VersionConflict(plan.expected_version, record.version)
         try:
             links, record = stamp(
-                record, plan.events, self._now, self._cursor, self._notices, provenance=plan.provenance
+                record, plan.events, self.now, self._cursor, self._notices, provenance=plan.provenance
             )
         except InvalidEvent as refused:
             return refused

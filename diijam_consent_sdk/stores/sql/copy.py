@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -143,16 +144,17 @@ def _adopt(
     head_rows, record_rows = yield [operations.select_head(), operations.select_records(users)]
     if operations.read_head(head_rows).cursor != head:
         raise StoreUnusable("somebody else writes to the ledger to copy to: stop that, then copy again")
-    records = records_from(record_rows)
+    records, last_at = records_from(record_rows), dict[str, datetime]()
     statements: list[Statement] = []
     for link, entry in zip(links, entries, strict=True):
         statements.append(insert_link(link))
         if entry is None:
             continue
         records[entry.user_id] = _folded(records.get(entry.user_id) or unopened(entry.user_id), entry)
+        last_at[entry.user_id] = entry.at
         if isinstance(entry.event, Erased):
             statements += erase(entry.user_id, link.position)
-    statements += [operations.put_record(records[user_id]) for user_id in users]
+    statements += [operations.put_record(records[user_id], last_at[user_id]) for user_id in users]
     is_erasure = any(entry is not None and isinstance(entry.event, Erased) for entry in entries)
     yield CommitBatch(statements + operations.advance_head(links[-1]), is_erasure=is_erasure)
     return Cursor(head.epoch, links[-1].position, links[-1].hash.hex())

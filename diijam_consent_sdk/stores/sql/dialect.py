@@ -16,6 +16,7 @@ from ...record import ConsentRecord
 from .. import history, wire
 from ..protocol import BEFORE_FIRST, MAX_POSITION, Cursor
 from .hash_chain import Link
+from .records import RecordRow
 from .statements import Query, Row, Statement
 
 LINK_COLUMNS = "position, user_id, version, at, event, provenance, notice_digest, salt, digest, hash"
@@ -30,7 +31,7 @@ class Dialect:
     records: str  # of each user in `asked`: see `records_from`
     bounded: str  # the same, without the records if they have more than `MAX_LOAD_BYTES`
     asked: Callable[[list[str]], object]
-    put_record: str
+    put_record: Callable[[RecordRow], Statement]
     requesting: str  # the same of those after a user id, in order, with an open request; so many at most
     named_notices: str  # id and terms of each registered notice in `asked`
     notices_required: str  # gives a row if the ledger requires notices

@@ -33,6 +33,7 @@ from .dialect import (
     records_from,
 )
 from .hash_chain import Link, time_from
+from .records import record_row
 from .repeats import delete_appends
 from .statements import Query, Row, Statement
 from .store_clock import AHEAD, StoreClock
@@ -117,9 +118,9 @@ class Operations:
         bounded = self.dialect.bounded
         return bounded, (self.dialect.asked(user_ids),) * bounded.count("?")
 
-    def put_record(self, record: ConsentRecord) -> Statement:
-        """Write a record in place of the user's earlier one."""
-        return self.dialect.put_record, (record.user_id, wire.encode(record))
+    def put_record(self, record: ConsentRecord, at: datetime) -> Statement:
+        """Write a record, its last entry of the time *at*, and its standing in place of the user's earlier ones."""
+        return self.dialect.put_record(record_row(record, at))
 
     def advance_head(self, last: Link) -> list[Statement]:
         """Make *last* the head, where a row holds the head."""

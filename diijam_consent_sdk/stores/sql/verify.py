@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import attrs
 
 from ...errors import LedgerBroken
-from ...record import ConsentRecord, fold_all, unopened
-from .. import wire
+from ...record import fold_all, unopened
 from ..protocol import Cursor
 from .dialect import LINK_COLUMNS, entries_of, history_query
 from .hash_chain import Link, Verifier
 from .notices import recomputed_digests
+from .records import COLUMNS, RecordRow, record_row
 from .statements import Query, Row
 
 HASH = re.compile("[0-9a-f]{64}")
 ALL_LINKS = f"SELECT {LINK_COLUMNS} FROM entries ORDER BY position"  # noqa: S608 - our own columns
-ALL_RECORDS = "SELECT user_id, record FROM records"
+ALL_RECORDS = f"SELECT {COLUMNS} FROM records"  # noqa: S608 - as above
 
 
 def verify(
     links: Iterable[Row],
     records: Callable[[], Iterable[Row]],
-    refold: Callable[[str], ConsentRecord],
+    refold: Callable[[str], Refolded],
     head: Callable[[], Cursor],
     *,
     notices: Iterable[Row],
@@ -37,7 +39,7 @@ def verify(
 
         records: Gives the rows of `ALL_RECORDS`.
 
-        refold: The record that a user's entries make.
+        refold: What a user's entries make.
 
         head: Where the ledger claims to end.
 
@@ -56,7 +58,8 @@ def verify(
         HeadNotContinued: the chain does not lead through *since*.
 
         LedgerBroken: names the first entry that is missing, altered, unreadable or out of order; the last entry if all
-            fit but a record is not what its entries make, or a registered notice not what its digest says.
+            fit but a record is not what its entries make, or a registered notice not what its digest says; the user's
+            last entry if a standing is not what its record makes.
     """
     kept_head, digests = None if since is None else parse_head(since), recomputed_digests(notices)
     verifier = _verified_chain(links, unreadable, Verifier(kept_head, digests))
@@ -94,21 +97,39 @@ def _verified_chain(links: Iterable[Row], unreadable: type[Exception], verifier:
     return verifier
 
 
-def _verified_records(
-    records: Iterable[Row], refold: Callable[[str], ConsentRecord], position: int
-) -> Iterator[ConsentRecord]:
-    """Yield each record, once its entries make the very bytes that are kept."""
-    for user_id, data in records:
+def _verified_records(records: Iterable[Row], refold: Callable[[str], Refolded], position: int) -> Iterator[RecordRow]:
+    """Yield each row of a record, once its user's entries make the very values that are kept."""
+    for values in records:
+        kept = RecordRow(*values)
         try:
-            record = refold(user_id)
+            found = refold(kept.user_id)
         except LookupError:  # entries that no record accepts, under hashes that fit
-            record = None
-        if record is None or wire.encode(record) != data:
+            found = None
+        if found is None or (found.row.record, found.row.version) != (kept.record, kept.version):
             raise LedgerBroken(position, "a record is not what its entries make")
-        yield record
+        # One of another format is used by no reader of this version.
+        if kept.standing_format == found.row.standing_format and kept != found.row:
+            raise LedgerBroken(found.position, "a standing is not what its record makes")
+        yield kept
 
 
-def refold_query(user_id: str) -> Query[ConsentRecord]:
-    """Read a user's entries, and make the record that they make."""
+@attrs.frozen
+class Refolded:
+    """What a user's entries make: the row of the record, and the position of the last entry."""
+
+    row: RecordRow
+    position: int
+
+
+def refold_query(user_id: str) -> Query[Refolded]:
+    """Read a user's entries, and make what they make; `LookupError` if no record accepts them."""
     links = history_query(user_id)
-    return Query(links.statements, lambda rows: fold_all(unopened(user_id), entries_of(links.parse(rows))))
+
+    def parse(rows: Sequence[Row]) -> Refolded:
+        entries = entries_of(links.parse(rows))
+        if not entries:
+            raise LookupError
+        record = fold_all(unopened(user_id), entries)
+        return Refolded(record_row(record, entries[-1].at), entries[-1].position)
+
+    return Query(links.statements, parse)

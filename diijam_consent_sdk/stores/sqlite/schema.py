@@ -9,14 +9,13 @@ from typing import Any
 
 from ...errors import StoreUnusable
 from ..sql.dialect import OPEN_REQUEST
+from .cells import PAGE_BYTES
 
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
-FORMAT = 1  # raised whenever an older version of this library could misread the file
-
-# Deleted content is overwritten, but of rows that move to another page SQLite may leave copies behind. So records stand
-# wholly on overflow pages, which never move: at this page size at most the first 989 bytes of a row are kept elsewhere
-# (https://www.sqlite.org/fileformat2.html#b_tree_pages), and they are its filler. Entries are never moved.
-PAGE_BYTES, FILLER_BYTES = 1024, 989
+FORMAT = 2  # raised whenever an older version of this library could misread the file
+OLDER = (
+    "make a new ledger, or copy this one by the version that wrote it to PostgreSQL, where init brings it up to date"
+)
 
 # Deleted content is overwritten; a commit is on the disk before it returns.
 PRAGMAS = "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
@@ -29,7 +28,11 @@ CREATE TABLE entries (
     notice_digest TEXT, salt BLOB, digest BLOB NOT NULL, hash BLOB NOT NULL
 );
 CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT NULL;
-CREATE TABLE records (filler BLOB NOT NULL, record BLOB NOT NULL, user_id TEXT NOT NULL PRIMARY KEY);
+CREATE TABLE records (
+    user_id TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, standing_version INTEGER NOT NULL,
+    standing_format INTEGER NOT NULL, made_at INTEGER NOT NULL, next_change_at INTEGER NOT NULL,
+    standing BLOB NOT NULL, record BLOB NOT NULL, filler BLOB NOT NULL
+);
 CREATE INDEX records_requesting ON records (user_id) WHERE {REQUESTING};
 CREATE TABLE notices (
     notice TEXT NOT NULL PRIMARY KEY, registered_at TEXT NOT NULL, writer TEXT, terms BLOB NOT NULL, texts BLOB NOT NULL
@@ -67,9 +70,21 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
     )
     if application != APPLICATION_ID:
         raise StoreUnusable("this is the database of another program: choose another path")
-    if version != FORMAT:
-        raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
+    check_format(version)
     check_schema(db)
+
+
+def check_format(version: int) -> None:
+    """
+    Check the format of a ledger, its `user_version`.
+
+    Raises:
+        StoreUnusable: the ledger is of a newer version of this library, or of an older one.
+    """
+    if version > FORMAT:
+        raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
+    if version < FORMAT:
+        raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: {OLDER}")
 
 
 def _make(db: sqlite3.Connection) -> None:

@@ -21,13 +21,15 @@ from ..sql.dialect import Dialect
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
-from ..sql.statements import CommitBatch, Query, Steps, Transaction, UnlockedBatch
+from ..sql.records import COLUMNS, PLACES, VALUES, RecordRow, upsert
+from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
+from .cells import filler_bytes
 from .database import Database, FileDatabase
 from .errors import DAMAGED
 from .file_systems import remarks_on
-from .schema import FILLER_BYTES, REQUESTING, check_schema
+from .schema import REQUESTING, check_schema
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # between two looks of a long poll, as nothing tells it what another process wrote
@@ -45,14 +47,22 @@ BOUNDED = (
     f" OR (SELECT sum(length(record)) FROM records WHERE {ASKED_FOR}) <= {MAX_LOAD_BYTES}"
     f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
 )
+PUT = upsert(f"{COLUMNS}, filler", f"{PLACES}, zeroblob(?)")
+
+
+def put_filled_record(row: RecordRow) -> Statement:
+    """Write a row, with the filler that keeps rows from moving."""
+    values = VALUES(row)
+    return PUT, (*values, filler_bytes(*values))
+
+
 DIALECT = Dialect(
     head="SELECT value, position, hash, at FROM meta LEFT JOIN"
     " (SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1) WHERE name = 'epoch'",
     records=GATHERED.format(f"SELECT user_id, record FROM records WHERE {ASKED_FOR}"),
     bounded=GATHERED.format(BOUNDED),
     asked=lambda user_ids: wire.encode(user_ids).decode(),
-    put_record=f"INSERT INTO records (filler, user_id, record) VALUES (zeroblob({FILLER_BYTES}), ?, ?)"
-    " ON CONFLICT (user_id) DO UPDATE SET record = excluded.record",
+    put_record=put_filled_record,
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
     ),

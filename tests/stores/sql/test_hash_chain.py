@@ -20,6 +20,8 @@ from diijam_consent_sdk.record import fold
 from diijam_consent_sdk.stores import Cursor, MemoryStore, SqliteStore, wire
 from diijam_consent_sdk.stores.sql.dialect import insert_link
 from diijam_consent_sdk.stores.sql.hash_chain import GENESIS, Link, Verifier, _digest, _hash, _link
+from diijam_consent_sdk.stores.sql.records import record_row
+from diijam_consent_sdk.stores.sqlite.store import put_filled_record
 from tests import strategies
 from tests.strategies import START
 
@@ -171,6 +173,7 @@ def test_an_added_entry_is_found(position: int, found: int, path: Path, db: sqli
 ERASED_COLUMNS = ("user_id", "version", "at", "event", "provenance", "notice_digest", "salt")
 BLANK: dict[str, Any] = dict.fromkeys(ERASED_COLUMNS)
 ERASE = f"UPDATE entries SET {', '.join(f'{name} = NULL' for name in ERASED_COLUMNS)} WHERE position ="
+VALUES = "version, standing_version, standing_format, made_at, next_change_at, standing, record, filler"
 SUBTLER: dict[str, tuple[int, str]] = {
     "erased without tombstone, the user goes on": (7, f"{ERASE} 4"),
     "erased without tombstone, the first of a user": (14, f"{ERASE} 8"),
@@ -190,8 +193,25 @@ SUBTLER: dict[str, tuple[int, str]] = {
     "record missing": (LAST, "DELETE FROM records WHERE user_id = 'b'"),
     "record of the erased missing": (LAST, "DELETE FROM records WHERE user_id = 'gone'"),
     "records missing": (LAST, "DELETE FROM records"),
-    "record of nobody": (LAST, "INSERT INTO records SELECT filler, record, 'd' FROM records WHERE user_id = 'a'"),
+    "record of nobody": (LAST, f"INSERT INTO records SELECT 'd', {VALUES} FROM records WHERE user_id = 'a'"),
     "record under another name": (LAST, "UPDATE records SET user_id = 'd' WHERE user_id = 'a'"),
+    "version of a record": (LAST, "UPDATE records SET version = version + 1 WHERE user_id = 'a'"),
+    "standing altered": (
+        13,
+        "UPDATE records SET standing = replace(standing, 'withdrawn', 'agreed') WHERE user_id = 'a'",
+    ),
+    "standing of another user": (
+        14,
+        "UPDATE records SET standing = (SELECT standing FROM records WHERE user_id = 'b') WHERE user_id = 'c'",
+    ),
+    "standing made text": (13, "UPDATE records SET standing = CAST(standing AS TEXT) WHERE user_id = 'a'"),
+    "standing of an erased user": (
+        12,
+        "UPDATE records SET standing = replace(standing, 'erased', 'open') WHERE user_id = 'gone'",
+    ),
+    "standing of another version": (9, "UPDATE records SET standing_version = 1 WHERE user_id = 'b'"),
+    "standing made earlier": (9, "UPDATE records SET made_at = made_at - 1 WHERE user_id = 'b'"),
+    "standing that lasts": (9, "UPDATE records SET next_change_at = next_change_at - 1 WHERE user_id = 'b'"),
 }
 
 
@@ -262,8 +282,8 @@ def test_a_forged_permission_is_found_by_its_record(path: Path, db: sqlite3.Conn
     assert broken(path).position == 15
     (record,) = db.execute("SELECT record FROM records WHERE user_id = 'c'").fetchone()
     entry = e.LedgerEntry(15, "c", 3, START, e.Granted("marketing", "n-1", ["email"]))
-    forged = wire.encode(fold(wire.decode_records(b"[%b]" % record)[0], entry))
-    db.execute("UPDATE records SET record = ? WHERE user_id = 'c'", (forged,))
+    forged = fold(wire.decode_records(b"[%b]" % record)[0], entry)
+    db.execute(*put_filled_record(record_row(forged, START)))
     store = SqliteStore(path)
     assert (
         store.verify().position == 15

@@ -1,0 +1,40 @@
+"""
+The size of a row's cell in a table of SQLite, and the filler that makes it the same for every row.
+
+Deleted content is overwritten, but of a row that moves to another place SQLite may leave a copy behind, and rows move
+when one of a page grows. So each row of `records` takes `CELL_BYTES` of its page, whatever it holds. The rest of it
+stands on overflow pages, which never move (https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1).
+"""
+
+from __future__ import annotations
+
+PAGE_BYTES = 1024
+OVERFLOW_BYTES = PAGE_BYTES - 4  # of a row's content, on each overflow page
+CELL_BYTES = 496  # the size of the content and as much of it as stands on the row's own page: two rows fit on one
+INTEGER_BYTES = (1, 2, 3, 4, 6, 8)
+HEADER_BYTES = 1 + 2  # of the header's size, and of the filler's, which takes two bytes from `LEAST_FILLER` on
+LEAST_FILLER = 58
+
+
+def filler_bytes(*values: str | bytes | int) -> int:
+    """Count the bytes of filler that, as one more column, bring the cell of a row of *values* to `CELL_BYTES`."""
+    columns = [_kind_and_size(value) for value in values]
+    content = HEADER_BYTES + sum(_varint(kind) + size for kind, size in columns) + LEAST_FILLER
+    cell = CELL_BYTES + OVERFLOW_BYTES
+    while cell - _varint(cell) < content:
+        cell += OVERFLOW_BYTES
+    return cell - _varint(cell) - content + LEAST_FILLER
+
+
+def _varint(number: int) -> int:
+    return max(1, (number.bit_length() + 6) // 7)
+
+
+def _kind_and_size(value: str | bytes | int) -> tuple[int, int]:
+    """Return a value's serial type, of an integer one that takes as much room, and how many bytes it takes."""
+    if isinstance(value, bytes):
+        return 2 * len(value) + 12, len(value)
+    if isinstance(value, str):
+        return 2 * len(text := value.encode()) + 13, len(text)
+    bits = (value if value >= 0 else ~value).bit_length() + 1
+    return 1, 0 if value in {0, 1} else next(size for size in INTEGER_BYTES if bits <= 8 * size)
