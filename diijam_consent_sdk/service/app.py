@@ -88,7 +88,7 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: tim
     """
     executor = StoreExecutor(store)
     feed = ChangeFeed(executor)
-    metrics = Metrics(lambda: feed.held, PATHS)
+    metrics = Metrics(lambda: feed.held, lambda: feed.streams, PATHS)
     verification = None if verify_every is None else Verification(executor, feed, verify_every)
     if verification is not None:
         metrics.show_verification(verification)

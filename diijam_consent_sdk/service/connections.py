@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from enum import StrEnum, auto
 from typing import Any
 
@@ -21,6 +21,7 @@ ANSWER_SECONDS = 60.0  # for the client to take it
 MAX_CONNECTIONS = 10_000
 MAX_HEAD_BYTES = 2**16
 LINES_AT_ONCE, SLICE_BYTES = 100, 2048  # a read of more lines is parsed in slices
+CONNECTION = "connection"  # the key of a `Connection` in the `state` of ASGI's scope
 SLICE_SECONDS = 0.002  # between two slices, for all other connections and threads
 
 
@@ -37,10 +38,14 @@ LIMITS = {State.ASKING: QUESTION_SECONDS, State.READING: ANSWER_SECONDS}
 
 
 class _Flow(FlowControl):
-    """Flow control that reads nothing more while slices of the last read wait, and parses none while it is paused."""
+    """
+    Flow control that reads nothing more while slices of the last read wait, and parses none while it is paused. It
+    counts how often the socket took all that waited.
+    """
 
     def __init__(self, transport: asyncio.Transport, parse_next: Callable[[], None]) -> None:
         super().__init__(transport)
+        self.drains = 0
         self.is_held = False
         self._parse_next = parse_next
 
@@ -50,6 +55,10 @@ class _Flow(FlowControl):
             self._parse_next()
         else:
             super().resume_reading()
+
+    def resume_writing(self) -> None:
+        self.drains += 1
+        super().resume_writing()
 
 
 class Connection(asyncio.Protocol):
@@ -65,11 +74,13 @@ class Connection(asyncio.Protocol):
     flow: FlowControl
     cycle: Any  # uvicorn's, of the newest question
     timeout_keep_alive_task: asyncio.TimerHandle | None
+    app_state: dict[str, Any]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unread = bytearray()
         self._next_slice: asyncio.TimerHandle | None = None
+        self.app_state = {**self.app_state, CONNECTION: self}  # it becomes `state` of the scopes of requests
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the transport; see `asyncio.Protocol`."""
@@ -93,6 +104,19 @@ class Connection(asyncio.Protocol):
     def current(self) -> Any:
         """The cycle (uvicorn's) of the question that is asked or answered now; None before the first."""
         return self.cycle
+
+    async def drained(self) -> None:
+        """Wait until the socket took all that was written, not only most of it."""
+        self.transport.set_write_buffer_limits(high=0)
+        await self.flow.drain()
+
+    def is_stalled(self) -> bool:
+        """Whether an answer in parts waits until the client reads."""
+        return self.flow.write_paused and self.current is not None and not self.current.response_complete
+
+    def progress(self) -> Hashable:
+        """Return what changes whenever the connection goes on, to another question or another part of an answer."""
+        return self.current, self._flow.drains
 
     def state(self) -> State:
         """Tell what the connection does now."""
@@ -136,8 +160,8 @@ class Sweeper:
     def __init__(self, most: int = MAX_CONNECTIONS, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.most = most
         self._clock = clock
-        # The state of each connection at the last sweep, for which question, and since when.
-        self._seen: dict[Connection, tuple[State, object, float]] = {}
+        # The state of each connection at the last sweep, its progress, and since when.
+        self._seen: dict[Connection, tuple[State, Hashable, float]] = {}
 
     def sweep(self, connections: Iterable[Connection]) -> None:
         """
@@ -152,12 +176,12 @@ class Sweeper:
         for each in late or self._too_many():
             each.transport.abort()
 
-    def _look(self, connection: Connection, now: float) -> tuple[State, object, float]:
-        state, cycle = connection.state(), connection.current
+    def _look(self, connection: Connection, now: float) -> tuple[State, Hashable, float]:
+        state, progress = connection.state(), connection.progress()
         seen = self._seen.get(connection)
-        if seen is not None and (state, cycle) == seen[:2]:
+        if seen is not None and (state, progress) == seen[:2]:
             return seen
-        return state, cycle, now
+        return state, progress, now
 
     def _too_many(self) -> list[Connection]:
         """Choose a tenth to end: first those that asked nothing for longest, then those that are idle for longest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -13,12 +14,17 @@ from ..stores import wire
 from ..stores.messages import SMALL_BODY_BYTES
 from ..stores.strict_json import UNKNOWN_FIELD
 from .auth import authorize
+from .connections import CONNECTION, Connection
 from .operation import Call, Operation, Parts
 from .problems import PROBLEM_JSON, PROBLEM_OF_STATUS, Refused, problem_answer, redact
 
 Headers = list[tuple[bytes, bytes]]
 JSON = b"application/json"
-JSON_LINES = b"application/jsonl"
+JSON_LINES = "application/jsonl"
+LINES_HEADERS: Headers = [
+    (b"content-type", JSON_LINES.encode()),
+    (b"x-accel-buffering", b"no"),  # nginx would hold parts back
+]
 MAX_LENGTH_DIGITS = 18  # of a Content-Length; the servers take no number that is longer
 
 
@@ -55,7 +61,8 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
     if parts is None:
         await _send(send, 200, [(b"content-type", JSON)], first)
     else:
-        await _send_parts(send, first, parts)
+        connection: Connection | None = scope.get("state", {}).get(CONNECTION)
+        await _send_parts(send, first, parts, _pass if connection is None else connection.drained)
 
 
 async def _read_body(receive: Receive, length: bytes, most: int) -> bytes:
@@ -116,14 +123,20 @@ async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def _send_parts(send: Send, first: bytes, parts: Parts) -> None:
-    """Send an answer in parts. It ends at an error, as it may end at any time."""
+async def _pass() -> None:
+    """Wait for nothing, with a server that does not tell what the socket took."""
+
+
+async def _send_parts(send: Send, first: bytes, parts: Parts, drained: Callable[[], Awaitable[None]]) -> None:
+    """Send an answer in parts, each once the socket took the last. It ends at an error, as it may end at any time."""
     async with aclosing(parts):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON_LINES)]})
+        await send({"type": "http.response.start", "status": 200, "headers": LINES_HEADERS})
         await send({"type": "http.response.body", "body": first, "more_body": True})
         try:
+            await drained()
             async for part in parts:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
+                await drained()
         except Exception as error:  # noqa: BLE001 - it is logged as the problem that it would have been
             problem_answer(error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

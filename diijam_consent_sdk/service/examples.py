@@ -117,6 +117,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "cursor": HEAD,
             "user_ids": {"u-1": 2},
             "complete": True,
+            "view": ["ask"],
             "waited": 3.2,
         },
     ),

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
 import attrs
 
@@ -30,11 +31,10 @@ from .._logging import log
 from ..stores._retry import backoff
 from ..stores.protocol import Changes, Cursor
 from .store_executor import StoreExecutor
+from .streams import Look, Stream, Streams
 
 WATCH_SECONDS = 5.0  # of one call of the watcher
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.05, 1.0  # of the watcher after a failed call
-
-Look = tuple[float, Changes]  # when the call began, on the monotonic clock, and what it returned
 
 
 class ChangeFeed:
@@ -54,7 +54,38 @@ class ChangeFeed:
         self._looks: dict[tuple[Cursor, int], asyncio.Task[Look]] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
+        self._streams = Streams(self._look, clock)
         self.held = 0  # requests that wait for news
+
+    @property
+    def streams(self) -> int:
+        """How many polls are being answered in parts."""
+        return len(self._streams)
+
+    @contextmanager
+    def stream(self, name: Hashable, after: Cursor, *, wait: float, beat: float, limit: int) -> Iterator[Stream]:
+        """
+        Open a stream of parts while the block runs.
+
+        Args:
+            name: Whose stream it is: one that is open under this name ends.
+
+            after: The client's cursor.
+
+            wait: After how many seconds the stream ends by itself.
+
+            beat: How many seconds without news a part follows the one before.
+
+            limit: How many entries each part goes on at most.
+        """
+        arrived = self._clock()
+        stream = Stream(self._streams, after, limit, beat, arrived, arrived + wait)
+        self._streams.open(name, stream)
+        self._start_watcher()
+        try:
+            yield stream
+        finally:
+            self._streams.close(name, stream)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int, disconnected: asyncio.Future[None]) -> Changes:
         """
@@ -94,22 +125,18 @@ class ChangeFeed:
             finally:
                 del self._waiting[woken]
 
-    def wake(self, head: Cursor) -> None:
-        """Make each waiting request look again, unless it waits for what comes after *head*."""
+    def wake(self, head: Cursor | None) -> None:
+        """Make each waiting request look again, unless it waits for what comes after *head*; None: make all of them."""
+        self._streams.wake(head)
         for woken, after in self._waiting.items():
             if after != head and not woken.done():
                 woken.set_result(None)
 
     def stop(self) -> None:
-        """Answer every request without waiting, from now on."""
+        """Answer every request without waiting, and end all streams, from now on."""
         self._stopping = True
-        self.wake_all()
-
-    def wake_all(self) -> None:
-        """Make each waiting request look again."""
-        for woken in self._waiting:
-            if not woken.done():
-                woken.set_result(None)
+        self._streams.stop()
+        self.wake(None)
 
     def close(self) -> None:
         """Stop, and end the watcher."""
@@ -138,7 +165,7 @@ class ChangeFeed:
         """Wake the waiting requests whenever the head moved, as long as there are any."""
         head: Cursor | None = None
         failures = 0
-        while self._waiting and not self._stopping:
+        while (self._waiting or self._streams) and not self._stopping:
             try:
                 known = head
                 if known is None:

@@ -18,8 +18,6 @@ from ..stores.messages import (
     PATHS,
     AppendAnswer,
     AppendQuestion,
-    ChangesAnswer,
-    ChangesQuestion,
     HistoryAnswer,
     HistoryQuestion,
     LoadAnswer,
@@ -31,7 +29,8 @@ from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
 from ..vocabulary import Method
-from .auth import authorize, authorize_append, may_read, writer
+from .auth import authorize_append, may_read, writer
+from .changes_handler import changes
 from .context import Context
 from .encoding import encode_page, encode_whole, join
 from .ledger_handlers import LEDGER_OPERATIONS
@@ -39,8 +38,8 @@ from .metrics import METRICS_TYPE
 from .notice_handlers import NOTICE_OPERATIONS
 from .openapi import declared, documented, make_document
 from .operation import Call, operation
-from .problems import check_position, problem_key
-from .scopes import ANY, CHANGES, READS, RECORDS
+from .problems import problem_key
+from .scopes import ANY, READS, RECORDS
 from .tokens import TokenEntry
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
@@ -139,34 +138,6 @@ async def requests_due(call: Call, data: RequestsQuestion) -> bytes:
 
     limit = min(data.limit, MAX_LISTED)
     return await call.context.store.open_requests(call.token.name, data.after, limit, encode)
-
-
-@operation(PATHS[ChangesQuestion], ChangesQuestion, ChangesAnswer, CHANGES)
-async def changes(call: Call, data: ChangesQuestion) -> bytes:
-    """
-    Ask who changed since a cursor: a long poll.
-
-    With news it is answered at once, without any when some comes or after `wait` seconds. `complete` says that `cursor`
-    is the head; `waited`, how many of the seconds the service waited before it last looked. An `after` that is not in
-    this ledger's history is answered at once with the head and no users.
-    """
-    check_position(data.after)
-    disconnected = asyncio.ensure_future(call.wait_for_disconnect())
-    try:
-        found = await call.context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
-    finally:
-        disconnected.cancel()
-    call.users = len(found.user_ids)
-    authorize(call, CHANGES)  # again, since the token may have been revoked during the wait
-    answer = ChangesAnswer(
-        nonce=data.nonce,
-        after=found.after,
-        cursor=found.cursor,
-        user_ids=dict(found.user_ids),
-        complete=found.complete,
-        waited=found.waited,
-    )
-    return wire.encode(answer)
 
 
 @operation(TOKEN_PATHS[TokenQuestion], TokenQuestion, TokenAnswer, ANY)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from ..stores.ledger_messages import PATHS, EntriesAnswer, EntriesQuestion
 from ..stores.messages import entries_from
 from ..stores.protocol import Cursor, Entries
@@ -42,11 +40,8 @@ async def entries(call: Call, data: EntriesQuestion) -> bytes:
 
 
 async def _wait_for_news(call: Call, after: Cursor, wait: float) -> None:
-    disconnected = asyncio.ensure_future(call.wait_for_disconnect())
-    try:
+    with call.disconnected() as disconnected:
         await call.context.feed.changes(after, wait=wait, limit=1, disconnected=disconnected)
-    finally:
-        disconnected.cancel()
 
 
 LEDGER_OPERATIONS = (entries,)

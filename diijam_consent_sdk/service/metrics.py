@@ -24,6 +24,8 @@ class Metrics:
     Args:
         count_held_polls: Returns how many long polls wait.
 
+        count_streams: Returns how many polls are being answered in parts.
+
         paths: Requests to these paths are counted by path, all others as one.
 
         clock: A monotonic clock, in seconds.
@@ -32,6 +34,7 @@ class Metrics:
     def __init__(
         self,
         count_held_polls: Callable[[], float],
+        count_streams: Callable[[], float] = lambda: 0,
         paths: frozenset[str] = frozenset(),
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -62,6 +65,8 @@ class Metrics:
         )
         held = Gauge("diijam_consent_polls_held", "Long polls that wait for news.", registry=self._registry)
         held.set_function(count_held_polls)
+        streams = Gauge("diijam_consent_streams", "Polls that are being answered in parts.", registry=self._registry)
+        streams.set_function(count_streams)
 
     def show_verification(self, verification: Verification) -> None:
         """Show how far the ledger was verified, and when, and whether it is broken."""

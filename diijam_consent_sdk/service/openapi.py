@@ -19,6 +19,7 @@ from ..stores.messages import (
     APPEND_BODY_BYTES,
     LOAD_BODY_BYTES,
     MAX_BODY_BYTES,
+    PATHS,
     SMALL_BODY_BYTES,
     AppendQuestion,
     ChangesQuestion,
@@ -34,6 +35,7 @@ from ..stores.registry_messages import (
     RequireNoticesQuestion,
 )
 from ..stores.token_messages import TokenQuestion
+from .dispatch import JSON_LINES
 from .examples import DETAILS, EXAMPLES, MORE, NONCE
 from .operation import Operation
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
@@ -48,6 +50,9 @@ may be stored. What goes wrong is answered with a problem document (RFC 9457) wh
 `detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load records {LOAD_BODY_BYTES:,},
 to append {APPEND_BODY_BYTES:,}, to register a notice {MAX_BODY_BYTES:,}. No answer is larger than 32 MiB: pages end
 earlier, what has to be whole is refused as `too-large`."""
+LINES = {  # OpenAPI 3.1 has no schema for the lines of a text
+    JSON_LINES: {"schema": {"type": "string", "description": "With `stream`: lines, each of them a `ChangesAnswer`."}}
+}
 BEARER = "bearer"
 SECURITY = SecurityScheme(
     type="http",
@@ -180,6 +185,7 @@ def make_document(handlers: tuple[HTTPRouteHandler, ...]) -> dict[str, Any]:
         operation = schema["paths"][path]["post"]
         for place, example in ((operation["requestBody"], question), (operation["responses"]["200"], answer)):
             place["content"]["application/json"]["example"] = {"nonce": NONCE, **example}
+    schema["paths"][PATHS[ChangesQuestion]]["post"]["responses"]["200"]["content"] |= LINES
     for item in schema["paths"].values():
         for operation in item.values():
             _remove_ids(operation)

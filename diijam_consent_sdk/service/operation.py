@@ -7,7 +7,9 @@ So questions are answered by `dispatch` without it, and the framework only has t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -33,8 +35,16 @@ class Call:
     caller: str | None = None  # the token's name, once it is known
     users: int = 0  # how many users were asked about, or are named by the answer
 
-    async def wait_for_disconnect(self) -> None:
-        """Wait until the client is gone."""
+    @contextmanager
+    def disconnected(self) -> Iterator[asyncio.Future[None]]:
+        """Give a future that is done once the client is gone. Use one at a time, after the question was read."""
+        waiting = asyncio.ensure_future(self._wait_for_disconnect())
+        try:
+            yield waiting
+        finally:
+            waiting.cancel()
+
+    async def _wait_for_disconnect(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 

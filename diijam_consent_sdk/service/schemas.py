@@ -12,6 +12,7 @@ from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..stores import wire
 from ..stores.ledger_messages import EntriesAnswer, EntriesQuestion
 from ..stores.messages import (
+    MAX_WAIT_SECONDS,
     MAX_WORDS,
     AppendAnswer,
     AppendQuestion,
@@ -80,6 +81,7 @@ def components() -> dict[str, Schema]:
     found["AppendQuestion"]["properties"]["provenance"]["anyOf"] = [provenance, {"type": "null"}]
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
     found["Provenance"] = _provenance(found["Provenance"])
+    found["ChangesQuestion"]["oneOf"] = _kinds_of_polls(found["ChangesQuestion"]["properties"])
     for name, schema in found.items():
         _complete(schema)
         if "properties" in schema and name != Problem.__name__:
@@ -115,6 +117,15 @@ def _provenance(schema: Schema) -> Schema:
     others = [method for method in Method if method is not Method.IMPORT]
     said_here = {"properties": {"method": {"enum": [*others, None]}, "said_at": {"type": "null"}}}
     return {**schema, "description": description, "oneOf": [imported, said_here]}
+
+
+def _kinds_of_polls(properties: dict[str, Schema]) -> list[Schema]:
+    """Describe the two kinds of polls: one is answered once, the other in parts."""
+    given = {name: properties[name]["anyOf"][0] for name in ("beat", "client")}
+    left_out = {name: {"type": "null"} for name in given}
+    once = {**left_out, "stream": {"const": False}, "wait": {"maximum": MAX_WAIT_SECONDS}}
+    in_parts = {**given, "stream": {"const": True}}
+    return [{"properties": once}, {"properties": in_parts, "required": list(in_parts)}]
 
 
 def _complete(schema: Schema) -> None:

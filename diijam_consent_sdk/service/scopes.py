@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 
 from ..events import Event
+from ..standing import View, view_from
 
 
 class Scope(StrEnum):
@@ -65,6 +67,17 @@ def expanded(scopes: Collection[Scope]) -> frozenset[Scope]:
         The scopes, with those that `WRITE` stands for.
     """
     return frozenset(scopes) | (WRITES if Scope.WRITE in scopes else frozenset())
+
+
+@functools.cache
+def view_of(scopes: frozenset[Scope]) -> View:
+    """
+    Find the asks that scopes entitle to.
+
+    Args:
+        scopes: The scopes of a token.
+    """
+    return view_from(scope for scope in scopes if scope.startswith(Scope.ASK))
 
 
 def needed_for(events: Iterable[Event], *, is_import: bool = False) -> frozenset[Scope]:

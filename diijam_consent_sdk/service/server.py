@@ -78,8 +78,11 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer the long polls, then end as uvicorn does."""
+        """Answer the long polls, end the streams, then end as uvicorn does."""
         self._context.feed.stop()
+        for connection in cast(set[Connection], self.server_state.connections):
+            if connection.is_stalled():
+                connection.transport.abort()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

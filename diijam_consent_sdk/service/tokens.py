@@ -78,6 +78,7 @@ class TokenFile:
         self._read_at = clock()
         self._data: bytes | None = read_bytes(self._path)[0]
         self._entries = parse(self._path, self._data)
+        self._known = frozenset(self._entries)
         self._trouble = ""
 
     def check(self) -> None:
@@ -110,6 +111,16 @@ class TokenFile:
                 found = entry
         return found
 
+    def holds(self, entry: TokenEntry) -> bool:
+        """
+        Whether the file still has this very entry.
+
+        Raises:
+            TokensUnreadable: the file changed and cannot be read.
+        """
+        self._reload()
+        return entry in self._known
+
     def _reload(self) -> None:
         """Read the file again if that was long ago; raise if it is unreadable."""
         now = self._clock()
@@ -121,6 +132,7 @@ class TokenFile:
                 if data != self._data:
                     self._data, self._entries = None, ()
                     self._entries = parse(self._path, data)
+                    self._known = frozenset(self._entries)
                     self._data = data
                     log.info("service.tokens_read", tokens=len(self._entries))
                 self._trouble = ""

@@ -124,4 +124,4 @@ class Verification:
         broken = error if isinstance(error, LedgerBroken) else LedgerBroken(self.position + 1, cause_of(error))
         log.error("service.ledger_broken", position=broken.position, cause=broken.why)
         self._store.broken = broken
-        self._feed.wake_all()
+        self._feed.wake(None)

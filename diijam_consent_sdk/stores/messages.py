@@ -17,6 +17,7 @@ from ..events import LedgerEntry
 from ..identifiers import MAX_ID_CHARACTERS
 from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
+from ..standing import view_from
 from ..vocabulary import instant
 from . import wire
 from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests
@@ -25,6 +26,8 @@ MAX_USERS = 1_000  # in one load
 MAX_WORDS = 64  # in one set of an event, each counted as often as it occurs
 MAX_CHANGES = 1_000  # entries in one answer of `changes`
 MAX_WAIT_SECONDS = 60.0  # of one long poll
+MAX_STREAM_SECONDS = 300.0  # of a poll that is answered in parts
+MIN_BEAT_SECONDS, MAX_BEAT_SECONDS = 0.05, 60.0  # between two parts without news
 SMALL_BODY_BYTES = 2**16  # of a question that asks about one thing
 LOAD_BODY_BYTES = 2**20  # which `MAX_USERS` of the longest ids fit in
 APPEND_BODY_BYTES = 9 * 2**18  # which `MAX_EVENTS` of the largest events fit in
@@ -92,11 +95,27 @@ class HistoryQuestion(Question, frozen=True, kw_only=True):
 
 
 class ChangesQuestion(Question, frozen=True, kw_only=True):
-    """The users that changed since `after`; with nothing new, the answer comes after up to `wait` seconds."""
+    """
+    The users that changed since `after`; with nothing new, the answer comes after up to `wait` seconds.
+
+    A `stream` is answered in parts for `wait` seconds: one a line, at least one every `beat` seconds. `client` is a
+    random id of the asking client, which has one stream at a time.
+    """
 
     after: Cursor
-    wait: Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0.0
+    wait: Annotated[float, Meta(ge=0, le=MAX_STREAM_SECONDS)] = 0.0
     limit: Annotated[int, Meta(ge=1, le=MAX_CHANGES)] = MAX_CHANGES
+    stream: bool = False
+    beat: Annotated[float, Meta(ge=MIN_BEAT_SECONDS, le=MAX_BEAT_SECONDS)] | None = None
+    client: Annotated[str, Meta(min_length=16, max_length=64)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.stream and (self.beat is None or self.client is None):
+            raise ValueError("a stream needs beat and client")
+        if not self.stream and (self.beat is not None or self.client is not None):
+            raise ValueError("beat and client are for a stream alone")
+        if not self.stream and self.wait > MAX_WAIT_SECONDS:
+            raise ValueError(f"without a stream, wait is at most {MAX_WAIT_SECONDS:.0f}")
 
 
 class RequestsQuestion(Question, frozen=True, kw_only=True):
@@ -183,17 +202,25 @@ class HistoryAnswer(Answer, frozen=True, kw_only=True):
 
 
 class ChangesAnswer(Answer, frozen=True, kw_only=True):
-    """The users changed in (`after`, `cursor`], each with the position of its last change there."""
+    """
+    The users changed in (`after`, `cursor`], each with the position of its last change there. `view` has the scopes of
+    the asks that the token may ask.
+    """
 
     after: Cursor
     cursor: Cursor
     user_ids: dict[str, int]
     complete: bool
+    view: list[str]
     waited: float
 
     def result(self) -> Changes:
-        """Return what `Store.changes` returns."""
-        return Changes(self.after, self.cursor, self.user_ids, self.complete, self.waited)
+        """Return what `Store.changes` returns; `wire.Malformed` if the view is none."""
+        try:
+            view = view_from(self.view)
+        except ValueError:
+            raise wire.Malformed("a view is of scopes for asks") from None
+        return Changes(self.after, self.cursor, self.user_ids, self.complete, self.waited, view)
 
 
 class RequestsAnswer(Answer, frozen=True, kw_only=True):

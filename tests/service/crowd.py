@@ -64,9 +64,14 @@ async def polls(
 
 async def until_held(url: str, many: int) -> None:
     """Wait until the service holds that many polls."""
+    await until_gauge(url, "polls_held", many)
+
+
+async def until_gauge(url: str, gauge: str, value: float) -> None:
+    """Wait until a figure of the service has a value."""
     async with httpx.AsyncClient() as client:
         for _ in range(500):
-            if f"diijam_consent_polls_held {float(many)}" in (await client.get(f"{url}/metrics")).text:
+            if f"diijam_consent_{gauge} {float(value)}" in (await client.get(f"{url}/metrics")).text:
                 return
             await asyncio.sleep(0.02)
-    raise AssertionError(f"the service never held {many} polls")
+    raise AssertionError(f"{gauge} was never {value}")

@@ -15,7 +15,7 @@ class Fake:
     """A connection in some state, and whether it was ended."""
 
     does: State
-    current: object = None
+    part: int = 0
     is_ended: bool = False
 
     @property
@@ -26,6 +26,10 @@ class Fake:
     def state(self) -> State:
         """As it was set."""
         return self.does
+
+    def progress(self) -> int:
+        """The question, or the part of its answer, that it is at."""
+        return self.part
 
     def abort(self) -> None:
         """It was ended."""
@@ -63,10 +67,23 @@ def test_each_question_has_its_own_time(clock: list[float]) -> None:
     """A connection that asks again and again is never too late, although each look finds it asking."""
     swept, one = sweeper(clock), Fake(State.ASKING)
     for _ in range(10):
-        one.current = object()
+        one.part += 1
         swept.sweep({one})
         clock[0] += QUESTION_SECONDS - 1
     assert not one.is_ended
+
+
+def test_each_part_of_an_answer_has_its_own_time(clock: list[float]) -> None:
+    """A stream whose client is slow goes on for as long as the client takes one part after the other."""
+    swept, one = sweeper(clock), Fake(State.READING)
+    for _ in range(10):
+        one.part += 1
+        swept.sweep({one})
+        clock[0] += ANSWER_SECONDS - 1
+    assert not one.is_ended
+    clock[0] += 2
+    swept.sweep({one})
+    assert one.is_ended
 
 
 def test_too_many_connections_are_shed(clock: list[float]) -> None:

@@ -1,0 +1,249 @@
+"""
+Polls that are answered in parts: a thousand streams, for which each change costs one look at the store, one encoding
+and a small write to each.
+
+A *wave* gives a part to all streams that are due: with news, or without any for their beat. Streams at one cursor share
+the look and its encoding. Waves are apart, so that news that comes in quick succession is merged, and so that streams
+that began at different times get their parts together.
+
+Why `waited` of a part is sound (protocol.md, "A poll in parts"): the clock is read before the store is asked, and a
+stream takes part only in looks that begin after its request arrived. A relay's look is a poll of its upstream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+
+import attrs
+
+from ..errors import StoreUnavailable
+from ..stores.protocol import Changes, Cursor
+from .parts import Part
+
+PACE_SECONDS = 0.05  # no stream gets two parts sooner
+WAVE_SECONDS = PACE_SECONDS + 0.01  # from the end of a wave to the next, so that most sockets took their parts before
+SLICE = 50  # parts handed out before other work of the event loop has its turn
+PATIENCE_SECONDS = 0.25  # that a wave waits for its looks; a slow one then ends on its own
+RETRY_SECONDS = 1.0  # after a look that failed
+
+Look = tuple[float, Changes]  # when the call began, on the monotonic clock, and what it returned
+
+
+@attrs.define(eq=False)
+class Stream:
+    """
+    One poll that is answered in parts.
+
+    Args:
+        streams: The streams that it is one of.
+
+        cursor: The client's cursor; with each part, the part's.
+
+        limit: How many entries each part goes on at most.
+
+        beat: How many seconds without news a part follows the one before.
+
+        arrived_at: When its request was here, on the monotonic clock.
+
+        ends_at: When it ends by itself.
+    """
+
+    streams: Streams
+    cursor: Cursor
+    limit: int
+    beat: float
+    arrived_at: float
+    ends_at: float
+    has_news: bool = False
+    is_new: bool = True  # until its first part
+    is_ended: bool = False
+    _ready_at: float = 0.0  # no part before
+    _beat_at: float = 0.0
+    _next: asyncio.Future[Part | None] | None = None  # while the last part is with the client's socket
+    _is_looking: bool = False
+
+    async def next_part(self) -> Part | None:
+        """
+        Wait for the next part. Call it once the client's socket took the last one.
+
+        Returns:
+            The part, or None at the end of the stream.
+
+        Raises:
+            ConsentError: as the store raises it at the first look; later `StoreUnavailable` only makes a part late.
+        """
+        if self.is_ended and not self.is_new:
+            return None
+        self._next = asyncio.get_running_loop().create_future()
+        self.streams.add_taker(self)
+        return await self._next
+
+    def due_at(self) -> float:
+        """Return when it is to get a part, as far as is known now; infinity while it can take none."""
+        if self._next is None or self._is_looking:
+            return float("inf")
+        return min(self.ends_at, self._ready_at if self.has_news else max(self._ready_at, self._beat_at))
+
+    def end(self) -> None:
+        """End it, after its first part."""
+        self.is_ended = True
+        if not self.is_new:
+            self._resolve(None)
+
+    def await_turn(self, ready_at: float) -> None:
+        """Take no part before *ready_at*."""
+        self._ready_at = ready_at
+        self._is_looking = False
+
+    def begin_look(self) -> None:
+        """Leave the waves until the look ends; news from now on is for the next one."""
+        self._is_looking, self.has_news = True, False
+
+    def give(self, part: Part, now: float) -> None:
+        """Take a part, unless it has no news and is early."""
+        self._is_looking = False
+        found = part.found
+        if found.cursor == self.cursor and not self.is_new and now < self._beat_at:
+            return
+        self.is_new, self.cursor, self._beat_at = False, found.cursor, now + self.beat
+        self.has_news |= not found.complete
+        self.is_ended |= not found.is_continuation()
+        self._resolve(part)
+
+    def fail(self, error: Exception) -> None:
+        """End it with an error."""
+        self.is_ended, self._is_looking = True, False
+        if self._next is not None and not self._next.done():
+            self._next.set_exception(error)
+
+    def _resolve(self, part: Part | None) -> None:
+        if self._next is not None and not self._next.done():
+            self._next.set_result(part)
+        self._next = None
+
+
+class Streams:
+    """
+    All streams of one service. Use it on one event loop only.
+
+    Args:
+        look: Looks at the store.
+
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(self, look: Callable[[Cursor, int], Awaitable[Look]], clock: Callable[[], float]) -> None:
+        self._look = look
+        self._clock = clock
+        self._streams: dict[Hashable, Stream] = {}
+        self._heads: set[Cursor | None] = set()  # that were found since the last wave
+        self._groups: dict[tuple[Cursor, int], list[Stream]] = {}  # whose look has not begun
+        self._looking: set[asyncio.Task[None]] = set()
+        self._is_due = asyncio.Event()
+        self._wakes_at = float("inf")
+        self._waves: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def open(self, name: Hashable, stream: Stream) -> None:
+        """Add a stream. One that has its name already ends."""
+        if (old := self._streams.get(name)) is not None:
+            old.end()
+        self._streams[name] = stream
+
+    def close(self, name: Hashable, stream: Stream) -> None:
+        """Remove a stream, unless another has its name by now."""
+        stream.end()
+        if self._streams.get(name) is stream:
+            del self._streams[name]
+
+    def add_taker(self, stream: Stream) -> None:
+        """Give a stream its next part when there is one, the first at once."""
+        if stream.is_new:
+            self._join_look(stream)
+            return
+        stream.await_turn(self._clock() + PACE_SECONDS)
+        self._start_waves()
+        if stream.due_at() < self._wakes_at:
+            self._is_due.set()
+
+    def wake(self, head: Cursor | None) -> None:
+        """Let each stream look again, unless it waits for what comes after *head*."""
+        self._heads.add(head)
+        self._is_due.set()
+
+    def stop(self) -> None:
+        """End all streams."""
+        for stream in self._streams.values():
+            stream.end()
+        if self._waves is not None:
+            self._waves.cancel()
+
+    def _start_waves(self) -> None:
+        if self._waves is None or self._waves.done():
+            self._waves = asyncio.create_task(self._run_waves())
+
+    async def _run_waves(self) -> None:
+        """Give parts to those who are due, as long as there are streams."""
+        while self._streams:
+            self._is_due.clear()
+            if due := self._find_due(self._clock()):
+                for stream in due:
+                    self._join_look(stream)
+                await asyncio.wait(self._looking, timeout=PATIENCE_SECONDS)
+                await asyncio.sleep(WAVE_SECONDS)
+                continue
+            self._wakes_at = min((stream.due_at() for stream in self._streams.values()), default=0.0)
+            try:
+                async with asyncio.timeout(max(self._wakes_at - self._clock(), 0)):
+                    await self._is_due.wait()
+            except TimeoutError:
+                pass
+
+    def _find_due(self, now: float) -> list[Stream]:
+        """Find the streams that are due; end those whose time is over."""
+        heads, self._heads = self._heads, set()
+        due = []
+        for stream in self._streams.values():
+            stream.has_news |= any(head != stream.cursor for head in heads)
+            if stream.due_at() <= now:
+                if now >= stream.ends_at:
+                    stream.end()
+                else:
+                    due.append(stream)
+        return due
+
+    def _join_look(self, stream: Stream) -> None:
+        """Join the look of those who stand at the same cursor, unless it has begun; then there is another one."""
+        place = (stream.cursor, stream.limit)
+        if place not in self._groups:
+            self._groups[place] = []
+            task = asyncio.create_task(self._look_for(place))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+        stream.begin_look()
+        self._groups[place].append(stream)
+
+    async def _look_for(self, place: tuple[Cursor, int]) -> None:
+        """Look once for all who stand at a place, and hand them the part."""
+        members = self._groups.pop(place)
+        try:
+            part = Part(*await self._look(*place))
+        except Exception as error:  # noqa: BLE001 - it is each stream's own
+            for stream in members:
+                self._put_off(stream, error)
+            return
+        for number, stream in enumerate(members, 1):
+            stream.give(part, self._clock())
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _put_off(self, stream: Stream, error: Exception) -> None:
+        """Let a stream wait for a store that is away, but not for its first part."""
+        if stream.is_new or not isinstance(error, StoreUnavailable):
+            stream.fail(error)
+        else:
+            stream.has_news = True
+            stream.await_turn(self._clock() + RETRY_SECONDS)
