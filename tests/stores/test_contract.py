@@ -17,7 +17,7 @@ from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Store, wire
 from diijam_consent_sdk.stores.postgres import dialect as postgres_dialect
 from diijam_consent_sdk.stores.protocol import MAX_LOAD_BYTES
-from diijam_consent_sdk.stores.sqlite import store as sqlite_store
+from diijam_consent_sdk.stores.sqlite import dialect as sqlite_dialect
 from diijam_consent_sdk.vocabulary import Account, Field
 from tests.domain.samples import EACH_EVENT, NEEDED
 from tests.strategies import START
@@ -592,7 +592,7 @@ def test_one_key_in_many_threads_writes_once(store: Store) -> None:
 def smaller_loads(limit: int) -> Iterator[None]:
     """Let one load have at most *limit* bytes of records within the block."""
     with ExitStack() as until_later:
-        for dialect in (sqlite_store.DIALECT, postgres_dialect.DIALECT):
+        for dialect in (sqlite_dialect.DIALECT, postgres_dialect.DIALECT):
             until_later.callback(object.__setattr__, dialect, "bounded", dialect.bounded)
             smaller = dialect.bounded.replace(str(MAX_LOAD_BYTES), str(limit))
             assert smaller != dialect.bounded

@@ -12,7 +12,7 @@ from typing import TypeVar
 from psycopg_pool import AsyncConnectionPool
 
 from ..._logging import log
-from ...errors import StoreError
+from ...errors import StoreError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
@@ -29,9 +29,9 @@ from ..sql.changes import EntriesPage
 from ..sql.dialect import entries_of, history_page_query, history_query, rows_translated
 from ..sql.group_commit import Group
 from ..sql.operations import Clock, Operations
-from ..sql.plain_standings import list_query, standings_query
 from ..sql.registry import Registry
 from ..sql.repeats import LongFolds, Repeat, rebuild
+from ..sql.standings import ENDLESS, StandingReads
 from ..sql.statements import Query, Steps, Transaction
 from .base import NO_CONNECTION, SET_UP, VACUUM, PostgresBase, check_connection
 from .connection import AsyncDeadlineConnection, is_alive
@@ -71,6 +71,10 @@ class AsyncPostgresStore(PostgresBase):
         )
 
     @property
+    def _standings(self) -> StandingReads:
+        return StandingReads(self._operations)
+
+    @property
     def _appends(self) -> Appends:
         return Appends(self._operations)
 
@@ -83,12 +87,21 @@ class AsyncPostgresStore(PostgresBase):
         return await self._read(self._operations.load(checked_ids(user_ids)))
 
     async def standings(self, user_ids: Iterable[str]) -> Standings:
-        """See `SqlStore.standings`."""
-        return await self._read(standings_query(self._operations, checked_ids(user_ids)))
+        """See `Store.standings`."""
+        for query in self._standings.standings(checked_ids(user_ids)):
+            if (found := await self._read(query)) is not None:
+                return found
+        raise StoreUnusable(ENDLESS)
 
     async def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
-        """See `SqlStore.list_standings`."""
-        return await self._read(list_query(self._operations, after_user_id, limit))
+        """See `Store.list_standings`."""
+        try:
+            for query in self._standings.page(after_user_id, limit):
+                if (page := await self._read(query)) is not None:
+                    return page
+        except TooLarge:  # which one user's never is
+            return await self.list_standings(after_user_id, limit // 2)
+        raise StoreUnusable(ENDLESS)
 
     async def append(
         self,

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from ..protocol import MAX_LOAD_BYTES
-from ..sql.dialect import Dialect
+from ..sql.dialect import IS_USABLE, Dialect
 from ..sql.records import PUT, VALUES
 from .schema import HEAD, REQUESTING, SCHEMA, check, database_time
 
@@ -18,6 +18,24 @@ GATHERED = (
     "SELECT user_ids, joined FROM (SELECT pg_catalog.string_agg(user_id, pg_catalog.chr(10)) AS user_ids,"
     " pg_catalog.string_agg(record, ','::bytea) AS joined FROM ({}) found) gathered WHERE user_ids IS NOT NULL"
 )
+STANDINGS = f"""
+SELECT user_ids, versions, standings, records, made_at, ends_at FROM (
+    SELECT pg_catalog.string_agg(user_id, pg_catalog.chr(10)) AS user_ids,
+        pg_catalog.convert_to(pg_catalog.string_agg(version::text, ','), 'UTF8') AS versions,
+        CASE WHEN pg_catalog.count(found) = pg_catalog.count(*) THEN
+            pg_catalog.string_agg(CASE WHEN usable THEN found ELSE ''::bytea END, '\\x0a'::bytea) END AS standings,
+        pg_catalog.string_agg(CASE WHEN NOT usable THEN found END, ','::bytea) AS records,
+        pg_catalog.max(CASE WHEN usable THEN made_at END) AS made_at,
+        pg_catalog.min(CASE WHEN usable THEN next_change_at END) AS ends_at
+    FROM (SELECT user_id, version, made_at, next_change_at, usable,
+        CASE WHEN pg_catalog.sum(octet_length(CASE WHEN usable THEN standing ELSE record END)) OVER () <= ?
+        THEN CASE WHEN usable THEN standing ELSE record END END AS found
+        FROM (SELECT *, {IS_USABLE} ? AS usable FROM records {{places}}) looked) found) gathered
+WHERE user_ids IS NOT NULL
+"""  # noqa: S608 - our own columns
+STANDINGS_OF = STANDINGS.format(places="WHERE user_id = ANY(?)")
+STANDINGS_AFTER = STANDINGS.format(places="WHERE user_id > ? ORDER BY user_id LIMIT ?")
+
 DIALECT = Dialect(
     head=HEAD,
     records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id = ANY(?)"),
@@ -30,6 +48,8 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
     ),
+    standings=lambda user_ids, limits: (STANDINGS_OF, (limits.max_bytes, limits.lasting, user_ids)),
+    standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.max_bytes, limits.lasting, after, limit)),
     named_notices="SELECT notice, terms FROM notices WHERE notice = ANY(?)",
     notices_required="SELECT format FROM ledger WHERE requires_notices",
     require_notices="UPDATE ledger SET requires_notices = true",

@@ -15,12 +15,28 @@ from ...events import LedgerEntry
 from ...record import ConsentRecord
 from .. import history, wire
 from ..protocol import BEFORE_FIRST, MAX_POSITION, Cursor
+from ..standings import STANDING_FORMAT
 from .hash_chain import Link
 from .records import RecordRow
 from .statements import Query, Row, Statement
 
 LINK_COLUMNS = "position, user_id, version, at, event, provenance, notice_digest, salt, digest, hash"
 OPEN_REQUEST = b'"outcome":null'.hex()  # what a record holds, as it is written, while a request is open
+
+
+# Whether a stored standing may be taken; after it, the time before which none of its ends may lie.
+IS_USABLE = f"standing_version = version AND standing_format = {STANDING_FORMAT} AND next_change_at > "
+
+
+@attrs.frozen
+class ReadLimits:
+    """
+    Which of the stored standings are read: those without an end before *lasting* (microseconds since 1970). No more
+    than *max_bytes* are read, of standings and of the records that stand in for the others.
+    """
+
+    lasting: int
+    max_bytes: int
 
 
 @attrs.frozen
@@ -33,6 +49,8 @@ class Dialect:
     asked: Callable[[list[str]], object]
     put_record: Callable[[RecordRow], Statement]
     requesting: str  # the same of those after a user id, in order, with an open request; so many at most
+    standings: Callable[[list[str], ReadLimits], Statement]  # of each user: see `standings.rows_from`
+    standings_after: Callable[[str, int, ReadLimits], Statement]  # of those after a user id; so many at most
     named_notices: str  # id and terms of each registered notice in `asked`
     notices_required: str  # gives a row if the ledger requires notices
     require_notices: str  # makes it so, for good

@@ -148,6 +148,10 @@ class Operations:
         now = instant(self.clock())
         return now if last is None else max(now, last)
 
+    def estimated_time(self) -> datetime:
+        """Estimate the time that the next read is as of. Nothing may rest on it."""
+        return self.store_clock.estimate() if self.clock is None else instant(self.clock())
+
     def clock_trouble(self) -> str | None:
         """Describe what was wrong with the wall clock when it was last read; None: nothing."""
         return AHEAD if self.store_clock.is_ahead else None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
+from ...errors import StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
@@ -24,9 +25,9 @@ from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
 from .operations import Clock, Operations
-from .plain_standings import list_query, standings_query
 from .registry import Registry
 from .repeats import LongFolds, Repeat, rebuild
+from .standings import ENDLESS, StandingReads
 from .statements import Query, Transaction
 
 T = TypeVar("T")
@@ -40,6 +41,10 @@ class SqlStore(ABC):
         self._operations = Operations(dialect, clock)
         self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
+
+    @property
+    def _standings(self) -> StandingReads:
+        return StandingReads(self._operations)
 
     @property
     def _appends(self) -> Appends:
@@ -90,12 +95,21 @@ class SqlStore(ABC):
         return self._read(self._operations.load(checked_ids(user_ids)))
 
     def standings(self, user_ids: Iterable[str]) -> Standings:
-        """Read the standings of these users and the head, as `load` reads records."""
-        return self._read(standings_query(self._operations, checked_ids(user_ids)))
+        """See `Store.standings`."""
+        for query in self._standings.standings(checked_ids(user_ids)):
+            if (found := self._read(query)) is not None:
+                return found
+        raise StoreUnusable(ENDLESS)
 
     def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
-        """Read the standings of the users after *after_user_id*, in order of their ids, at most *limit* of them."""
-        return self._read(list_query(self._operations, after_user_id, limit))
+        """See `Store.list_standings`."""
+        try:
+            for query in self._standings.page(after_user_id, limit):
+                if (page := self._read(query)) is not None:
+                    return page
+        except TooLarge:  # which one user's never is
+            return self.list_standings(after_user_id, limit // 2)
+        raise StoreUnusable(ENDLESS)
 
     def append(
         self,

@@ -7,7 +7,7 @@ A wall clock set years ahead would otherwise end every consent for good.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..._clock import steady_seconds
 from ..._logging import log
@@ -63,3 +63,9 @@ class StoreClock:
         now = start + measured if last is None else max(start + measured, last)
         self._latest = max(self._latest, now - measured)
         return now
+
+    def estimate(self) -> datetime:
+        """Estimate what `read` is about to find, before a wall clock was read."""
+        if self._latest is None:
+            return datetime.now(UTC)
+        return self._latest + timedelta(seconds=self._steady())

@@ -6,73 +6,30 @@ import math
 import secrets
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import TypeVar
 
 from ..._logging import log
 from ...errors import StoreUnusable
-from .. import wire
 from .._retry import Attempts
-from ..protocol import MAX_LOAD_BYTES, Cursor
+from ..protocol import Cursor
 from ..sql.appends import Outcome, PlannedAppend
-from ..sql.dialect import Dialect
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
-from ..sql.records import COLUMNS, PLACES, VALUES, RecordRow, upsert
-from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction, UnlockedBatch
+from ..sql.statements import CommitBatch, Query, Steps, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
-from .cells import filler_bytes
 from .database import Database, FileDatabase
+from .dialect import DIALECT
 from .errors import DAMAGED
 from .file_systems import remarks_on
-from .schema import REQUESTING, check_schema
+from .schema import check_schema
 
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # between two looks of a long poll, as nothing tells it what another process wrote
 
-# One step of SQLite for all rows: between steps other threads would have Python.
-GATHERED = (
-    "SELECT user_ids, joined FROM (SELECT group_concat(user_id, char(10)) AS user_ids, CASE WHEN count(record) ="
-    " count(*) THEN CAST(group_concat(CAST(record AS TEXT)) AS BLOB) END AS joined FROM ({}))"
-    " WHERE user_ids IS NOT NULL"
-)
-ASKED_FOR = "user_id IN (SELECT value FROM json_each(?))"
-# Adding up all lengths takes a second search for each user, so it is done only where a record has more than its share.
-BOUNDED = (
-    f"SELECT user_id, CASE WHEN length(record) <= (SELECT {MAX_LOAD_BYTES} / json_array_length(?))"
-    f" OR (SELECT sum(length(record)) FROM records WHERE {ASKED_FOR}) <= {MAX_LOAD_BYTES}"
-    f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
-)
-PUT = upsert(f"{COLUMNS}, filler", f"{PLACES}, zeroblob(?)")
-
-
-def put_filled_record(row: RecordRow) -> Statement:
-    """Write a row, with the filler that keeps rows from moving."""
-    values = VALUES(row)
-    return PUT, (*values, filler_bytes(*values))
-
-
-DIALECT = Dialect(
-    head="SELECT value, position, hash, at FROM meta LEFT JOIN"
-    " (SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1) WHERE name = 'epoch'",
-    records=GATHERED.format(f"SELECT user_id, record FROM records WHERE {ASKED_FOR}"),
-    bounded=GATHERED.format(BOUNDED),
-    asked=lambda user_ids: wire.encode(user_ids).decode(),
-    put_record=put_filled_record,
-    requesting=GATHERED.format(
-        f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
-    ),
-    named_notices="SELECT notice, terms FROM notices WHERE notice IN (SELECT value FROM json_each(?))",
-    notices_required="SELECT value FROM meta WHERE name = 'notices'",
-    require_notices="INSERT OR IGNORE INTO meta VALUES ('notices', 'required')",
-    time=lambda _: datetime.now(UTC),
-    mark_tested="INSERT OR IGNORE INTO meta VALUES ('clock', 'of a caller')",
-    tested="SELECT value FROM meta WHERE name = 'clock'",
-)
 CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
 
 

@@ -21,7 +21,7 @@ from diijam_consent_sdk.stores import Cursor, MemoryStore, SqliteStore, wire
 from diijam_consent_sdk.stores.sql.dialect import insert_link
 from diijam_consent_sdk.stores.sql.hash_chain import GENESIS, Link, Verifier, _digest, _hash, _link
 from diijam_consent_sdk.stores.sql.records import record_row
-from diijam_consent_sdk.stores.sqlite.store import put_filled_record
+from diijam_consent_sdk.stores.sqlite.dialect import put_filled_record
 from tests import strategies
 from tests.strategies import START
 

@@ -10,7 +10,7 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import SqliteStore
-from diijam_consent_sdk.stores.sqlite import store as sqlite_store
+from diijam_consent_sdk.stores.sqlite import dialect as sqlite_dialect
 
 from ..contract import OPENED, head, sign_up
 from .files import version
@@ -82,7 +82,7 @@ def test_a_relative_path_stays_where_it_was(path: Path, monkeypatch: pytest.Monk
 def test_open_requests_are_found_by_an_index(store: SqliteStore) -> None:
     """The work list reads the users with open requests and no others."""
     with store._database.reading() as db:
-        plan = db.execute("EXPLAIN QUERY PLAN " + sqlite_store.DIALECT.requesting, ("", 10)).fetchall()
+        plan = db.execute("EXPLAIN QUERY PLAN " + sqlite_dialect.DIALECT.requesting, ("", 10)).fetchall()
     assert "records USING INDEX records_requesting" in str(plan)
     ids = [f"u{number}" for number in range(5)]
     for user_id in ids:

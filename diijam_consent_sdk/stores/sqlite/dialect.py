@@ -1,0 +1,83 @@
+"""The ledger's statements in SQLite's SQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from .. import wire
+from ..protocol import MAX_LOAD_BYTES
+from ..sql.dialect import IS_USABLE, Dialect
+from ..sql.records import COLUMNS, PLACES, VALUES, RecordRow, upsert
+from ..sql.statements import Statement
+from .cells import filler_bytes
+from .schema import REQUESTING
+
+# One step of SQLite for all rows: between steps other threads would have Python.
+GATHERED = (
+    "SELECT user_ids, joined FROM (SELECT group_concat(user_id, char(10)) AS user_ids, CASE WHEN count(record) ="
+    " count(*) THEN CAST(group_concat(CAST(record AS TEXT)) AS BLOB) END AS joined FROM ({}))"
+    " WHERE user_ids IS NOT NULL"
+)
+ASKED_FOR = "user_id IN (SELECT value FROM json_each(?))"
+# Adding up all lengths takes a second search for each user, so it is done only where a record has more than its share.
+BOUNDED = (
+    f"SELECT user_id, CASE WHEN length(record) <= (SELECT {MAX_LOAD_BYTES} / json_array_length(?))"
+    f" OR (SELECT sum(length(record)) FROM records WHERE {ASKED_FOR}) <= {MAX_LOAD_BYTES}"
+    f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
+)
+# The id is read from the row, not from the index that led to it: a damaged one must give nobody another's standing.
+STANDING_SIZE = f"CASE WHEN {IS_USABLE} ?1 THEN length(standing) ELSE length(record) END"
+STANDINGS = f"""
+SELECT user_ids, versions, standings, records, made_at, ends_at FROM (
+    SELECT group_concat(user_id, char(10)) AS user_ids, CAST(group_concat(version) AS BLOB) AS versions,
+        CASE WHEN count(found) = count(*) THEN CAST(group_concat(
+            CASE WHEN usable THEN CAST(found AS TEXT) ELSE '' END, char(10)) AS BLOB) END AS standings,
+        CAST(group_concat(CASE WHEN NOT usable THEN CAST(found AS TEXT) END) AS BLOB) AS records,
+        max(CASE WHEN usable THEN made_at END) AS made_at, min(CASE WHEN usable THEN next_change_at END) AS ends_at
+    FROM (SELECT user_id, version, made_at, next_change_at, {IS_USABLE} ?1 AS usable,
+        CASE WHEN {STANDING_SIZE} <= {{share}}
+            OR (SELECT sum({STANDING_SIZE}) FROM records WHERE rowid IN ({{places}})) <= ?2
+        THEN CASE WHEN {IS_USABLE} ?1 THEN standing ELSE record END END AS found
+        FROM records WHERE rowid IN ({{places}}))
+) WHERE user_ids IS NOT NULL
+"""
+STANDINGS_OF = STANDINGS.format(
+    share="?2 / max(1, json_array_length(?3))",
+    places="SELECT rowid FROM records WHERE user_id IN (SELECT value FROM json_each(?3))",
+)
+STANDINGS_AFTER = STANDINGS.format(
+    share="?2 / ?4", places="SELECT rowid FROM records WHERE user_id > ?3 ORDER BY user_id LIMIT ?4"
+)
+PUT = upsert(f"{COLUMNS}, filler", f"{PLACES}, zeroblob(?)")
+
+
+def put_filled_record(row: RecordRow) -> Statement:
+    """Write a row, with the filler that keeps rows from moving."""
+    values = VALUES(row)
+    return PUT, (*values, filler_bytes(*values))
+
+
+def asked(user_ids: list[str]) -> str:
+    """Make the value of a list of ids, for `json_each`."""
+    return wire.encode(user_ids).decode()
+
+
+DIALECT = Dialect(
+    head="SELECT value, position, hash, at FROM meta LEFT JOIN"
+    " (SELECT position, hash, at FROM entries ORDER BY position DESC LIMIT 1) WHERE name = 'epoch'",
+    records=GATHERED.format(f"SELECT user_id, record FROM records WHERE {ASKED_FOR}"),
+    bounded=GATHERED.format(BOUNDED),
+    asked=asked,
+    put_record=put_filled_record,
+    requesting=GATHERED.format(
+        f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
+    ),
+    standings=lambda user_ids, limits: (STANDINGS_OF, (limits.lasting, limits.max_bytes, asked(user_ids))),
+    standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.lasting, limits.max_bytes, after, limit)),
+    named_notices="SELECT notice, terms FROM notices WHERE notice IN (SELECT value FROM json_each(?))",
+    notices_required="SELECT value FROM meta WHERE name = 'notices'",
+    require_notices="INSERT OR IGNORE INTO meta VALUES ('notices', 'required')",
+    time=lambda _: datetime.now(UTC),
+    mark_tested="INSERT OR IGNORE INTO meta VALUES ('clock', 'of a caller')",
+    tested="SELECT value FROM meta WHERE name = 'clock'",
+)
