@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..notices import NoticeText
+from ..stores import append_messages
 from ..stores.ledger_messages import PATHS as LEDGER_PATHS
 from ..stores.ledger_messages import EntriesQuestion
 from ..stores.messages import (
@@ -107,6 +108,22 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "provenance": SAID,
         },
         {"user_id": "u-1", "cursor": HEAD, "version": 2, "is_repeat": False, "record": RECORD},
+    ),
+    append_messages.PATHS[append_messages.AppendManyQuestion]: (
+        {"writes": [{"user_id": "u-1", "events": [OPENED, GRANTED]}, {"user_id": "u-2", "events": [GRANTED]}]},
+        {
+            "results": [
+                {"user_id": "u-1", "cursor": HEAD, "version": 2, "is_repeat": False, "record": RECORD},
+                {
+                    "problem": {
+                        "type": "urn:diijam-consent:invalid-event",
+                        "title": "The policy refuses an event",
+                        "status": 422,
+                        "detail": "event 1 of 1, Granted, is refused: the account was never opened",
+                    }
+                },
+            ],
+        },
     ),
     PATHS[RequestsQuestion]: ({"limit": 100}, {"at": AT, "records": [RECORD], "after": None}),
     PATHS[HistoryQuestion]: ({"user_id": "u-1", "after": 0}, {"entries": [ENTRY], "after": None}),

@@ -6,18 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
-import msgspec
 from litestar import Response, get
 
-from ..errors import StoreUnavailable, VersionConflict
-from ..events import Provenance
+from ..errors import StoreUnavailable
 from ..stores import messages, wire
 from ..stores.history import HistoryPage
 from ..stores.messages import (
     PATHS,
-    AppendAnswer,
-    AppendQuestion,
     HistoryAnswer,
     HistoryQuestion,
     LoadAnswer,
@@ -25,11 +20,10 @@ from ..stores.messages import (
     RequestsAnswer,
     RequestsQuestion,
 )
-from ..stores.protocol import Appended, Cursor, Loaded, OpenRequests
+from ..stores.protocol import Loaded, OpenRequests
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
-from ..vocabulary import Method
-from .auth import authorize_append, may_read, writer
+from .append_handlers import APPEND_OPERATIONS
 from .changes_handler import changes
 from .context import Context
 from .encoding import encode_page, encode_whole, join
@@ -38,9 +32,7 @@ from .metrics import METRICS_TYPE
 from .notice_handlers import NOTICE_OPERATIONS
 from .openapi import declared, documented, make_document
 from .operation import Call, operation
-from .problems import problem_key
 from .scopes import ANY, READS, RECORDS
-from .tokens import TokenEntry
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
 MAX_LISTED = 50  # users on a page of requests, so that one caller's list takes short turns
@@ -62,45 +54,6 @@ async def load(call: Call, data: LoadQuestion) -> bytes:
         return encode_whole(answer, "records", loaded.records)
 
     return await call.context.store.load(call.token.name, data.user_ids, encode)
-
-
-@operation(PATHS[AppendQuestion], AppendQuestion, AppendAnswer, ANY)
-async def append(call: Call, data: AppendQuestion) -> bytes:
-    """
-    Append events of one user to the ledger, all of them or none.
-
-    Each event needs its scope, and the token all of these. It is answered once the events are durable, with the record
-    only if the token may read. The same events with the same `idempotency_key` again get the same answer, with
-    `is_repeat`, and write nothing more; other events with a used key are `malformed`, unless they only take permission
-    away. The types of events and their fields are those of the library's module `events`.
-    """
-    context, is_reader, call.users = call.context, may_read(call), 1
-
-    def encode(appended: Appended) -> tuple[Cursor, bytes]:
-        """Encode the answer."""
-        answer = AppendAnswer(
-            nonce=data.nonce, user_id=data.user_id, cursor=appended.cursor, version=appended.version,
-            is_repeat=appended.is_repeat, record=appended.record if is_reader and appended.record else msgspec.UNSET,
-        )  # fmt: skip
-        return appended.cursor, wire.encode(answer)
-
-    try:
-        events = [wire.event_from(fields) for fields in data.events]
-        provenance = _provenance(data, call.token)
-        authorize_append(call, events, is_import=provenance.method is Method.IMPORT)
-        cursor, body = await context.store.append(
-            call.token.name, data.user_id, events,
-            expected_version=data.expected_version, idempotency_key=data.idempotency_key,
-            provenance=provenance, convert=encode,
-        )  # fmt: skip
-    except Exception as error:
-        context.metrics.record_append(problem_key(error))
-        if isinstance(error, VersionConflict) and not is_reader:
-            raise VersionConflict(error.expected, None) from None
-        raise
-    context.metrics.record_append("done")
-    context.feed.wake(cursor)  # at once, not only when the watcher finds it
-    return body
 
 
 @operation(PATHS[HistoryQuestion], HistoryQuestion, HistoryAnswer, READS)
@@ -151,12 +104,6 @@ async def own_token(call: Call, data: TokenQuestion) -> bytes:
     return wire.encode(answer)
 
 
-def _provenance(data: AppendQuestion, token: TokenEntry) -> Provenance:
-    """Make the provenance of an append, with the token for the writer whatever the question says."""
-    given = wire.provenance_from(data.provenance or {})
-    return attrs.evolve(given, by=writer(token, given.by))
-
-
 @get("/healthz", **documented("health"))
 async def health(context: Context) -> dict[str, str]:
     """
@@ -186,5 +133,7 @@ async def show_document() -> dict[str, Any]:
     return make_document(HANDLERS)
 
 
-OPERATIONS = (load, append, history, requests_due, changes, *LEDGER_OPERATIONS, *NOTICE_OPERATIONS, own_token)
+OPERATIONS = (
+    load, *APPEND_OPERATIONS, history, requests_due, changes, *LEDGER_OPERATIONS, *NOTICE_OPERATIONS, own_token,
+)  # fmt: skip
 HANDLERS = (*map(declared, OPERATIONS), health, show_metrics, show_document)

@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import Body
 
+from ..stores.append_messages import AppendManyQuestion
 from ..stores.ledger_messages import EntriesQuestion
 from ..stores.messages import (
     APPEND_BODY_BYTES,
@@ -48,8 +49,8 @@ DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
 Each question is a POST with a fresh `nonce`, which its answer echoes. Ids travel in bodies, never in a URL. No answer
 may be stored. What goes wrong is answered with a problem document (RFC 9457) whose `type` is for programs and whose
 `detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load records {LOAD_BODY_BYTES:,},
-to append {APPEND_BODY_BYTES:,}, to register a notice {MAX_BODY_BYTES:,}. No answer is larger than 32 MiB: pages end
-earlier, what has to be whole is refused as `too-large`."""
+to append {APPEND_BODY_BYTES:,}, for many users or to register a notice {MAX_BODY_BYTES:,}.
+No answer is larger than 32 MiB: pages end earlier, what has to be whole is refused as `too-large`."""
 LINES = {  # OpenAPI 3.1 has no schema for the lines of a text
     JSON_LINES: {"schema": {"type": "string", "description": "With `stream`: lines, each of them a `ChangesAnswer`."}}
 }
@@ -68,6 +69,7 @@ SECURITY = SecurityScheme(
 OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple[str, ...]]] = {
     LoadQuestion: ("Load records", RECORDS, ()),
     AppendQuestion: ("Append events", APPENDS, ("version-conflict", "invalid-event", "outcome-unknown")),
+    AppendManyQuestion: ("Append events of many users", APPENDS, ("outcome-unknown",)),
     RequestsQuestion: ("List users with open requests", READS, ()),
     HistoryQuestion: ("Load a user's history", READS, ()),
     ChangesQuestion: ("Wait for changes", CHANGES, ()),

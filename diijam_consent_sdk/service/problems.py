@@ -43,7 +43,8 @@ PROBLEMS = {
 
 LIMITS = (
     f"send at most {messages.LOAD_BODY_BYTES:,} bytes to load records, {messages.APPEND_BODY_BYTES:,} to append,"
-    f" {messages.MAX_BODY_BYTES:,} to register a notice, and {messages.SMALL_BODY_BYTES:,} to ask anything else"
+    f" {messages.MAX_BODY_BYTES:,} for many users or to register a notice,"
+    f" and {messages.SMALL_BODY_BYTES:,} to ask anything else"
 )
 
 # By the status of an error of the framework: the problem's key, and what to do next.

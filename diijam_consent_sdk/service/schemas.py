@@ -10,6 +10,7 @@ import msgspec
 from ..events import Provenance
 from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..stores import wire
+from ..stores.append_messages import AppendManyAnswer, AppendManyQuestion, WriteFields
 from ..stores.ledger_messages import EntriesAnswer, EntriesQuestion
 from ..stores.messages import (
     MAX_WAIT_SECONDS,
@@ -41,9 +42,9 @@ from ..vocabulary import Method
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
 MESSAGES = (
-    LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
-    ChangesAnswer, RequestsQuestion, RequestsAnswer, RegisterNoticeQuestion, RegisterNoticeAnswer,
-    LoadNoticesQuestion, EntriesQuestion, EntriesAnswer, LoadNoticesAnswer, RequireNoticesQuestion,
+    LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, AppendManyQuestion, AppendManyAnswer, HistoryQuestion,
+    HistoryAnswer, ChangesQuestion, ChangesAnswer, RequestsQuestion, RequestsAnswer, EntriesQuestion, EntriesAnswer,
+    RegisterNoticeQuestion, RegisterNoticeAnswer, LoadNoticesQuestion, LoadNoticesAnswer, RequireNoticesQuestion,
     RequireNoticesAnswer, TokenQuestion, TokenAnswer, Problem,
 )  # fmt: skip
 # The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.
@@ -73,12 +74,14 @@ def components() -> dict[str, Schema]:
         "oneOf": [{"$ref": REF.format(name=name)} for name in kinds],
         "discriminator": {"propertyName": "type", "mapping": {name: REF.format(name=name) for name in kinds}},
     }
-    found["AppendQuestion"]["properties"]["events"]["items"] = {"$ref": REF.format(name="Event")}
+    for kind in (AppendQuestion, WriteFields):
+        properties = found[kind.__name__]["properties"]
+        properties["events"]["items"] = {"$ref": REF.format(name="Event")}
+        properties["provenance"]["anyOf"] = [{"$ref": REF.format(name="Provenance")}, {"type": "null"}]
     found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
     # Not in the type: the error for another tag would be this pattern.
     found["RegisterNoticeQuestion"]["properties"]["texts"]["propertyNames"]["pattern"] = LANGUAGE_TAG
-    found["Entry"]["properties"]["provenance"] = provenance = {"$ref": REF.format(name="Provenance")}
-    found["AppendQuestion"]["properties"]["provenance"]["anyOf"] = [provenance, {"type": "null"}]
+    found["Entry"]["properties"]["provenance"] = {"$ref": REF.format(name="Provenance")}
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
     found["Provenance"] = _provenance(found["Provenance"])
     found["ChangesQuestion"]["oneOf"] = _kinds_of_polls(found["ChangesQuestion"]["properties"])

@@ -7,7 +7,7 @@ Calls of different kinds have threads and queues apart, so a slow list or a crow
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -21,7 +21,18 @@ from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
 from ..stores.checks import checked_ids
 from ..stores.history import HistoryPage, read_history_page
-from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Entries, Loaded, OpenRequests, Store
+from ..stores.protocol import (
+    Appended,
+    AsyncStore,
+    Changes,
+    Cursor,
+    Entries,
+    Loaded,
+    OpenRequests,
+    Store,
+    Write,
+    WriteResult,
+)
 from ..stores.sql.chain_walk import ChainPage
 from .joint_loads import MAX_JOINED_USERS, JointLoads
 from .lanes import Lane
@@ -103,6 +114,27 @@ class StoreExecutor:
 
         key = (caller, is_refusal)
         return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=is_refusal)
+
+    async def append_many(
+        self, caller: Hashable, writes: Sequence[Write], convert: Callable[[Sequence[WriteResult]], T]
+    ) -> T:
+        """See `Store.append_many`. To a broken ledger only those that take away are written."""
+        broken = self.broken
+        is_refusal = [takes_away(write.events) for write in writes]
+        allowed = [write for write, is_no in zip(writes, is_refusal, strict=True) if is_no or broken is None]
+
+        def convert_trusted(results: Sequence[WriteResult]) -> T:
+            """Convert the results, without records if the ledger is broken, and with its error for the others."""
+            if broken is None and self.broken is None:
+                return convert(results)
+            left = map(_without_record, results)
+            return convert([
+                next(left) if is_no or broken is None else type(broken)(*broken.args) for is_no in is_refusal
+            ])  # fmt: skip
+
+        call = partial(self._store.append_many, allowed)
+        key = (caller, all(is_refusal))
+        return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=True)
 
     async def chain_page(self, after: int, limit: int, convert: Callable[[ChainPage], T]) -> T:
         """See `SqlStore.chain_page`; only where `can_verify`."""
@@ -247,6 +279,10 @@ def _is_small(found: Any) -> bool:
 def _only_records(loaded: Loaded, user_ids: list[str]) -> Loaded:
     by_id = {record.user_id: record for record in loaded.records}
     return Loaded(loaded.cursor, loaded.at, tuple(by_id[user_id] for user_id in user_ids))
+
+
+def _without_record(result: WriteResult) -> WriteResult:
+    return attrs.evolve(result, record=None) if isinstance(result, Appended) else result
 
 
 def _unchanged(found: T) -> T:

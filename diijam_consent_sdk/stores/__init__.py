@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store
+from .protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store, Write
 from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
 
@@ -25,6 +25,7 @@ __all__ = [
     "PostgresStore",
     "SqliteStore",
     "Store",
+    "Write",
 ]
 
 

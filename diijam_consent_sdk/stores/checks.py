@@ -9,6 +9,10 @@ from typing import get_args
 from ..events import NO_PROVENANCE, Event, Provenance
 from ..identifiers import identifier
 from ..policy import MAX_EVENTS
+from .protocol import Write
+
+MAX_WRITES = 1_000  # of one `append_many`
+MAX_MANY_EVENTS = 10_000  # of all of them
 
 
 def checked_ids(user_ids: Iterable[str]) -> list[str]:
@@ -43,6 +47,30 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
         if not isinstance(event, get_args(Event)):
             raise TypeError(f"an event is needed, not {type(event).__name__}")
     return batch
+
+
+def checked_writes(writes: Iterable[Write]) -> tuple[Write, ...]:
+    """
+    Check how many writes there are. Each is checked by itself.
+
+    Raises:
+        ValueError: there are more than 1,000.
+
+        TypeError: an item is no `Write`.
+    """
+    many = tuple(islice(writes, MAX_WRITES + 1))
+    if len(many) > MAX_WRITES:
+        raise ValueError(f"append_many takes at most {MAX_WRITES:,} writes: make several calls of it")
+    for write in many:
+        if not isinstance(write, Write):
+            raise TypeError(f"a Write is needed, not {type(write).__name__}")
+    return many
+
+
+def check_many_events(count: int) -> None:
+    """Check how many events the writes have together; `ValueError` if more than 10,000."""
+    if count > MAX_MANY_EVENTS:
+        raise ValueError(f"append_many takes at most {MAX_MANY_EVENTS:,} events: make several calls of it")
 
 
 def checked_limit(limit: int) -> int:

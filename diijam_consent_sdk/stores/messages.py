@@ -47,6 +47,9 @@ EventFields = Annotated[
     ),
 ]
 
+AppendedEvents = Annotated[list[EventFields], Meta(min_length=1, max_length=MAX_EVENTS)]
+ExpectedVersion = Annotated[int, Meta(ge=0)]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 ProvenanceFields = Annotated[
     dict[str, str | None],
     Meta(max_length=8, description="Who wrote an entry, and how the customer said it."),
@@ -81,9 +84,9 @@ class AppendQuestion(Question, frozen=True, kw_only=True):
     max_bytes: ClassVar[int] = APPEND_BODY_BYTES
 
     user_id: UserId
-    events: Annotated[list[EventFields], Meta(min_length=1, max_length=MAX_EVENTS)]
-    expected_version: Annotated[int, Meta(ge=0)] | None = None
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | None = None
+    events: AppendedEvents
+    expected_version: ExpectedVersion | None = None
+    idempotency_key: IdempotencyKey | None = None
     provenance: ProvenanceFields | None = None
 
 

@@ -7,13 +7,14 @@ found cannot be trusted, and no other error for an outage. One contract test sui
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import attrs
 import msgspec
 
+from ..errors import ConsentError
 from ..events import Event, LedgerEntry, Provenance
 from ..record import ConsentRecord
 from ..standing import EVERY_ASK, View
@@ -161,6 +162,20 @@ class Appended:
 
 
 @attrs.frozen
+class Write:
+    """The arguments of one `Store.append`, for `append_many`."""
+
+    user_id: str = attrs.field(repr=False)
+    events: Sequence[Event] = attrs.field(repr=False)
+    expected_version: int | None = None
+    idempotency_key: str | None = attrs.field(default=None, repr=False)
+    provenance: Provenance | None = attrs.field(default=None, repr=False)
+
+
+WriteResult = Appended | ConsentError | ValueError  # of one of many; the error is what `append` would raise
+
+
+@attrs.frozen
 class Changes:
     """
     The users changed in (`after`, `cursor`], each with the position of its last change there, in order of position.
@@ -254,6 +269,26 @@ class Store(Notices, Protocol):
             OutcomeUnknown: the events may have been written; the same call with the same key finds out.
         """
 
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """
+        Write up to 1,000 appends in one transaction, durable before this returns. Each is judged as `append` does,
+        after those before it, and one that is refused leaves the others alone.
+
+        Returns:
+            The result of each, in order. A refused one is an error, which is not raised.
+
+        Raises:
+            ValueError: there are more than 1,000 writes, or more than 10,000 events; nothing was written.
+
+            TypeError: an argument has another type; nothing was written.
+
+            TooLarge: the records of the users are too large together: write fewer at once. Nothing was written.
+
+            StoreUnavailable: nothing was written.
+
+            OutcomeUnknown: they may have been written; the same call finds out, if each write has a key.
+        """
+
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """
         Find the users changed since *after*, at most *limit* entries on. With nothing new, wait up to *wait* seconds.
@@ -294,6 +329,9 @@ class AsyncStore(AsyncNotices, Protocol):
         provenance: Provenance | None = None,
     ) -> Appended:
         """See `Store.append`."""
+
+    async def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`."""
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""

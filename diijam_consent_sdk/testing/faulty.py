@@ -7,7 +7,7 @@ Outages are rare and short, so a test must make the one that it is about.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import attrs
@@ -15,12 +15,12 @@ import attrs
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Store
+from ..stores.protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Store, Write, WriteResult
 from ..stores.registry import MAX_NOTICES_PAGE
 
 METHODS = (
-    "load", "append", "changes", "entries", "history", "open_requests", "register_notice", "notice", "notices",
-    "require_notices",
+    "load", "append", "append_many", "changes", "entries", "history", "open_requests", "register_notice", "notice",
+    "notices", "require_notices",
 )  # fmt: skip
 WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
 
@@ -83,7 +83,7 @@ class FaultyStore:
         failures = self._losses if written else self._refusals
         before = dict(failures)
         only_appends = only_appends or written or isinstance(error, WRITE_ERRORS)
-        failures.update(dict.fromkeys(("append",) if only_appends else METHODS, error))
+        failures.update(dict.fromkeys(("append", "append_many") if only_appends else METHODS, error))
         try:
             yield
         finally:
@@ -132,6 +132,13 @@ class FaultyStore:
         )
         self._leave("append")
         return appended
+
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`."""
+        self._enter("append_many")
+        results = self.inner.append_many(writes)
+        self._leave("append_many")
+        return results
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""

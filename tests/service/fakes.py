@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -11,7 +11,7 @@ import attrs
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
-from diijam_consent_sdk.stores.protocol import Entries, OpenRequests
+from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Write, WriteResult
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 
@@ -41,6 +41,11 @@ class FaultyStore:
         """See `Store.append`."""
         self._enter("append")
         return self.inner.append(user_id, events, **options)
+
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`."""
+        self._enter("append_many")
+        return self.inner.append_many(writes)
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`; a call that waits is counted and held up as `watch`."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, AsyncPostgresStore, AsyncStore, Changes, Cursor, Loaded
 from diijam_consent_sdk.stores.history import HistoryPage, read_history_page
-from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Standings, StandingsPage
+from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Standings, StandingsPage, Write, WriteResult
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 T = TypeVar("T")
@@ -46,6 +46,10 @@ class Blocking:
     def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""
         return self._wait(self._store.append(user_id, events, **options))
+
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`."""
+        return self._wait(self._store.append_many(writes))
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from ...errors import (
+    ConsentError,
     InvalidEvent,
     LedgerBroken,
     NotEntitled,
+    OutcomeUnknown,
     StoreUnavailable,
     StoreUnusable,
     TooLarge,
@@ -94,6 +96,17 @@ def _known_error(kind: str, problem: Problem, detail: str) -> Exception | None:
     if kind == "ledger-broken":
         return LedgerBroken(problem.position or 0, BROKEN)
     return None
+
+
+def error_of_write(problem: Problem, idempotency_key: str) -> ConsentError | ValueError:
+    """Choose the error that the problem of one of many appends stands for."""
+    kind, detail = problem.type.removeprefix(PROBLEM_TYPE), printable(problem.detail)
+    known = _known_error(kind, problem, detail)
+    if isinstance(known, (ConsentError, ValueError)):
+        return known
+    if kind == "store-unavailable":
+        return StoreUnavailable(detail or "try again")
+    return OutcomeUnknown(f"{detail or 'it failed'}: repeat the append with the same idempotency_key", idempotency_key)
 
 
 def printable(text: str) -> str:

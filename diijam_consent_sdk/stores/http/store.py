@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -11,7 +11,7 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..history import HistoryPage, join_history
-from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests
+from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Write, WriteResult
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
 from . import exchange, ledger_exchange, registry_exchange
@@ -74,6 +74,12 @@ class HttpStore:
         appending = exchange.append(user_id, events, expected_version, idempotency_key, provenance)
         appended: Appended = self._run(appending)
         return appended
+
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`. A write without a key gets one, so that the call may be repeated."""
+        many = exchange.append_many(writes)
+        answered: list[WriteResult] = self._run(many.exchange()) if many.sent() else []
+        return many.results(answered)
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -176,6 +182,12 @@ class AsyncHttpStore:
         appending = exchange.append(user_id, events, expected_version, idempotency_key, provenance)
         appended: Appended = await self._run(appending)
         return appended
+
+    async def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`. A write without a key gets one, so that the call may be repeated."""
+        many = exchange.append_many(writes)
+        answered: list[WriteResult] = await self._run(many.exchange()) if many.sent() else []
+        return many.results(answered)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from psycopg_pool import AsyncConnectionPool
 
 from ..._logging import log
-from ...errors import StoreError, StoreUnusable, TooLarge
+from ...errors import ConsentError, StoreError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
@@ -20,9 +20,20 @@ from .._fork_safety import leak
 from .._retry import Attempts
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Standings, StandingsPage
+from ..protocol import (
+    Appended,
+    Changes,
+    Cursor,
+    Entries,
+    Loaded,
+    OpenRequests,
+    Standings,
+    StandingsPage,
+    Write,
+    WriteResult,
+)
 from ..registry import MAX_NOTICES_PAGE
-from ..sql.appends import Appends, Outcome, PlannedAppend, plan_append
+from ..sql.appends import Appends, Outcome, PlannedAppend, has_erased, plan_append, plan_many
 from ..sql.async_group_commit import AsyncGroupCommit
 from ..sql.chain_walk import ChainPage, chain_page
 from ..sql.changes import EntriesPage
@@ -118,6 +129,21 @@ class AsyncPostgresStore(PostgresBase):
         if isinstance(outcome, Exception):
             raise outcome
         return await self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
+
+    async def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`."""
+        plans = plan_many(writes)
+        valid = [plan for plan in plans if isinstance(plan, PlannedAppend)]
+        outcomes = iter(await self._append_many(valid) if valid else ())
+        return [await self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
+
+    async def _result(self, outcome: Outcome) -> WriteResult:
+        if not isinstance(outcome, Repeat):
+            return outcome
+        try:
+            return await self._repeated(outcome)
+        except ConsentError as error:
+            return error
 
     async def _repeated(self, repeat: Repeat) -> Appended:
         found = await self._read(self._appends.repeated(repeat))
@@ -220,9 +246,17 @@ class AsyncPostgresStore(PostgresBase):
     async def _append(self, plan: PlannedAppend) -> Outcome:
         attempts = self._attempts(plan.idempotency_key)
         outcome = await attempts.run_async(lambda: self._groups.append(plan, attempts.until, self._write_group))
-        if plan.is_erasure and not isinstance(outcome, Exception):
+        if has_erased([plan], [outcome]):
             await self._scrub(attempts)
         return outcome
+
+    async def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+        transaction = self._appends.write(plans)
+        attempts = self._attempts(transaction.idempotency_key)
+        outcomes = await self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
+        if has_erased(plans, outcomes):
+            await self._scrub(attempts)
+        return outcomes
 
     async def _write_group(self, group: Group) -> list[Outcome]:
         with translated():

@@ -20,7 +20,7 @@ from .._call_queue import CallQueue
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..protocol import Cursor
-from ..sql.appends import Outcome, PlannedAppend
+from ..sql.appends import Outcome, PlannedAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
@@ -173,9 +173,17 @@ class PostgresStore(PostgresBase, SqlStore):
     def _append(self, plan: PlannedAppend) -> Outcome:
         attempts = self._attempts(plan.idempotency_key)
         outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
-        if plan.is_erasure and not isinstance(outcome, Exception):
+        if has_erased([plan], [outcome]):
             self._scrub(attempts)
         return outcome
+
+    def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+        transaction = self._appends.write(plans)
+        attempts = self._attempts(transaction.idempotency_key)
+        outcomes = self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
+        if has_erased(plans, outcomes):
+            self._scrub(attempts)
+        return outcomes
 
     def _write_group(self, group: Group) -> list[Outcome]:
         with gate.call(), translated():

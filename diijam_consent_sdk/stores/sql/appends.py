@@ -16,8 +16,8 @@ from ...events import Erased, Event, Provenance, is_no
 from ...identifiers import identifier
 from ...notices import UNREGISTERED, NoticeRegistry, named_notices
 from ...record import ConsentRecord, unopened
-from ..checks import checked_batch, checked_provenance, checked_version
-from ..protocol import Appended
+from ..checks import check_many_events, checked_batch, checked_provenance, checked_version, checked_writes
+from ..protocol import Appended, Write
 from .dialect import cursor_of, insert_link, records_from
 from .hash_chain import Link, stamp
 from .notices import registry_from
@@ -69,6 +69,35 @@ def plan_append(
     return PlannedAppend(user_id, batch, version, idempotency_key, said, key)
 
 
+def plan_many(writes: Iterable[Write]) -> list[PlannedAppend | ValueError]:
+    """
+    Check the arguments of `Store.append_many`. A write that is malformed is its error.
+
+    Raises:
+        ValueError: there are too many.
+
+        TypeError: an argument has another type.
+    """
+    plans: list[PlannedAppend | ValueError] = []
+    for write in checked_writes(writes):
+        try:
+            plans.append(
+                plan_append(
+                    write.user_id, write.events, write.expected_version, write.idempotency_key, write.provenance
+                )
+            )
+        except ValueError as malformed:
+            plans.append(malformed)
+    check_many_events(sum(len(plan.events) for plan in plans if isinstance(plan, PlannedAppend)))
+    return plans
+
+
+def has_erased(plans: Iterable[PlannedAppend], outcomes: Iterable[Outcome]) -> bool:
+    """Whether content was deleted, now or before, that the database may have to clear away."""
+    pairs = zip(plans, outcomes, strict=True)
+    return any(plan.is_erasure and not isinstance(outcome, Exception) for plan, outcome in pairs)
+
+
 @attrs.frozen
 class Appends:
     """The writes of appends, beside the ledger's other operations."""
@@ -90,8 +119,9 @@ class Appends:
         outcomes: dict[int, Outcome] = {}
         if select_known := select_appends(plan.key for plan in plans):
             known = KnownAppends((yield UnlockedBatch(select_known)))
+            erased = {plan.user_id for plan in plans if plan.is_erasure}  # which deletes what is known
             for number, plan in enumerate(plans):
-                if (found := _known_outcome(known, plan)) is not None:
+                if plan.user_id not in erased and (found := _known_outcome(known, plan)) is not None:
                     outcomes[number] = found
         left = [plan for number, plan in enumerate(plans) if number not in outcomes]
         written = iter((yield from self._write_new(left)) if left else ())

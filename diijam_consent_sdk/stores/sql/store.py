@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from ...errors import StoreUnusable, TooLarge
+from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Standings, StandingsPage
+from ..protocol import (
+    Appended,
+    Changes,
+    Cursor,
+    Entries,
+    Loaded,
+    OpenRequests,
+    Standings,
+    StandingsPage,
+    Write,
+    WriteResult,
+)
 from ..registry import MAX_NOTICES_PAGE
-from .appends import Appends, Outcome, PlannedAppend, plan_append
+from .appends import Appends, Outcome, PlannedAppend, plan_append, plan_many
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
@@ -61,6 +72,10 @@ class SqlStore(ABC):
     @abstractmethod
     def _append(self, plan: PlannedAppend) -> Outcome:
         """Write an append; what it deletes is cleared away when this returns."""
+
+    @abstractmethod
+    def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+        """Write appends in one transaction; what they delete is cleared away when this returns."""
 
     @abstractmethod
     def _watch(self) -> Callable[[float], object]:
@@ -126,6 +141,21 @@ class SqlStore(ABC):
         if isinstance(outcome, Exception):
             raise outcome
         return self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
+
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`."""
+        plans = plan_many(writes)
+        valid = [plan for plan in plans if isinstance(plan, PlannedAppend)]
+        outcomes = iter(self._append_many(valid) if valid else ())
+        return [self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
+
+    def _result(self, outcome: Outcome) -> WriteResult:
+        if not isinstance(outcome, Repeat):
+            return outcome
+        try:
+            return self._repeated(outcome)
+        except ConsentError as error:
+            return error
 
     def _repeated(self, repeat: Repeat) -> Appended:
         found = self._read(self._appends.repeated(repeat))

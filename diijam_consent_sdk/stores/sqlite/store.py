@@ -14,7 +14,7 @@ from ..._logging import log
 from ...errors import StoreUnusable
 from .._retry import Attempts
 from ..protocol import Cursor
-from ..sql.appends import Outcome, PlannedAppend
+from ..sql.appends import Outcome, PlannedAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
@@ -117,8 +117,13 @@ class SqliteDatabaseStore(SqlStore):
     def _append(self, plan: PlannedAppend) -> Outcome:
         attempts = Attempts(math.inf, is_repeatable=False, idempotency_key=plan.idempotency_key or "")
         outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
-        self._database.scrub(has_erased=plan.is_erasure and not isinstance(outcome, Exception))
+        self._database.scrub(has_erased=has_erased([plan], [outcome]))
         return outcome
+
+    def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+        outcomes = self._write(self._appends.write(plans))
+        self._database.scrub(has_erased=has_erased(plans, outcomes))
+        return outcomes
 
     def _write_group(self, group: Group) -> list[Outcome]:
         with self._database.committing(None) as db:
