@@ -143,15 +143,18 @@ class Streams:
         self._is_due = asyncio.Event()
         self._wakes_at = float("inf")
         self._waves: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     def __len__(self) -> int:
         return len(self._streams)
 
     def open(self, name: Hashable, stream: Stream) -> None:
-        """Add a stream. One that has its name already ends."""
+        """Add a stream. One that has its name already ends, and so does any after a stop."""
         if (old := self._streams.get(name)) is not None:
             old.end()
         self._streams[name] = stream
+        if self._is_stopped:
+            stream.end()
 
     def close(self, name: Hashable, stream: Stream) -> None:
         """Remove a stream, unless another has its name by now."""
@@ -175,7 +178,8 @@ class Streams:
         self._is_due.set()
 
     def stop(self) -> None:
-        """End all streams."""
+        """End all streams, and those to come after their first part."""
+        self._is_stopped = True
         for stream in self._streams.values():
             stream.end()
         if self._waves is not None:
