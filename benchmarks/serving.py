@@ -40,7 +40,7 @@ def serving(ledger: Path) -> Iterator[Service]:
     """
     with tempfile.TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens.json"
-        token = new_token(tokens, "benchmark", [Scope.READ, Scope.WRITE])
+        token = new_token(tokens, "benchmark", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
         command = [sys.executable, "-m", "diijam_consent_sdk.cli", "serve", "--url", f"sqlite:///{ledger}"]
         command += ["--tokens", str(tokens), "--port", "0"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})

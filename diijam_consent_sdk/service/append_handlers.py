@@ -22,7 +22,7 @@ from .encoding import join
 from .operation import Call, operation
 from .problems import Refused, problem_answer, problem_key
 from .scopes import ANY
-from .store_executor import InvalidArguments
+from .store_calls import InvalidArguments
 
 Refusal = ConsentError | InvalidArguments | Refused
 RESULT_BYTES = MAX_ANSWER_BYTES // 2  # of the results with records; those after them come without

@@ -10,15 +10,16 @@ from ..events import Event
 from ..identifiers import MAX_ID_CHARACTERS
 from .operation import Call
 from .problems import Refused
-from .scopes import RECORDS, Scope, expanded, needed_for
+from .scopes import Scope, expanded, needed_for
 from .tokens import HELP, TokenEntry
 
 CHALLENGE = "WWW-Authenticate"
 
 
-def authorize(call: Call, scopes: Collection[Scope]) -> None:
+def authorize(call: Call, scopes: Collection[Scope], beside: Collection[Scope] = ()) -> None:
     """
-    Check that the call's token is valid now and has one of *scopes*. Its entry becomes `call.token`.
+    Check that the call's token is valid now and has one of *scopes*, and all *beside* it. Its entry becomes
+    `call.token`.
 
     Raises:
         Refused: 401 without a valid token, 403 without the scope.
@@ -29,6 +30,8 @@ def authorize(call: Call, scopes: Collection[Scope]) -> None:
     call.caller = entry.name
     if expanded(entry.scopes).isdisjoint(scopes):
         raise _forbidden(call, scopes, " or ")
+    if missing := set(beside) - entry.scopes:
+        raise _forbidden(call, missing, " and ")
 
 
 def authorize_again(call: Call, scopes: Collection[Scope]) -> None:
@@ -58,8 +61,7 @@ def _forbidden(call: Call, scopes: Collection[Scope], joint: str) -> Refused:
     """Make the refusal of a token that lacks scopes."""
     entry = call.token
     call.context.metrics.record_refusal("scope")
-    why = "a record answers every ask" if scopes == RECORDS else "a scope includes no other"
-    has = f"it has {', '.join(sorted(entry.scopes))}, and {why}"
+    has = f"it has {', '.join(sorted(entry.scopes))}, and a scope includes no other"
     detail = f"the token of {entry.name} lacks the scope {joint.join(sorted(scopes))} ({has}): {WHO_GIVES_SCOPES}"
     challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
     return Refused("forbidden", detail, {CHALLENGE: challenge}, scopes=sorted(scopes))

@@ -48,7 +48,7 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
     """
     parts: Parts | None = None
     try:
-        authorize(call, operation.scopes)  # before the body is read
+        authorize(call, operation.scopes, operation.beside)  # before the body is read
         body = await _read_body(call.receive, header(scope, b"content-length"), operation.question.max_bytes)
         found = await operation.handle(call, await _decode(call, body, operation.question))
         if isinstance(found, bytes):

@@ -24,6 +24,8 @@ from ..stores.registry_messages import (
     RegisterNoticeQuestion,
     RequireNoticesQuestion,
 )
+from ..stores.standing_messages import PATHS as STANDING_PATHS
+from ..stores.standing_messages import StandingsListQuestion, StandingsQuestion
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenQuestion
 
@@ -86,6 +88,21 @@ RECORD = {
     "holds": {},
     "requests": {},
 }
+STANDING = {
+    "account": "open",
+    "all_restricted": False,
+    "consents": {"marketing:email": ["consented", None]},
+    "erasing": False,
+    "holds": [],
+    "objected": [],
+    "published": [],
+    "requests": [],
+    "restricted": [],
+    "sharings": [],
+}
+STANDINGS = {
+    "cursor": HEAD, "at": AT, "view": ["ask:marketing"], "standings": [STANDING], "users": [["u-1", 2, 0]]
+}  # fmt: skip
 SAID = {"method": "web", "evidence": "form-5f0c", "language": "vi"}
 ENTRY = {
     "position": 2,
@@ -98,6 +115,8 @@ ENTRY = {
     "hash": HEAD["hash"],
 }
 EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    STANDING_PATHS[StandingsQuestion]: ({"user_ids": ["u-1"]}, STANDINGS),
+    STANDING_PATHS[StandingsListQuestion]: ({"after": None, "limit": 1000}, {**STANDINGS, "after": None}),
     PATHS[LoadQuestion]: ({"user_ids": ["u-1"]}, {"cursor": HEAD, "at": AT, "records": [RECORD]}),
     PATHS[AppendQuestion]: (
         {
@@ -162,5 +181,5 @@ EXAMPLES |= {
         {"notices": [{**WORDS, "languages": ["en", "vi"], **REGISTRATION}], "after": None},
     ),
     NOTICE_PATHS[RequireNoticesQuestion]: ({}, {}),
-    TOKEN_PATHS[TokenQuestion]: ({}, {"name": "mailer", "scopes": ["ask"], "expires_at": None, "at": AT}),
+    TOKEN_PATHS[TokenQuestion]: ({}, {"name": "mailer", "scopes": ["ask:marketing"], "expires_at": None, "at": AT}),
 }

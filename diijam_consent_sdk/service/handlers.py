@@ -32,13 +32,14 @@ from .metrics import METRICS_TYPE
 from .notice_handlers import NOTICE_OPERATIONS
 from .openapi import declared, documented, make_document
 from .operation import Call, operation
-from .scopes import ANY, READS, RECORDS
+from .scopes import ANY, READS
+from .standing_handlers import STANDING_OPERATIONS
 
 HEALTH_SECONDS = 1.0  # that the store may take to answer
 MAX_LISTED = 50  # users on a page of requests, so that one caller's list takes short turns
 
 
-@operation(PATHS[LoadQuestion], LoadQuestion, LoadAnswer, RECORDS)
+@operation(PATHS[LoadQuestion], LoadQuestion, LoadAnswer, READS)
 async def load(call: Call, data: LoadQuestion) -> bytes:
     """
     Load the records of users, one for each id, in order, each id once; of no ids, just the ledger's head.
@@ -134,6 +135,7 @@ async def show_document() -> dict[str, Any]:
 
 
 OPERATIONS = (
-    load, *APPEND_OPERATIONS, history, requests_due, changes, *LEDGER_OPERATIONS, *NOTICE_OPERATIONS, own_token,
+    *STANDING_OPERATIONS, load, *APPEND_OPERATIONS, history, requests_due, changes, *LEDGER_OPERATIONS,
+    *NOTICE_OPERATIONS, own_token,
 )  # fmt: skip
 HANDLERS = (*map(declared, OPERATIONS), health, show_metrics, show_document)

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 
 from ..stores.messages import MAX_USERS
+from ..stores.protocol import Loaded, Standings
 
 MAX_JOINED_USERS = 100  # of one load; a larger one goes alone, beside the joint calls
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
@@ -84,7 +85,7 @@ class JointLoads(Generic[Found]):
 
     def __init__(self, run: Run, load: Callable[[list[str]], Any], only: Callable[[Found, list[str]], Found]) -> None:
         self._run = run
-        self._load = load
+        self.call = load
         self._only = only
         self._lines: dict[Hashable, Line[Found]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +108,7 @@ class JointLoads(Generic[Found]):
         if not line.under_way:
             line.under_way += 1
             try:
-                return await self._run(caller, partial(self._load, user_ids), convert)
+                return await self._run(caller, partial(self.call, user_ids), convert)
             finally:
                 self._end_call(caller, line)
         member = Member(user_ids, convert)
@@ -141,7 +142,7 @@ class JointLoads(Generic[Found]):
         def load() -> Any:
             """Take the loads at the last moment, then call the store."""
             members.extend(line.take())
-            return self._load(list(dict.fromkeys(user_id for member in members for user_id in member.user_ids)))
+            return self.call(list(dict.fromkeys(user_id for member in members for user_id in member.user_ids)))
 
         def convert(found: Found) -> list[Any]:
             """Convert what was found for each load by itself."""
@@ -173,7 +174,7 @@ class JointLoads(Generic[Found]):
 
     async def _call_alone(self, caller: Hashable, member: Member[Found]) -> None:
         try:
-            member.settle(await self._run(caller, partial(self._load, member.user_ids), member.convert))
+            member.settle(await self._run(caller, partial(self.call, member.user_ids), member.convert))
         except Exception as error:  # noqa: BLE001 - it is raised to the one who loads
             member.settle(error)
 
@@ -181,3 +182,15 @@ class JointLoads(Generic[Found]):
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)  # asyncio itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
+
+
+def only_records(loaded: Loaded, user_ids: list[str]) -> Loaded:
+    """Cut what was loaded down to the records of some users, in their order."""
+    by_id = {record.user_id: record for record in loaded.records}
+    return attrs.evolve(loaded, records=tuple(by_id[user_id] for user_id in user_ids))
+
+
+def only_standings(found: Standings, user_ids: list[str]) -> Standings:
+    """Cut standings down to the rows of some users, in their order."""
+    by_id = {row.user_id: row for row in found.users}
+    return attrs.evolve(found, users=tuple(by_id[user_id] for user_id in user_ids))

@@ -35,20 +35,21 @@ from ..stores.registry_messages import (
     RegisterNoticeQuestion,
     RequireNoticesQuestion,
 )
+from ..stores.standing_messages import StandingsListQuestion, StandingsQuestion
 from ..stores.token_messages import TokenQuestion
 from .dispatch import JSON_LINES
 from .examples import DETAILS, EXAMPLES, MORE, NONCE
 from .operation import Operation
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
-from .scopes import ANY, APPENDS, CHANGES, EVENTS, NOTICES, READS, RECORDS, Scope
+from .scopes import ANY, APPENDS, ASKS, CHANGES, EVENTS, NOTICES, READS, Scope
 
 VERSION = "1"
 DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
 
 Each question is a POST with a fresh `nonce`, which its answer echoes. Ids travel in bodies, never in a URL. No answer
 may be stored. What goes wrong is answered with a problem document (RFC 9457) whose `type` is for programs and whose
-`detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load records {LOAD_BODY_BYTES:,},
+`detail` says what to do next. A question has at most {SMALL_BODY_BYTES:,} bytes; to load users {LOAD_BODY_BYTES:,},
 to append {APPEND_BODY_BYTES:,}, for many users or to register a notice {MAX_BODY_BYTES:,}.
 No answer is larger than 32 MiB: pages end earlier, what has to be whole is refused as `too-large`."""
 LINES = {  # OpenAPI 3.1 has no schema for the lines of a text
@@ -58,16 +59,19 @@ BEARER = "bearer"
 SECURITY = SecurityScheme(
     type="http",
     scheme="bearer",
-    description="A token made by `diijam-consent token new`. One scope of those that an operation lists is enough. An"
-    " append needs the scopes of all its events: "
+    description="A token made by `diijam-consent token new`. One of the alternatives that an operation lists is enough."
+    " An append needs the scopes of all its events: "
     + "; ".join(f"`{scope}` for {', '.join(names)}" for scope, names in EVENTS.items())
     + ". `write:imports` is needed beside them for what was collected before this ledger. `write` stands for all"
-    " `write:…`; no other scope includes another.",
+    " `write:…`; no other scope includes another. The scopes `ask…` add up: each names asks, and a standing has what"
+    " these need.",
 )
 
 # By operation: its summary, the scopes of which it needs one, and the problems that only some operations have.
 OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple[str, ...]]] = {
-    LoadQuestion: ("Load records", RECORDS, ()),
+    StandingsQuestion: ("Load standings", ASKS, ()),
+    StandingsListQuestion: ("List the standings of all users", ASKS, ()),
+    LoadQuestion: ("Load records", READS, ()),
     AppendQuestion: ("Append events", APPENDS, ("version-conflict", "invalid-event", "outcome-unknown")),
     AppendManyQuestion: ("Append events of many users", APPENDS, ("outcome-unknown",)),
     RequestsQuestion: ("List users with open requests", READS, ()),
@@ -87,12 +91,14 @@ COMMON_PROBLEMS = (
 )  # fmt: skip
 
 
-def documented(operation: type[Question] | str) -> dict[str, Any]:
+def documented(operation: type[Question] | str, beside: frozenset[Scope] = frozenset()) -> dict[str, Any]:
     """
     Make the arguments that an operation's handler is declared with, besides its path and guards.
 
     Args:
         operation: A key of `OPERATIONS`.
+
+        beside: The scopes that it needs beside one of its alternatives.
 
     Returns:
         Keyword arguments for Litestar's `get` and `post`.
@@ -113,7 +119,7 @@ def documented(operation: type[Question] | str) -> dict[str, Any]:
         "summary": summary,
         "response_description": "The answer.",
         "status_code": 200,
-        "security": _security(scopes),
+        "security": _security(scopes, beside),
         "responses": {status: _response(keys) for status, keys in by_status.items()},
     }
 
@@ -138,14 +144,14 @@ def declared(operation: Operation) -> HTTPRouteHandler:
         "data": Annotated[operation.question, Body(media_type=MediaType.JSON)],
         "return": operation.answer,
     }
-    return post(operation.path, **documented(operation.question))(handler)
+    return post(operation.path, **documented(operation.question, operation.beside))(handler)
 
 
-def _security(scopes: frozenset[Scope] | None) -> list[dict[str, list[str]]]:
-    """List the alternatives: a token of one of the scopes, or of any."""
+def _security(scopes: frozenset[Scope] | None, beside: frozenset[Scope]) -> list[dict[str, list[str]]]:
+    """List the alternatives: a token of one of the scopes and all *beside* it, or any token."""
     if scopes == ANY:
         return [{BEARER: []}]
-    return [{BEARER: [str(scope)]} for scope in sorted(scopes or ())]
+    return [{BEARER: sorted(map(str, {scope, *beside}))} for scope in sorted(scopes or ())]
 
 
 def _response(keys: Sequence[str]) -> ResponseSpec:

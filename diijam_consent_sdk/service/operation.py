@@ -64,6 +64,8 @@ class Operation:
         scopes: A token needs one of these.
 
         handle: Called with the call and its question; returns the answer's JSON, or its lines part by part.
+
+        beside: A token needs all of these, too.
     """
 
     path: str
@@ -71,10 +73,16 @@ class Operation:
     answer: type[Answer]
     scopes: frozenset[Scope]
     handle: Handle
+    beside: frozenset[Scope] = frozenset()
 
 
 def operation(
-    path: str, question: type[Question], answer: type[Answer], scopes: frozenset[Scope]
+    path: str,
+    question: type[Question],
+    answer: type[Answer],
+    scopes: frozenset[Scope],
+    *,
+    beside: frozenset[Scope] = frozenset(),
 ) -> Callable[[Handle], Operation]:
     """Make an `Operation` of the function that handles it, whose docstring is published in the document."""
-    return lambda handle: Operation(path, question, answer, scopes, handle)
+    return lambda handle: Operation(path, question, answer, scopes, handle, beside)

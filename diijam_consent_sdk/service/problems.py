@@ -30,7 +30,7 @@ from ..status import cause_of
 from ..stores import messages, problem_document, wire
 from ..stores.problem_document import PROBLEM_TYPE, Problem
 from ..stores.protocol import MAX_POSITION, Cursor
-from .store_executor import InvalidArguments
+from .store_calls import InvalidArguments
 from .tokens import TokensUnreadable
 
 PROBLEM_JSON = "application/problem+json"

@@ -36,15 +36,18 @@ from ..stores.registry_messages import (
     RequireNoticesAnswer,
     RequireNoticesQuestion,
 )
+from ..stores.standing_messages import StandingsAnswer, StandingsListAnswer, StandingsListQuestion, StandingsQuestion
+from ..stores.standings import StandingForm
 from ..stores.token_messages import TokenAnswer, TokenQuestion
 from ..vocabulary import Method
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
 MESSAGES = (
-    LoadQuestion, LoadAnswer, AppendQuestion, AppendAnswer, AppendManyQuestion, AppendManyAnswer, HistoryQuestion,
-    HistoryAnswer, ChangesQuestion, ChangesAnswer, RequestsQuestion, RequestsAnswer, EntriesQuestion, EntriesAnswer,
-    RegisterNoticeQuestion, RegisterNoticeAnswer, LoadNoticesQuestion, LoadNoticesAnswer, RequireNoticesQuestion,
+    StandingsQuestion, StandingsAnswer, StandingsListQuestion, StandingsListAnswer, LoadQuestion, LoadAnswer,
+    AppendQuestion, AppendAnswer, AppendManyQuestion, AppendManyAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
+    ChangesAnswer, RequestsQuestion, RequestsAnswer, EntriesQuestion, EntriesAnswer, RegisterNoticeQuestion,
+    RegisterNoticeAnswer, LoadNoticesQuestion, LoadNoticesAnswer, RequireNoticesQuestion,
     RequireNoticesAnswer, TokenQuestion, TokenAnswer, Problem,
 )  # fmt: skip
 # The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.
@@ -65,7 +68,7 @@ def components() -> dict[str, Schema]:
     events.
     """
     kinds = wire.EVENT_TYPES
-    _, found = msgspec.json.schema_components([*MESSAGES, *kinds.values(), Provenance], ref_template=REF)
+    _, found = msgspec.json.schema_components([*MESSAGES, *kinds.values(), Provenance, StandingForm], ref_template=REF)
     for name in kinds:
         found[name] = _event(name, found[name])
     found["Event"] = {
@@ -78,6 +81,9 @@ def components() -> dict[str, Schema]:
         properties = found[kind.__name__]["properties"]
         properties["events"]["items"] = {"$ref": REF.format(name="Event")}
         properties["provenance"]["anyOf"] = [{"$ref": REF.format(name="Provenance")}, {"type": "null"}]
+    for answer in (StandingsAnswer, StandingsListAnswer):
+        standings = found[answer.__name__]["properties"]["standings"]
+        standings["items"] = {"$ref": REF.format(name=StandingForm.__name__)}
     found["Entry"]["properties"]["event"] = {"$ref": REF.format(name="Event")}
     # Not in the type: the error for another tag would be this pattern.
     found["RegisterNoticeQuestion"]["properties"]["texts"]["propertyNames"]["pattern"] = LANGUAGE_TAG
@@ -144,6 +150,7 @@ def _complete(schema: Schema) -> None:
 def _strings(schema: Schema) -> Iterator[Schema]:
     if schema.get("type") == "string":
         yield schema
-    inner = [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]
+    items = [schema["items"]] if schema.get("items") else []  # of a tuple it is False
+    inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *items]
     for one in inner:
         yield from _strings(one)

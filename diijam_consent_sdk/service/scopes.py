@@ -37,11 +37,13 @@ class Scope(StrEnum):
 # Which scopes each operation takes: one of them is enough.
 ANY = frozenset(Scope)
 READS = frozenset({Scope.READ})
-RECORDS = READS | {Scope.ASK}  # `ask` until guards load standings; a part of the asks needs less than a record
-CHANGES = READS | {scope for scope in Scope if scope.startswith(Scope.ASK)}
+ASKS = frozenset(scope for scope in Scope if scope.partition(":")[0] == Scope.ASK)
+CHANGES = READS | ASKS
 WRITES = frozenset(scope for scope in Scope if scope.startswith(Scope.WRITE))
 APPENDS = WRITES | {Scope.CONFIRM}
 NOTICES = frozenset({Scope.WRITE_NOTICES})
+# Which scopes some operations need beside one of these, all of them.
+LISTS = frozenset({Scope.LIST})
 
 # Which scope each event needs, by its type.
 EVENTS: Mapping[Scope, tuple[str, ...]] = {

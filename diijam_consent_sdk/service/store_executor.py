@@ -10,12 +10,12 @@ import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 
 from .._threads import await_promise, run_in_thread
-from ..errors import ConsentError, LedgerBroken, StoreUnavailable
+from ..errors import LedgerBroken, StoreUnavailable
 from ..events import Event, Provenance, takes_away
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
@@ -29,21 +29,19 @@ from ..stores.protocol import (
     Entries,
     Loaded,
     OpenRequests,
+    Standings,
+    StandingsPage,
     Store,
     Write,
     WriteResult,
 )
 from ..stores.sql.chain_walk import ChainPage
-from .joint_loads import MAX_JOINED_USERS, JointLoads
+from .joint_loads import MAX_JOINED_USERS, JointLoads, only_records, only_standings
 from .lanes import Lane
+from .store_calls import check_arguments, run_call
 
 T = TypeVar("T")
 MAX_CALLS = 4_000  # running or queued; past that the service answers at once that it is too busy
-INLINE_ITEMS = 16  # records or entries that are encoded on the event loop: a thread would cost more
-
-
-class InvalidArguments(Exception):
-    """The store refused a call's arguments (`ValueError`, `TypeError`), so the question was wrong."""
 
 
 class StoreExecutor:
@@ -57,8 +55,9 @@ class StoreExecutor:
     """
 
     def __init__(self, store: Store | AsyncStore) -> None:
-        self._store: Any = store
+        self._store: Any = cast(Any, store)  # its protocol is to get `standings`
         self._is_async = inspect.iscoroutinefunction(store.load)
+        self._run = partial(run_call, is_async=self._is_async)
         self._heads = Lane("head", 2, 2)
         self._looks = Lane("look", 4, 4)
         # Reads of SQLite spend their time under the GIL: more threads read no more, and keep the event loop from it.
@@ -70,21 +69,31 @@ class StoreExecutor:
         self._lanes = (
             self._heads, self._looks, self._readers, self._large_readers, self._writers, self._listers, self._verifiers,
         )  # fmt: skip
-        self._records = JointLoads(partial(self._run, self._readers), self._store.load, _only_records)
+        run = partial(self._run, self._readers)
+        self._standings = JointLoads(run, self._store.standings, only_standings)
+        self._records = JointLoads(run, self._store.load, only_records)
         self._in_flight = 0
         self.broken: LedgerBroken | None = None  # once the ledger does not verify: then only noes are let through
 
     async def head(self) -> Cursor:
         """Load the ledger's head, ahead of all loads and lists."""
-        loaded: Loaded = await self._call(self._heads, None, partial(self._store.load, ()), _unchanged)
-        return loaded.cursor
+        found: Standings = await self._call(self._heads, None, partial(self._store.standings, ()), _unchanged)
+        return found.cursor
+
+    async def standings(self, caller: Hashable, user_ids: list[str], convert: Callable[[Standings], T]) -> T:
+        """See `Store.standings`. Small loads are joined."""
+        return await self._load(caller, self._standings, user_ids, convert)
 
     async def load(self, caller: Hashable, user_ids: list[str], convert: Callable[[Loaded], T]) -> T:
         """See `Store.load`. Small loads are joined."""
-        with self._admitted():
-            if len(user_ids) > MAX_JOINED_USERS:
-                return await self._run(self._large_readers, caller, partial(self._store.load, user_ids), convert)
-            return await self._records.load(caller, _call_sync(partial(checked_ids, user_ids)), convert)
+        return await self._load(caller, self._records, user_ids, convert)
+
+    async def list_standings(
+        self, caller: Hashable, after: str | None, limit: int, convert: Callable[[StandingsPage], T]
+    ) -> T:
+        """See `Store.list_standings`."""
+        call = partial(self._store.list_standings, after, limit=limit)
+        return await self._call(self._listers, caller, call, convert)
 
     async def append(
         self,
@@ -204,6 +213,14 @@ class StoreExecutor:
         for lane in self._lanes:
             lane.close()
 
+    async def _load(
+        self, caller: Hashable, loads: JointLoads[Any], user_ids: list[str], convert: Callable[[Any], T]
+    ) -> T:
+        with self._admitted():
+            if len(user_ids) > MAX_JOINED_USERS:
+                return await self._run(self._large_readers, caller, partial(loads.call, user_ids), convert)
+            return await loads.load(caller, check_arguments(partial(checked_ids, user_ids)), convert)
+
     async def _call(
         self,
         lane: Lane,
@@ -236,49 +253,6 @@ class StoreExecutor:
             yield
         finally:
             self._in_flight -= 1
-
-    async def _run(self, lane: Lane, caller: Hashable, call: Callable[[], Any], convert: Callable[[Any], T]) -> T:
-        """Make a call in its lane, once it is the caller's turn."""
-        if not self._is_async:
-            return await lane.run(caller, lambda: convert(_call_sync(call)))
-        await lane.semaphore.acquire(caller)
-        try:
-            found = await _call_async(call)
-            if _is_small(found):
-                return convert(found)
-        finally:
-            lane.semaphore.release(caller)
-        return await lane.run(caller, partial(convert, found))
-
-
-def _call_sync(call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except ConsentError:  # first, since InvalidEvent is a ValueError too
-        raise
-    except (ValueError, TypeError) as error:
-        raise InvalidArguments(str(error)) from error
-
-
-async def _call_async(call: Callable[[], Any]) -> Any:
-    try:
-        return await call()
-    except ConsentError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise InvalidArguments(str(error)) from error
-
-
-def _is_small(found: Any) -> bool:
-    if isinstance(found, ChainPage):
-        return False
-    items = found if isinstance(found, list) else getattr(found, "entries", getattr(found, "records", ()))
-    return len(items) <= INLINE_ITEMS
-
-
-def _only_records(loaded: Loaded, user_ids: list[str]) -> Loaded:
-    by_id = {record.user_id: record for record in loaded.records}
-    return Loaded(loaded.cursor, loaded.at, tuple(by_id[user_id] for user_id in user_ids))
 
 
 def _without_record(result: WriteResult) -> WriteResult:

@@ -33,8 +33,12 @@ _GIVEN = frozenset({Reason.CONSENTED, Reason.AGREED})
 Ending = tuple[Reason, datetime | None]
 
 
-class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The JSON object. No field has a default: bytes that lack one must not read as "not restricted"."""
+class StandingForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    A user's standing. `consents` has by purpose, for marketing by `marketing:` and channel, where the consent stands
+    and when it ends; `sharings` recipient, purpose, data, where the agreement stands and when it ends; `holds` kind,
+    data and end. No field has a default: bytes that lack one must not read as "not restricted".
+    """
 
     account: Account
     all_restricted: bool
@@ -48,7 +52,7 @@ class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sharings: list[tuple[str, Purpose, frozenset[Field], Reason, datetime | None]]
 
 
-wire.prepared(_Form)
+wire.prepared(StandingForm)
 
 
 def encode_standing(standing: Standing) -> bytes:
@@ -56,7 +60,7 @@ def encode_standing(standing: Standing) -> bytes:
     holds = [(hold.kind, hold.data, hold.until) for hold in standing.holds]
     sharings = [(s.recipient, s.purpose, s.data, s.state.reason, s.state.expires_at) for s in standing.sharings]
     return wire.encode(
-        _Form(
+        StandingForm(
             account=standing.account, all_restricted=standing.all_restricted, erasing=standing.erasing,
             consents={key: (state.reason, state.expires_at) for key, state in standing.consents.items()},
             holds=sorted(holds, key=wire.encode), objected=standing.objected, published=standing.published,
@@ -74,7 +78,7 @@ def decode_standing(data: bytes, view: View) -> Standing:
     """
     if len(data) > MAX_STANDING_BYTES:
         raise wire.Malformed("not a standing: it is too long")
-    form = wire.read(data, _Form)
+    form = wire.read(data, StandingForm)
     standing = Standing(
         account=form.account, erasing=form.erasing, all_restricted=form.all_restricted, restricted=form.restricted,
         objected=form.objected, published=form.published,

@@ -15,7 +15,18 @@ import attrs
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Store, Write, WriteResult
+from ..stores.protocol import (
+    Appended,
+    Changes,
+    Cursor,
+    Entries,
+    Loaded,
+    OpenRequests,
+    Standings,
+    Store,
+    Write,
+    WriteResult,
+)
 from ..stores.registry import MAX_NOTICES_PAGE
 
 METHODS = (
@@ -115,6 +126,15 @@ class FaultyStore:
         loaded = self.inner.load(wanted)
         self._leave("load")
         return attrs.evolve(loaded, **self.alter)  # type: ignore[arg-type]  # a test may put anything there
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        wanted = tuple(user_ids)
+        self._enter("standings")
+        self.loaded.append(wanted)
+        standings: Standings = self.inner.standings(wanted)  # type: ignore[attr-defined]  # of the protocol soon
+        self._leave("standings")
+        return attrs.evolve(standings, **self.alter)  # type: ignore[arg-type]  # a test may put anything there
 
     def append(
         self,

@@ -76,7 +76,7 @@ def is_fast() -> bool:
 def served(tmp_path: Path, *, is_fast: bool) -> Iterator[Served]:
     """Serve an empty ledger."""
     tokens, ledger = tmp_path / "tokens.json", tmp_path / "consents.db"
-    token = new_token(tokens, "tests", [Scope.READ, Scope.WRITE])
+    token = new_token(tokens, "tests", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
     SqliteStore(ledger).close()
     process = Process(f"sqlite:///{ledger}", tokens, fast=is_fast)
     yield Served(process.listening(), token, ledger, process)

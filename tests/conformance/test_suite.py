@@ -157,7 +157,7 @@ def test_a_consent_service_passes(tmp_path: Path, wall: WallClock) -> None:
     whose clock the test sets.
     """
     tokens = tmp_path / "tokens.json"
-    token = new_token(tokens, "tests", [Scope.READ, Scope.WRITE])
+    token = new_token(tokens, "tests", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
     with over_http(tokens, token, wall=None) as store:
         skipped = not_passed(run(store))
     assert {result.why for result in skipped} == {NEEDS_CLOCK, NEEDS_LEDGER}

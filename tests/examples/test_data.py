@@ -19,7 +19,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import Channel, ConsentClient, Field, Market, Process, Purpose, Reason, Retain, Share, Show
-from diijam_consent_sdk.decisions import Ask
+from diijam_consent_sdk.decisions import UNANSWERED, Ask
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.stores.wire import event_from
@@ -41,7 +41,7 @@ ASKS: tuple[Ask, ...] = (
     *map(Show, Field),
     *map(Retain, Field),
 )
-NOT_OVER_DATA = {Reason.UNAVAILABLE, Reason.STALE}  # these say that the store could not be asked
+NOT_OVER_DATA = UNANSWERED  # the store could not be asked
 
 
 @attrs.define

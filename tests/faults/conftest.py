@@ -88,7 +88,7 @@ class Service:
 @contextmanager
 def serving(folder: Path) -> Iterator[Service]:
     """A running service over a file in that folder."""
-    token = new_token(folder / "tokens.json", "tests", [Scope.READ, Scope.WRITE])
+    token = new_token(folder / "tokens.json", "tests", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
     service = Service(folder, token)
     service.start()
     try:

@@ -18,7 +18,7 @@ from tests.stores.cluster import shared
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service over PostgreSQL, shared by the module."""
     folder = tmp_path_factory.mktemp("service")
-    token = new_token(folder / "tokens.json", "tests", [Scope.READ, Scope.WRITE])
+    token = new_token(folder / "tokens.json", "tests", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
     url = shared().ledger()
     service = Service(folder, token)
     try:

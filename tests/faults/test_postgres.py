@@ -48,7 +48,7 @@ class Fleet:
 @pytest.fixture
 def fleet(cluster: Cluster, tmp_path: Path) -> Iterator[Fleet]:
     """Two services, each a process, over one PostgreSQL."""
-    token = new_token(tmp_path / "tokens.json", "tests", [Scope.READ, Scope.WRITE])
+    token = new_token(tmp_path / "tokens.json", "tests", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
     url = cluster.ledger()
     with ExitStack() as stack:
         services = []

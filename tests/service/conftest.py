@@ -97,7 +97,11 @@ def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 def token_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """Make a tokens file, with tokens named by their scopes: `read`, `write`, `both`."""
     path = tmp_path_factory.mktemp("tokens") / "tokens.json"
-    scopes = {"read": [Scope.READ], "write": [Scope.WRITE], "both": [Scope.READ, Scope.WRITE]}
+    scopes = {
+        "read": [Scope.ASK, Scope.LIST, Scope.READ],
+        "write": [Scope.WRITE],
+        "both": [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE],
+    }
     return path, {name: new_token(path, name, allowed) for name, allowed in scopes.items()}
 
 

@@ -11,7 +11,7 @@ import attrs
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
-from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Write, WriteResult
+from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Standings, StandingsPage, Write, WriteResult
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 
@@ -36,6 +36,16 @@ class FaultyStore:
         """See `Store.load`."""
         self._enter("load")
         return self.inner.load(user_ids)
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        self._enter("standings")
+        return self.inner.standings(user_ids)
+
+    def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """See `Store.list_standings`."""
+        self._enter("list_standings")
+        return self.inner.list_standings(after_user_id, limit)
 
     def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""

@@ -103,7 +103,7 @@ def test_a_token_that_is_unknown_or_lacks_the_scope(
     """The error names a wrong token as the cause, and for a right one the scope that it lacks."""
     assert "status 401: no token was sent, or one it does not know" in told(shared.url)
     assert "status 401" in told(shared.url, token=None)
-    assert "the token of write lacks the scope ask or read" in told(shared.url, token=token_files[1]["write"])
+    assert "the token of write lacks the scope read" in told(shared.url, token=token_files[1]["write"])
 
 
 def test_a_wrong_path_and_a_wrong_port(told: Told, shared: Running) -> None:

@@ -120,7 +120,11 @@ def tokens(tmp_path: Path) -> dict[str, str]:
     """Tokens of a service, by what they may do; and one that it does not know."""
     path = tmp_path / "tokens.json"
     made = {scope: new_token(path, scope, [Scope(scope)]) for scope in ("read", "write")}
-    return {**made, "both": new_token(path, "both", [Scope.READ, Scope.WRITE]), "unknown": "dcs_secret-unknown"}
+    return {
+        **made,
+        "both": new_token(path, "both", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE]),
+        "unknown": "dcs_secret-unknown",
+    }
 
 
 @pytest.fixture

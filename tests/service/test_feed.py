@@ -210,14 +210,14 @@ def test_what_the_store_waited_counts_too(store: FaultyStore) -> None:
 
 def test_a_write_between_the_look_and_the_wait_is_not_missed(store: FaultyStore) -> None:
     """Whatever is committed after a request looked wakes it, also before the watcher knows the head."""
-    store.holds["load"] = threading.Event()
+    store.holds["standings"] = threading.Event()
 
     async def body(feed: ChangeFeed) -> Changes:
         """Wait, and write before the watcher knows the head."""
         waiting = poll(feed, store.inner.load(()).cursor)
-        await until(lambda: "load" in store.calls)  # the watcher is about to learn the head
+        await until(lambda: "standings" in store.calls)  # the watcher is about to learn the head
         store.inner.append("u-1", OPEN)
-        store.holds["load"].set()
+        store.holds["standings"].set()
         return await waiting
 
     assert list(run(store, body).user_ids) == ["u-1"]

@@ -10,16 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from diijam_consent_sdk.service.openapi import OPERATIONS
+from diijam_consent_sdk.service.handlers import OPERATIONS
+from diijam_consent_sdk.service.openapi import OPERATIONS as DOCUMENTED
 from diijam_consent_sdk.service.problems import PROBLEMS
 from diijam_consent_sdk.service.scopes import (
     ANY,
     APPENDS,
+    ASKS,
     CHANGES,
     EVENTS,
+    LISTS,
     NOTICES,
     READS,
-    RECORDS,
     SCOPE_OF_EVENT,
     Scope,
 )
@@ -29,20 +31,22 @@ from tests.service.conftest import Running
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
 NEEDS: dict[frozenset[Scope] | None, str] = {
+    ASKS: "`ask…`",
     READS: "`read`",
-    RECORDS: "`ask` or `read`",
     CHANGES: "`ask…` or `read`",
     APPENDS: "by event, below",
     NOTICES: "`write:notices`",
     ANY: "any",
 }
+BESIDE = {frozenset[Scope](): "", LISTS: "`list` and "}
 COMMANDS = re.findall(r"^\$ (curl .*)$", DOCUMENT, re.MULTILINE)
 
 
 def test_every_route_has_its_row() -> None:
     """The table of routes has each operation, with the scopes of which it needs one."""
     rows = re.findall(r"^\| `(POST|GET) (\S+)` \| ([^|]+) \|", DOCUMENT, re.MULTILINE)
-    questions = {("POST", path, NEEDS[OPERATIONS[kind][1]]) for kind, path in PATHS.items()}
+    questions = {("POST", one.path, BESIDE[one.beside] + NEEDS[DOCUMENTED[one.question][1]]) for one in OPERATIONS}
+    assert {path for _, path, _ in questions} == set(PATHS.values())
     assert set(rows) == questions | {("GET", path, "none") for path in ("/healthz", "/metrics", "/openapi.json")}
 
 
@@ -64,7 +68,7 @@ def test_every_problem_has_its_row() -> None:
 def test_its_commands_are_answered(
     service: Running, http: httpx.Client, token_files: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What curl is shown to send, sent so, is answered: the second sees what the first wrote."""
+    """What curl is shown to send, sent so, is answered: the others see what the first wrote."""
     monkeypatch.setenv("DIIJAM_CONSENT_URL", service.url)
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", token_files[1]["both"])
     answers = []
@@ -75,5 +79,6 @@ def test_its_commands_are_answered(
         headers = dict(value.split(": ", 1) for flag, value in given if flag == "-H")
         (body,) = [value for flag, value in given if flag == "-d"]
         answers.append(http.post(url, headers=headers, content=body.encode()))
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].json()["record"] == answers[1].json()["records"][0]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[1].json()["users"] == [["u-1", 2, 0]]
+    assert answers[0].json()["record"] == answers[2].json()["records"][0]

@@ -14,9 +14,11 @@ import pytest
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, TooLarge
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.service.joint_loads import MAX_JOINED_USERS, PATIENCE_SECONDS
-from diijam_consent_sdk.service.store_executor import InvalidArguments, StoreExecutor
+from diijam_consent_sdk.service.store_calls import InvalidArguments
+from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.stores import AsyncStore, Loaded, MemoryStore
 from diijam_consent_sdk.stores.messages import MAX_USERS
+from diijam_consent_sdk.stores.protocol import Standings
 from tests.service.conftest import on_a_loop
 
 
@@ -54,6 +56,10 @@ class AsyncNotingStore:
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         return await asyncio.to_thread(self.inner.load, list(user_ids))
+
+    async def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        return await asyncio.to_thread(self.inner.standings, list(user_ids))
 
 
 def ids_of(loaded: Loaded) -> list[tuple[str, int]]:

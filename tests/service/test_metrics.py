@@ -93,19 +93,19 @@ def test_unknown_tokens_are_counted_and_told_of_now_and_then() -> None:
 def test_a_service_over_a_broken_store_is_not_well(start: Start, http: httpx.Client) -> None:
     """`/healthz` answers 503 when the store fails."""
     store = FaultyStore()
-    store.fails["load"] = StoreUnavailable("the disk is gone: look at it")
+    store.fails["standings"] = StoreUnavailable("the disk is gone: look at it")
     is_problem(http.get(f"{start(store).url}/healthz"), "store-unavailable")
 
 
 def test_a_service_over_a_hung_store_is_not_well(start: Start, http: httpx.Client) -> None:
     """`/healthz` answers 503 after a second when the store does not answer at all."""
     store = FaultyStore()
-    store.holds["load"] = threading.Event()
+    store.holds["standings"] = threading.Event()
     url = start(store).url
     started = time.monotonic()
     is_problem(http.get(f"{url}/healthz"), "store-unavailable")
     assert 0.9 < time.monotonic() - started < 2
-    store.holds["load"].set()
+    store.holds["standings"].set()
 
 
 def test_a_slow_store_holds_up_no_other_request(start: Start, ask_as: Ask, http: httpx.Client) -> None:

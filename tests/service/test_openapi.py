@@ -18,14 +18,17 @@ from schemathesis.openapi import from_dict
 
 from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
 from diijam_consent_sdk.service.examples import EXAMPLES
-from diijam_consent_sdk.service.openapi import OPERATIONS
+from diijam_consent_sdk.service.handlers import OPERATIONS
+from diijam_consent_sdk.service.openapi import OPERATIONS as DOCUMENTED
 from diijam_consent_sdk.service.problems import PROBLEM_JSON
 from diijam_consent_sdk.service.scopes import ANY
-from diijam_consent_sdk.stores import messages, registry_messages, token_messages
+from diijam_consent_sdk.stores import messages, registry_messages, standing_messages, token_messages, wire
 from diijam_consent_sdk.stores.http.exchange import PATHS
 from tests.service.conftest import NONCE, Asker, Running
 
-ANSWERS = {
+ANSWERS: dict[type[messages.Question], Any] = {
+    standing_messages.StandingsQuestion: standing_messages.StandingsAnswer,
+    standing_messages.StandingsListQuestion: standing_messages.StandingsListAnswer,
     messages.LoadQuestion: messages.LoadAnswer,
     messages.AppendQuestion: messages.AppendAnswer,
     messages.HistoryQuestion: messages.HistoryAnswer,
@@ -64,8 +67,8 @@ def test_questions_name_their_scope_and_problems(document: dict[str, Any]) -> No
     for path, operation in operations(document).items():
         if path not in EXAMPLES:
             continue
-        (scopes,) = (OPERATIONS[kind][1] for kind, its_path in PATHS.items() if its_path == path)
-        alternatives = [[]] if scopes == ANY else [[scope] for scope in sorted(scopes or ())]
+        ((scopes, beside),) = ((DOCUMENTED[one.question][1], one.beside) for one in OPERATIONS if one.path == path)
+        alternatives = [[]] if scopes == ANY else [sorted({scope, *beside}) for scope in sorted(scopes or ())]
         assert operation["security"] == [{"bearer": names} for names in alternatives] != []
         for status, response in operation["responses"].items():
             assert status == "200" or response["content"][PROBLEM_JSON]["examples"]
@@ -85,7 +88,7 @@ def test_examples_are_what_they_show(document: dict[str, Any], question: type[me
     example = operation["requestBody"]["content"]["application/json"]["example"]
     assert msgspec.convert(example, question).nonce
     answer = operation["responses"]["200"]["content"]["application/json"]["example"]
-    assert msgspec.convert(answer, ANSWERS[question])
+    assert wire.read(wire.encode(answer), ANSWERS[question])
 
 
 def test_the_example_questions_are_answered(asker: Asker) -> None:

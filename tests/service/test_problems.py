@@ -150,7 +150,7 @@ def test_a_body_that_announces_too_much(anybody: Asker) -> None:
 def test_a_question_about_one_thing_is_small(anybody: Asker, question: type[Question], path: str) -> None:
     """Only operations that take lists or texts read more than 64 KiB."""
     most = question.max_bytes
-    assert (most > SMALL_BODY_BYTES) == path.endswith(("/records/load", "/append", "/register"))
+    assert (most > SMALL_BODY_BYTES) == path.endswith(("/standings/load", "/records/load", "/append", "/register"))
     is_problem(anybody.post(path, content=b" " * (most + 1)), "too-large")
     is_problem(anybody.post(path, content=b" " * most), "malformed")
 
@@ -207,10 +207,11 @@ def test_a_wrong_method(shared: Running) -> None:
 def test_what_the_store_raises(start: Start, ask_as: Ask, error: Exception, key: str) -> None:
     """Each error of the store is its problem; what was not foreseen is an internal error that says nothing of it."""
     store = FaultyStore()
-    store.fails["append"] = store.fails["load"] = error
+    store.fails["append"] = store.fails["load"] = store.fails["standings"] = error
     asker = ask_as(start(store))
     is_problem(asker.post(APPEND, {"nonce": NONCE, "user_id": SECRET, "events": [OPENED]}), key)
-    is_problem(asker.post(LOAD, {"nonce": NONCE, "user_ids": [SECRET]}), key)
+    for path in (LOAD, "/v1/standings/load"):
+        is_problem(asker.post(path, {"nonce": NONCE, "user_ids": [SECRET]}), key)
 
 
 def test_errors_outside_the_store_are_not_blamed_on_the_question(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:

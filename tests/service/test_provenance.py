@@ -51,7 +51,7 @@ def place(start: Start, tmp_path: Path) -> Place:
 
 def test_the_writer_is_the_token_whatever_the_question_or_the_client_says(place: Place) -> None:
     """A name in the question, a client's actor and a caller's own `by` are all replaced by the token's name."""
-    token = place.token("mailer", Scope.READ, Scope.WRITE)
+    token = place.token("mailer", Scope.ASK, Scope.READ, Scope.WRITE)
     with closing(HttpStore(place.service.url, token=token)) as store:
         store.append("u", [e.AccountOpened()], provenance=Provenance(by="somebody"))
         with ConsentClient(store, follow=False, actor="me") as client:
@@ -64,8 +64,8 @@ def test_a_relay_passes_the_names_of_its_clients_on(place: Place, start: Start, 
     """Through a relay of a relay the entry names all on the way, the nearest to the ledger first."""
     far, near = tmp_path / "far.json", tmp_path / "near.json"
     client_token = new_token(far, "mailer", [Scope.WRITE])
-    relay_token = new_token(near, "hue", [Scope.READ, Scope.WRITE, Scope.RELAY])
-    top = place.token("hanoi", Scope.READ, Scope.WRITE, Scope.RELAY)
+    relay_token = new_token(near, "hue", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE, Scope.RELAY])
+    top = place.token("hanoi", Scope.ASK, Scope.READ, Scope.WRITE, Scope.RELAY)
     with (
         closing(HttpStore(place.service.url, token=top)) as above,
         closing(HttpStore(start(above, near).url, token=relay_token)) as below,
@@ -79,7 +79,7 @@ def test_a_relay_without_the_scope_writes_in_its_own_name(place: Place, start: S
     """Only the scope `relay` lets a name pass."""
     far = tmp_path / "far.json"
     client_token = new_token(far, "mailer", [Scope.WRITE])
-    token = place.token("hanoi", Scope.READ, Scope.WRITE)
+    token = place.token("hanoi", Scope.ASK, Scope.READ, Scope.WRITE)
     with (
         closing(HttpStore(place.service.url, token=token)) as above,
         closing(HttpStore(start(above, far).url, token=client_token)) as store,

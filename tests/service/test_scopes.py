@@ -23,12 +23,14 @@ from diijam_consent_sdk.stores.token_messages import OwnToken
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Asker, Running, Start, running
 from tests.service.test_problems import is_problem
 
+ASKS = {"ask", "ask:marketing", "ask:profile", "ask:sharing", "ask:analytics", "ask:retention"}
 HEAD = {"epoch": "e", "position": 0, "hash": "h"}
 QUESTIONS: dict[str, tuple[set[str], dict[str, Any]]] = {
-    "/v1/records/load": ({"ask", "read"}, {"user_ids": []}),
+    "/v1/standings/load": (ASKS, {"user_ids": []}),
+    "/v1/records/load": ({"read"}, {"user_ids": []}),
     "/v1/history/load": ({"read"}, {"user_id": "u-1"}),
     "/v1/requests/due": ({"read"}, {}),
-    "/v1/changes": ({"read", *(scope for scope in Scope if scope.startswith("ask"))}, {"after": HEAD}),
+    "/v1/changes": ({"read"} | ASKS, {"after": HEAD}),
     "/v1/events/append": (
         {"write", "write:accounts"}, {"user_id": "u-1", "events": [OPENED], "idempotency_key": "k"},
     ),
@@ -91,17 +93,6 @@ def test_each_question_needs_its_scope(by_scope: tuple[Running, dict[str, str]],
             assert "insufficient_scope" in answer.headers["www-authenticate"]
 
 
-def test_a_part_of_the_asks_is_told_why_it_gets_no_records(
-    by_scope: tuple[Running, dict[str, str]], http: httpx.Client
-) -> None:
-    """A token that may ask about marketing alone gets no record, since that answers every ask."""
-    service, tokens = by_scope
-    answer = Asker(service.url, tokens["ask:marketing"], http).post(
-        "/v1/records/load", {"nonce": NONCE, "user_ids": []}
-    )
-    assert "it has ask:marketing, and a record answers every ask" in is_problem(answer, "forbidden")["detail"]
-
-
 @pytest.mark.parametrize("scope", EVENTS)
 def test_each_event_needs_its_scope(by_scope: tuple[Running, dict[str, str]], http: httpx.Client, scope: str) -> None:
     """An event is taken with its scope or `write`, and is forbidden with any other, whatever the record is."""
@@ -162,8 +153,11 @@ def test_the_store_says_which_scope_is_missing(
     """`HttpStore` raises `NotEntitled` with the scopes and who gives them, and a conflict without the version."""
     with closing(HttpStore(shared.url, token=token_files[1]["write"])) as store:
         with pytest.raises(NotEntitled, match="who runs the consent service gives one") as refused:
+            store.standings(["u-1"])
+        assert set(refused.value.scopes) == ASKS
+        with pytest.raises(NotEntitled) as refused:
             store.load(["u-1"])
-        assert refused.value.scopes == ("ask", "read")
+        assert refused.value.scopes == ("read",)
         with pytest.raises(VersionConflict, match="the record is at another") as conflict:
             store.append("s-15", [AccountOpened()], expected_version=7)
         assert conflict.value.actual is None
@@ -182,7 +176,7 @@ def test_a_guard_without_the_scope_is_unavailable_and_the_status_says_why(
         assert consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE
         error = consent.status().last_error
     assert error is not None
-    assert "lacks the scope ask or read" in error
+    assert "lacks the scope read" in error
 
 
 def test_a_relay_that_lacks_a_scope_says_that_it_is_its_own(

@@ -12,7 +12,7 @@ import pytest
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
-from diijam_consent_sdk.stores.protocol import OpenRequests
+from diijam_consent_sdk.stores.protocol import OpenRequests, Standings, StandingsPage
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 
@@ -26,6 +26,14 @@ class AsyncMemoryStore:
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         return self.inner.load(user_ids)
+
+    async def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        return self.inner.standings(user_ids)
+
+    async def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """See `Store.list_standings`."""
+        return self.inner.list_standings(after_user_id, limit)
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
@@ -152,6 +160,8 @@ def test_each_answer_echoes_its_nonce(asker: Asker) -> None:
     """Every answer has the nonce of its question."""
     head = asker.head()
     questions: dict[str, dict[str, Any]] = {
+        "/v1/standings/load": {"user_ids": []},
+        "/v1/standings/list": {"after": None},
         "/v1/records/load": {"user_ids": []},
         "/v1/events/append": {"user_id": "u-1", "events": [OPENED]},
         "/v1/history/load": {"user_id": "u-1"},

@@ -58,7 +58,7 @@ def test_a_rotation_amid_a_write_loses_no_no(
 ) -> None:
     """A withdrawal whose answer got lost is repeated with the new token, and is in the ledger once."""
     tokens, store = tmp_path / "tokens.json", FaultyStore(MemoryStore())
-    secret.write_text(new_token(tokens, "shop", [Scope.READ, Scope.WRITE]))
+    secret.write_text(new_token(tokens, "shop", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE]))
     monkeypatch.setenv("DIIJAM_CONSENT_URL", start(store, tokens).url)
     with ConsentClient.from_env(follow=False, deadline=5) as consent:
         consent.record("u-1", *SIGNED_UP)

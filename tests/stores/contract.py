@@ -156,7 +156,7 @@ class HttpHome:
         self.clock = WallClock()
         self._inner = MemoryStore(clock=self.clock)
         tokens = folder / "tokens.json"
-        self._token = new_token(tokens, "both", [Scope.READ, Scope.WRITE])
+        self._token = new_token(tokens, "both", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
         self._service = running(self._inner, tokens)
         self._stores: list[Store] = []
 

@@ -14,15 +14,19 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.service.examples import EXAMPLES
-from diijam_consent_sdk.stores import Cursor, messages, wire
+from diijam_consent_sdk.standing import EVERY_ASK
+from diijam_consent_sdk.stores import Cursor, messages, standing_messages, wire
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.http import exchange
 from diijam_consent_sdk.stores.problem_document import Problem
+from diijam_consent_sdk.stores.standings import decode_standing
 from diijam_consent_sdk.stores.strict_json import MAX_MESSAGE
 from diijam_consent_sdk.testing.strategies import records
 
 NONCE = "0123456789abcdef"
 ANSWERS: dict[str, Any] = {
+    "/v1/standings/load": standing_messages.StandingsAnswer,
+    "/v1/standings/list": standing_messages.StandingsListAnswer,
     "/v1/records/load": messages.LoadAnswer,
     "/v1/events/append": messages.AppendAnswer,
     "/v1/history/load": messages.HistoryAnswer,
@@ -30,7 +34,7 @@ ANSWERS: dict[str, Any] = {
     "/v1/changes": messages.ChangesAnswer,
 }
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {}
-for question_kind, question_path in messages.PATHS.items():
+for question_kind, question_path in (messages.PATHS | standing_messages.PATHS).items():
     question_example, answer_example = EXAMPLES[question_path]
     KINDS[question_kind.__name__] = (question_kind, {"nonce": NONCE, **question_example})
     KINDS[ANSWERS[question_path].__name__] = (ANSWERS[question_path], {"nonce": NONCE, **answer_example})
@@ -70,6 +74,15 @@ def stands_at(value: Any, path: Path) -> Any:
     return value
 
 
+def read(data: bytes, kind: Any) -> Any:
+    """Read a message as its receiver does, with the standings that it has as bytes."""
+    value = wire.read(data, kind)
+    if isinstance(value, standing_messages.StandingsAnswer):
+        for row in value.rows():
+            decode_standing(row.standing, EVERY_ASK)
+    return value
+
+
 PLACES: list[Any] = [
     pytest.param(name, path, id=f"{name}-{'.'.join(map(str, path))}")
     for name in KINDS
@@ -81,12 +94,12 @@ PLACES: list[Any] = [
 def test_a_key_given_twice_is_refused(name: str, path: Path) -> None:
     """In questions and answers, at any depth, also where it is spelled otherwise, or says the same again."""
     kind, plain = KINDS[name]
-    assert wire.read(spelled(plain, ("",), "").encode(), kind)
+    assert read(spelled(plain, ("",), "").encode(), kind)
     value, key = json.dumps(stands_at(plain, path)), str(path[-1])
     escaped = f"\\u{ord(key[0]):04x}{key[1:]}"
     for more in (f',"{key}":{value}', f',"{escaped}" : {value}'):
         with pytest.raises(wire.Malformed, match="a key is given twice"):
-            wire.read(spelled(plain, path, more).encode(), kind)
+            read(spelled(plain, path, more).encode(), kind)
 
 
 @pytest.mark.parametrize(("name", "path"), [p for p in PLACES if not MAPS.intersection(map(str, p.values[1][-2:-1]))])
@@ -95,18 +108,18 @@ def test_a_field_that_is_none_is_refused(name: str, path: Path) -> None:
     kind, plain = KINDS[name]
     data = spelled(plain, path, ',"suspended":true').encode()
     if kind in {messages.AppendQuestion, messages.HistoryAnswer} and "event" in str(path[:-1]):
-        fields = stands_at(msgspec.to_builtins(wire.read(data, kind)), path[:-1])
+        fields = stands_at(msgspec.to_builtins(read(data, kind)), path[:-1])
         with pytest.raises(wire.Malformed, match="has no field 'suspended'"):
             wire.event_from(fields)
         return
     if "provenance" in path[:-1]:
         data = data.replace(b'"suspended":true', b'"suspended":"true"')
-        fields = stands_at(msgspec.to_builtins(wire.read(data, kind)), path[:-1])
+        fields = stands_at(msgspec.to_builtins(read(data, kind)), path[:-1])
         with pytest.raises(wire.Malformed, match="has no field 'suspended'"):
             wire.provenance_from(fields)
         return
     with pytest.raises(wire.Malformed, match="unknown field"):
-        wire.read(data, kind)
+        read(data, kind)
 
 
 @given(records(), st.data())

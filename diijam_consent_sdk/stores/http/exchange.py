@@ -11,7 +11,7 @@ import attrs
 from ...errors import StoreUnavailable, TooLarge
 from ...events import Event, Provenance
 from ...identifiers import identifier
-from .. import append_messages, ledger_messages, messages, registry_messages, token_messages, wire
+from .. import append_messages, ledger_messages, messages, registry_messages, standing_messages, token_messages, wire
 from .._retry import Attempts, Failure
 from ..checks import check_many_events, checked_batch, checked_provenance, checked_version, checked_writes
 from ..history import HistoryPage
@@ -21,7 +21,14 @@ from .problems import error_from, error_of_write
 
 MAX_RESPONSE_BYTES = 64 * 2**20
 NO_JSON = "it is no JSON"
-PATHS = messages.PATHS | append_messages.PATHS | ledger_messages.PATHS | registry_messages.PATHS | token_messages.PATHS
+PATHS = (
+    messages.PATHS
+    | standing_messages.PATHS
+    | append_messages.PATHS
+    | ledger_messages.PATHS
+    | registry_messages.PATHS
+    | token_messages.PATHS
+)
 
 
 class Mismatched(ValueError):
@@ -284,6 +291,17 @@ def join_pages(loads: list[Loaded]) -> Loaded:
         StoreUnavailable: the history changed between two pages.
     """
     first = loads[0]
-    if any(load.cursor.epoch != first.cursor.epoch or load.cursor.position < first.cursor.position for load in loads):
-        raise StoreUnavailable("the store's history changed between two pages: try again")
+    check_history([load.cursor for load in loads])
     return Loaded(first.cursor, first.at, tuple(record for load in loads for record in load.records))
+
+
+def check_history(heads: list[Cursor]) -> None:
+    """
+    Check that the pages of one load are of one history, by the head of each.
+
+    Raises:
+        StoreUnavailable: they are not.
+    """
+    first = heads[0]
+    if any(head.epoch != first.epoch or head.position < first.position for head in heads):
+        raise StoreUnavailable("the store's history changed between two pages: try again")

@@ -11,10 +11,22 @@ from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..checks import checked_ids
 from ..history import HistoryPage, join_history
-from ..protocol import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Write, WriteResult
+from ..messages import MAX_USERS
+from ..protocol import (
+    Appended,
+    Changes,
+    Cursor,
+    Entries,
+    Loaded,
+    OpenRequests,
+    Standings,
+    StandingsPage,
+    Write,
+    WriteResult,
+)
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
-from . import exchange, ledger_exchange, registry_exchange
+from . import exchange, ledger_exchange, registry_exchange, standing_exchange
 from .exchange import Exchange
 from .transport import AsyncTransport, Transport, TransportOptions
 
@@ -60,6 +72,16 @@ class HttpStore:
         """See `Store.load`."""
         pages = exchange.split_into_pages(checked_ids(user_ids))
         return exchange.join_pages([self._run(exchange.load(page)) for page in pages])
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        pages = exchange.split_into_pages(checked_ids(user_ids))
+        return standing_exchange.join_standings([self._run(standing_exchange.standings(page)) for page in pages])
+
+    def list_standings(self, after_user_id: str | None, limit: int = MAX_USERS) -> StandingsPage:
+        """See `Store.list_standings`."""
+        page: StandingsPage = self._run(standing_exchange.list_standings(after_user_id, limit))
+        return page
 
     def append(
         self,
@@ -168,6 +190,16 @@ class AsyncHttpStore:
         """See `Store.load`."""
         pages = exchange.split_into_pages(checked_ids(user_ids))
         return exchange.join_pages([await self._run(exchange.load(page)) for page in pages])
+
+    async def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        pages = exchange.split_into_pages(checked_ids(user_ids))
+        return standing_exchange.join_standings([await self._run(standing_exchange.standings(page)) for page in pages])
+
+    async def list_standings(self, after_user_id: str | None, limit: int = MAX_USERS) -> StandingsPage:
+        """See `Store.list_standings`."""
+        page: StandingsPage = await self._run(standing_exchange.list_standings(after_user_id, limit))
+        return page
 
     async def append(
         self,

@@ -146,7 +146,7 @@ def test_the_command_line_over_a_service(
     give_up = time.monotonic() + 10  # the service looks at the file twice a second
     while "status 401" in (refused := cli("check", "u-1", "market", "email")).err and time.monotonic() < give_up:
         time.sleep(0.05)
-    assert (refused.status, "the token of writer lacks the scope ask or read" in refused.err) == (2, True)
+    assert (refused.status, "the token of writer lacks the scope read" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
