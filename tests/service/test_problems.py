@@ -30,6 +30,7 @@ from tests.service.fakes import FaultyStore
 
 SECRET = "nguyen.van.a"
 LOAD, APPEND, CHANGES = "/v1/records/load", "/v1/events/append", "/v1/changes"
+LARGE = ("/standings/load", "/records/load", "/append", "/append-many", "/register")
 
 
 def is_problem(answer: httpx.Response, key: str) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def test_a_body_that_announces_too_much(anybody: Asker) -> None:
 def test_a_question_about_one_thing_is_small(anybody: Asker, question: type[Question], path: str) -> None:
     """Only operations that take lists or texts read more than 64 KiB."""
     most = question.max_bytes
-    assert (most > SMALL_BODY_BYTES) == path.endswith(("/standings/load", "/records/load", "/append", "/register"))
+    assert (most > SMALL_BODY_BYTES) == path.endswith(LARGE)
     is_problem(anybody.post(path, content=b" " * (most + 1)), "too-large")
     is_problem(anybody.post(path, content=b" " * most), "malformed")
 
