@@ -15,11 +15,12 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 from ..stores.messages import SMALL_BODY_BYTES
 from ..stores.protocol import AsyncStore, Store
 from . import dispatch
+from .board import Board
 from .context import ServiceContext
 from .feed import ChangeFeed
 from .handlers import HANDLERS, OPERATIONS
 from .lanes import Lane
-from .metrics import Metrics
+from .metrics import Gauge, Layout, Metrics, verification_gauges
 from .openapi import make_document
 from .operation import Call
 from .problems import problem_response
@@ -28,6 +29,7 @@ from .tokens import TokenFile
 from .verification import Verification
 
 PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
+LAYOUT = Layout(PATHS)
 BY_PATH = {operation.path: operation for operation in OPERATIONS}
 UNKNOWN_PATH = "/(other)"  # no operation has it
 
@@ -69,7 +71,14 @@ def _exact_path(scope: HTTPScope) -> str:
     return scope["path"] if is_exact else UNKNOWN_PATH
 
 
-def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: timedelta | None = None) -> ConsentApp:
+def build_app(
+    store: Store | AsyncStore,
+    tokens: TokenFile,
+    *,
+    verify_every: timedelta | None = None,
+    board: Board | None = None,
+    process: int = 0,
+) -> ConsentApp:
     """
     Build the application over a store; see `service.create_app`.
 
@@ -80,6 +89,10 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: tim
 
         verify_every: How often to verify the ledger in the background; None: never.
 
+        board: The numbers that all processes of the service share; without one this process is alone.
+
+        process: The number of this process, from 0. The first one verifies the ledger.
+
     Returns:
         The application.
 
@@ -88,11 +101,17 @@ def build_app(store: Store | AsyncStore, tokens: TokenFile, *, verify_every: tim
     """
     executor = StoreExecutor(store)
     feed = ChangeFeed(executor)
-    metrics = Metrics(lambda: feed.held, lambda: feed.streams, PATHS)
-    verification = None if verify_every is None else Verification(executor, feed, verify_every)
-    if verification is not None:
-        metrics.show_verification(verification)
-    context = ServiceContext(executor, feed, metrics, tokens, decoding=Lane("decode", 1, 1))
+    board = board or Board(LAYOUT.size)
+    executor.broken = board.broken()  # of a process that is started again, too
+    verification = None if verify_every is None or process != 0 else Verification(executor, feed, verify_every, board)
+    gauges = [
+        Gauge("polls_held", "Long polls that wait for news.", lambda: feed.held),
+        Gauge("streams", "Polls that are being answered in parts.", lambda: feed.streams),
+    ]
+    if verify_every is not None:
+        gauges += verification_gauges(verification)
+    metrics = Metrics(LAYOUT, gauges, board, process)
+    context = ServiceContext(executor, feed, metrics, tokens, Lane("decode", 1, 1), board)
     make_document(HANDLERS)  # now, since it takes long, and no request should wait for it
     return ConsentApp(
         HANDLERS,

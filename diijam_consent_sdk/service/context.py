@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from litestar.di import NamedDependency
 
+from .board import Board
 from .feed import ChangeFeed
 from .lanes import Lane
 from .metrics import Metrics
@@ -21,6 +22,14 @@ class ServiceContext:
     metrics: Metrics
     tokens: TokenFile
     decoding: Lane  # for large questions
+    board: Board
+
+    def follow_board(self) -> None:
+        """Publish the gauges, and refuse what rests on the ledger once another process found it broken."""
+        self.metrics.publish_gauges()
+        if self.store.broken is None and (broken := self.board.broken()) is not None:
+            self.store.broken = broken
+            self.feed.wake(None)
 
     def close(self) -> None:
         """End the long polls and begin no further work."""

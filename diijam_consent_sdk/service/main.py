@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,6 +20,7 @@ from ..stores._addresses import is_loopback
 from ..stores.protocol import AsyncStore, Store
 from ..stores.url import (
     insecure_hosts_from_env,
+    is_http,
     is_postgres,
     listen_url_from_env,
     open_async_store,
@@ -26,6 +28,10 @@ from ..stores.url import (
     token_from_env,
 )
 from .tokens import TokenFile
+
+if TYPE_CHECKING:
+    from .board import Board
+    from .workers import Work
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
 
@@ -39,6 +45,7 @@ def serve(
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     verify_every: timedelta | None = None,
+    workers: int = 1,
 ) -> int:
     """
     Serve a ledger over HTTP until the process is stopped (Ctrl-C, SIGTERM).
@@ -63,6 +70,8 @@ def serve(
 
         verify_every: How often to verify the ledger in the background, which a relay cannot; None: never.
 
+        workers: How many processes answer on the port, over PostgreSQL or as a relay. One that ends is started again.
+
     Returns:
         The exit status, 0 after a stop.
 
@@ -72,32 +81,80 @@ def serve(
         OSError: the tokens file, the certificate or the key cannot be read, or the port is taken.
 
         ValueError: the URL names no store, the file holds no tokens, or certificate and key do not fit, or
-            *verify_every* is given to a relay.
+            *verify_every* is given to a relay, or *workers* are several over a SQLite file or `memory:`.
 
         StoreError: the ledger cannot be used.
     """
     if (tls_cert is None) != (tls_key is None):
         raise ValueError("TLS needs both --tls-cert and --tls-key: give the certificate's file and its key's")
+    _check_workers(url, workers)
     with _needs_service():
-        from . import app, epoch, server  # noqa: PLC0415 - the command line works without the extra
+        from . import app, server  # noqa: PLC0415 - the command line works without the extra
+        from .board import Board  # noqa: PLC0415
+        from .verification import NO_LEDGER  # noqa: PLC0415
+    if verify_every is not None and is_http(url):
+        raise ValueError(NO_LEDGER)
     allowed = TokenFile(tokens)  # before anything is opened, so that a wrong file has no effect
     tls = None if tls_cert is None or tls_key is None else server_context(tls_cert, tls_key)
     _configure_logging()
     with server.bind(host, port) as at:
         announce = _announcer(host, at.getsockname()[1], is_tls=tls is not None)
-        store = _open(url)
-        is_async = inspect.iscoroutinefunction(store.close)
-        try:
-            with epoch.kept_epoch(store):
-                built = app.build_app(store, allowed, verify_every=verify_every)
-                if is_async:
+        board = Board(app.LAYOUT.size, workers)
+
+        def work(process: int, on_listening: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
+            """Serve in this process, or in one of several."""
+            with _served(url) as store:
+                built = app.build_app(store, allowed, verify_every=verify_every, board=board, process=process)
+                if inspect.iscoroutinefunction(store.close):
                     built.on_shutdown.append(store.close)  # in the loop that its connections belong to
-                server.run(built, at, on_listening=announce, tls=tls)
-        finally:
-            if not is_async:
-                store.close()
+                server.run(built, at, on_listening=on_listening, tls=tls, is_stopped=is_stopped)
+
+        if workers == 1:
+            work(0, announce, lambda: False)
+        else:
+            _run_workers(url, workers, work, announce, board)
     _print_status("stopped")
     return 0
+
+
+def _check_workers(url: str, workers: int) -> None:
+    """
+    Check that so many processes can serve the ledger of a URL.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if workers < 1:
+        raise ValueError("--workers is at least 1")
+    if workers > 1 and not (is_postgres(url) or is_http(url)):
+        raise ValueError(
+            "--workers is for PostgreSQL and for relays, since a SQLite file or memory: has one process:"
+            " move the ledger (diijam-consent copy), or put relays with --workers before this service"
+        )
+
+
+def _run_workers(url: str, count: int, work: Work, announce: Callable[[], None], board: Board) -> None:
+    """Run the worker processes, once the store was seen to be usable."""
+    from . import handlers, metrics, openapi, workers  # noqa: PLC0415 - as above
+
+    if is_postgres(url):
+        open_store(url).close()
+    openapi.make_document(handlers.HANDLERS)  # once, for all of them
+    workers.Workers(count, work, on_listening=announce, on_end=lambda number: metrics.clear_gauges(board, number)).run()
+
+
+@contextmanager
+def _served(url: str) -> Iterator[Store | AsyncStore]:
+    """Open the store to serve, and close it unless its event loop has to."""
+    from . import epoch  # noqa: PLC0415 - as above
+
+    store = _open(url)
+    try:
+        with epoch.kept_epoch(store):
+            yield store
+    finally:
+        if not inspect.iscoroutinefunction(store.close):
+            store.close()
 
 
 @contextmanager

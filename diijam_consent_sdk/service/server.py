@@ -39,10 +39,16 @@ class Server(uvicorn.Server):
         on_listening: Called once connections are accepted.
 
         tls: The TLS context of the connections; without one they are plain.
+
+        is_stopped: Asked ten times a second whether to end, beside the signals.
     """
 
     def __init__(
-        self, app: Litestar, on_listening: Callable[[], None] = lambda: None, tls: ssl.SSLContext | None = None
+        self,
+        app: Litestar,
+        on_listening: Callable[[], None] = lambda: None,
+        tls: ssl.SSLContext | None = None,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -61,6 +67,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._context: ServiceContext = app.state.context
         self._on_listening = on_listening
+        self._is_stopped = is_stopped
         self._sweeper = Sweeper(min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._tls = tls
 
@@ -71,7 +78,9 @@ class Server(uvicorn.Server):
         self._on_listening()
 
     async def on_tick(self, counter: int) -> bool:
-        """End connections that are late or too many; uvicorn calls this ten times a second."""
+        """End connections that are late or too many, and follow the board; uvicorn calls this ten times a second."""
+        self._context.follow_board()
+        self.should_exit = self.should_exit or self._is_stopped()
         connections = cast(set[Connection], self.server_state.connections)
         if counter % SWEEP_TICKS == 0 or len(connections) > self._sweeper.most:
             self._sweeper.sweep(connections)
@@ -150,6 +159,7 @@ def run(
     *,
     on_listening: Callable[[], None] = lambda: None,
     tls: ssl.SSLContext | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """
     Serve until SIGINT, SIGTERM or SIGHUP. Then long polls are answered, and other requests get a few seconds.
@@ -162,10 +172,12 @@ def run(
         on_listening: Called once connections are accepted.
 
         tls: The TLS context of the connections; without one they are plain.
+
+        is_stopped: Asked ten times a second whether to end, beside the signals.
     """
     _raise_file_limit()
     with _tuned_gc():
-        Server(app, on_listening, tls).run(sockets=[at])
+        Server(app, on_listening, tls, is_stopped).run(sockets=[at])
 
 
 @contextlib.contextmanager

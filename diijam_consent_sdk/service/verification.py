@@ -3,7 +3,7 @@ Walks over the ledger's chain in the background, again and again, at a bounded r
 
 A ledger that was altered behind the service's back is found while the service runs. From then on no answer can be
 trusted, so the service gives none, and writes noes alone, until the ledger was restored and the service started again.
-Every process of a service walks by itself, and refuses what its own walk has found.
+One process of a service walks, and all refuse what it has found.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.protocol import Cursor
 from ..stores.sql.chain_walk import ChainWalk
+from .board import Board
 from .feed import ChangeFeed
 from .store_executor import StoreExecutor
 
@@ -40,6 +41,8 @@ class Verification:
 
         every: The time from the start of one walk to that of the next; a longer walk is followed at once.
 
+        board: Where the other processes of the service look whether the ledger is broken.
+
         clock: A monotonic clock, in seconds.
 
     Attributes:
@@ -54,12 +57,19 @@ class Verification:
     """
 
     def __init__(
-        self, store: StoreExecutor, feed: ChangeFeed, every: timedelta, *, clock: Callable[[], float] = time.monotonic
+        self,
+        store: StoreExecutor,
+        feed: ChangeFeed,
+        every: timedelta,
+        board: Board,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not store.can_verify():
             raise ValueError(NO_LEDGER)
         self._store = store
         self._feed = feed
+        self._board = board
         self._every = every.total_seconds()
         self._clock = clock
         self._walks: asyncio.Task[None] | None = None
@@ -124,4 +134,5 @@ class Verification:
         broken = error if isinstance(error, LedgerBroken) else LedgerBroken(self.position + 1, cause_of(error))
         log.error("service.ledger_broken", position=broken.position, cause=broken.why)
         self._store.broken = broken
+        self._board.mark_broken(broken)
         self._feed.wake(None)

@@ -17,14 +17,15 @@ from datetime import timedelta
 from pathlib import Path
 import diijam_consent_sdk.service.app, diijam_consent_sdk.stores.http.store, uvicorn
 from diijam_consent_sdk.service.main import serve
-url, tokens, host, port, loud, seconds = sys.argv[1:]
+url, tokens, host, port, loud, seconds, workers, cert, key = sys.argv[1:]
 if loud == "loud":
     logging.basicConfig(level=1)
     logging.addLevelName(5, "TRACE")
     for name in [*logging.root.manager.loggerDict, "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access"]:
         logging.getLogger(name).setLevel(1)
 every = timedelta(seconds=int(seconds)) if seconds else None
-sys.exit(serve(url, tokens=Path(tokens), host=host, port=int(port), verify_every=every))
+sys.exit(serve(url, tokens=Path(tokens), host=host, port=int(port), verify_every=every, workers=int(workers),
+    tls_cert=Path(cert) if cert else None, tls_key=Path(key) if key else None))
 """
 
 
@@ -41,10 +42,12 @@ class Process:
         loud: bool = False,
         verify_seconds: int | None = None,
         fast: bool = True,
+        workers: int = 1,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.said: list[str] = []
         self._heard = threading.Condition()
-        options = ["loud" if loud else "quiet", str(verify_seconds or "")]
+        options = ["loud" if loud else "quiet", str(verify_seconds or ""), str(workers), *map(str, tls or ("", ""))]
         self._process = subprocess.Popen(
             [sys.executable, "-c", CODE, url, str(tokens), host, str(port), *options],
             stdout=subprocess.PIPE,

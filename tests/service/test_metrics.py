@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.service.metrics import Metrics
+from diijam_consent_sdk.service.metrics import Layout, Metrics
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import MemoryStore
@@ -75,7 +75,7 @@ def test_a_service_without_its_tokens_is_not_well(
 def test_unknown_tokens_are_counted_and_told_of_now_and_then() -> None:
     """Requests not let in are counted by why; a line at once, then one in ten seconds, says how many tokens came."""
     now = 100.0
-    metrics = Metrics(lambda: 0.0, clock=lambda: now)
+    metrics = Metrics(Layout(), clock=lambda: now)
     with capture_logs() as lines:
         for _ in range(1_000):
             metrics.record_refusal("unknown")

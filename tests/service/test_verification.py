@@ -22,6 +22,7 @@ from diijam_consent_sdk import ConsentClient, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.service import create_app
+from diijam_consent_sdk.service.board import Board
 from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.service.verification import Verification
@@ -180,7 +181,7 @@ class _Pages(MemoryStore):
 async def walked(store: Store, until_so: Callable[[Verification], object]) -> Verification:
     """Start the walks over a store, an hour apart, and stop them once something is so."""
     executor = StoreExecutor(store)
-    verification = Verification(executor, ChangeFeed(executor), timedelta(hours=1))
+    verification = Verification(executor, ChangeFeed(executor), timedelta(hours=1), Board(1))
     await verification.start()
     async with asyncio.timeout(20):
         while not until_so(verification):  # noqa: ASYNC110 - another thread makes it so

@@ -33,6 +33,9 @@ For other machines, with a certificate:
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json \\
       --host 0.0.0.0 --tls-cert consent.pem --tls-key consent.key
 
+Four processes over PostgreSQL:
+  diijam-consent serve --url postgresql://consent@db/ledger --tokens tokens.json --workers 4
+
 A relay on another machine, with another tokens file:
   export DIIJAM_CONSENT_TOKEN=dcs_...
   diijam-consent serve --url https://consent.example --tokens relay.json
@@ -54,6 +57,13 @@ VerifyEvery = Annotated[
         help="Verify the ledger's chain in the background, again after each such time: 1h, 30m. Over a database only."
     ),
 ]
+Workers = Annotated[
+    int,
+    Parameter(
+        help="How many processes answer on the port, 1 unless given; more over PostgreSQL or as a relay only. One that"
+        " ends is started again."
+    ),
+]
 
 
 def serve(
@@ -65,6 +75,7 @@ def serve(
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     verify_every: VerifyEvery = None,
+    workers: Workers = 1,
 ) -> int:
     """
     Answer for a ledger over HTTP: the consent service. It runs until it is stopped (Ctrl-C, SIGTERM).
@@ -74,6 +85,9 @@ def serve(
     /healthz and /metrics watch it.
 
     Over the https:// URL of another consent service it is a relay. A missing database is made.
+
+    With --workers N, N processes answer on the port, over PostgreSQL or as a relay; /metrics, asked of any, is the sum
+    of all. A signal to the process that was started ends them all.
 
     With --verify-every it walks over the ledger's chain, at 2,000 entries a second at most. If somebody altered the
     ledger, it answers nothing more (503 ledger-broken, also /healthz) and of events writes noes alone, until the ledger
@@ -90,7 +104,7 @@ def serve(
         OSError: the tokens file, the certificate or the key cannot be read, or the port is taken.
 
         ValueError: there is no URL, it names no store, the file holds no tokens, or certificate and key do not fit,
-            or *verify_every* is no duration, or given to a relay.
+            or *verify_every* is no duration, or given to a relay, or *workers* are several over a SQLite file.
 
         StoreError: the ledger cannot be used.
     """
@@ -99,6 +113,7 @@ def serve(
         return main.serve(
             require_url(url),
             tokens=tokens, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, verify_every=every,
+            workers=workers,
         )  # fmt: skip
     except FileNotFoundError as error:
         if error.filename == str(tokens.absolute()):
