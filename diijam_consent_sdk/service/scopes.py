@@ -79,7 +79,7 @@ def view_of(scopes: frozenset[Scope]) -> View:
     Args:
         scopes: The scopes of a token.
     """
-    return view_from(scope for scope in scopes if scope.startswith(Scope.ASK))
+    return view_from(ASKS & scopes)
 
 
 def needed_for(events: Iterable[Event], *, is_import: bool = False) -> frozenset[Scope]:

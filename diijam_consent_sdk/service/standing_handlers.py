@@ -20,8 +20,8 @@ from ..stores.standing_messages import (
     StandingUser,
 )
 from .operation import Call, operation
-from .scopes import ASKS, LISTS
-from .views import narrow, view_of
+from .scopes import ASKS, LISTS, view_of
+from .views import narrow
 
 MAX_BYTES = MAX_ANSWER_BYTES - LOAD_BODY_BYTES  # of the standings, beside the longest ids
 

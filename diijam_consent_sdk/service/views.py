@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Set as AbstractSet
 
 from ..errors import StoreUnusable
-from ..standing import View, view_from
+from ..standing import View
 from ..stores.standings import decode_standing, encode_standing
 from ..stores.strict_json import Malformed
-from .scopes import ASKS, Scope
 
 # Many users share a few standings, so narrowed ones are kept: at most 32 MiB of them, with what they were made of.
 MAX_KEPT = 2**13
 MAX_KEPT_BYTES = 2**11  # of a standing; larger ones are rare, and narrowed each time
-
-
-def view_of(scopes: AbstractSet[Scope]) -> View:
-    """Make the view that a token's scopes allow; an empty one if the token may ask nothing."""
-    return view_from(ASKS & scopes)
 
 
 def narrow(standing: bytes, present: View, view: View) -> bytes:

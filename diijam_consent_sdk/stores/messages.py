@@ -17,7 +17,7 @@ from ..events import LedgerEntry
 from ..identifiers import MAX_ID_CHARACTERS
 from ..policy import MAX_EVENTS
 from ..record import ConsentRecord
-from ..standing import view_from
+from ..standing import View, view_from
 from ..vocabulary import instant
 from . import wire
 from .protocol import MAX_LOAD_BYTES, Appended, Changes, Cursor, Loaded, OpenRequests
@@ -53,6 +53,11 @@ IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)
 ProvenanceFields = Annotated[
     dict[str, str | None],
     Meta(max_length=8, description="Who wrote an entry, and how the customer said it."),
+]
+
+ViewNames = Annotated[
+    list[Annotated[str, Meta(max_length=64)]],
+    Meta(description="The asks that the token is entitled to, by their scopes; `ask` alone is every ask."),
 ]
 
 
@@ -214,16 +219,12 @@ class ChangesAnswer(Answer, frozen=True, kw_only=True):
     cursor: Cursor
     user_ids: dict[str, int]
     complete: bool
-    view: list[str]
+    view: ViewNames
     waited: float
 
     def result(self) -> Changes:
         """Return what `Store.changes` returns; `wire.Malformed` if the view is none."""
-        try:
-            view = view_from(self.view)
-        except ValueError:
-            raise wire.Malformed("a view is of scopes for asks") from None
-        return Changes(self.after, self.cursor, self.user_ids, self.complete, self.waited, view)
+        return Changes(self.after, self.cursor, self.user_ids, self.complete, self.waited, read_view(self.view))
 
 
 class RequestsAnswer(Answer, frozen=True, kw_only=True):
@@ -267,3 +268,11 @@ def entries_from(history: Iterable[LedgerEntry]) -> list[Entry]:
         )
         for e in history
     ]
+
+
+def read_view(names: list[str]) -> View:
+    """Read the view that an answer names; `wire.Malformed` if it names another scope."""
+    try:
+        return view_from(names)
+    except ValueError:
+        raise wire.Malformed("a view is of scopes for asks") from None

@@ -8,16 +8,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ..standing import View, view_from
 from ..vocabulary import instant
 from . import wire
-from .messages import LOAD_BODY_BYTES, MAX_USERS, Answer, Question, UserId
+from .messages import LOAD_BODY_BYTES, MAX_USERS, Answer, Question, UserId, ViewNames, read_view
 from .protocol import Cursor, StandingRow, Standings, StandingsPage
 from .standings import MAX_STANDING_BYTES
 
 Version = Annotated[int, Meta(ge=0, description="The version of the user's record.")]
 Index = Annotated[int, Meta(ge=0, description="Which of the answer's standings is the user's.")]
-ViewName = Annotated[str, Meta(max_length=64)]
 
 
 class StandingsQuestion(Question, frozen=True, kw_only=True):
@@ -51,7 +49,7 @@ class StandingsAnswer(Answer, frozen=True, kw_only=True):
 
     cursor: Cursor
     at: datetime
-    view: list[ViewName]
+    view: ViewNames
     standings: list[msgspec.Raw]
     users: list[StandingUser]
 
@@ -65,16 +63,9 @@ class StandingsAnswer(Answer, frozen=True, kw_only=True):
         except IndexError:
             raise wire.Malformed("not standings: a user's is missing") from None
 
-    def named_view(self) -> View:
-        """Return the view; `wire.Malformed` if it names what is no ask scope."""
-        try:
-            return view_from(self.view)
-        except ValueError:
-            raise wire.Malformed("not standings: the view is unknown") from None
-
     def result(self) -> Standings:
         """Return what `Store.standings` returns; `wire.Malformed` if it is none."""
-        return Standings(self.cursor, instant(self.at), self.named_view(), self.rows())
+        return Standings(self.cursor, instant(self.at), read_view(self.view), self.rows())
 
 
 class StandingsListAnswer(StandingsAnswer, frozen=True, kw_only=True):
@@ -84,7 +75,7 @@ class StandingsListAnswer(StandingsAnswer, frozen=True, kw_only=True):
 
     def page(self) -> StandingsPage:
         """Return what `Store.list_standings` returns; `wire.Malformed` if it is none."""
-        return StandingsPage(self.cursor, instant(self.at), self.named_view(), self.rows(), self.after)
+        return StandingsPage(self.cursor, instant(self.at), read_view(self.view), self.rows(), self.after)
 
 
 PATHS: dict[type[Question], str] = {
