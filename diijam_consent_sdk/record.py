@@ -258,6 +258,7 @@ def refusal(
         _import_refusals(record, event, at, provenance.said_at),
         _limits(record, event),
         notice_refusals(event, notices),
+        _agreement_refusals(record, event, notices),
     )
     return next((reason for refused, reason in tests if refused), None)
 
@@ -358,6 +359,13 @@ def _words_on(record: ConsentRecord, event: e.Event) -> Iterator[tuple[str, Said
             yield "this notice", record.notices.get(notice)
         case e.Published(field):
             yield f"the publication of {field}", record.publications.get(field)
+
+
+def _agreement_refusals(record: ConsentRecord, event: e.Event, notices: NoticeRegistry) -> Iterator[tuple[bool, str]]:
+    """Yield the tests of an agreement whose notice was registered after it was told: the words have to say as much."""
+    told = record.notices.get(event.notice) if isinstance(event, e.Agreed) else None
+    if told is not None and told.notice in notices.terms:
+        yield from notice_refusals(e.Notified(told.notice, told.recipient, told.data, told.purpose), notices)
 
 
 def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]:

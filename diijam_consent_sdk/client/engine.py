@@ -79,7 +79,7 @@ class Engine:
         self._health = Health(self.leases, clock)
         self._exchanges = Exchanges(self.leases, clock, deadline)
         self._calls = LimitedCalls(deadline, spawn)
-        self.registry = RegistryOperations(self.leases, self._calls, actor)
+        self.registry = RegistryOperations(self._check_open, self._calls, actor)
         self.ledger = LedgerOperations(self.head, self._check_open, deadline, spawn)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)

@@ -71,6 +71,10 @@ class AsyncStore:
         """See `AsyncStore.changes`."""
         return await self._call("changes", *arguments, **options)
 
+    async def notice(self, *arguments: Any) -> Any:
+        """See `AsyncStore.notice`."""
+        return await self._call("notice", *arguments)
+
     async def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         return await await_promise(run_in_thread(partial(getattr(self._store, name), *arguments, **options)))
 
@@ -141,7 +145,7 @@ def test_a_write_of_unknown_outcome_is_taken_up_by_the_next_loop(
 
 @ENDS
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("question", ["user in memory", "users", "load", "record"])
+@pytest.mark.parametrize("question", ["user in memory", "users", "load", "record", "notice"])
 def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentClient, store: FaultyStore) -> None:
     """The next call for any user, in memory or not, brings a lost withdrawal to the store."""
 
@@ -168,6 +172,8 @@ def test_any_question_takes_it_up(run: Run, question: str, client: AsyncConsentC
                 _ = [user async for user in client.users(["v"])]
             case "load":
                 await client.load("v")
+            case "notice":
+                await client.notice("n-1")
             case "record":
                 await client.record("v", e.Objected("surveys"))
 

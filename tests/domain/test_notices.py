@@ -247,6 +247,18 @@ def test_events_beyond_their_notice_are_refused(event: e.Event, reason: str) -> 
     assert refusal(opened().record, event, START) is None
 
 
+@pytest.mark.parametrize(("event", "reason"), REFUSED[2:], ids=["recipient", "data", "purpose"])
+def test_an_agreement_to_less_than_was_told_is_refused(event: e.Event, reason: str) -> None:
+    """A sharing was told, and then other words registered under its id: they are not what the customer agrees to."""
+    assert isinstance(event, e.Notified)
+    told = opened().append(event)
+    refused = refusal(told.record, e.Agreed("n-1"), START, REGISTERED)
+    assert refused is not None
+    assert reason in refused
+    assert refusal(told.record, e.Agreed("n-1"), START) is None
+    assert refusal(told.record, e.AgreementWithdrawn("n-1"), START, REGISTERED) is None
+
+
 def test_a_ledger_that_requires_notices_refuses_unregistered_ones() -> None:
     """Only `Granted` and `Notified` are refused so, and only under an id that is not registered."""
     for event in ALLOWED:

@@ -18,7 +18,7 @@ from ..._durations import parse_duration
 from ...service.scopes import Scope
 from ...service.token_changes import list_tokens, new_token, revoke_token, rotate_token
 from ...service.tokens import TokenEntry
-from ..console import print_json, print_result, print_status
+from ..console import format_time, print_json, print_result, print_status
 from ..options import Json, parse_time
 
 HELP = """Make, rotate, list and revoke the tokens that a consent service lets in.
@@ -124,7 +124,7 @@ def rotate(
         ValueError: no token has the name, it has expired or is being rotated already, or --keep is no duration.
     """
     secret, ends_at = rotate_token(tokens, name, parse_duration(keep))
-    print_status(f"{name} has a new token, which is shown only now; the old one ends at {_shown(ends_at)}")
+    print_status(f"{name} has a new token, which is shown only now; the old one ends at {format_time(ends_at)}")
     print_result(secret)
     return 0
 
@@ -197,11 +197,7 @@ def _to_json(entry: TokenEntry) -> dict[str, object]:
 
 
 def _to_row(entry: TokenEntry, now: datetime) -> tuple[str, str, str, str]:
-    end = "never" if entry.expires_at is None else _shown(entry.expires_at)
+    end = "never" if entry.expires_at is None else format_time(entry.expires_at)
     if entry.has_expired(now):
         end = "has expired"
-    return entry.name, _shown(entry.created_at), end, " ".join(sorted(entry.scopes))
-
-
-def _shown(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return entry.name, format_time(entry.created_at), end, " ".join(sorted(entry.scopes))

@@ -53,6 +53,8 @@ DIALECT = Dialect(
     named_notices="SELECT notice, terms FROM notices WHERE notice = ANY(?)",
     notices_required="SELECT format FROM ledger WHERE requires_notices",
     require_notices="UPDATE ledger SET requires_notices = true",
+    mark_tested="UPDATE ledger SET is_tested = true WHERE NOT is_tested",
+    tested="SELECT format FROM ledger WHERE is_tested",
     advance="UPDATE ledger SET position = ?, hash = ?, at = ?",
     time=database_time,
     check=check,

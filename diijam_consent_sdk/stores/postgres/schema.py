@@ -28,7 +28,8 @@ MIGRATIONS = (
     """
 CREATE TABLE ledger (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), format integer NOT NULL, history text NOT NULL,
-    position bigint NOT NULL, hash bytea, at text, requires_notices boolean NOT NULL DEFAULT false
+    position bigint NOT NULL, hash bytea, at text, requires_notices boolean NOT NULL DEFAULT false,
+    is_tested boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 10);
 CREATE TABLE entries (
     position bigint PRIMARY KEY, user_id text COLLATE "C", version bigint, at text, event bytea,

@@ -70,6 +70,7 @@ EXPECTED = {
     "column ledger.hash": "5 bytea",
     "column ledger.at": "6 text default",
     "column ledger.requires_notices": "7 boolean not null default false",
+    "column ledger.is_tested": "8 boolean not null default false",
     "column notices.notice": "1 text not null C",
     "column notices.registered_at": "2 text not null C",
     "column notices.writer": "3 text default",

@@ -92,10 +92,9 @@ def _checked(links: Iterable[Link], head: Cursor) -> list[LedgerEntry | None]:
 
 
 def _copy_mark(source: SqlStore, target: SqlStore) -> None:
-    """Mark the target if a caller's clock stamped the source, where the target has a place for the mark."""
-    tested, mark = source._operations.dialect.tested, target._operations.dialect.mark_tested
-    if tested is not None and mark is not None and source._read(Query([(tested, ())], list)):
-        target._write(Transaction(partial(_commit, [(mark, ())])))
+    """Mark the target if a caller's clock stamped the source."""
+    if source._read(source._operations.is_tested()):
+        target._write(Transaction(partial(_adopt_mark, target._operations)))
 
 
 def _copy_notices(source: SqlStore, target: SqlStore) -> None:
@@ -132,8 +131,9 @@ def _appends_query(after: Place, up_to: int) -> Query[list[Any]]:
     return Query([(select, (*after, up_to, PAGE))], list)
 
 
-def _commit(statements: list[Statement]) -> Steps[None]:
-    yield CommitBatch(statements)
+def _adopt_mark(operations: Operations) -> Steps[None]:
+    yield [operations.select_head()]  # takes the lock of the one writer, where the first statement does
+    yield CommitBatch([(operations.dialect.mark_tested, ())])
 
 
 def _adopt(

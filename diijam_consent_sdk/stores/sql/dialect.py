@@ -55,9 +55,9 @@ class Dialect:
     notices_required: str  # gives a row if the ledger requires notices
     require_notices: str  # makes it so, for good
     time: Callable[[Row], datetime]  # the wall clock, from the row of `head`
+    mark_tested: str  # marks a ledger that a caller's clock stamps
+    tested: str  # gives a row if the ledger is marked so
     advance: str | None = None  # where a row holds the head: sets its position, hash and time
-    mark_tested: str | None = None  # marks a ledger that a caller's clock stamps
-    tested: str | None = None  # gives a row if the ledger is marked so
     check: Callable[[Row], None] | None = None  # refuses a ledger of another format, from the row of `head`
 
 

@@ -71,9 +71,12 @@ class Operations:
         return Query([self.select_head(), self.select_bounded_records(user_ids)], parse)
 
     def mark_tested(self) -> list[Statement]:
-        """Mark the ledger if a caller's clock stamps it, where there is a place for the mark."""
-        mark = self.dialect.mark_tested
-        return [] if self.clock is None or mark is None else [(mark, ())]
+        """Mark the ledger if a caller's clock stamps it."""
+        return [] if self.clock is None else [(self.dialect.mark_tested, ())]
+
+    def is_tested(self) -> Query[bool]:
+        """Read whether a caller's clock ever stamped the ledger."""
+        return Query([(self.dialect.tested, ())], bool)
 
     def changes(self, after: Cursor, limit: int, waited: float) -> Query[Changes]:
         """See `Store.changes`: one look, without waiting; *waited* is how long the store waited before."""

@@ -43,6 +43,7 @@ from .statements import Query, Transaction
 
 T = TypeVar("T")
 News = TypeVar("News", Changes, EntriesPage)
+CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
 
 
 class SqlStore(ABC):
@@ -156,6 +157,10 @@ class SqlStore(ABC):
             return self._repeated(outcome)
         except ConsentError as error:
             return error
+
+    def remarks(self) -> list[str]:
+        """List what an operator should know of a ledger that verifies."""
+        return [CALLERS_CLOCK] * self._read(self._operations.is_tested())
 
     def _repeated(self, repeat: Repeat) -> Appended:
         found = self._read(self._appends.repeated(repeat))

@@ -30,8 +30,6 @@ from .schema import check_schema
 T = TypeVar("T")
 LOOK_EVERY_SECONDS = 0.02  # between two looks of a long poll, as nothing tells it what another process wrote
 
-CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
-
 
 class SqliteDatabaseStore(SqlStore):
     """
@@ -86,8 +84,7 @@ class SqliteDatabaseStore(SqlStore):
 
     def remarks(self) -> list[str]:
         """List what an operator should know of a ledger that verifies: its clock, its file's mode and file system."""
-        is_tested = bool(self._read(Query([(str(DIALECT.tested), ())], list)))
-        return [CALLERS_CLOCK] * is_tested + ([] if self.path is None else remarks_on(self.path))
+        return super().remarks() + ([] if self.path is None else remarks_on(self.path))
 
     def begin_epoch(self) -> None:
         """

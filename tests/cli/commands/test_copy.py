@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,16 @@ def test_what_was_altered_is_found(statement: str, url: str, cli: Cli) -> None:
             store.verify()
     assert caught.value.position == TAMPERED[statement] + (last - 20 if TAMPERED[statement] >= 20 else 0)
     assert cli("verify", "--url", url).status == 1
+
+
+def test_whose_clock_it_was_moves_too(cli: Cli, url: str, tmp_path: Path) -> None:
+    """Times that a caller's clock made prove nothing in the copy either, wherever it is, and `verify` says so."""
+    ahead, back = (f"sqlite:///{tmp_path / name}.db" for name in ("ahead", "back"))
+    with closing(SqliteStore(tmp_path / "ahead.db", clock=lambda: datetime(2026, 3, 1, tzinfo=UTC))) as store:
+        store.append("u-1", [e.AccountOpened()])
+    cli("init", "--url", url)
+    for source, target in ((ahead, url), (url, back)):
+        assert cli("copy", "--from", source, "--to", target).status == 0
+        verified = cli("verify", "--url", target)
+        assert verified.status == 0
+        assert "stamped by a clock that a caller gave" in verified.err
