@@ -8,9 +8,9 @@ stands on overflow pages, which never move (https://www.sqlite.org/fileformat2.h
 
 from __future__ import annotations
 
-PAGE_BYTES = 1024
+PAGE_BYTES = 2048
 OVERFLOW_BYTES = PAGE_BYTES - 4  # of a row's content, on each overflow page
-CELL_BYTES = 496  # the size of the content and as much of it as stands on the row's own page: two rows fit on one
+CELL_BYTES = 499  # the size of the content and as much of it as stands on the row's own page: four rows fit on one
 INTEGER_BYTES = (1, 2, 3, 4, 6, 8)
 HEADER_BYTES = 1 + 2  # of the header's size, and of the filler's, which takes two bytes from `LEAST_FILLER` on
 LEAST_FILLER = 58

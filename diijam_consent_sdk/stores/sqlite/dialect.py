@@ -26,27 +26,29 @@ BOUNDED = (
     f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
 )
 # The id is read from the row, not from the index that led to it: a damaged one must give nobody another's standing.
-STANDING_SIZE = f"CASE WHEN {IS_USABLE} ?1 THEN length(standing) ELSE length(record) END"
+FOUND = "FROM ({places}) CROSS JOIN records ON records.rowid = place"
+USABLE = f"{IS_USABLE} ?1"
+WITHIN_LIMIT = f"""length({{column}}) <= {{share}} OR length({{column}}) <= (
+    SELECT CASE WHEN sum(CASE WHEN {USABLE} THEN length(standing) ELSE length(record) END) <= ?2 THEN ?2 END {FOUND})"""
 STANDINGS = f"""
-SELECT user_ids, versions, standings, records, made_at, ends_at FROM (
+SELECT user_ids, versions, standings, records, latest, earliest FROM (
     SELECT group_concat(user_id, char(10)) AS user_ids, CAST(group_concat(version) AS BLOB) AS versions,
         CASE WHEN count(found) = count(*) THEN CAST(group_concat(
-            CASE WHEN usable THEN CAST(found AS TEXT) ELSE '' END, char(10)) AS BLOB) END AS standings,
-        CAST(group_concat(CASE WHEN NOT usable THEN CAST(found AS TEXT) END) AS BLOB) AS records,
-        max(CASE WHEN usable THEN made_at END) AS made_at, min(CASE WHEN usable THEN next_change_at END) AS ends_at
-    FROM (SELECT user_id, version, made_at, next_change_at, {IS_USABLE} ?1 AS usable,
-        CASE WHEN {STANDING_SIZE} <= {{share}}
-            OR (SELECT sum({STANDING_SIZE}) FROM records WHERE rowid IN ({{places}})) <= ?2
-        THEN CASE WHEN {IS_USABLE} ?1 THEN standing ELSE record END END AS found
-        FROM records WHERE rowid IN ({{places}}))
+            CASE WHEN ends_at IS NULL THEN '' ELSE CAST(found AS TEXT) END, char(10)) AS BLOB) END AS standings,
+        CAST(group_concat(CASE WHEN ends_at IS NULL THEN CAST(found AS TEXT) END) AS BLOB) AS records,
+        max(CASE WHEN ends_at IS NOT NULL THEN made_at END) AS latest, min(ends_at) AS earliest
+    FROM (SELECT user_id, version, made_at, CASE WHEN {USABLE} THEN next_change_at END AS ends_at,
+        CASE WHEN {USABLE} THEN CASE WHEN {WITHIN_LIMIT.replace("{column}", "standing")} THEN standing END
+            ELSE CASE WHEN {WITHIN_LIMIT.replace("{column}", "record")} THEN record END END AS found
+        {FOUND})
 ) WHERE user_ids IS NOT NULL
 """
 STANDINGS_OF = STANDINGS.format(
-    share="?2 / max(1, json_array_length(?3))",
-    places="SELECT rowid FROM records WHERE user_id IN (SELECT value FROM json_each(?3))",
+    share="?2 / json_array_length(?3)",
+    places="SELECT records.rowid AS place FROM json_each(?3) CROSS JOIN records ON user_id = value",
 )
 STANDINGS_AFTER = STANDINGS.format(
-    share="?2 / ?4", places="SELECT rowid FROM records WHERE user_id > ?3 ORDER BY user_id LIMIT ?4"
+    share="?2 / ?4", places="SELECT rowid AS place FROM records WHERE user_id > ?3 ORDER BY user_id LIMIT ?4"
 )
 PUT = upsert(f"{COLUMNS}, filler", f"{PLACES}, zeroblob(?)")
 
