@@ -29,6 +29,7 @@ from diijam_consent_sdk.wording.headings import HEADINGS
 from tests import strategies
 
 from .history import History
+from .kept_files import kept
 from .samples import EACH_EVENT, NEEDED
 from .test_policy import is_vietnamese
 from .test_wording import placeholders
@@ -251,6 +252,13 @@ class Page(HTMLParser):
     def attributes(self, tag: str) -> list[dict[str, str | None]]:
         """The attributes of each element of a kind."""
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_file_is_as_it_was_looked_at(language: Language) -> None:
+    """Every word and element stays what somebody read; `python -m tests.domain.kept_files` keeps what is new."""
+    for path, shown in kept(language).items():
+        assert shown == path.read_text(encoding="utf-8"), path.name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -26,6 +26,7 @@ def test_nothing_is_owed() -> None:
     """Users without requests, or whose requests are resolved, are on no list."""
     resolved = made("u-2", e.RequestFiled("q", "access"), e.RequestResolved("q", "fulfilled"))
     owed = due([made("u-1"), resolved, unopened("u-3")], START)
+    assert owed.at == START
     assert (owed.requests, owed.erasable, owed.held) == ((), (), ())
 
 

@@ -150,6 +150,12 @@ def test_a_no_that_both_ledgers_have_is_never_replayed_against_a_later_yes() -> 
     assert [no.event for no in lost(old, new)] == [e.Objected("marketing")]
 
 
+def test_a_closing_adds_no_no_to_what_was_withdrawn_before_it() -> None:
+    """A withdrawal that both ledgers have, and that was taken back since the restore, is not replayed for a closing."""
+    old, new = fork([OPENED, SURVEYS, e.Withdrawn("surveys")], [e.AccountClosed(), OPENED], [SURVEYS])
+    assert lost(old, new) == []
+
+
 def test_an_erasure_request_whose_id_was_used_again_has_another() -> None:
     """The restored ledger knows the id, of a request that was resolved."""
     old, new = fork([OPENED], [ERASURE], [e.RequestFiled("q-1", "access"), e.RequestResolved("q-1", "fulfilled")])
