@@ -20,6 +20,7 @@ from .causes import NO_SERVICE
 from .problems import error_from, error_of_write
 
 MAX_RESPONSE_BYTES = 64 * 2**20
+JSON_TYPE = "application/json"
 NO_JSON = "it is no JSON"
 PATHS = (
     messages.PATHS
@@ -47,6 +48,7 @@ class Exchange:
     is_repeatable: bool = True
     idempotency_key: str = ""
     wait: float = 0.0
+    answer_type: str = JSON_TYPE
 
     @property
     def path(self) -> str:
@@ -86,35 +88,45 @@ class Exchange:
 
             InvalidEvent, VersionConflict, ValueError, StoreUnusable, StoreUnavailable: the service reports it.
         """
+        self.check_head(status, headers, body)
+        return self.read_answer(nonce, body)
+
+    def check_head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Check by the head of a response that its body is worth reading; raises as `result` does."""
         if status != 200 and "age" not in headers:
             raise error_from(status, headers, body, is_write=self.is_write)
-        doubt = _doubt(headers)
-        if not doubt:
-            try:
-                answer = wire.read(body, self.answer)
-                if answer.nonce == nonce:
-                    return self.read(answer)
-                doubt = "it is to another question"
-            except Mismatched:
-                doubt = "it is about something else than was asked"
-            except ValueError:  # `wire.Malformed` among them
-                doubt = "it is malformed"
-        raise Failure(
+        if doubt := self._doubt(headers):
+            raise self._unbelievable(doubt)
+
+    def read_answer(self, nonce: str, body: bytes) -> Any:
+        """Read an answer, if it is to the question with this very nonce; raises as `result` does."""
+        try:
+            answer = wire.read(body, self.answer)
+            if answer.nonce == nonce:
+                return self.read(answer)
+            doubt = "it is to another question"
+        except Mismatched:
+            doubt = "it is about something else than was asked"
+        except ValueError:  # `wire.Malformed` among them
+            doubt = "it is malformed"
+        raise self._unbelievable(doubt)
+
+    def _unbelievable(self, doubt: str) -> Failure:
+        return Failure(
             f"an answer of the consent service cannot be believed: {doubt}",
             maybe_written=self.is_write,
             advice=NO_SERVICE if doubt == NO_JSON else "try again",
         )
 
-
-def _doubt(headers: Mapping[str, str]) -> str:
-    """Return why the body is not worth reading; empty if it is."""
-    if "age" in headers:
-        return "it comes from a cache"
-    if headers.get("content-encoding", "identity") != "identity":
-        return "it is compressed"
-    if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return NO_JSON
-    return ""
+    def _doubt(self, headers: Mapping[str, str]) -> str:
+        """Return why the body is not worth reading; empty if it is."""
+        if "age" in headers:
+            return "it comes from a cache"
+        if headers.get("content-encoding", "identity") != "identity":
+            return "it is compressed"
+        if headers.get("content-type", "").partition(";")[0].strip() != self.answer_type:
+            return NO_JSON
+        return ""
 
 
 def load(user_ids: list[str]) -> Exchange:

@@ -28,6 +28,8 @@ from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
 from . import exchange, ledger_exchange, registry_exchange, standing_exchange
 from .exchange import Exchange
+from .parts import Parts
+from .stream import AsyncHttpChangesStream, HttpChangesStream
 from .transport import AsyncTransport, Transport, TransportOptions
 
 
@@ -112,6 +114,20 @@ class HttpStore:
         """See `Store.entries`."""
         entries: Entries = self._run(ledger_exchange.entries(after, wait, limit))
         return entries
+
+    def stream_changes(
+        self,
+        after: Cursor,
+        *,
+        wait: float,
+        beat: float,
+        limit: int = 1000,
+        client: str | None = None,
+        silence: float | None = None,
+    ) -> HttpChangesStream:
+        """See `StreamsChanges.stream_changes`."""
+        parts = Parts(after, wait=wait, beat=beat, limit=limit, client=client, silence=silence, deadline=self._deadline)
+        return HttpChangesStream(self._transport, parts)
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
@@ -230,6 +246,20 @@ class AsyncHttpStore:
         """See `Store.entries`."""
         entries: Entries = await self._run(ledger_exchange.entries(after, wait, limit))
         return entries
+
+    def stream_changes(
+        self,
+        after: Cursor,
+        *,
+        wait: float,
+        beat: float,
+        limit: int = 1000,
+        client: str | None = None,
+        silence: float | None = None,
+    ) -> AsyncHttpChangesStream:
+        """See `StreamsChanges.stream_changes`."""
+        parts = Parts(after, wait=wait, beat=beat, limit=limit, client=client, silence=silence, deadline=self._deadline)
+        return AsyncHttpChangesStream(self._transport, parts)
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""

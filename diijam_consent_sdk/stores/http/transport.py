@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypedDict, Unpack
@@ -31,10 +32,9 @@ Cert = str | tuple[str, str] | None
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 CAUSES: dict[type[Exception], str] = {httpx.ProxyError: PROXY_REFUSES, httpx.RemoteProtocolError: CLOSED}
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=30)
-CHUNK_BYTES = 2**16
 CA_VARIABLE = "SSL_CERT_FILE"  # OpenSSL's name: a CA of the company's, for all programs
 HEADERS = {
-    "accept": "application/json", "accept-encoding": "identity", "cache-control": "no-store",
+    "accept-encoding": "identity", "cache-control": "no-store",
     "content-type": "application/json",
 }  # fmt: skip
 
@@ -71,9 +71,78 @@ class _Service:
 
     def _request(self, exchange: Exchange, body: bytes, seconds: float) -> httpx.Request:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), max(seconds, 0.001))
-        headers = HEADERS | self._credentials.headers()
+        timeouts["read"] = max(seconds, exchange.wait)  # a limit for each read; the call's own end is sooner
+        headers = HEADERS | {"accept": exchange.answer_type} | self._credentials.headers()
         url = self.url + exchange.path
         return httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": timeouts})
+
+
+class Response:
+    """
+    A response that is read as it comes. One thread reads it; any other may cut it.
+
+    Raises (`read` and `read_all`): Failure, as `Transport.send` raises it.
+    """
+
+    def __init__(self, response: httpx.Response, exchange: Exchange, where: str) -> None:
+        self.status, self.headers = response.status_code, response.headers
+        self._response, self._exchange, self._where = response, exchange, where
+        self._chunks = response.iter_raw()
+
+    def read(self, attempts: Attempts) -> bytes:
+        """Read what comes next, within the time of *attempts*; empty at the end."""
+        with _translated(self._exchange, self._where):
+            end_calls_of_this_thread_at(attempts.until)
+            return next(self._chunks, b"")
+
+    def read_all(self, attempts: Attempts) -> bytes:
+        """Read to the end, and give the connection back."""
+        received = bytearray()
+        try:
+            while chunk := self.read(attempts):
+                self._exchange.receive(received, chunk)
+        finally:
+            self.close()
+        return bytes(received)
+
+    def cut(self) -> None:
+        """End the connection under the thread that reads: closing a socket would not wake the thread."""
+        connection = self._response.extensions["network_stream"].get_extra_info("socket")
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # past TLS, whose own `shutdown` the reader would see
+
+    def close(self) -> None:
+        """Give the connection back, or close it if the end was not read."""
+        self._response.close()
+
+
+class AsyncResponse:
+    """`Response` for tasks. A close wakes the task that reads."""
+
+    def __init__(self, response: httpx.Response, exchange: Exchange, where: str) -> None:
+        self.status, self.headers = response.status_code, response.headers
+        self._response, self._exchange, self._where = response, exchange, where
+        self._chunks = response.aiter_raw()
+
+    async def read(self, attempts: Attempts) -> bytes:
+        """See `Response.read`."""
+        with _translated(self._exchange, self._where):
+            async with asyncio.timeout(attempts.seconds_left()):
+                return await anext(self._chunks, b"")
+
+    async def read_all(self, attempts: Attempts) -> bytes:
+        """See `Response.read_all`."""
+        received = bytearray()
+        try:
+            while chunk := await self.read(attempts):
+                self._exchange.receive(received, chunk)
+        finally:
+            await self.close()
+        return bytes(received)
+
+    async def close(self) -> None:
+        """See `Response.close`."""
+        await self._response.aclose()
 
 
 class Transport(_Service):
@@ -93,18 +162,16 @@ class Transport(_Service):
             Exception: as `Exchange.result` raises it.
         """
         body, nonce = exchange.encode()
+        response = self.open(exchange, body, attempts)
+        return exchange.result(nonce, response.status, response.headers, response.read_all(attempts))
+
+    def open(self, exchange: Exchange, body: bytes, attempts: Attempts) -> Response:
+        """Send a question once, and return the response when its head is there; raises `Failure` as `send` does."""
         client = self._clients.of(self)
         with _translated(exchange, self._where):
             end_calls_of_this_thread_at(attempts.until)
             request = self._request(exchange, body, attempts.seconds_left())
-            response = client.send(request, stream=True)
-            try:
-                received = bytearray()
-                for chunk in response.iter_raw(CHUNK_BYTES):
-                    exchange.receive(received, chunk)
-            finally:
-                response.close()
-        return exchange.result(nonce, response.status_code, response.headers, bytes(received))
+            return Response(client.send(request, stream=True), exchange, self._where)
 
     def close(self) -> None:
         """Close the connections of this process; later exchanges raise `StoreUnavailable`."""
@@ -124,18 +191,16 @@ class AsyncTransport(_Service):
     async def send(self, exchange: Exchange, attempts: Attempts) -> Any:
         """See `Transport.send`."""
         body, nonce = exchange.encode()
+        response = await self.open(exchange, body, attempts)
+        return exchange.result(nonce, response.status, response.headers, await response.read_all(attempts))
+
+    async def open(self, exchange: Exchange, body: bytes, attempts: Attempts) -> AsyncResponse:
+        """See `Transport.open`."""
         client = await self._clients.of_running_loop()
         with _translated(exchange, self._where):
             async with asyncio.timeout(attempts.seconds_left()):
                 request = self._request(exchange, body, attempts.seconds_left())
-                response = await client.send(request, stream=True)
-                try:
-                    received = bytearray()
-                    async for chunk in response.aiter_raw(CHUNK_BYTES):
-                        exchange.receive(received, chunk)
-                finally:
-                    await response.aclose()
-        return exchange.result(nonce, response.status_code, response.headers, bytes(received))
+                return AsyncResponse(await client.send(request, stream=True), exchange, self._where)
 
     async def close(self) -> None:
         """Close the connections of the running loop; later exchanges of any loop raise `StoreUnavailable`."""
