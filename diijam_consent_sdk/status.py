@@ -41,6 +41,9 @@ class Status:
 
         feed_since: When `feed` last changed (UTC); None while it is off.
 
+        is_streaming: Whether the feed comes as a stream, and not by single polls. Only a consent service streams; a
+            proxy that holds its answers back makes the client poll.
+
         position: The position in the ledger up to which the client has seen changes; None without a feed.
 
         age_seconds: The greatest age of what the feed reported last, on the lease clock; None before its first report.
@@ -58,6 +61,7 @@ class Status:
     last_error: str | None
     feed: Feed
     feed_since: datetime | None
+    is_streaming: bool
     position: int | None
     age_seconds: float | None
     users: int

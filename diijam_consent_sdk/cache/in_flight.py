@@ -64,12 +64,16 @@ class Fetches(set[Fetch]):
 @attrs.define(eq=False)
 class Poll:
     """
-    A poll of the change feed that is under way.
+    A poll of the change feed that is under way. One that is answered in parts moves on with each part.
 
     Attributes:
-        latest_head: The newest head that was seen when it was sent.
+        after: Where the answer, or the next part of it, begins.
+
+        latest_head: The newest head that was seen before the store looked for the answer, as far as is known.
 
         lies_behind: As for a `Fetch`.
+
+        noted: The newest head at an instant since, for the parts whose look is later.
     """
 
     after: Cursor
@@ -77,6 +81,19 @@ class Poll:
     generation: Generation
     latest_head: Cursor | None
     lies_behind: Cursor | None = None
+    noted: tuple[float, Cursor | None] | None = None
+
+    def head_seen_before(self, looked_at: float) -> Cursor | None:
+        """Return the newest head known to be seen before the store looked, which it did no earlier than *looked_at*."""
+        if self.noted is not None and self.noted[0] <= looked_at:
+            self.latest_head, self.noted = self.noted[1], None
+        return self.latest_head
+
+    def move_on(self, cursor: Cursor, now: float, latest_head: Cursor | None) -> None:
+        """Let the next part begin where this one ended."""
+        self.after = cursor
+        if self.noted is None:
+            self.noted = now, latest_head
 
     def check(self, changes: Changes) -> None:
         """

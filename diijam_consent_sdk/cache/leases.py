@@ -117,20 +117,21 @@ class Leases(Memory):
         with self._lock:
             return Poll(after, now, self._history.generation, self._history.latest_head)
 
-    def finish_poll(self, poll: Poll, changes: Changes, now: float) -> None:
+    def finish_poll(self, poll: Poll, changes: Changes, now: float) -> bool:
         """
-        Apply what a poll brought: rules 2, 3 and 6.
+        Apply what a poll, or the next part of it, brought: rules 2, 3 and 6. Return whether it counted and more may.
 
         Raises:
             StoreUnavailable: the answer is to another question, or contradicts itself. Nothing is renewed.
         """
         with self._lock:
             if self.closed or poll.generation is not self._history.generation:
-                return
+                return False
             poll.check(changes)
             if poll.after != self.applied:  # another poll from there was answered first
-                return
-            seen_before = poll.latest_head if changes.complete else poll.after
+                return False
+            looked_at = poll.sent_at + min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # a NaN renews nothing
+            seen_before = poll.head_seen_before(looked_at) if changes.complete else poll.after
             if not self._history.continues_at(changes.cursor):
                 self._restart(changes.cursor, now)
             elif is_behind(changes.cursor, seen_before):
@@ -140,8 +141,11 @@ class Leases(Memory):
             else:
                 self._apply(changes, now)
                 if changes.complete:
-                    self._renew(poll, changes, now)
+                    self._renew(looked_at)
                 self._fill_fast_path()
+                poll.move_on(changes.cursor, now, self._history.latest_head)
+                return True
+            return False
 
     def _apply(self, changes: Changes, now: float) -> None:
         for user_id, position in changes.user_ids.items():
@@ -157,12 +161,10 @@ class Leases(Memory):
         if user is not None and user.position < position:
             self._drop(user_id)
 
-    def _renew(self, poll: Poll, changes: Changes, now: float) -> None:
+    def _renew(self, looked_at: float) -> None:
         """Keep everybody fresh that the feed covers (rule 2)."""
-        waited = min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # a NaN stays one, and renews nothing
         generation = self._history.generation
-        fresh_until = max(generation.fresh_until, poll.sent_at + waited + self.length)
-        generation.fresh_until = fresh_until
+        generation.fresh_until = fresh_until = max(generation.fresh_until, looked_at + self.length)
         self.fast_path.renew(fresh_until)
 
     def confirm(self, poll: Poll, changes: Changes, now: float, *, is_head: bool = False) -> bool:

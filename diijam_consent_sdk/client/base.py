@@ -19,7 +19,7 @@ from .._clock import steady_seconds
 from .._logging import log
 from ..identifiers import identifier
 from ..status import Status
-from ..stores.protocol import AsyncStore, Store
+from ..stores.protocol import AsyncStore, Store, StreamsChanges
 from ..stores.url import actor_from_env, insecure_hosts_from_env, listen_url_from_env, url_from_env
 from .engine import Engine
 from .runners import TaskRunner, ThreadRunner
@@ -160,7 +160,8 @@ class BaseClient:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._runner = self._runner_type(self._store)
-        self._own_engine = self._make_engine(spawn=self._runner.spawn)
+        can_stream = isinstance(self._store, StreamsChanges)
+        self._own_engine = self._make_engine(spawn=self._runner.spawn, can_stream=can_stream)
         self._leases = self._own_engine.leases
         self._counters = self._leases.counters
         self._cached = self._leases.users  # one attribute less for each lookup to load

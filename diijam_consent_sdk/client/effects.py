@@ -6,7 +6,7 @@ are sent its outcome, so the same code runs in threads, in asyncio tasks and in 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -14,10 +14,23 @@ import attrs
 from .._threads import Promise
 from ..events import Event, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import Appended, AsyncStore, Changes, Cursor, Entries, Loaded, OpenRequests, Store
+from ..stores.protocol import (
+    Appended,
+    AsyncChangesStream,
+    AsyncStore,
+    Changes,
+    ChangesStream,
+    Cursor,
+    Entries,
+    Loaded,
+    OpenRequests,
+    Store,
+    StreamsChanges,
+)
 
 T = TypeVar("T")
 AnyStore = Store | AsyncStore
+AnyStream = ChangesStream | AsyncChangesStream
 
 
 class StoreCall(Generic[T]):
@@ -80,6 +93,35 @@ class EntriesAfter(StoreCall[Entries]):
     def on(self, store: AnyStore) -> Entries | Awaitable[Entries]:
         """See `StoreCall.on`."""
         return store.entries(self.after, wait=self.wait)
+
+
+@attrs.frozen
+class StreamChanges(StoreCall[AnyStream]):
+    """Begin a poll that is answered in parts. Its outcome is the stream; nothing is sent before the first part."""
+
+    after: Cursor
+    wait: float
+    beat: float
+    client: str
+    silence: float
+
+    def on(self, store: AnyStore) -> AnyStream:
+        """See `StoreCall.on`."""
+        assert isinstance(store, StreamsChanges)
+        return store.stream_changes(
+            self.after, wait=self.wait, beat=self.beat, client=self.client, silence=self.silence
+        )
+
+
+@attrs.frozen
+class NextPart(StoreCall[Changes | None]):
+    """Wait for the next part of a stream; None once it has ended."""
+
+    stream: AnyStream
+
+    def on(self, _: AnyStore) -> Changes | Awaitable[Changes | None] | None:
+        """See `StoreCall.on`."""
+        return next(self.stream, None) if isinstance(self.stream, Iterator) else anext(self.stream, None)
 
 
 @attrs.frozen

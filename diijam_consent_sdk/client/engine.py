@@ -57,6 +57,8 @@ class Engine:
 
         is_following: Whether the change feed is followed.
 
+        can_stream: Whether the store answers polls in parts.
+
         spawn: Runs effects in the background.
 
         actor: The writer that appends name.
@@ -70,23 +72,21 @@ class Engine:
         capacity: int,
         deadline: float,
         is_following: bool,
+        can_stream: bool,
         spawn: Spawn,
         actor: str | None = None,
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
-        self._clock = clock
-        self._is_following, self._actor = is_following, actor
+        self._clock, self._is_following, self._actor = clock, is_following, actor
         self._health = Health(self.leases, clock)
-        self._exchanges = Exchanges(self.leases, clock, deadline)
+        self._exchanges = Exchanges(self.leases, clock, deadline, max_staleness)
         self._calls = LimitedCalls(deadline, spawn)
         self.registry = RegistryOperations(self._check_open, self._calls, actor)
         self.ledger = LedgerOperations(self.head, self._check_open, deadline, spawn)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
         self._writes = Writes(self.leases, clock, spawn, max_staleness)
-        self._poller = Poller(
-            self._exchanges, spawn, max_staleness=max_staleness, on_poll=self._on_poll, on_end=self._on_poller_end
-        )
+        self._poller = Poller(self._exchanges, spawn, self._on_poll, self._on_poller_end, can_stream=can_stream)
 
     def user(self, user_id: str, at_least: str | None = None) -> Effects[UserConsent]:
         """Find one user in memory or the store; `UNAVAILABLE` where neither answers."""
@@ -216,6 +216,7 @@ class Engine:
     def close(self) -> Effects[None]:
         """Deny everything from now on, and wait one deadline for writes of unknown outcome."""
         self.leases.close()
+        self._poller.close()
         yield from self._writes.close(self._calls.until())
 
     def status(self) -> Status:
@@ -237,14 +238,13 @@ class Engine:
             self._poller.ensure_started()
         self._health.note_exchange(failure)
 
-    def _on_poll(self, failure: BaseException | None) -> None:
-        self._health.note_feed(Feed.UP if failure is None else Feed.DOWN)
+    def _on_poll(self, failure: BaseException | None, /, *, is_streaming: bool = False) -> None:
+        self._health.note_feed(Feed.UP if failure is None else Feed.DOWN, is_streaming=is_streaming)
         self._on_exchange(failure)
 
     def _on_poller_end(self) -> None:
         """The next exchange starts another poller."""
-        if not self.leases.closed:
-            self._health.note_feed(Feed.DOWN)
+        self._health.note_feed(Feed.DOWN)
 
 
 def _is_unavailable(user: UserConsent, written: set[str]) -> bool:

@@ -8,15 +8,19 @@ When an answer lies behind a head that was seen before, the store is asked wheth
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from .._threads import Promise, WaitTimeout
+from ..cache.in_flight import Poll
 from ..cache.leases import Leases
 from ..cache.user import UserConsent
 from ..errors import StoreUnavailable
-from ..stores.protocol import Cursor, Loaded
+from ..stores.protocol import Changes, Cursor, Loaded
 from .effects import ChangesSince, Effects, Load, perform, wait
 
+MAX_CONFIRMATIONS = 4
 LAGS = "the store's answer lies behind an earlier one: the store lags, try again"
 NOT_CONFIRMED = "the store's answer lies behind an earlier one, and the store did not explain why in time: try again"
 
@@ -31,12 +35,16 @@ class Exchanges:
         clock: The lease clock, in seconds.
 
         deadline: How long, in real seconds, to wait for a confirmation that another caller asked for.
+
+        max_staleness: The bound B, in seconds.
     """
 
-    def __init__(self, leases: Leases, clock: Callable[[], float], deadline: float) -> None:
+    def __init__(self, leases: Leases, clock: Callable[[], float], deadline: float, max_staleness: float) -> None:
         self.leases = leases
         self._clock = clock
         self.deadline = deadline
+        self.max_staleness = max_staleness
+        self._confirmations_at: deque[float] = deque(maxlen=MAX_CONFIRMATIONS)
         self._confirming: dict[Cursor, Promise[bool]] = {}
 
     def load(self, user_ids: Iterable[str]) -> Effects[tuple[Loaded | None, dict[str, UserConsent]]]:
@@ -73,11 +81,33 @@ class Exchanges:
         Raises:
             StoreUnavailable: the answer lay behind a head that was seen before, or was to another question.
         """
-        poll = self.leases.begin_poll(after, self._clock())
+        poll = self.begin_poll(after)
         changes = yield from perform(ChangesSince(after, wait))
-        self.leases.finish_poll(poll, changes, self._clock())
+        yield from self.apply(poll, changes)
+
+    def begin_poll(self, after: Cursor) -> Poll:
+        """Note a poll that is about to be sent."""
+        return self.leases.begin_poll(after, self._clock())
+
+    def apply(self, poll: Poll, changes: Changes) -> Effects[bool]:
+        """Apply what a poll, or the next part of it, brought; returns and raises as `Leases.finish_poll` and `poll`."""
+        has_counted = self.leases.finish_poll(poll, changes, self._clock())
         if poll.lies_behind is not None and (yield from self._confirm_once(poll.lies_behind)):
             raise StoreUnavailable(LAGS)
+        return has_counted
+
+    def confirm_heads(self) -> Effects[None]:
+        """
+        Confirm heads that the feed went past, at most `MAX_CONFIRMATIONS` in B/4: the feed must not be late for them,
+        and the store not be asked for each change. Users loaded at others have only their own leases.
+        """
+        with suppress(Exception):  # it tells nothing of the feed
+            for head in self.leases.unconfirmed_heads():
+                now, asked_at = self._clock(), self._confirmations_at
+                if len(asked_at) == MAX_CONFIRMATIONS and now - asked_at[0] < self.max_staleness / 4:
+                    return
+                asked_at.append(now)
+                yield from self.confirm(head, is_head=True)
 
     def confirm(self, cursor: Cursor, *, is_head: bool = False) -> Effects[bool]:
         """Ask by the shortest poll whether *cursor*, a head seen before or any token, is in the store's history."""

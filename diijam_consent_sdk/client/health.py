@@ -32,6 +32,7 @@ class Health:
         self._is_reachable: bool | None = None  # None: before the first exchange
         self._last_error: str | None = None
         self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
+        self._is_streaming = False
 
     def note_exchange(self, failure: BaseException | None) -> None:
         """Note an exchange, and log it if the store went out of reach or came back."""
@@ -44,8 +45,9 @@ class Health:
         elif failure is None and was_reachable is False:
             log.info("store.reachable")
 
-    def note_feed(self, feed: Feed) -> None:
-        """Note whether the feed is up, and since when."""
+    def note_feed(self, feed: Feed, *, is_streaming: bool = False) -> None:
+        """Note whether the feed is up, and since when, and whether it comes as a stream."""
+        self._is_streaming = is_streaming
         if feed is not self._feed[0]:
             self._feed = (feed, datetime.now(UTC))
 
@@ -58,6 +60,7 @@ class Health:
             last_error=self._last_error,
             feed=feed,
             feed_since=since,
+            is_streaming=self._is_streaming and not leases.closed,
             position=leases.applied.position if leases.applied else None,
             age_seconds=leases.feed_age(self._clock()),
             users=len(leases),

@@ -70,6 +70,12 @@ INSTRUMENTS: dict[str, Instrument] = {
         "since when the feed has been so, Unix time",
         lambda s: one(s.feed_since.timestamp() if s.feed_since else None),
     ),
+    "diijam_consent.feed.streaming": Instrument(
+        GAUGE,
+        "1",
+        "1 while the feed comes as a stream, 0 while it is polled for",
+        lambda s: () if _is_up(s) is None else one(int(s.is_streaming)),
+    ),
     "diijam_consent.position": Instrument(
         GAUGE, "{entry}", "the ledger's position up to which changes are known", lambda s: one(s.position)
     ),

@@ -21,7 +21,7 @@ def over_new_leases(spawn: Any) -> SingleFlight:
     """A `SingleFlight` over new leases."""
     clock = LeaseClock()
     leases = Leases(max_staleness=60, capacity=10, clock=clock, follow=False)
-    return SingleFlight(Exchanges(leases, clock, 1.0), spawn, lambda _: None)
+    return SingleFlight(Exchanges(leases, clock, 1.0, 60.0), spawn, lambda _: None)
 
 
 def test_what_waits_is_bounded() -> None:
