@@ -79,6 +79,7 @@ class Checks:
         self._acks_by_key: dict[str, Ack] = {}
         self._unknown: set[str] = set()
         self._ended: dict[str, float] = {}  # when a write's outcome became definite, by its key
+        self._applied: dict[int, tuple[object, int]] = {}
         self._tops: dict[int, tuple[object, dict[str, int]]] = {}
 
     def fail(self, invariant: str, detail: str) -> None:
@@ -218,8 +219,13 @@ class Checks:
             generation.justified = max(generation.justified, changes.sent + changes.waited + length)
 
     def renewed(self, leases: SimLeases) -> None:
-        """A poll was applied: I3."""
+        """A poll was applied: I3, and I2 of the feed's place."""
         generation = leases._history.generation
+        position = leases.applied.position if leases.applied else 0
+        before, highest = self._applied.get(id(leases), (generation, 0))
+        if before is generation and position < highest:
+            self.fail("I2", f"the feed went back from {highest} to {position}")
+        self._applied[id(leases)] = generation, position
         assert isinstance(generation, SimGeneration)
         if generation.until > generation.justified + EPSILON:
             self.fail("I3", f"the feed renews {generation.until - generation.justified} s too far")
@@ -242,6 +248,7 @@ class Checks:
             "queue": (len(loads._queue), single_flight.MAX_QUEUED),
             "loads": (len(loads._by_user), (single_flight.MAX_IN_FLIGHT + single_flight.MAX_QUEUED) * batching.BATCH),
             "fetches": (len(leases._fetches), single_flight.MAX_IN_FLIGHT + limiter.MAX_CALLS),
+            "streams": (len(client.streams), 1),
             "calls": (len(engine._writes), pending_writes.MAX_WRITES + pending_writes.MAX_WITHDRAWALS),
         }
         for name, (size, most) in sizes.items():

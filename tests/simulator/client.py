@@ -18,6 +18,7 @@ from tests.simulator.runner import SimRunner
 if TYPE_CHECKING:
     from diijam_consent_sdk.cache.leases import Leases
     from diijam_consent_sdk.events import Event
+    from tests.simulator.streams import SimStream
     from tests.simulator.world import World
 
 ASKS: tuple[Ask, ...] = (Market("email"), Process("surveys"), Show("avatar"))
@@ -47,6 +48,8 @@ class SimClient:
         self.bound, self.deadline = world.bound, world.deadline
         random = world.random
         self.is_following = random.random() < 0.8
+        self.can_stream = world.has_streams and (world.is_idle or random.random() < 0.7)
+        self.streams: list[SimStream] = []  # those that it has not closed
         self.clock = LeaseClock(self, random.uniform(-1e4, 1e6), random.uniform(0.9995, 1.0005))
         if clock is not None:  # forked: the same machine
             self.clock.offset, self.clock.rate = clock.offset, clock.rate
@@ -71,7 +74,7 @@ class SimClient:
         self.runner = SimRunner(self)
         self.engine = Engine(
             clock=self.clock, max_staleness=self.bound, capacity=self.world.capacity, deadline=self.deadline,
-            is_following=self.is_following, spawn=self.runner.spawn,
+            is_following=self.is_following, can_stream=self.can_stream, spawn=self.runner.spawn,
         )  # fmt: skip
         self.leases = self.engine.leases
 
@@ -236,6 +239,12 @@ class SimClient:
         done.add_done_callback(partial(self.checks.recorded, self, user_id, key))
         return done
 
+    def poll_beside(self) -> None:
+        """Poll beside whatever follows the feed, which no client does, to see that only one of them counts."""
+        if self.leases.applied is not None and self.inherited is None:
+            polling = self.engine._exchanges.poll(self.leases.applied, 0.0)
+            self.runner.run(polling).add_done_callback(lambda done: done.exception())
+
     def close(self) -> None:
         """As `ConsentClient.close`."""
         self._begin_in_child()
@@ -250,7 +259,7 @@ class SimClient:
     def fork(self, number: int, *, with_hooks: bool) -> SimClient:
         """A child with a copy of this process's memory, begun anew by the hooks, or not yet."""
         child = SimClient(self.world, number, self.clock)
-        child.closed, child.is_following = self.closed, self.is_following
+        child.closed, child.is_following, child.can_stream = self.closed, self.is_following, self.can_stream
         child._is_watched = True
         leases = inherit(self.leases, child, child.clock)
         child.held = list(leases.users.values())

@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall
+from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall, StreamChanges
 from tests.simulator.ledger import Lag
 from tests.simulator.network import CALM, BatchLimit
+from tests.simulator.profile import STREAM_FAULTS
 
 if TYPE_CHECKING:
     from tests.simulator.client import SimClient
     from tests.simulator.world import World
 
 BROKEN: dict[str, tuple[type[StoreCall[Any]], ...]] = {
-    "freeze_feed": (ChangesSince,),
+    "freeze_feed": (ChangesSince, StreamChanges),
     "break_loads": (Load,),
-    "break_all": (Load, ChangesSince, Append),
+    "break_all": (Load, ChangesSince, StreamChanges, Append),
 }
 
 
@@ -26,10 +27,8 @@ def begin(world: World, kind: str) -> None:
     random, ledger, network, bound = world.random, world.ledger, world.network, world.bound
     client = random.choice(world.clients)
     lasts = random.uniform(0, 2) * bound
-    if kind == "restart":
-        ledger.restart()
-    elif kind == "new_epoch":
-        ledger.begin_epoch()
+    if kind in ("restart", "new_epoch"):
+        (ledger.restart if kind == "restart" else ledger.begin_epoch)()
     elif kind.startswith("restore"):
         _restore(world, same_epoch=kind == "restore_same_epoch")
     elif kind == "wall":
@@ -45,8 +44,23 @@ def begin(world: World, kind: str) -> None:
     elif kind == "storm":
         network.weather = attrs.evolve(world.profile.storm, slow_up_to=random.choice([0.1, 1.5]))
         world.loop.after(lasts, lambda: setattr(network, "weather", CALM))
+    elif kind in STREAM_FAULTS:
+        _of_streams(world, client, kind, lasts)
     else:
         _of_client(world, client, kind, lasts)
+
+
+def _of_streams(world: World, client: SimClient, kind: str, lasts: float) -> None:
+    """A proxy holds parts back, or a client's stream goes silent, is cut, or has a poll beside it."""
+    if kind == "hold_parts":
+        world.network.parts_held_until = world.loop.now + lasts
+    elif kind == "poll_beside":
+        client.poll_beside()
+    for stream in list(client.streams):
+        if kind == "silent_streams":
+            stream.is_silent = True
+        elif kind == "cut_streams":
+            stream.cut()
 
 
 def _restore(world: World, *, same_epoch: bool) -> None:

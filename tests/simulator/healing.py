@@ -23,7 +23,7 @@ def heal(world: World) -> None:
     world.network.weather = CALM
     world.network.broken.clear()
     world.network.batch_limit = BatchLimit()
-    world.network.token_refused_until = 0.0
+    world.network.token_refused_until = world.network.parts_held_until = 0.0
     world.ledger.end_lag()
     world.longest_pause = 0.0
     for client in world.clients:

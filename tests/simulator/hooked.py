@@ -208,12 +208,13 @@ class SimLeases(Leases):
         self.client.wrote()
         return user
 
-    def finish_poll(self, poll: Poll, changes: Changes, now: float) -> None:
+    def finish_poll(self, poll: Poll, changes: Changes, now: float) -> bool:
         """See `Leases.finish_poll`."""
         assert isinstance(changes, SimChanges)
         self.client.checks.justify(poll, changes, self.length)
-        super().finish_poll(poll, changes, now)
+        has_counted = super().finish_poll(poll, changes, now)
         self.client.checks.renewed(self)
+        return has_counted
 
     def close(self) -> None:
         """See `Leases.close`."""

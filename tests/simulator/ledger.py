@@ -6,6 +6,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -16,6 +17,9 @@ from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
 from tests.simulator.committed import Committed
 from tests.simulator.loop import Loop
 from tests.simulator.wall import WallClock, instant
+
+if TYPE_CHECKING:
+    from tests.simulator.streams import ServiceStream
 
 Answer = Callable[[object], None]  # takes the answer, or an exception
 
@@ -98,9 +102,10 @@ class Ledger:
         self._reach = reach
         self.clock_rate = random.uniform(0.9995, 1.0005)
         self.branches = 0
-        self._loop = loop
-        self._random = random
+        self.loop = loop
+        self.random = random
         self._pollers: list[Poller] = []
+        self.streams: list[ServiceStream] = []
         self.records: dict[str, ConsentRecord] = {}
         self.branch = self._new_branch()
 
@@ -110,7 +115,7 @@ class Ledger:
 
     def load(self, user_ids: Sequence[str]) -> SimLoaded:
         """See `Store.load`."""
-        return self.load_as_of(self.branch.position_at(self._loop.now - self._lag(self.lag.loads)), user_ids)
+        return self.load_as_of(self.branch.position_at(self.loop.now - self._lag(self.lag.loads)), user_ids)
 
     def load_as_of(self, position: int, user_ids: Sequence[str]) -> SimLoaded:
         """What a load gives whose state is that after the entry at *position*."""
@@ -125,20 +130,20 @@ class Ledger:
 
     def end_lag(self) -> None:
         """From now on every answer is of the state when it is given."""
-        self._lagged.append(attrs.evolve(self.lag, until=min(self.lag.until, self._loop.now)))
-        self._lagged = [lag for lag in self._lagged if self._loop.now < lag.until + 2 * self._reach]
+        self._lagged.append(attrs.evolve(self.lag, until=min(self.lag.until, self.loop.now)))
+        self._lagged = [lag for lag in self._lagged if self.loop.now < lag.until + 2 * self._reach]
         self.lag = Lag()
 
     @property
     def longest_lag(self) -> float:
         """How far behind what a lease rests on may have been: that much longer the promise lasts, and no more."""
-        felt = (lag for lag in (self.lag, *self._lagged) if self._loop.now < lag.until + 2 * self._reach)
+        felt = (lag for lag in (self.lag, *self._lagged) if self.loop.now < lag.until + 2 * self._reach)
         return max((max(lag.loads, lag.changes) for lag in felt), default=0.0)
 
     def _lag(self, seconds: float) -> float:
-        if not seconds or self._loop.now >= self.lag.until:
+        if not seconds or self.loop.now >= self.lag.until:
             return 0.0
-        return seconds if self._random.random() < self.lag.share else 0.0
+        return seconds if self.random.random() < self.lag.share else 0.0
 
     def append(
         self,
@@ -167,53 +172,63 @@ class Ledger:
             record = fold(record, LedgerEntry(position, user_id, record.version + 1, at, event, provenance))
             made.append(record)
         for each in made:
-            salt = f"{self.branch.hashes[-1]}{self.branch.number}{self._random.random()}"
+            salt = f"{self.branch.hashes[-1]}{self.branch.number}{self.random.random()}"
             self.branch.hashes.append(hashlib.blake2b(salt.encode(), digest_size=8).hexdigest())
             self.branch.changed.append(each)
-            self.branch.times.append(self._loop.now)
+            self.branch.times.append(self.loop.now)
         self.records[user_id] = record
-        self.committed.commit(record, self._loop.now)
+        self.committed.commit(record, self.loop.now)
         appended = Appended(self.branch.head(), record.version, is_repeat=False, record=record)
         self.branch.keys[user_id, idempotency_key, events] = appended
-        self._loop.after(self._random.uniform(0, 0.01), self._tell)
-        if self.lag.changes and self._loop.now < self.lag.until:
-            self._loop.after(self.lag.changes, self._tell)
+        self.loop.after(self.random.uniform(0, 0.01), self._tell)
+        if self.lag.changes and self.loop.now < self.lag.until:
+            self.loop.after(self.lag.changes, self._tell)
         return appended
 
     def changes(self, after: Cursor, wait: float, limit: int, answer: Answer) -> None:
         """See `Store.changes`; the answer is given when there is one."""
-        now = self._loop.now
-        poller = Poller(after, now, now + wait / self.clock_rate, limit, self._lag(self.lag.changes), answer)
+        now = self.loop.now
+        poller = Poller(after, now, now + wait / self.clock_rate, limit, self.lag_of_a_look(), answer)
         if not self._look(poller):
             self._pollers.append(poller)
-            self._loop.after(poller.until - now, self._tell)
+            self.loop.after(poller.until - now, self._tell)
 
     def _tell(self) -> None:
         self._pollers = [poller for poller in self._pollers if not self._look(poller)]
+        for stream in list(self.streams):
+            stream.wake()
 
     def _look(self, poller: Poller) -> bool:
-        after, head = poller.after, self.branch.cursor(self.branch.position_at(self._loop.now - poller.lag))
-        waited = (self._loop.now - poller.began) * self.clock_rate
-        is_known = after.position <= head.position and self.branch.holds(after.position, after.hash)
-        if after.epoch != head.epoch or not is_known:
-            poller.answer(SimChanges(after, head, {}, complete=True, waited=0.0))
-        elif head.position > after.position:
-            end = min(head.position, after.position + min(poller.limit, self.page))
-            last = {self.branch.changed[p - 1].user_id: p for p in range(after.position + 1, end + 1)}
-            users = dict(sorted(last.items(), key=lambda item: item[1]))
-            cursor = self.branch.cursor(end)
-            poller.answer(SimChanges(after, cursor, users, complete=cursor == head, waited=waited))
-        elif self._loop.now >= poller.until:
-            poller.answer(SimChanges(after, head, {}, complete=True, waited=waited))
-        else:
+        found = self.find(poller.after, poller.limit, poller.lag)
+        if found.cursor == poller.after and self.loop.now < poller.until:
             return False
+        waited = (self.loop.now - poller.began) * self.clock_rate if found.is_continuation() else 0.0
+        poller.answer(attrs.evolve(found, waited=waited))
         return True
 
+    def find(self, after: Cursor, limit: int, lag: float) -> SimChanges:
+        """What a look at the feed finds, on a state of so many seconds ago."""
+        head = self.branch.cursor(self.branch.position_at(self.loop.now - lag))
+        is_known = after.position <= head.position and self.branch.holds(after.position, after.hash)
+        if after.epoch != head.epoch or not is_known:
+            return SimChanges(after, head, {}, complete=True, waited=0.0)
+        end = min(head.position, after.position + min(limit, self.page))
+        last = {self.branch.changed[p - 1].user_id: p for p in range(after.position + 1, end + 1)}
+        users = dict(sorted(last.items(), key=lambda item: item[1]))
+        cursor = self.branch.cursor(end)
+        return SimChanges(after, cursor, users, complete=cursor == head, waited=0.0)
+
+    def lag_of_a_look(self) -> float:
+        """How far behind a look at the feed is."""
+        return self._lag(self.lag.changes)
+
     def restart(self) -> None:
-        """The service goes down and comes back over the same history: polls under way fail."""
+        """The service goes down and comes back over the same history: polls and streams under way fail."""
         pollers, self._pollers = self._pollers, []
         for poller in pollers:
             poller.answer(StoreUnavailable("restarted"))
+        for stream in list(self.streams):
+            stream.end(self.random.choice([b"", None]))
 
     def begin_epoch(self) -> None:
         """Back over the same entries, which it cannot prove unbroken."""
@@ -237,6 +252,9 @@ class Ledger:
         for user_id, record in self.records.items():
             restored = then.get(user_id) or unopened(user_id)
             if restored is not record:
-                self.committed.commit(restored, self._loop.now)
+                self.committed.commit(restored, self.loop.now)
         self.records = then
-        self.restart()
+        if not self.streams or self.random.random() < 0.5:
+            self.restart()
+        else:  # under a service that goes on
+            self._tell()

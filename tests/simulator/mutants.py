@@ -322,9 +322,9 @@ def follow_nothing(*_: Any, **__: Any) -> Effects[None]:
     yield
 
 
-def one_poll_only(exchanges: Exchanges, *, max_staleness: float, on_poll: Any) -> Effects[None]:
+def one_poll_only(exchanges: Exchanges, on_poll: Any, stream: Any) -> Effects[None]:
     if exchanges.leases.applied is not None:
         try:
-            yield from exchanges.poll(exchanges.leases.applied, max_staleness / 4)
+            yield from exchanges.poll(exchanges.leases.applied, exchanges.max_staleness / 4)
         except (StoreUnavailable, OSError):
             on_poll(None)

@@ -17,6 +17,7 @@ from diijam_consent_sdk.client import (
     limiter,
     poller,
     single_flight,
+    stream,
     writes,
 )
 from diijam_consent_sdk.stores import _retry
@@ -65,6 +66,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(leases, UserConsent=SimUser)
     put(memory, UserCache=SimUserCache)
     put(poller, random=world.random)
+    put(stream, random=world.random, time=_Time(world))
     if world.has_small_caps:
         put(pending_writes, MAX_MINIMUMS=2, MAX_WRITES=2, MAX_WITHDRAWALS=2)
         put(history, MAX_CONFIRMED=2, MAX_UNCONFIRMED=2)

@@ -11,21 +11,22 @@ from tests.simulator.network import Weather
 STORE_FAULTS = ("restart", "new_epoch", "restore_new_epoch", "restore_same_epoch", "wall", "refuse_token")
 LAGS = ("lag_loads", "lag_changes", "lag_all")
 FEED_FAULTS = ("freeze_feed", "break_loads", "break_all", "storm")
+STREAM_FAULTS = ("hold_parts", "silent_streams", "cut_streams", "poll_beside")
 BATCH_FAULTS = ("large_refused", "large_late")
 CLIENT_FAULTS = ("fork", "fork_bare", "suspend", "close", "starve", "end_loop")
-FAULTS = STORE_FAULTS + LAGS + FEED_FAULTS + BATCH_FAULTS + CLIENT_FAULTS
+FAULTS = STORE_FAULTS + LAGS + FEED_FAULTS + STREAM_FAULTS + BATCH_FAULTS + CLIENT_FAULTS
 # What each is worth in a world that tries it; one in three is left out, so that worlds differ.
 USUAL = dict.fromkeys(FAULTS, 1.0) | dict.fromkeys(FEED_FAULTS, 3.0)
 
 STORM = Weather(
     slow_request=0.1, slow_answer=0.15, lost_request=0.05, lost_answer=0.05, error_before=0.05, error_after=0.05,
-    doubled=0.2, wrong=0.1,
+    doubled=0.2, wrong=0.1, part=0.2,
 )  # fmt: skip
 
 
 WILD = Weather(
     slow_request=0.2, slow_answer=0.3, lost_request=0.05, lost_answer=0.1, error_before=0.05, error_after=0.1,
-    doubled=0.2, wrong=0.15,
+    doubled=0.2, wrong=0.15, part=0.3,
 )  # fmt: skip
 
 

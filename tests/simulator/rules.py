@@ -8,18 +8,23 @@ from diijam_consent_sdk.cache import leases as leases_module
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.history import History
-from diijam_consent_sdk.cache.in_flight import Fetches
+from diijam_consent_sdk.cache.in_flight import Fetches, Poll
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client import engine as engine_module
-from diijam_consent_sdk.client import halving, lookups, poller, writes
+from diijam_consent_sdk.client import exchanges, halving, lookups, poller, writes
+from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import Lookups
 from diijam_consent_sdk.client.single_flight import SingleFlight
+from diijam_consent_sdk.client.stream import FeedStream
 from diijam_consent_sdk.client.writes import Writes
+from diijam_consent_sdk.stores.http.exchange import Exchange
+from diijam_consent_sdk.stores.http.parts import Parts
 from diijam_consent_sdk.stores.protocol import Changes
-from tests.simulator import mutants
+from tests.simulator import mutants, stream_mutants
+from tests.simulator.streams import ServiceStream
 
 Patch = tuple[Any, str, Any]
 BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
@@ -80,6 +85,23 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "11 a part has its deadline from a look on": (Lookups, "_wait_for", mutants.wait_from_the_look),
     "11 a store that is away is asked in parts": (halving, "_is_reachable", mutants.reachable_always),
     "11 no cap on loads": (SingleFlight, "_ready", mutants.no_cap),
+    "parts: of any stream": (Exchange, "read_answer", stream_mutants.any_nonce),
+    "parts: after any place": (
+        (Parts, "_read", stream_mutants.any_after),
+        (Leases, "finish_poll", stream_mutants.any_place),
+    ),
+    "parts: from their arrival": (Leases, "finish_poll", stream_mutants.from_arrival),
+    "parts: wherever the feed is": (Leases, "finish_poll", stream_mutants.wherever_the_feed_is),
+    "parts: never cut": (Exchanges, "apply", stream_mutants.never_cut),
+    "parts: in any generation": (Leases, "finish_poll", stream_mutants.any_generation),
+    "parts: the first without a deadline": (Parts, "seconds", stream_mutants.no_deadline),
+    "parts: silent for ever": (Parts, "seconds", stream_mutants.no_silence),
+    "parts: no single polls": (poller, "poll_feed", stream_mutants.streams_only),
+    "parts: tried again at once": (FeedStream, "_plan_next", stream_mutants.no_pause),
+    "parts: pauses that do not grow": (FeedStream, "_plan_next", stream_mutants.short_pause),
+    "parts: heads seen since do not count": (Poll, "move_on", stream_mutants.nothing_seen_since),
+    "parts: heads without a limit": (exchanges, "MAX_CONFIRMATIONS", 1000),
+    "parts: a clock read after the look": (ServiceStream, "waited", stream_mutants.clock_after_the_look),
     "I7 fetches that are never forgotten": (Leases, "begin_fetch", mutants.no_sharing),
     "I8 no poller": (poller, "poll_feed", mutants.follow_nothing),
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulator import scenarios, stream_scenarios
 from tests.simulator.healing import heal
 from tests.simulator.profile import USUAL, WILD, Profile
 from tests.simulator.rules import BY_RULE, patches
-from tests.simulator.scenarios import SCENARIOS, quiet_world
+from tests.simulator.scenarios import quiet_world
 from tests.simulator.world import World
 
+SCENARIOS = scenarios.SCENARIOS | stream_scenarios.SCENARIOS
 SEEDS = 60
 STEPS = 400
 DIRECTED = Profile(storm=WILD, faults=USUAL)

@@ -52,6 +52,7 @@ class World:
         self.faults = {} if is_idle else self.profile.choose(random)
         self.executing: SimClient | None = None
         self.is_idle = is_idle
+        self.has_streams = not is_idle
         self.is_quiet = is_idle  # no work and no faults begin any more
         self._depth = 0
         self._numbers = 0
