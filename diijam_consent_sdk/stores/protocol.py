@@ -236,6 +236,21 @@ class Store(Notices, Protocol):
             TooLarge: several records have more than `MAX_LOAD_BYTES` together; ask for fewer users.
         """
 
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """
+        Read the standings of these users and the head, on a state with all appends acknowledged before the call. Each
+        is made for the time of the answer; of no ids: just the head.
+
+        Raises:
+            TooLarge: several standings have more than `MAX_LOAD_BYTES` together; ask for fewer users.
+        """
+
+    def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """
+        Read the standings of the users with entries after *after_user_id*, at most *limit* of them in one page; of all
+        users to begin with (None). A page may be shorter, so that it has at most `MAX_LOAD_BYTES`.
+        """
+
     def append(
         self,
         user_id: str,
@@ -318,6 +333,12 @@ class AsyncStore(AsyncNotices, Protocol):
 
     async def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
+
+    async def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+
+    async def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """See `Store.list_standings`."""
 
     async def append(
         self,

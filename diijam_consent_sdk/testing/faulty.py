@@ -23,6 +23,7 @@ from ..stores.protocol import (
     Loaded,
     OpenRequests,
     Standings,
+    StandingsPage,
     Store,
     Write,
     WriteResult,
@@ -30,8 +31,8 @@ from ..stores.protocol import (
 from ..stores.registry import MAX_NOTICES_PAGE
 
 METHODS = (
-    "load", "append", "append_many", "changes", "entries", "history", "open_requests", "register_notice", "notice",
-    "notices", "require_notices",
+    "load", "standings", "list_standings", "append", "append_many", "changes", "entries", "history", "open_requests",
+    "register_notice", "notice", "notices", "require_notices",
 )  # fmt: skip
 WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
 
@@ -43,7 +44,7 @@ class FaultyStore:
     Attributes:
         calls: The methods called, in order.
 
-        loaded: The ids of each load.
+        loaded: The ids of each load, of records or standings.
 
         broken: Raised instead of calling the inner store, so nothing is written.
 
@@ -53,7 +54,7 @@ class FaultyStore:
 
         before_answer: By method, an event to set once the inner store has answered.
 
-        alter: By name, the value to put into a field of `Loaded`.
+        alter: By name, the value to put into a field of `Loaded` and `Standings`.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -132,9 +133,16 @@ class FaultyStore:
         wanted = tuple(user_ids)
         self._enter("standings")
         self.loaded.append(wanted)
-        standings: Standings = self.inner.standings(wanted)  # type: ignore[attr-defined]  # of the protocol soon
+        standings = self.inner.standings(wanted)
         self._leave("standings")
         return attrs.evolve(standings, **self.alter)  # type: ignore[arg-type]  # a test may put anything there
+
+    def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """See `Store.list_standings`."""
+        self._enter("list_standings")
+        page = self.inner.list_standings(after_user_id, limit)
+        self._leave("list_standings")
+        return page
 
     def append(
         self,

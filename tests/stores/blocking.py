@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
-from diijam_consent_sdk.stores import Appended, AsyncPostgresStore, AsyncStore, Changes, Cursor, Loaded
+from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
 from diijam_consent_sdk.stores.history import HistoryPage, read_history_page
 from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Standings, StandingsPage, Write, WriteResult
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
@@ -36,12 +36,12 @@ class Blocking:
         return self._wait(self._store.load(user_ids))
 
     def standings(self, user_ids: Iterable[str]) -> Standings:
-        """See `SqlStore.standings`."""
-        return self._wait(cast(AsyncPostgresStore, self._store).standings(user_ids))
+        """See `Store.standings`."""
+        return self._wait(self._store.standings(user_ids))
 
     def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
-        """See `SqlStore.list_standings`."""
-        return self._wait(cast(AsyncPostgresStore, self._store).list_standings(after_user_id, limit))
+        """See `Store.list_standings`."""
+        return self._wait(self._store.list_standings(after_user_id, limit))
 
     def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""

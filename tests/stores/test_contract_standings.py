@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,21 +13,16 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import TooLarge
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.standing import EVERY_ASK, standing_of
+from diijam_consent_sdk.stores import Store
 from diijam_consent_sdk.stores.protocol import StandingRow, Standings, StandingsPage
 from diijam_consent_sdk.stores.sql import standings as sql_standings
-from diijam_consent_sdk.stores.sql.store import SqlStore
 from diijam_consent_sdk.stores.standings import decode_standing, encode_standing
 from tests.strategies import START
 
 from .contract import AGREED, OPENED, TOLD, Batch, Home, erase, head, sign_up
 
 
-def opened(home: Home) -> SqlStore:
-    """A store on the ledger."""
-    return cast(SqlStore, home.open())
-
-
-def made(store: SqlStore, *user_ids: str) -> tuple[StandingRow, ...]:
+def made(store: Store, *user_ids: str) -> tuple[StandingRow, ...]:
     """The rows that the records of these users give now."""
     loaded = store.load(user_ids)
     return tuple(
@@ -36,7 +31,7 @@ def made(store: SqlStore, *user_ids: str) -> tuple[StandingRow, ...]:
     )
 
 
-def listed(store: SqlStore, limit: int) -> list[StandingsPage]:
+def listed(store: Store, limit: int) -> list[StandingsPage]:
     """All pages of all users."""
     pages = [store.list_standings(None, limit)]
     while pages[-1].after is not None:
@@ -49,21 +44,21 @@ def grant(seconds: float, purpose: str = "surveys") -> e.Granted:
     return e.Granted(purpose, "n-9", expires_at=START + timedelta(seconds=seconds))
 
 
-def test_no_ids_give_just_the_head(store: SqlStore) -> None:
+def test_no_ids_give_just_the_head(store: Store) -> None:
     """Standings of nobody tell where the ledger ends, also where it is empty."""
     assert store.standings([]) == Standings(head(store), START, EVERY_ASK, ())
     appended = sign_up(store, "u-1")
     assert store.standings([]).cursor == appended.cursor
 
 
-def test_an_unknown_user_has_version_0(store: SqlStore) -> None:
+def test_an_unknown_user_has_version_0(store: Store) -> None:
     """A user without entries has a standing all the same, of version 0, which allows nothing."""
     (row,) = store.standings(["u-1"]).users
     assert (row.user_id, row.version) == ("u-1", 0)
     assert decode_standing(row.standing, EVERY_ASK) == standing_of(unopened("u-1"), START)
 
 
-def test_one_row_per_id_in_order(store: SqlStore) -> None:
+def test_one_row_per_id_in_order(store: Store) -> None:
     """Each id asked for has its row at its first place, and only there."""
     sign_up(store, "u-1", "u-2", "ư-3")
     store.append("u-1", [TOLD, AGREED])
@@ -74,21 +69,21 @@ def test_one_row_per_id_in_order(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("collection", [tuple, set, iter, dict.fromkeys], ids=["tuple", "set", "iterator", "dict"])
-def test_ids_come_in_any_iterable(collection: Callable[[list[str]], Any], store: SqlStore) -> None:
+def test_ids_come_in_any_iterable(collection: Callable[[list[str]], Any], store: Store) -> None:
     """What can be iterated over names users."""
     sign_up(store, "u-1")
     assert [row.version for row in store.standings(collection(["u-1"])).users] == [1]
 
 
 @pytest.mark.parametrize("bad", ["u-1", b"u-1"], ids=repr)
-def test_one_id_is_no_list(bad: Any, store: SqlStore) -> None:
+def test_one_id_is_no_list(bad: Any, store: Store) -> None:
     """One id in place of a list is a mistake."""
     with pytest.raises(TypeError):
         store.standings(bad)
 
 
 @pytest.mark.parametrize("bad", ["", " u", "u\n1", "u" * 257])
-def test_malformed_ids_are_refused(bad: str, store: SqlStore) -> None:
+def test_malformed_ids_are_refused(bad: str, store: Store) -> None:
     """Ids are checked by each call."""
     with pytest.raises(ValueError, match="id"):
         store.standings(["u-1", bad])
@@ -96,7 +91,7 @@ def test_malformed_ids_are_refused(bad: str, store: SqlStore) -> None:
         store.list_standings(bad)
 
 
-def test_standings_hold_every_acknowledged_append(store: SqlStore) -> None:
+def test_standings_hold_every_acknowledged_append(store: Store) -> None:
     """What was appended before shows, at its cursor and version."""
     batches: list[Batch] = [[OPENED], [TOLD, AGREED], [grant(60)], [e.Withdrawn("surveys")], [e.AccountClosed()]]
     for batch in batches:
@@ -109,7 +104,7 @@ def test_standings_hold_every_acknowledged_append(store: SqlStore) -> None:
 
 def test_an_end_that_passed_is_no_end(home: Home) -> None:
     """From the instant of an end on the standing is that of a consent that expired, whatever was stored before."""
-    store = opened(home)
+    store = home.open()
     store.append("u-1", [OPENED, grant(60), grant(120, "contests")])
     before = store.standings(["u-1"]).users
     for seconds in (59, 1, 59, 1, 3600):
@@ -124,7 +119,7 @@ def test_an_end_that_passed_is_no_end(home: Home) -> None:
 
 def test_a_hold_that_ended_is_gone(home: Home) -> None:
     """A hold with an end leaves the standing at that end."""
-    store = opened(home)
+    store = home.open()
     store.append("u-1", [OPENED, e.HoldPlaced("h-1", "tax", ["payment"], until=START + timedelta(seconds=30))])
     home.clock.tick(30)
     (row,) = store.standings(["u-1"]).users
@@ -133,7 +128,7 @@ def test_a_hold_that_ended_is_gone(home: Home) -> None:
 
 def test_an_end_that_comes_during_the_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A standing that the store took for lasting, and whose end came before its time was known, is made again."""
-    store = opened(home)
+    store = home.open()
     store.append("u-1", [OPENED, grant(1800)])
     monkeypatch.setattr(sql_standings, "AHEAD", timedelta(hours=-1))
     home.clock.tick(1800)
@@ -143,7 +138,7 @@ def test_an_end_that_comes_during_the_read(home: Home, monkeypatch: pytest.Monke
 
 def test_equal_standings_have_equal_bytes(home: Home) -> None:
     """Two users of whom the same holds have the same bytes, one read as it was stored and one made again."""
-    store = opened(home)
+    store = home.open()
     store.append("u-1", [OPENED, grant(60)])
     home.clock.tick(60)
     store.append("u-2", [OPENED, grant(61)])
@@ -152,7 +147,7 @@ def test_equal_standings_have_equal_bytes(home: Home) -> None:
     assert first.standing == second.standing
 
 
-def test_of_an_erased_user(store: SqlStore) -> None:
+def test_of_an_erased_user(store: Store) -> None:
     """The standing of an erased user says so, and no more; the list has the user too."""
     sign_up(store, "u-1", "u-2")
     store.append("u-1", [TOLD, AGREED, e.HoldPlaced("h-1", "tax", ["payment"])])
@@ -164,7 +159,7 @@ def test_of_an_erased_user(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 1000])
-def test_pages_have_everybody_in_order(limit: int, store: SqlStore) -> None:
+def test_pages_have_everybody_in_order(limit: int, store: Store) -> None:
     """Pages of any size name each user with entries once, in order of the bytes of their ids."""
     users = ["ư-1", "u-1", "U-1", "u-10", "u-2", "\U0001f600", "ﬁ", "z"]
     sign_up(store, *users)
@@ -176,12 +171,12 @@ def test_pages_have_everybody_in_order(limit: int, store: SqlStore) -> None:
     assert {(page.cursor, page.at, page.view) for page in pages} == {(head(store), START, EVERY_ASK)}
 
 
-def test_an_empty_ledger_has_an_empty_page(store: SqlStore) -> None:
+def test_an_empty_ledger_has_an_empty_page(store: Store) -> None:
     """Nobody is listed, and there is no next page."""
     assert store.list_standings(None) == StandingsPage(head(store), START, EVERY_ASK, (), None)
 
 
-def test_a_page_after_the_last(store: SqlStore) -> None:
+def test_a_page_after_the_last(store: Store) -> None:
     """After the last user comes an empty page."""
     sign_up(store, "u-1")
     page = store.list_standings("u-1")
@@ -189,7 +184,7 @@ def test_a_page_after_the_last(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_page_has_at_least_one_user(limit: int, store: SqlStore) -> None:
+def test_a_page_has_at_least_one_user(limit: int, store: Store) -> None:
     """A page of none is a mistake."""
     with pytest.raises(ValueError, match="limit"):
         store.list_standings(None, limit)
@@ -205,7 +200,7 @@ def smaller_reads(limit: int) -> Iterator[None]:
 
 def test_standings_of_too_many_bytes(home: Home) -> None:
     """Standings that have more bytes together than one read may have are refused, and listed in shorter pages."""
-    store = opened(home)
+    store = home.open()
     for user_id in "abcde":
         holds = (e.HoldPlaced(f"h-{n}", "tax", {"email"}, START + timedelta(n + 1)) for n in range(20))
         store.append(user_id, [OPENED, *holds])
@@ -225,7 +220,7 @@ def test_standings_of_too_many_bytes(home: Home) -> None:
 
 def test_records_count_where_standings_are_made_again(home: Home) -> None:
     """What is read of records, for users whose ends passed, counts as well."""
-    store = opened(home)
+    store = home.open()
     for user_id in "ab":
         store.append(user_id, [OPENED, grant(60)])
     sizes = sum(len(row.standing) for row in store.standings(["a", "b"]).users)
@@ -239,9 +234,9 @@ def test_records_count_where_standings_are_made_again(home: Home) -> None:
 
 def test_another_store_reads_what_was_stored(lasting_home: Home) -> None:
     """Standings outlive the store that wrote them."""
-    store = opened(lasting_home)
+    store = lasting_home.open()
     store.append("u-1", [OPENED, TOLD, AGREED, grant(60)])
     rows = made(store, "u-1")
     lasting_home.close()
-    store = opened(lasting_home)
+    store = lasting_home.open()
     assert store.standings(["u-1"]).users == rows

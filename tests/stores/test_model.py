@@ -18,7 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
+from diijam_consent_sdk.standing import standing_of
 from diijam_consent_sdk.stores import Appended, Cursor, Store
+from diijam_consent_sdk.stores.protocol import StandingRow
+from diijam_consent_sdk.stores.standings import decode_standing, encode_standing
 from tests import strategies
 from tests.strategies import START
 
@@ -186,6 +189,29 @@ class Ledger(RuleBasedStateMachine):
         loaded = self.store.load(user_ids)
         assert loaded.records == tuple(self.model.record(user_id) for user_id in dict.fromkeys(user_ids))
         assert (loaded.cursor.position, loaded.at) == (self.model.head, self.now)
+
+    @rule(user_ids=st.lists(st.sampled_from([*USERS, "nobody"]), max_size=6))
+    def standings(self, user_ids: list[str]) -> None:
+        """Standings are those of the model's records, at the time of the reading."""
+        found = self.store.standings(user_ids)
+        assert (found.cursor.position, found.at) == (self.model.head, self.now)
+        assert found.users == tuple(self._row(user_id) for user_id in dict.fromkeys(user_ids))
+        ends = [decode_standing(row.standing, found.view).next_change_at for row in found.users]
+        assert all(end is None or end > found.at for end in ends)
+
+    @rule(limit=st.integers(1, 4))
+    def list_standings(self, limit: int) -> None:
+        """The list has whoever has entries, in order of ids."""
+        rows, after, is_last = list[StandingRow](), None, False
+        while not is_last:
+            page = self.store.list_standings(after, limit)
+            rows += page.users
+            after, is_last = page.after, page.after is None
+        assert rows == [self._row(user_id) for user_id in USERS if self.model.history(user_id)]
+
+    def _row(self, user_id: str) -> StandingRow:
+        record = self.model.record(user_id)
+        return StandingRow(user_id, record.version, encode_standing(standing_of(record, self.now)))
 
     @rule(user_id=st.sampled_from(USERS))
     def history(self, user_id: str) -> None:
