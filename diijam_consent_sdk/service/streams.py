@@ -173,9 +173,10 @@ class Streams:
             self._is_due.set()
 
     def wake(self, head: Cursor | None) -> None:
-        """Let each stream look again, unless it waits for what comes after *head*."""
-        self._heads.add(head)
-        self._is_due.set()
+        """Let each stream look again, unless it waits for what comes after *head*; None: let all of them."""
+        if self._streams and len(self._heads) < 2:  # with two, each stream lacks one of them
+            self._heads.add(head)
+            self._is_due.set()
 
     def stop(self) -> None:
         """End all streams, and those to come after their first part."""
