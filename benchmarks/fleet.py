@@ -111,6 +111,7 @@ async def write(service: Service, user_ids: list[str], until: float) -> dict[int
     rng, kinds = random.Random(people.SEED), ("Objected", "ObjectionLifted")
 
     async def append(writer: Connection, kind: str) -> None:
+        """Write once, and give the connection back."""
         began = time.perf_counter()
         events = [{"type": kind, "purpose": "contests"}]
         body: dict[str, object] = {

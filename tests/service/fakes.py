@@ -23,6 +23,7 @@ class FaultyStore:
         self.calls: list[str] = []
         self.fails: dict[str, Exception] = {}  # by method: raised in place of an answer
         self.holds: dict[str, threading.Event] = {}  # by method: waited for before the inner call
+        self.answer: threading.Event | None = None  # of `changes`: waited for after the inner call
         self.said_waited = 0.0  # added to the `waited` of the inner store
 
     def _enter(self, method: str) -> None:
@@ -61,6 +62,8 @@ class FaultyStore:
         """See `Store.changes`; a call that waits is counted and held up as `watch`."""
         self._enter("watch" if wait else "changes")
         found = self.inner.changes(after, wait=wait, limit=limit)
+        if not wait and self.answer is not None and not self.answer.wait(20):
+            raise AssertionError("held up for too long")
         return attrs.evolve(found, waited=found.waited + self.said_waited)
 
     def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:

@@ -27,6 +27,7 @@ from tests.service.fakes import FaultyStore
 
 T = TypeVar("T")
 OPEN = [AccountOpened()]
+PATIENCE_SECONDS = 20.0
 
 
 class Clock:
@@ -60,7 +61,7 @@ def run(
             feed.close()
             executor.close()
 
-    return asyncio.run(asyncio.wait_for(main(), 20))
+    return asyncio.run(asyncio.wait_for(main(), PATIENCE_SECONDS))
 
 
 def poll(feed: ChangeFeed, after: Cursor, wait: float = 15.0) -> asyncio.Task[Changes]:

@@ -207,6 +207,7 @@ def test_no_part_is_made_before_the_last_was_taken(store: FaultyStore) -> None:
 
 def test_news_during_a_look_is_not_missed(store: FaultyStore) -> None:
     """A change that is committed while a look is under way, and that this look missed, is looked up next."""
+    store.holds["watch"] = threading.Event()  # the watcher is no help
 
     async def body(feed: ChangeFeed, crowd: Crowd) -> list[str]:
         """Change something during a look that does not see it."""
@@ -214,19 +215,16 @@ def test_news_during_a_look_is_not_missed(store: FaultyStore) -> None:
         await stream.next_part()
         coming = asyncio.create_task(stream.next_part())
         await asyncio.sleep(0.1)
-        store.holds["changes"] = threading.Event()
+        store.answer = threading.Event()
         feed.wake(store.inner.append("u-1", OPEN).cursor)
         await until(lambda: store.calls.count("changes") == 2)
+        await asyncio.sleep(0.05)
         feed.wake(store.inner.append("u-2", OPEN).cursor)
-        store.holds["changes"].set()
-        named: list[str] = []
-        while "u-2" not in named:
-            part = await coming
-            assert part is not None
-            named += part.found.user_ids
-            coming = asyncio.create_task(stream.next_part())
-        coming.cancel()
-        return named
+        await asyncio.sleep(0.3)  # a wave comes by meanwhile
+        store.answer.set()
+        parts = [await coming, await stream.next_part()]
+        store.holds["watch"].set()
+        return [user_id for part in parts if part is not None for user_id in part.found.user_ids]
 
     assert run_crowd(store, body) == ["u-1", "u-2"]
 
