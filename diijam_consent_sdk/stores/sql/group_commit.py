@@ -11,6 +11,7 @@ import copy
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import attrs
 
@@ -100,6 +101,23 @@ class Member(Ticket):
         self.is_alone = False
         super().__init__(queue)
 
+    def claim(self) -> Claim | None:
+        """Find the group that writes this append; None while it waits."""
+        return next(iter(self.claims), None)
+
+    def is_won_by(self, claim: Claim) -> bool:
+        """Claim this append for a group; False if another has it, or if it is over."""
+        self.claims.append(claim)
+        if self.claim() is claim and not self.over.done():
+            return True
+        self.unclaim(claim)
+        return False
+
+    def unclaim(self, claim: Claim) -> None:
+        """Take a claim back."""
+        with suppress(ValueError):
+            self.claims.remove(claim)
+
 
 class Claim:
     """A group while the call of its leader lasts. No interruption of that call can keep the members."""
@@ -160,13 +178,13 @@ class GroupCommit:
 
     def _is_turn(self, member: Member, alone_from: float, until: float) -> bool:
         """Wait a little, or find that this call has to write; False also if its append has an outcome."""
-        claim = member.claims[0] if member.claims else None
+        claim = member.claim()
         if claim is not None and claim.is_over():
             if member.over.done():
                 return False
             if claim.may_be_written():
                 raise Failure(GONE, maybe_written=True)
-            member.claims.pop(0)
+            member.unclaim(claim)
             return False
         now = time.monotonic()
         if now > until:
@@ -181,10 +199,8 @@ class GroupCommit:
         return False
 
     def _lead(self, member: Member, until: float, write: Callable[[Group], list[Outcome]]) -> None:
-        claim, members = Claim(member), self._gather(member)
-        for each in members:
-            each.claims.append(claim)
-        members = [each for each in members if each.claims[0] is claim and not each.over.done()]
+        claim = Claim(member)
+        members = [each for each in self._gather(member) if each.is_won_by(claim)]
         if member not in members:  # another call writes it, or it is over
             claim.is_given_up = True
             return
