@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("guard", "asks", "memory", "audience", "growth", "freshness", "concurrency", "server", "routes", "streaming")
+NAMES = (
+    "guard", "asks", "memory", "audience", "growth", "freshness", "concurrency", "server", "routes", "streaming",
+    "writers",
+)  # fmt: skip
 
 
 def main() -> None:

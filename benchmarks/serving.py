@@ -31,17 +31,20 @@ class Service:
 
 
 @contextmanager
-def serving(ledger: Path) -> Iterator[Service]:
+def serving(ledger: Path, slow_seconds: float = 0.0) -> Iterator[Service]:
     """
     `diijam-consent serve` for a ledger while the block runs.
 
     Args:
         ledger: A SQLite file.
+
+        slow_seconds: How much longer each commit takes.
     """
     with tempfile.TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens.json"
         token = new_token(tokens, "benchmark", [Scope.ASK, Scope.LIST, Scope.READ, Scope.WRITE])
-        command = [sys.executable, "-m", "diijam_consent_sdk.cli", "serve", "--url", f"sqlite:///{ledger}"]
+        program = ["benchmarks.slow_flush", str(slow_seconds)] if slow_seconds else ["diijam_consent_sdk.cli"]
+        command = [sys.executable, "-m", *program, "serve", "--url", f"sqlite:///{ledger}"]
         command += ["--tokens", str(tokens), "--port", "0"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})
         assert process.stderr is not None

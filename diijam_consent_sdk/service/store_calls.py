@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -63,7 +63,7 @@ async def run_call(
         return await lane.run(caller, lambda: convert(check_arguments(call)))
     await lane.semaphore.acquire(caller)
     try:
-        found = await _call_async(call)
+        found = await check_arguments_async(call)
         if _is_small(found):
             return convert(found)
     finally:
@@ -71,7 +71,8 @@ async def run_call(
     return await lane.run(caller, partial(convert, found))
 
 
-async def _call_async(call: Callable[[], Any]) -> Any:
+async def check_arguments_async(call: Callable[[], Awaitable[T]]) -> T:
+    """Await a call that may refuse arguments. Raises as `check_arguments` does."""
     try:
         return await call()
     except ConsentError:

@@ -35,13 +35,18 @@ from ..stores.protocol import (
     Write,
     WriteResult,
 )
+from ..stores.sql.appends import plan_append
 from ..stores.sql.chain_walk import ChainPage
+from ..stores.sql.repeats import Repeat
+from ..stores.sqlite.store import SqliteDatabaseStore
+from .joint_appends import JointAppends
 from .joint_loads import MAX_JOINED_USERS, JointLoads, only_records, only_standings
 from .lanes import Lane
-from .store_calls import check_arguments, run_call
+from .store_calls import check_arguments, check_arguments_async, run_call
 
 T = TypeVar("T")
 MAX_CALLS = 4_000  # running or queued; past that the service answers at once that it is too busy
+MAX_JOINED_EVENTS = 100  # of one append; a larger one goes alone
 
 
 class StoreExecutor:
@@ -63,7 +68,7 @@ class StoreExecutor:
         # Reads of SQLite spend their time under the GIL: more threads read no more, and keep the event loop from it.
         self._readers = Lane("read", 3, 2) if isinstance(store, SqliteStore) else Lane("read", 8, 4)
         self._large_readers = Lane("large", 2, 1) if isinstance(store, SqliteStore) else Lane("large", 4, 2)
-        self._writers = Lane("write", 6, 4)
+        self._writers = Lane("write", 256, 128) if self._is_async else Lane("write", 6, 4)
         self._listers = Lane("list", 2, 1)  # for what goes through many users or entries
         self._verifiers = Lane("verify", 1, 1)
         self._lanes = (
@@ -72,6 +77,9 @@ class StoreExecutor:
         run = partial(self._run, self._readers)
         self._standings = JointLoads(run, self._store.standings, only_standings)
         self._records = JointLoads(run, self._store.load, only_records)
+        self._joint_appends = (
+            JointAppends(self._writers, store.append_together) if isinstance(store, SqliteDatabaseStore) else None
+        )
         self._in_flight = 0
         self.broken: LedgerBroken | None = None  # once the ledger does not verify: then only noes are let through
 
@@ -122,7 +130,18 @@ class StoreExecutor:
             return convert(appended if self.broken is None else attrs.evolve(appended, record=None))
 
         key = (caller, is_refusal)
-        return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=is_refusal)
+        with self._admitted(is_allowed_when_broken=is_refusal):
+            if self._joint_appends is not None and len(batch) <= MAX_JOINED_EVENTS:
+                planning = partial(plan_append, user_id, batch, expected_version, idempotency_key, provenance)
+                plan = check_arguments(planning)
+                if not plan.is_erasure:
+                    done: T | Repeat = await check_arguments_async(
+                        partial(self._joint_appends.append, key, plan, convert_trusted)
+                    )
+                    if not isinstance(done, Repeat):
+                        return done
+                    call = partial(self._store.answer, done)
+            return await self._run(self._writers, key, call, convert_trusted)
 
     async def append_many(
         self, caller: Hashable, writes: Sequence[Write], convert: Callable[[Sequence[WriteResult]], T]

@@ -38,6 +38,9 @@ from .store_clock import AHEAD
 Outcome = Appended | Repeat | ConsentError | ValueError  # of one append of a group; an error is its refusal
 
 
+SettledAppend = Appended | Repeat | Exception  # of an append of a group that may have failed
+
+
 @attrs.frozen
 class PlannedAppend:
     """The checked arguments of `Store.append`. `key` recognises a repeat; None without an idempotency key."""

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 import attrs
 
@@ -66,15 +67,23 @@ class Group:
         return is_definite and self.has_begun and len(self.plans) > 1
 
 
+@attrs.define
+class GroupRoom:
+    """How many appends a group has, and how many events."""
+
+    appends: int = 0
+    events: int = 0
+
+    def takes(self, plan: PlannedAppend) -> bool:
+        """Add an append, and say whether the group still has room for it; it always has for the first."""
+        self.appends += 1
+        self.events += len(plan.events)
+        return self.appends == 1 or (self.appends <= MAX_APPENDS and self.events <= MAX_GROUP_EVENTS)
+
+
 def count_fitting(plans: Iterable[PlannedAppend]) -> int:
     """Count how many of the appends that wait, in order, make a group."""
-    count = events = 0
-    for plan in plans:
-        events += len(plan.events)
-        if count and (count == MAX_APPENDS or events > MAX_GROUP_EVENTS):
-            break
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(GroupRoom().takes, plans))
 
 
 def error_of(error: Exception, plan: PlannedAppend) -> Exception:

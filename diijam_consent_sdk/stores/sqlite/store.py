@@ -13,11 +13,12 @@ from typing import TypeVar
 from ..._logging import log
 from ...errors import StoreUnusable
 from .._retry import Attempts
-from ..protocol import Cursor
-from ..sql.appends import Outcome, PlannedAppend, has_erased
-from ..sql.group_commit import Group, GroupCommit
+from ..protocol import Appended, Cursor
+from ..sql.appends import Outcome, PlannedAppend, SettledAppend, has_erased
+from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
+from ..sql.repeats import Repeat
 from ..sql.statements import CommitBatch, Query, Steps, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
@@ -121,6 +122,28 @@ class SqliteDatabaseStore(SqlStore):
         outcomes = self._write(self._appends.write(plans))
         self._database.scrub(has_erased=has_erased(plans, outcomes))
         return outcomes
+
+    def append_together(self, plans: list[PlannedAppend]) -> list[SettledAppend]:
+        """
+        Write appends that erase nobody, in one transaction as from as many threads. `answer` answers the repeats.
+
+        Returns:
+            The outcome of each. The error of one that is refused, or that could not be written, is not raised.
+        """
+        group = Group(plans, math.inf)
+        try:
+            with self._database.writers.take_turn(self._database.turn_seconds):
+                outcomes = self._write_group(group)
+        except Exception as error:  # noqa: BLE001 - each has its own
+            if group.is_tried_again(error):
+                return [outcome for plan in plans for outcome in self.append_together([plan])]
+            return [error_of(error, plan) for plan in plans]
+        self._database.scrub()
+        return list(outcomes)
+
+    def answer(self, repeat: Repeat) -> Appended:
+        """Answer an append that is repeated. Raises as `Store.append` does."""
+        return self._repeated(repeat)
 
     def _write_group(self, group: Group) -> list[Outcome]:
         with self._database.committing(None) as db:

@@ -1,0 +1,138 @@
+"""
+Makes one call of the store for appends that wait, so that a crowd of writers costs few threads and few commits.
+
+The store writes them in one transaction as if they had come one by one (`stores/sql/group_commit.py`). Callers take
+turns within a call, so that one caller's crowd delays its own appends and no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+
+from ..stores.protocol import Appended
+from ..stores.sql.appends import PlannedAppend, SettledAppend
+from ..stores.sql.group_commit import GroupRoom
+from ..stores.sql.repeats import Repeat
+from .lanes import Lane
+
+PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
+
+T = TypeVar("T")
+
+
+@attrs.frozen(eq=False)
+class _Member:
+    """An append that waits, and what converts its answer."""
+
+    plan: PlannedAppend
+    convert: Callable[[Appended], Any]
+    done: asyncio.Future[Any] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+
+    def converted(self, outcome: SettledAppend) -> Any:
+        """Convert the answer, in the thread that wrote; a repeat is answered later, an error raised."""
+        if not isinstance(outcome, Appended):
+            return outcome
+        try:
+            return self.convert(outcome)
+        except Exception as error:  # noqa: BLE001 - it is raised to this append alone
+            return error
+
+
+class JointAppends:
+    """
+    Appends that are written together. Use it on one event loop only.
+
+    Args:
+        lane: Runs the calls.
+
+        write: The store's `append_together`.
+    """
+
+    def __init__(self, lane: Lane, write: Callable[[list[PlannedAppend]], list[SettledAppend]]) -> None:
+        self._lane = lane
+        self._write = write
+        self._waiting: OrderedDict[Hashable, deque[_Member]] = OrderedDict()  # by caller
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def append(self, caller: Hashable, plan: PlannedAppend, convert: Callable[[Appended], T]) -> T | Repeat:
+        """
+        Write an append together with those that wait: at once, if none is under way.
+
+        Args:
+            caller: The one that it is made for.
+
+            plan: The append. It erases nobody.
+
+            convert: Called with the answer, off the event loop.
+
+        Returns:
+            The converted answer, or a repeat, which is still to be answered.
+
+        Raises:
+            Exception: as the store or *convert* raises it.
+        """
+        member = _Member(plan, convert)
+        self._waiting.setdefault(caller, deque()).append(member)
+        if self._tasks:
+            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._begin_late, member)
+        else:
+            self._begin()
+        result: T | Repeat = await member.done
+        return result
+
+    def _begin_late(self, member: _Member) -> None:
+        if not member.done.done() and any(member in line for line in self._waiting.values()):
+            self._begin()
+
+    def _begin(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._call(self._take()))
+        self._tasks.add(task)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._waiting:
+            self._begin()
+
+    def _take(self) -> list[_Member]:
+        """Take the appends of the next call, one of each caller in turn; those that were given up are left out."""
+        taken, room = list[_Member](), GroupRoom()
+        while self._waiting:
+            caller, line = next(iter(self._waiting.items()))
+            is_given_up = line[0].done.done()
+            if not is_given_up and not room.takes(line[0].plan):
+                break
+            member = line.popleft()
+            if not is_given_up:
+                taken.append(member)
+            self._waiting.move_to_end(caller)
+            if not line:
+                del self._waiting[caller]
+        return taken
+
+    async def _call(self, members: list[_Member]) -> None:
+        try:
+            results = await self._lane.run(None, partial(self._written, members))
+        except Exception as error:  # noqa: BLE001 - it is raised to all whose call it ended
+            results = [error] * len(members)
+        for member, result in zip(members, results, strict=True):
+            _settle(member.done, result)
+
+    def _written(self, members: list[_Member]) -> list[Any]:
+        outcomes = self._write([member.plan for member in members])
+        return [member.converted(outcome) for member, outcome in zip(members, outcomes, strict=True)]
+
+
+def _settle(done: asyncio.Future[Any], result: Any) -> None:
+    if done.done():
+        return
+    if isinstance(result, Exception):
+        done.set_exception(result)
+    else:
+        done.set_result(result)
