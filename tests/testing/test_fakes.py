@@ -116,7 +116,8 @@ def test_every_call_can_fail(store: FaultyStore, method: str) -> None:
     """An error that is not one of a write is raised by each method."""
     head = store.load([]).cursor
     arguments: dict[str, tuple[object, ...]] = {
-        "load": (["u-1"],), "append": ("u-2", [AccountOpened()]), "changes": (head,), "entries": (head,),
+        "load": (["u-1"],), "standings": (["u-1"],), "list_standings": (None,), "append_many": ([],),
+        "append": ("u-2", [AccountOpened()]), "changes": (head,), "entries": (head,),
         "history": ("u-1",),
         "register_notice": (NoticeText("n-1", {"vi": "lời"}, ["surveys"]),), "notice": ("n-1",),
     }  # fmt: skip

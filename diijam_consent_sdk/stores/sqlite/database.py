@@ -18,7 +18,7 @@ from .._fork_safety import gate
 from .connections import ConnectionPool
 from .errors import primary_code, translated
 from .file_systems import remarks_on
-from .schema import check_schema
+from .schema import check_format, check_schema
 
 
 class Database(ABC):
@@ -48,6 +48,7 @@ class Database(ABC):
         """Lend a connection on one unchanging state of the database."""
         with gate.call(), translated(self.path), self._connection() as db:
             db.execute("BEGIN")
+            check_format(db)
             yield db
             db.execute("COMMIT")
 
@@ -80,6 +81,7 @@ class Database(ABC):
     def begin_write(self, db: sqlite3.Connection) -> None:
         """Take the write lock, within `writing`."""
         db.execute("BEGIN IMMEDIATE")
+        check_format(db)
         ((version,),) = db.execute("PRAGMA schema_version")
         if version != self._schema_version:  # SQLite counts each change of the schema
             check_schema(db)

@@ -64,23 +64,20 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
             _make(db)
             db.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))
         db.execute("COMMIT")
-    (application,), (version,) = (
-        db.execute("PRAGMA application_id").fetchone(),
-        db.execute("PRAGMA user_version").fetchone(),
-    )
-    if application != APPLICATION_ID:
+    if db.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
         raise StoreUnusable("this is the database of another program: choose another path")
-    check_format(version)
+    check_format(db)
     check_schema(db)
 
 
-def check_format(version: int) -> None:
+def check_format(db: sqlite3.Connection) -> None:
     """
-    Check the format of a ledger, its `user_version`.
+    Check the ledger's format. Each transaction does: another process may have changed it meanwhile.
 
     Raises:
         StoreUnusable: the ledger is of a newer version of this library, or of an older one.
     """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > FORMAT:
         raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
     if version < FORMAT:

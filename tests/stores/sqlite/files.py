@@ -11,6 +11,8 @@ from ..contract import OPENED, head
 BUSY_SECONDS = 0.3
 CALLS: dict[str, Callable[[SqliteStore], object]] = {
     "load": lambda store: store.load(["u-1"]),
+    "standings": lambda store: store.standings(["u-1"]),
+    "list": lambda store: store.list_standings(None),
     "append": lambda store: store.append("new", [OPENED]),
     "changes": lambda store: store.changes(head(store), wait=0),
     "history": lambda store: store.history("u-1"),

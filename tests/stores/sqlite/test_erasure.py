@@ -55,10 +55,12 @@ class Customer:
         notice, recipient, request, hold = (self.word(longest) for _ in range(4))
         self.holds.append(hold)
         said = self.said(longest)
+        ends_at = datetime(2090, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.chance.randrange(10**12))
+        self.words.append(f"{ends_at:%Y-%m-%dT%H:%M:%S.%f}")  # which the standing has as well
         batch: list[e.Event] = [
             e.Notified(notice, recipient, ["email", "phone"], "marketing"),
             e.Agreed(notice),
-            e.Granted("surveys", self.word(longest)),
+            e.Granted("surveys", self.word(longest), expires_at=ends_at),
             e.HoldPlaced(hold, "tax", ["payment"]),
             e.RequestFiled(request, "access"),
         ]

@@ -13,8 +13,11 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnusable
+from diijam_consent_sdk.standing import EVERY_ASK
 from diijam_consent_sdk.stores import SqliteStore
 from diijam_consent_sdk.stores.sqlite.schema import APPLICATION_ID, FORMAT
+from diijam_consent_sdk.stores.standings import decode_standing
+from diijam_consent_sdk.stores.wire import Malformed
 
 from ..contract import AGREED, OPENED, TOLD, sign_up
 from .files import CALLS, version
@@ -138,6 +141,18 @@ def test_a_schema_changed_under_a_store_is_refused(
         CALLS[call](store)
 
 
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("other", [newer, older], ids=["newer", "older"])
+def test_a_format_changed_under_a_store_is_refused(
+    other: Callable[[Path], None], call: str, path: Path, store: SqliteStore
+) -> None:
+    """A store that is open when another process changes the ledger's format reads and writes nothing more."""
+    store.load(["u-1"])
+    other(path)
+    with pytest.raises(StoreUnusable, match="format"):
+        CALLS[call](store)
+
+
 def test_a_schema_that_is_right_again_is_used(path: Path, store: SqliteStore) -> None:
     """Once the trigger is dropped, an open store goes on."""
     statement, name = next(iter(PLANTED.items()))
@@ -199,6 +214,23 @@ def test_a_row_that_holds_not_one_record(record: str, path: Path) -> None:
                 store.load(ids)
 
 
+def test_an_index_that_leads_to_another_user(path: Path) -> None:
+    """Where a damaged index leads from one user to the row of another, nobody is given the other's standing."""
+    with closing(SqliteStore(path)) as store:
+        sign_up(store, "u-2", "u-3")
+        store.append("u-2", [e.Restricted()])
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = path.read_bytes()
+    rows = [data.index(b"\x13\x01u-" + number) for number in (b"2", b"3")]
+    assert [data[row + 5] for row in rows] == [2, 3]  # the numbers of their rows, after their ids
+    path.write_bytes(data[: rows[0] + 5] + b"\x03" + data[rows[0] + 6 :])
+    with closing(SqliteStore(path)) as store:
+        for ids in (["u-2"], ["u-1", "u-2"]):
+            with pytest.raises(StoreUnusable, match="damaged"):
+                store.standings(ids)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_bytes_never_surprise(seed: int, path: Path, tmp_path: Path) -> None:
     """Wherever bytes of the file are flipped, a call does its work or raises an error of ours, and makes no yes."""
@@ -220,7 +252,11 @@ def test_damaged_bytes_never_surprise(seed: int, path: Path, tmp_path: Path) -> 
             with closing(SqliteStore(spoiled, busy_seconds=0)) as store:
                 for call in (*CALLS, "repeated append"):
                     outcome(store, call)
-                records = store.load([f"u-{number}" for number in range(2, 22)]).records
+                users = [f"u-{number}" for number in range(2, 22)]
+                records = store.load(users).records
                 assert all(record.all_restricted or record.version == 0 for record in records)
+                for row in store.standings(users).users:
+                    with suppress(Malformed):
+                        assert row.version == 0 or decode_standing(row.standing, EVERY_ASK).all_restricted
         except StoreUnusable:
             continue
