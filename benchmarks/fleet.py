@@ -6,7 +6,6 @@ import asyncio
 import random
 import secrets
 import shutil
-import sys
 import tempfile
 import time
 from bisect import bisect_left
@@ -206,10 +205,7 @@ def main() -> None:
             rows = asyncio.run(measure(service, users, clients, seconds))
     table = report.table(["", ""], rows)
     note = f"{clients:,} streams, {WRITES_A_SECOND} writes and {LOADS_A_SECOND} loads a second"
-    if "--print" in sys.argv:
-        print(table)
-    else:
-        report.publish("fleet", "A fleet that follows one service process", note, table)
+    report.publish("fleet", "A fleet that follows one service process", note, table)
 
 
 if __name__ == "__main__":

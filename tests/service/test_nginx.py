@@ -221,6 +221,19 @@ def test_a_client_works_through_it(proxy: Proxy, token: str) -> None:
         later.join()
 
 
+def test_a_stream_is_not_held_back(proxy: Proxy, token: str) -> None:
+    """Each part of a stream comes through by itself, at once."""
+    with closing(HttpStore(proxy.url, token=token, verify=proxy.ca, deadline=10)) as store:
+        head = store.append("streamed", [AccountOpened()]).cursor
+        with closing(store.stream_changes(head, wait=60, beat=30)) as parts:
+            began = time.monotonic()
+            assert next(parts).cursor == head
+            for number in range(3):
+                store.append("streamed", [Granted("surveys", notice=f"n-{number}")])
+                assert list(next(parts).user_ids) == ["streamed"]
+            assert time.monotonic() - began < 10
+
+
 def test_what_is_sent_is_not_logged(proxy: Proxy, token: str) -> None:
     """The proxy's access log has paths that name nobody, and no token."""
     proxy.post("/v1/records/load", token, msgspec.json.encode({"nonce": NONCE, "user_ids": ["nguyen-van-a"]}))
