@@ -138,11 +138,16 @@ class Standing:
         return list(self.requests)
 
     @property
-    def next_change_at(self) -> datetime | None:
-        """The first instant at which time alone changes an answer, or None."""
+    def ends(self) -> list[datetime]:
+        """The instants at which time alone changes an answer, in order."""
         states = (*self.consents.values(), *(sharing.state for sharing in self.sharings))
-        ends = (*(state.expires_at for state in states), *(hold.until for hold in self.holds))
-        return min((end for end in ends if end is not None), default=None)
+        ends = {*(state.expires_at for state in states), *(hold.until for hold in self.holds)}
+        return sorted(end for end in ends if end is not None)
+
+    @property
+    def next_change_at(self) -> datetime | None:
+        """The first of `ends`, or None."""
+        return next(iter(self.ends), None)
 
     def narrowed(self, view: View) -> Standing:
         """Keep what the asks of *view* need, where this standing has it: views intersect."""

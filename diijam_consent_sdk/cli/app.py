@@ -37,6 +37,7 @@ from .commands import (
     serve,
     token,
     verify,
+    watch,
 )
 from .console import make_console, print_status
 from .errors import FAILED, raise_terminated, run_command
@@ -94,6 +95,7 @@ _add_command(record.record, record.USAGE, record.EXAMPLES)
 _add_command(check.check, "check USER_ID ASK SUBJECT [OPTIONS]", check.EXAMPLES)
 _add_command(permitted.permitted, "permitted ASK SUBJECT [OPTIONS]", permitted.EXAMPLES)
 _add_command(history.history, "history USER_ID [OPTIONS]", history.EXAMPLES)
+_add_command(watch.watch, "watch ASK SUBJECT [OPTIONS]", watch.EXAMPLES)
 _add_command(entries.entries, "entries [OPTIONS]", entries.EXAMPLES)
 _add_command(file.file, "file USER_ID [OPTIONS]", file.EXAMPLES)
 _add_command(due.due, "due [OPTIONS]", due.EXAMPLES)

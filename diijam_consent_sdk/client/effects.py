@@ -24,6 +24,8 @@ from ..stores.protocol import (
     Entries,
     Loaded,
     OpenRequests,
+    Standings,
+    StandingsPage,
     Store,
     StreamsChanges,
 )
@@ -81,6 +83,29 @@ class ChangesSince(StoreCall[Changes]):
     def on(self, store: AnyStore) -> Changes | Awaitable[Changes]:
         """See `StoreCall.on`."""
         return store.changes(self.after, wait=self.wait, limit=self.limit)
+
+
+@attrs.frozen
+class LoadStandings(StoreCall[Standings]):
+    """Load the standings of these users."""
+
+    user_ids: tuple[str, ...] = attrs.field(repr=False)
+
+    def on(self, store: AnyStore) -> Standings | Awaitable[Standings]:
+        """See `StoreCall.on`."""
+        return store.standings(self.user_ids)
+
+
+@attrs.frozen
+class ListStandings(StoreCall[StandingsPage]):
+    """Load the page of everybody's standings that follows a user id."""
+
+    after: str | None = attrs.field(repr=False)
+    limit: int
+
+    def on(self, store: AnyStore) -> StandingsPage | Awaitable[StandingsPage]:
+        """See `StoreCall.on`."""
+        return store.list_standings(self.after, self.limit)
 
 
 @attrs.frozen

@@ -82,7 +82,9 @@ class Engine:
         self._exchanges = Exchanges(self.leases, clock, deadline, max_staleness)
         self._calls = LimitedCalls(deadline, spawn)
         self.registry = RegistryOperations(self._check_open, self._calls, actor)
-        self.ledger = LedgerOperations(self.head, self._check_open, deadline, spawn)
+        self.ledger = LedgerOperations(
+            self.head, self._check_open, deadline=deadline, max_staleness=max_staleness, spawn=spawn
+        )
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
         self._writes = Writes(self.leases, clock, spawn, max_staleness)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 
+from ..decisions import Ask
 from ..errors import HistoryChanged
 from ..stores.protocol import Cursor, Entries
 from .effects import Effects, EntriesAfter, Spawn, perform
 from .limiter import LimitedCalls
+from .watch import OTHER_HISTORY, Watch
 
 MAX_WAIT_SECONDS = 60.0  # of one call, which a service waits at most too
-OTHER_HISTORY = (
-    "the token is of another history: an older copy of the ledger was restored, or it is another ledger;"
-    " empty what you keep, and begin again with after=None"
-)
 
 
 class LedgerOperations:
@@ -28,14 +26,23 @@ class LedgerOperations:
 
         deadline: How long, in real seconds, a caller waits beyond the wait for news.
 
+        max_staleness: The bound B, in seconds.
+
         spawn: Runs effects in the background.
     """
 
     def __init__(
-        self, head: Callable[[], Effects[Cursor]], check_open: Callable[[], None], deadline: float, spawn: Spawn
+        self,
+        head: Callable[[], Effects[Cursor]],
+        check_open: Callable[[], None],
+        *,
+        deadline: float,
+        max_staleness: float,
+        spawn: Spawn,
     ) -> None:
         self._head = head
         self._check_open = check_open
+        self._max_staleness = max_staleness
         self._calls = LimitedCalls(deadline, spawn)  # apart from others, which long waits would keep from their turn
 
     def entries(self, after: str | None, wait: float) -> Effects[Entries]:
@@ -49,6 +56,11 @@ class LedgerOperations:
         if not found.is_continuation():
             raise HistoryChanged(OTHER_HISTORY)
         return found
+
+    def watch(self, ask: Ask, after: str | None) -> Watch:
+        """Begin a watch."""
+        self._check_open()
+        return Watch(ask, after, calls=self._calls, check_open=self._check_open, max_staleness=self._max_staleness)
 
 
 def _checked_wait(wait: float) -> float:

@@ -32,6 +32,7 @@ PLAIN_CALLS = {
     "status": "answers from memory, at once",
     "users": "an async iterator: it waits as the iteration goes on",
     "permitted": "as users",
+    "watch": "as users",
 }
 PLAIN_CALLS_OF_STORES = {"stream_changes": "as users"}
 CONTEXT = {"__enter__": "__aenter__", "__exit__": "__aexit__"}

@@ -1,0 +1,145 @@
+"""A mail provider's list is kept true by a daemon that may die at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from diijam_consent_sdk import Channel, Purpose, RequestKind
+from diijam_consent_sdk import events as e
+from diijam_consent_sdk.decisions import decide
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
+from diijam_consent_sdk.stores import PostgresStore, SqliteStore, Store
+from examples import suppression_list
+from tests.service.conftest import running
+from tests.stores.cluster import shared
+
+from .provider import Provider, running_provider
+
+PROGRAM = Path(suppression_list.__file__)
+OPENED = e.AccountOpened()
+YES = e.Granted(Purpose.MARKETING, "n-1", {Channel.EMAIL})
+NO = e.Withdrawn(Purpose.MARKETING)
+KILLS = int(os.environ.get("KILLS", "6"))  # 200 show more, and take minutes
+CUSTOMERS = 12
+
+Ledger = tuple[Store, dict[str, str]]  # the ledger to write to, and the environment of the daemon
+
+
+@pytest.fixture(params=["sqlite", "postgres", "http"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger of each kind."""
+    if request.param == "postgres":
+        url = shared().ledger()
+        store: Store = PostgresStore(url, deadline=5)
+        yield store, {"DIIJAM_CONSENT_URL": url}
+        store.close()
+        shared().give_back(url)
+        return
+    path = tmp_path / "ledger.db"
+    with closing(SqliteStore(path, busy_seconds=5)) as store:
+        if request.param == "sqlite":
+            yield store, {"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}
+            return
+        tokens = tmp_path / "tokens.json"
+        token = new_token(tokens, "mailer", [Scope.LIST, Scope.ASK_MARKETING])
+        service = running(store, tokens)
+        yield store, {"DIIJAM_CONSENT_URL": service.url, "DIIJAM_CONSENT_TOKEN": token}
+        service.stop()
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A provider with an empty list."""
+    with running_provider() as provider:
+        yield provider
+
+
+@contextmanager
+def daemon(environment: dict[str, str], provider: Provider, checkpoint: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon in a block; at its end it is killed, if it has not been."""
+    command = [sys.executable, str(PROGRAM), "--provider", provider.url, "--checkpoint", str(checkpoint)]
+    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def permitted(store: Store) -> set[str]:
+    """Who may be mailed, by the ledger."""
+    loaded = store.load([f"u-{number}" for number in range(CUSTOMERS)])
+    return {record.user_id for record in loaded.records if decide(record, suppression_list.MAIL, loaded.at)}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, for a while."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_the_list_is_kept_true(ledger: Ledger, provider: Provider, tmp_path: Path) -> None:
+    """Everybody who may be mailed is put on the list; a no, and an erasure, take their customer off soon."""
+    store, environment = ledger
+    checkpoint = tmp_path / "mailer.token"
+    for number in range(4):
+        store.append(f"u-{number}", [OPENED, YES])
+    with daemon(environment, provider, checkpoint):
+        until(lambda: set(provider.contacts) == {"u-0", "u-1", "u-2", "u-3"})
+        store.append("u-1", [NO])
+        store.append("u-2", [e.RequestFiled("q", RequestKind.ERASURE), e.Erased()])
+        until(lambda: set(provider.contacts) == {"u-0", "u-3"})
+        assert provider.changes[0] == "delete"
+        until(checkpoint.exists)
+        assert stat.S_IMODE(checkpoint.stat().st_mode) == 0o600
+
+
+def test_a_daemon_that_is_killed_misses_nobody(ledger: Ledger, provider: Provider, tmp_path: Path) -> None:
+    """Killed at any moment, again and again, while customers change their minds, it has the truth in the end."""
+    store, environment = ledger
+    checkpoint, chance = tmp_path / "mailer.token", random.Random(7)
+    for number in range(CUSTOMERS):
+        store.append(f"u-{number}", [OPENED, YES])
+    for _ in range(KILLS):
+        with daemon(environment, provider, checkpoint) as process:
+            end = time.monotonic() + chance.uniform(0.3, 1.2)
+            while time.monotonic() < end:
+                user_id = f"u-{chance.randrange(CUSTOMERS)}"
+                store.append(user_id, [YES] if chance.random() < 0.5 else [NO])
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+    with daemon(environment, provider, checkpoint):
+        until(lambda: set(provider.contacts) == permitted(store))
+        store.append("u-0", [NO])
+        until(lambda: set(provider.contacts) == permitted(store))
+
+
+def test_a_restored_copy(provider: Provider, tmp_path: Path) -> None:
+    """After the ledger was restored to an older copy, the list is that of the copy."""
+    path, copy, checkpoint = tmp_path / "ledger.db", tmp_path / "copy.db", tmp_path / "mailer.token"
+    environment = {"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}
+    with closing(SqliteStore(path)) as store:
+        store.append("u-0", [OPENED, YES])
+    copy.write_bytes(path.read_bytes())
+    with closing(SqliteStore(path)) as store:
+        store.append("u-1", [OPENED, YES])
+    with daemon(environment, provider, checkpoint):
+        until(lambda: set(provider.contacts) == {"u-0", "u-1"})
+    copy.replace(path)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with daemon(environment, provider, checkpoint):
+        until(lambda: set(provider.contacts) == {"u-0"})
