@@ -100,8 +100,6 @@ def _single(event: e.Event) -> Iterator[e.Event]:
         case e.Restricted(data) if data is not None:
             for field in sorted(data):
                 yield e.Restricted([field])
-        case e.RequestFiled(kind=kind) if kind is not RequestKind.ERASURE:
-            pass
         case _ if e.is_no(event):
             yield event
 

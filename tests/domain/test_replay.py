@@ -95,6 +95,13 @@ LOST = [
         [e.Withdrawn("marketing", ["email"])],
     ),
     ([OPENED, SURVEYS, e.Withdrawn("surveys")], [e.AccountClosed(), OPENED], []),
+    ([OPENED, TOLD], [e.Agreed("n-1", expires_at=SOON)], []),
+    ([OPENED, SURVEYS, e.Withdrawn("surveys")], [e.Granted("surveys", "n", expires_at=SOON)], []),
+    (
+        [OPENED, MAIL],
+        [e.Granted("marketing", "n-2", ["call", "email"], expires_at=SOON)],
+        [e.Withdrawn("marketing", ["email"])],
+    ),
 ]
 
 
@@ -105,7 +112,19 @@ def test_what_was_lost_is_what_was_in_force_at_the_end(
     """A no that was taken back is not replayed, nor one that the restored ledger has, nor any yes."""
     old, new = fork(shared, said, [])
     assert [no.event for no in lost(old, new)] == noes
-    assert all(not no.is_against_later_yes for no in lost(old, new))
+    assert all(no.entry in old.entries and not no.is_against_later_yes for no in lost(old, new))
+
+
+def test_a_yes_that_was_cut_short_and_given_again_stands() -> None:
+    """What the user has agreed to since the restore is newer than the end that was lost."""
+    old, new = fork([OPENED, SURVEYS], [e.Granted("surveys", "n-2", expires_at=SOON)], [SURVEYS])
+    assert lost(old, new) == []
+
+
+def test_nothing_is_replayed_for_who_was_erased_since() -> None:
+    """The restored ledger erased the user, who has no more to say no to."""
+    old, new = fork([OPENED, MAIL], [e.Withdrawn("marketing")], [ERASURE, e.Erased()])
+    assert lost(old, new) == []
 
 
 AGAINST = [
@@ -189,9 +208,12 @@ def test_an_erased_user_is_erased_again() -> None:
 
 def test_an_erasure_against_a_later_yes_is_listed() -> None:
     """A yes from after the erasure, not one from before it, is listed."""
-    old, before, after = fork([OPENED], [ERASURE, e.Erased()], [MAIL], [])
-    after.tick(60).attempt(MAIL)
+    old, before, then, after = fork([OPENED], [ERASURE, e.Erased()], [MAIL], [], [])
+    then.at = old.at
+    assert then.attempt(MAIL)
+    assert after.tick(60).attempt(MAIL)
     assert [no.is_against_later_yes for no in lost(old, before)] == [False, False]
+    assert [no.is_against_later_yes for no in lost(old, then)] == [False, False]
     assert [no.is_against_later_yes for no in lost(old, after)] == [True, True]
 
 
