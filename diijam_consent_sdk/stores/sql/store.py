@@ -85,7 +85,8 @@ class SqlStore(ABC):
     @abstractmethod
     def verify(self, *, since: str | None = None) -> Cursor:
         """
-        Re-compute the whole chain, and every record from its entries; check that the tables are as they were made.
+        Re-compute the whole chain, and each record and standing from its entries; check that the tables are as they
+        were made.
 
         Args:
             since: A head that was kept (`client.head()`), which the ledger has to continue, whatever its epoch.
@@ -95,7 +96,7 @@ class SqlStore(ABC):
 
         Raises:
             LedgerBroken: names the first entry that is missing, altered or out of order, or the last entry if all
-                fit but a record is not what its entries make.
+                fit but a record is not what its entries make, or the user's last if a standing is not.
 
             HeadNotContinued: the ledger was cut short, replaced or forged since *since* was its head.
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 
+import attrs
 import psycopg
 import pytest
 
 from diijam_consent_sdk.errors import StoreUnusable
-from diijam_consent_sdk.stores import PostgresStore
+from diijam_consent_sdk.record import unopened
+from diijam_consent_sdk.standing import standing_of
+from diijam_consent_sdk.stores import PostgresStore, wire
 from diijam_consent_sdk.stores.postgres import schema
+from diijam_consent_sdk.stores.protocol import StandingRow
+from diijam_consent_sdk.stores.standings import encode_standing
+from diijam_consent_sdk.vocabulary import Account
 
 from ..cluster import shared
 from ..contract import OPENED, at_once, head, sign_up
@@ -54,6 +60,22 @@ def test_an_older_ledger_is_brought_up_to_date(url: str, store: PostgresStore, m
         PostgresStore(url)
     assert schema.prepare(url) == schema.FORMAT - 1
     assert head(store) == cursor
+
+
+def test_records_without_a_standing_are_given_one_when_read(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of before standings were stored keeps its version, and its standing is made of it at each reading."""
+    record = attrs.evolve(unopened("u-1"), version=7, account=Account.CLOSED)
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        before.setattr(schema, "FORMAT", 2)
+        schema.prepare(empty)
+    with psycopg.connect(empty, autocommit=True) as db:
+        db.execute(f"INSERT INTO {schema.SCHEMA}.records VALUES ('u-1', %s)", (wire.encode(record),))
+    assert schema.prepare(empty) == 2
+    with closing(PostgresStore(empty)) as store:
+        found = store.standings(["u-1"])
+        row = StandingRow("u-1", 7, encode_standing(standing_of(record, found.at)))
+        assert found.users == store.list_standings(None).users == (row,)
 
 
 def test_a_failed_migration_leaves_nothing_half_done(
