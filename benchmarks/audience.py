@@ -15,6 +15,7 @@ import httpx
 from diijam_consent_sdk import ConsentClient, Market
 from diijam_consent_sdk.decisions import decide
 from diijam_consent_sdk.stores import HttpStore, MemoryStore, SqliteStore, Store
+from diijam_consent_sdk.stores.standings import decode_standing
 
 from . import people, report
 from .serving import serving
@@ -63,15 +64,15 @@ def raw(client: httpx.Client, user_ids: Sequence[str]) -> int:
     """The same questions to the same service, one after the other, the answers read and thrown away."""
     for start in range(0, len(user_ids), BATCH):
         question = {"nonce": secrets.token_hex(16), "user_ids": user_ids[start : start + BATCH]}
-        client.post("/v1/records/load", json=question).raise_for_status()
+        client.post("/v1/standings/load", json=question).raise_for_status()
     return len(user_ids)
 
 
 def one_by_one(store: Store, user_ids: Sequence[str]) -> int:
     """A load and a decision for each."""
     for user_id in user_ids:
-        loaded = store.load([user_id])
-        decide(loaded.records[0], ASK, loaded.at)
+        found = store.standings([user_id])
+        decide(decode_standing(found.users[0].standing, found.view), ASK, found.at)
     return len(user_ids)
 
 
