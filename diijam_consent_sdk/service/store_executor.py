@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import attrs
 
@@ -60,7 +60,7 @@ class StoreExecutor:
     """
 
     def __init__(self, store: Store | AsyncStore) -> None:
-        self._store: Any = cast(Any, store)  # its protocol is to get `standings`
+        self._store: Any = store
         self._is_async = inspect.iscoroutinefunction(store.load)
         self._run = partial(run_call, is_async=self._is_async)
         self._heads = Lane("head", 2, 2)

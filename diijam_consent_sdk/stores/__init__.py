@@ -8,7 +8,8 @@ from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from .http.store import AsyncHttpStore, HttpStore
+    from .http.async_store import AsyncHttpStore
+    from .http.store import HttpStore
     from .postgres.async_store import AsyncPostgresStore
     from .postgres.sync_store import PostgresStore
 
@@ -31,7 +32,7 @@ __all__ = [
 
 LATER = {
     "HttpStore": ".http.store",
-    "AsyncHttpStore": ".http.store",
+    "AsyncHttpStore": ".http.async_store",
     "PostgresStore": ".postgres.sync_store",
     "AsyncPostgresStore": ".postgres.async_store",
 }

@@ -13,7 +13,8 @@ from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from .http.store import AsyncHttpStore, HttpStore
+    from .http.async_store import AsyncHttpStore
+    from .http.store import HttpStore
     from .postgres.async_store import AsyncPostgresStore
     from .postgres.sync_store import PostgresStore
 
@@ -112,7 +113,7 @@ def open_async_store(
 ) -> MemoryStore | SqliteStore | AsyncPostgresStore | AsyncHttpStore:
     """Do as `open_store` does, for asyncio: open an async store where there is one."""
     if is_http(checked_address(url)):
-        from .http.store import AsyncHttpStore  # noqa: PLC0415 - as above
+        from .http.async_store import AsyncHttpStore  # noqa: PLC0415 - as above
 
         return AsyncHttpStore(url, token=token, deadline=deadline, insecure_hosts=insecure_hosts)
     if is_postgres(url):

@@ -8,7 +8,8 @@ import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, UserConsent
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
-from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.http.async_store import AsyncHttpStore
+from diijam_consent_sdk.stores.http.store import HttpStore
 from diijam_consent_sdk.stores.postgres.async_store import AsyncPostgresStore
 from diijam_consent_sdk.stores.postgres.sync_store import PostgresStore
 from diijam_consent_sdk.stores.protocol import AsyncStore, Store

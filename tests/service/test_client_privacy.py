@@ -29,7 +29,8 @@ from diijam_consent_sdk.errors import (
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import Cursor, MemoryStore
-from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.http.async_store import AsyncHttpStore
+from diijam_consent_sdk.stores.http.store import HttpStore
 from tests.faults import proxy as faults
 from tests.faults.proxy import Proxy
 from tests.service.conftest import Running, running

@@ -12,7 +12,8 @@ import pytest
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
 from diijam_consent_sdk.stores._retry import Attempts, Failure
-from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.http.async_store import AsyncHttpStore
+from diijam_consent_sdk.stores.http.store import HttpStore
 
 
 def appending(kind: type[Any], outcomes: list[Exception], key: str | None) -> Callable[[], None]:

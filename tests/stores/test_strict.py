@@ -17,7 +17,7 @@ from diijam_consent_sdk.service.examples import EXAMPLES
 from diijam_consent_sdk.standing import EVERY_ASK
 from diijam_consent_sdk.stores import Cursor, messages, standing_messages, wire
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http import exchange
+from diijam_consent_sdk.stores.http import append_exchange, exchange
 from diijam_consent_sdk.stores.problem_document import Problem
 from diijam_consent_sdk.stores.standings import decode_standing
 from diijam_consent_sdk.stores.strict_json import MAX_MESSAGE
@@ -235,7 +235,7 @@ def test_an_answer_with_a_key_twice_is_not_believed() -> None:
 
 def test_a_problem_with_its_type_twice_promises_nothing() -> None:
     """A refusal that also says `store-unavailable` does not promise that nothing was written."""
-    append = exchange.append("u", [e.AccountOpened()], None, "k")
+    append = append_exchange.append("u", [e.AccountOpened()], None, "k")
     known = b'{"type":"urn:diijam-consent:store-unavailable","title":"","status":503,"detail":"","more":1'
     with pytest.raises(Failure) as promise:
         append.result("n", 503, {}, known + b"}")

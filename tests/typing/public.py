@@ -22,7 +22,8 @@ from diijam_consent_sdk.events import AccountOpened, LedgerEntry
 from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.stores import Appended, MemoryStore, SqliteStore
-from diijam_consent_sdk.stores.http.store import AsyncHttpStore, HttpStore
+from diijam_consent_sdk.stores.http.async_store import AsyncHttpStore
+from diijam_consent_sdk.stores.http.store import HttpStore
 from diijam_consent_sdk.stores.postgres.async_store import AsyncPostgresStore
 from diijam_consent_sdk.stores.postgres.sync_store import PostgresStore
 from diijam_consent_sdk.stores.protocol import AsyncStore, Store

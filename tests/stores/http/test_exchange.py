@@ -14,7 +14,7 @@ from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.stores import Appended, Cursor, messages, registry_messages, wire
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http import exchange, problems, registry_exchange
+from diijam_consent_sdk.stores.http import append_exchange, exchange, problems, registry_exchange
 from tests.strategies import START
 
 JSON = {"content-type": "application/json"}
@@ -35,7 +35,7 @@ def test_a_poll_asks_no_more_than_one_may(wait: float, limit: int, asked: tuple[
 
 def test_a_refusal_from_a_cache_leaves_the_append_in_doubt() -> None:
     """A problem has no nonce, but one with an age is of an earlier question: this append may have been written."""
-    append = exchange.append("u", [e.AccountOpened()], None, "k")
+    append = append_exchange.append("u", [e.AccountOpened()], None, "k")
     body = b'{"type":"urn:diijam-consent:invalid-event","title":"t","status":422,"detail":"d"}'
     with pytest.raises(InvalidEvent):
         append.result("n", 422, {}, body)
@@ -48,7 +48,9 @@ def test_a_refusal_from_a_cache_leaves_the_append_in_doubt() -> None:
 @pytest.mark.parametrize(
     "body", [b"<html>413 Request Entity Too Large</html>", b'{"type":"urn:diijam-consent:too-large"}']
 )
-@pytest.mark.parametrize("operation", [exchange.load(["u"]), exchange.append("u", [e.AccountOpened()], None, "k")])
+@pytest.mark.parametrize(
+    "operation", [exchange.load(["u"]), append_exchange.append("u", [e.AccountOpened()], None, "k")]
+)
 def test_too_large_is_an_error_of_its_own(operation: exchange.Exchange, body: bytes) -> None:
     """A 413, of the service or of a proxy before it, says that fewer must be asked for; nothing was written."""
     with pytest.raises(TooLarge, match="ask for fewer users") as error:
@@ -62,7 +64,7 @@ def test_an_answer_that_goes_on_and_on_is_too_large(monkeypatch: pytest.MonkeyPa
     with pytest.raises(TooLarge):
         exchange.load(["u"]).receive(bytearray(8), b"123")
     with pytest.raises(Failure) as failure:
-        exchange.append("u", [e.AccountOpened()], None, "k").receive(bytearray(8), b"123")
+        append_exchange.append("u", [e.AccountOpened()], None, "k").receive(bytearray(8), b"123")
     assert failure.value.maybe_written
 
 
@@ -73,7 +75,7 @@ ANSWER = {"nonce": "n", "user_id": "u", "cursor": CURSOR, "version": 1, "is_repe
 @pytest.mark.parametrize("is_repeat", [False, True])
 def test_an_append_may_be_answered_without_a_record(is_repeat: bool) -> None:
     """A token that may not read records learns the position, the version, and whether it is a repeat."""
-    append = exchange.append("u", [e.AccountOpened()], None, "k")
+    append = append_exchange.append("u", [e.AccountOpened()], None, "k")
     body = msgspec.json.encode({**ANSWER, "is_repeat": is_repeat})
     assert append.result("n", 200, JSON, body) == Appended(Cursor("e", 1, "0"), 1, is_repeat=is_repeat, record=None)
 
@@ -81,7 +83,7 @@ def test_an_append_may_be_answered_without_a_record(is_repeat: bool) -> None:
 @pytest.mark.parametrize("wrong", [{"user_id": "v"}, {"record": None}, {"record": unopened("u")}])
 def test_an_append_s_answer_is_of_its_user_and_version(wrong: dict[str, Any]) -> None:
     """An answer about another user, or with a record that the append did not make, leaves the append in doubt."""
-    append = exchange.append("u", [e.AccountOpened()], None, "k")
+    append = append_exchange.append("u", [e.AccountOpened()], None, "k")
     with pytest.raises(Failure) as failure:
         append.result("n", 200, JSON, wire.encode({**ANSWER, **wrong}))
     assert failure.value.maybe_written
