@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "guard", "asks", "memory", "audience", "growth", "freshness", "concurrency", "server", "routes", "streaming",
-    "writers", "fleet",
+    "writers", "fleet", "capacity",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import check, report, timing
+from benchmarks.capacity import Costs, Fleet, Process, simulate
 from benchmarks.guard import await_feed
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk.stores import MemoryStore
@@ -53,3 +54,19 @@ def test_instructions_of_a_guard_are_always_as_many() -> None:
         once = check.instructions(consent, "u-1")
         assert once == check.instructions(consent, "u-1")
         assert 20 < once <= check.MAX_INSTRUCTIONS
+
+
+def test_a_simulated_process_serves_one_thing_after_the_other() -> None:
+    """A load waits for the part before it, news within 50 ms is one part, and work is counted once."""
+    process = Process(1000, Costs(part=1e-5, change=0.0, load=0.001, append=0.0))
+    process.run([(0.0, "change"), (0.005, "load"), (0.02, "change"), (0.03, "change")])
+    assert process.loaded == [pytest.approx(0.006)]
+    assert sorted(round(delay, 2) >= 0.02 for delay in process.told) == [False, True, True]
+    assert process.busy == pytest.approx(2 * 0.01 + 0.001)
+
+
+def test_more_processes_bear_more() -> None:
+    """Twice the processes take half the core each, and tell a change sooner."""
+    one, two = (simulate(Fleet("", processes, 4_000, 10, 100, 0), Costs()) for processes in (1, 2))
+    assert one[0] / two[0] == pytest.approx(2, rel=0.15)
+    assert two[1] < one[1]
