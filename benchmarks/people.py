@@ -26,6 +26,7 @@ from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
 from diijam_consent_sdk.stores.sql.appends import plan_append
 from diijam_consent_sdk.stores.sql.statements import Steps, Transaction
+from diijam_consent_sdk.stores.sqlite.schema import FORMAT
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
 SEED = 20261124
@@ -93,7 +94,7 @@ def population(count: int, rng: random.Random) -> Iterator[tuple[str, list[Event
 def ledger(count: int) -> Path:
     """A SQLite file of that many users, made once."""
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{count}.db"
+    path = FOLDER / f"{count}-{FORMAT}.db"
     if not path.exists():
         making = path.with_suffix(".making")
         making.unlink(missing_ok=True)

@@ -141,7 +141,12 @@ def main() -> None:
                 """A poll with an answer at once."""
                 return {"after": head, "wait": 0.0, "limit": 1}
 
-            operations = {"/v1/records/load": load, "/v1/changes": changes, "/v1/events/append": append}
+            operations = {
+                "/v1/standings/load": load,
+                "/v1/records/load": load,
+                "/v1/changes": changes,
+                "/v1/events/append": append,
+            }
             rows = [compared(service, folder, path, make) for path, make in operations.items()]
     columns = ["one question", "µs", "bare, µs", "ratio", "server CPU, µs", "bare, µs", "ratio"]
     note = (

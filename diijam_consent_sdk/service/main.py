@@ -112,7 +112,7 @@ def serve(
         if workers == 1:
             work(0, announce, lambda: False)
         else:
-            _run_workers(url, workers, work, announce, board)
+            _run_workers(url, workers, work, announce, board, on_stop=at.close)  # new connections are refused at once
     _print_status("stopped")
     return 0
 
@@ -133,14 +133,19 @@ def _check_workers(url: str, workers: int) -> None:
         )
 
 
-def _run_workers(url: str, count: int, work: Work, announce: Callable[[], None], board: Board) -> None:
+def _run_workers(
+    url: str, count: int, work: Work, announce: Callable[[], None], board: Board, *, on_stop: Callable[[], None]
+) -> None:
     """Run the worker processes, once the store was seen to be usable."""
     from . import handlers, metrics, openapi, workers  # noqa: PLC0415 - as above
 
     if is_postgres(url):
         open_store(url).close()
     openapi.make_document(handlers.HANDLERS)  # once, for all of them
-    workers.Workers(count, work, on_listening=announce, on_end=lambda number: metrics.clear_gauges(board, number)).run()
+    workers.Workers(
+        count, work,
+        on_listening=announce, on_end=lambda number: metrics.clear_gauges(board, number), on_stop=on_stop,
+    ).run()  # fmt: skip
 
 
 @contextmanager

@@ -59,15 +59,24 @@ class Workers:
         on_listening: Called once the first worker accepts connections.
 
         on_end: Called with the number of each worker that ended.
+
+        on_stop: Called once no more connections are to be accepted.
     """
 
     def __init__(
-        self, count: int, work: Work, *, on_listening: Callable[[], None], on_end: Callable[[int], None]
+        self,
+        count: int,
+        work: Work,
+        *,
+        on_listening: Callable[[], None],
+        on_end: Callable[[int], None],
+        on_stop: Callable[[], None],
     ) -> None:
         self._workers = [Worker(number) for number in range(count)]
         self._work = work
         self._on_listening: Callable[[], None] | None = on_listening
         self._on_end = on_end
+        self._on_stop = on_stop
         self._signals = 0
         # A worker sees its end of this pipe close when it is to stop, or when this process was killed.
         self._lifeline, self._our_lifeline = os.pipe()
@@ -84,6 +93,7 @@ class Workers:
                     self._start_due()
                 self._wait(stops_at)
                 if self._signals and stops_at is None:
+                    self._on_stop()
                     os.close(self._our_lifeline)
                     stops_at = time.monotonic() + STOP_SECONDS
                 elif self._signals > 1 and stops_at is not None:
