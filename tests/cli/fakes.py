@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
+import attrs
+
+from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.events import Event
-from diijam_consent_sdk.stores import Appended, Loaded, MemoryStore
+from diijam_consent_sdk.stores import Appended, Loaded, MemoryStore, Write
+from diijam_consent_sdk.stores.protocol import WriteResult
 
 
 class FailingStore:
@@ -39,6 +43,17 @@ class FailingStore:
         """See `Store.append`."""
         self._fail("append")
         return self.inner.append(user_id, events, **options)
+
+    def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """See `Store.append_many`: one by one, so that a test may let any of them fail."""
+        return [self._result(write) for write in writes]
+
+    def _result(self, write: Write) -> WriteResult:
+        fields = attrs.asdict(write, recurse=False)
+        try:
+            return self.append(fields.pop("user_id"), fields.pop("events"), **fields)
+        except InvalidEvent as refused:
+            return refused
 
     def close(self) -> None:
         """The ledger stays, for the test to look at."""

@@ -18,7 +18,7 @@ from ...events import Provenance, RequestFiled
 from ...identifiers import identifier
 from ...replay import LostNo, lost_noes
 from ...stores import wire
-from ...stores.protocol import Appended, Store
+from ...stores.protocol import Store, Write, WriteResult
 from ...stores.sql.store import SqlStore
 from ...stores.sql.users import count_users, pages_of_users
 from ...stores.url import is_http
@@ -28,6 +28,7 @@ from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, open_store
 
 NOT_DONE = 1
+MAX_TOGETHER = 200  # noes in one transaction
 
 EXAMPLES = """\
 Examples:
@@ -105,44 +106,52 @@ class _Replay:
     done: Replayed
 
     def run(self) -> None:
-        """Compare all users, page by page."""
+        """Compare all users, page by page, and write what is lost of those on a page together."""
         checked = 0
         with show_progress("comparing", count_users(self.old)) as update:
             for page in pages_of_users(self.old):
                 loaded = self.new.load(page)
+                lost: list[tuple[str, LostNo]] = []
                 for record, restored in zip(self.old.load(page).records, loaded.records, strict=True):
                     checked += 1
                     if record != restored and restored.account is not Account.ERASED:
-                        self._replay_user(record.user_id, loaded.at)
+                        lost += self._lost(record.user_id)
+                for start in range(0, len(lost), MAX_TOGETHER):
+                    self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
                 update(checked, checked)
 
-    def _replay_user(self, user_id: str, at: datetime) -> None:
+    def _lost(self, user_id: str) -> list[tuple[str, LostNo]]:
         lost = lost_noes(user_id, self.old.history(user_id), self.new.history(user_id))
         self.done.users += bool(lost)
-        for no in lost:
-            name = type(no.event).__name__
-            try:
-                if self.provenance is not None and self._append(user_id, no, at, self.provenance).is_repeat:
-                    continue  # of an earlier run: what the user has said since then stands
-            except InvalidEvent as error:
-                self.done.not_done.append((user_id, f"{name}: {error}"))
-                continue
-            self.done.written += 1
-            if no.is_against_later_yes:
-                self.done.against_later_yes.append((user_id, name))
+        return [(user_id, no) for no in lost]
 
-    def _append(self, user_id: str, no: LostNo, at: datetime, provenance: Provenance) -> Appended:
-        content = f"{no.entry.hash} ".encode() + wire.encode_event(no.event)
-        event = no.event
-        if isinstance(event, RequestFiled) and event.received_at is not None:
-            # The clock of the other ledger may have run ahead, and the erasure must not be refused for that.
-            event = attrs.evolve(event, received_at=min(event.received_at, at))
-        return self.new.append(
-            user_id,
-            [event],
-            idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}",
-            provenance=attrs.evolve(provenance, evidence=f"replay-{no.entry.position}"),
-        )
+    def _replay(self, lost: list[tuple[str, LostNo]], at: datetime) -> None:
+        results: list[WriteResult | None] = [None] * len(lost)
+        if self.provenance is not None:
+            results = [*self.new.append_many([_write(user_id, no, at, self.provenance) for user_id, no in lost])]
+        for (user_id, no), result in zip(lost, results, strict=True):
+            name = type(no.event).__name__
+            if isinstance(result, InvalidEvent):
+                self.done.not_done.append((user_id, f"{name}: {result}"))
+            elif isinstance(result, Exception):
+                raise result
+            elif result is None or not result.is_repeat:  # after a repeat what the user has said since then stands
+                self.done.written += 1
+                if no.is_against_later_yes:
+                    self.done.against_later_yes.append((user_id, name))
+
+
+def _write(user_id: str, no: LostNo, at: datetime, provenance: Provenance) -> Write:
+    content = f"{no.entry.hash} ".encode() + wire.encode_event(no.event)
+    event = no.event
+    if isinstance(event, RequestFiled) and event.received_at is not None:
+        # The clock of the other ledger may have run ahead, and the erasure must not be refused for that.
+        event = attrs.evolve(event, received_at=min(event.received_at, at))
+    return Write(
+        user_id, [event],
+        idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}",
+        provenance=attrs.evolve(provenance, evidence=f"replay-{no.entry.position}"),
+    )  # fmt: skip
 
 
 def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:

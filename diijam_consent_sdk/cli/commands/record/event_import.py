@@ -1,20 +1,21 @@
 """
-Write the events of a file, those of one batch all or none.
+Write the events of a file, those of one batch all or none, and many batches in one transaction.
 
 Each batch has an idempotency key made of its content, so the same file again writes nothing twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import BinaryIO
 
 import attrs
 
-from ....errors import InvalidEvent
+from ....errors import InvalidEvent, TooLarge
 from ....events import AccountOpened, LedgerEntry, Provenance
 from ....record import ConsentRecord, fold, refusal
-from ....stores.protocol import Appended, Cursor, Store
+from ....stores.protocol import Appended, Cursor, Store, Write
 from ....vocabulary import Account
 from ...console import print_status, show_progress
 from .event_file import Batch, read_batches
@@ -22,6 +23,8 @@ from .import_checkpoint import ImportCheckpoint, Progress
 from .occurrences import Occurrences
 
 SHOWN_LINES = 20
+MAX_TOGETHER = 200  # batches in one transaction, which also delays others that write
+MAX_EVENTS_TOGETHER = 1_000
 
 
 @attrs.define
@@ -63,6 +66,34 @@ class Summary:
         )
 
 
+@attrs.frozen
+class Keyed:
+    """A batch with its idempotency key, and the digest of all lines to its last one."""
+
+    batch: Batch
+    key: str
+    digest: str
+
+
+def taken_together(batches: Iterable[Keyed]) -> Iterator[list[Keyed]]:
+    """
+    Yield the batches that are written in one transaction. Each is of another user, so one that is refused can be
+    explained, and tried again, before the user's next.
+    """
+    together: list[Keyed] = []
+    users, events = set[str](), 0
+    for each in batches:
+        events += len(each.batch.events)
+        is_full = len(together) == MAX_TOGETHER or events > MAX_EVENTS_TOGETHER
+        if together and (is_full or each.batch.user_id in users):
+            yield together
+            together, users, events = [], set(), len(each.batch.events)
+        together.append(each)
+        users.add(each.batch.user_id)
+    if together:
+        yield together
+
+
 @attrs.define
 class Importer:
     """Appends batches to *store* in the name of *actor*, and counts what became of them. *head* is from before."""
@@ -72,25 +103,43 @@ class Importer:
     head: Cursor
     summary: Summary
 
-    def append(self, batch: Batch, key: str) -> None:
-        """
-        Append one batch.
-
-        An imported batch that is refused is tried again event by event, so an account that is open already keeps no
-        imported no out.
-        """
+    def append(self, keyed: Sequence[Keyed]) -> None:
+        """Append batches, each of another user, in one transaction, or in several where that would be too large."""
+        writes = [
+            Write(
+                each.batch.user_id, each.batch.events,
+                idempotency_key=each.key, provenance=attrs.evolve(each.batch.provenance, by=self.actor),
+            )
+            for each in keyed
+        ]  # fmt: skip
         try:
-            self._count(batch, self._write(batch, key))
-        except InvalidEvent as error:
-            if batch.provenance.said_at is None or len(batch.events) == 1:
-                self._explain(batch, error)
-                return
-            for number, single in enumerate(batch.singles()):
-                self.append(single, f"{key}-{number}")
+            results = self.store.append_many(writes)
+        except TooLarge:
+            if len(keyed) == 1:
+                raise
+            half = len(keyed) // 2
+            self.append(keyed[:half])
+            self.append(keyed[half:])
+            return
+        for each, result in zip(keyed, results, strict=True):
+            if isinstance(result, Appended):
+                self._count(each.batch, result)
+            elif isinstance(result, InvalidEvent):
+                self._refuse(each, result)
+            else:
+                raise result
 
-    def _write(self, batch: Batch, key: str) -> Appended:
-        provenance = attrs.evolve(batch.provenance, by=self.actor)
-        return self.store.append(batch.user_id, batch.events, idempotency_key=key, provenance=provenance)
+    def _refuse(self, keyed: Keyed, error: InvalidEvent) -> None:
+        """
+        Count a batch that was refused. An imported one is tried again event by event, so an account that is open
+        already keeps no imported no out.
+        """
+        batch = keyed.batch
+        if batch.provenance.said_at is None or len(batch.events) == 1:
+            self._explain(batch, error)
+            return
+        for number, single in enumerate(batch.singles()):
+            self.append([Keyed(single, f"{keyed.key}-{number}", keyed.digest)])
 
     def _count(self, batch: Batch, appended: Appended) -> None:
         done = self.summary.done
@@ -132,15 +181,15 @@ def import_events(
         importer = Importer(store, actor, store.load([]).cursor, summary)
         done.cursor = str(importer.head)
         with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
-            seen = 0
-            for batch, digest in read_batches(stream):
-                key = occurrences.key(batch.digest(label))
-                seen += len(batch.events)
-                if batch.lines[-1] <= written_before:
-                    continue
-                importer.append(batch, key)
-                done.line, done.digest = batch.lines[-1], digest
+            batches = (
+                Keyed(batch, occurrences.key(batch.digest(label)), digest) for batch, digest in read_batches(stream)
+            )
+            seen = done.new + done.known + done.kept + done.refused
+            for together in taken_together(each for each in batches if each.batch.lines[-1] > written_before):
+                importer.append(together)
+                done.line, done.digest = together[-1].batch.lines[-1], together[-1].digest
                 checkpoint.save_now_and_then()
+                seen += sum(len(each.batch.events) for each in together)
                 update(seen, seen)
     except (Exception, KeyboardInterrupt) as error:
         error.add_note(summary.note())

@@ -7,7 +7,10 @@ import json
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.cli.commands.record.event_file import Batch
+from diijam_consent_sdk.cli.commands.record.event_import import Keyed, taken_together
+from diijam_consent_sdk.errors import StoreUnavailable, TooLarge
+from diijam_consent_sdk.stores import MemoryStore, Write
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 from tests.cli.fakes import FailingStore, Feed, Terminal, then
 
@@ -242,3 +245,51 @@ def test_a_mistake_in_an_import_is_a_failure(ledger: Ledger, cli: Cli) -> None:
         "line 2: Published is refused: email is never public\nline 3: Granted is refused: said_at is in the"
         in result.err
     )
+
+
+def together(*batches: tuple[str, int]) -> list[list[str]]:
+    """The users whose batches, of so many events, are written in one transaction."""
+    keyed = (
+        Keyed(Batch(user_id, e.NO_PROVENANCE, [1], [e.Restricted()] * count), "k", "d") for user_id, count in batches
+    )
+    return [[each.batch.user_id for each in group] for group in taken_together(keyed)]
+
+
+def test_batches_of_different_users_are_written_together() -> None:
+    """A transaction has at most 200 batches and 1,000 events, and each user once."""
+    assert together() == []
+    assert together(("a", 1), ("b", 1), ("a", 1), ("c", 1)) == [["a", "b"], ["a", "c"]]
+    assert together(("a", 600), ("b", 400), ("c", 1), ("d", 1_000)) == [["a", "b"], ["c"], ["d"]]
+    assert [len(group) for group in together(*((f"u-{number}", 1) for number in range(450)))] == [200, 200, 50]
+
+
+def test_many_lines_take_few_transactions(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused line leaves the others of its transaction alone, and is named."""
+    calls, append_many = list[int](), MemoryStore.append_many
+
+    def counted(store: MemoryStore, writes: list[Write]) -> object:
+        calls.append(len(writes))
+        return append_many(store, writes)
+
+    monkeypatch.setattr("diijam_consent_sdk.stores.sqlite.store.SqliteDatabaseStore.append_many", counted)
+    data = b"".join(line(f"u-{number}", PUBLISHED if number == 70 else OPENED) for number in range(300))
+    result = cli("record", "--file", "-", stdin=data)
+    assert (result.status, result.out) == (2, summary(299, 0, 1))
+    assert result.err.startswith("line 71: Published is refused")
+    assert calls == [200, 100]
+
+
+def test_what_is_too_large_together_is_written_in_halves(
+    ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down to one batch, which is not halved."""
+    append_many = MemoryStore.append_many
+
+    def bounded(store: MemoryStore, writes: list[Write]) -> object:
+        if len(writes) > 3:
+            raise TooLarge("write fewer at once")
+        return append_many(store, writes)
+
+    monkeypatch.setattr("diijam_consent_sdk.stores.sqlite.store.SqliteDatabaseStore.append_many", bounded)
+    data = b"".join(line(f"u-{number}", OPENED) for number in range(20))
+    assert cli("record", "--file", "-", stdin=data).out == summary(20, 0, 0)
