@@ -48,6 +48,9 @@ class Status:
 
         age_seconds: The greatest age of what the feed reported last, on the lease clock; None before its first report.
 
+        watch_lag_seconds: For how long the watch that is furthest behind has not been at the ledger's end, with all its
+            items taken in; None without a watch.
+
         users: How many users are kept in memory.
 
         hits: How many users asked for were in memory. Threads that count at the same time may lose a few.
@@ -64,6 +67,7 @@ class Status:
     is_streaming: bool
     position: int | None
     age_seconds: float | None
+    watch_lag_seconds: float | None
     users: int
     hits: int
     misses: int

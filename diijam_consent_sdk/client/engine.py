@@ -78,13 +78,13 @@ class Engine:
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
         self._clock, self._is_following, self._actor = clock, is_following, actor
-        self._health = Health(self.leases, clock)
         self._exchanges = Exchanges(self.leases, clock, deadline, max_staleness)
         self._calls = LimitedCalls(deadline, spawn)
         self.registry = RegistryOperations(self._check_open, self._calls, actor)
         self.ledger = LedgerOperations(
             self.head, self._check_open, deadline=deadline, max_staleness=max_staleness, spawn=spawn
         )
+        self._health = Health(self.leases, clock, self.ledger.watch_lag)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
         self._writes = Writes(self.leases, clock, spawn, max_staleness)

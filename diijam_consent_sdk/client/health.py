@@ -23,11 +23,16 @@ class Health:
         leases: Give the counts and the age that a status shows.
 
         clock: The lease clock, in seconds.
+
+        watch_lag: Gives how far the watch that is furthest behind lags, in seconds.
     """
 
-    def __init__(self, leases: Leases, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, leases: Leases, clock: Callable[[], float], watch_lag: Callable[[], float | None] = lambda: None
+    ) -> None:
         self._leases = leases
         self._clock = clock
+        self._watch_lag = watch_lag
         self._lock = threading.Lock()
         self._is_reachable: bool | None = None  # None: before the first exchange
         self._last_error: str | None = None
@@ -63,6 +68,7 @@ class Health:
             is_streaming=self._is_streaming and not leases.closed,
             position=leases.applied.position if leases.applied else None,
             age_seconds=leases.feed_age(self._clock()),
+            watch_lag_seconds=self._watch_lag(),
             users=len(leases),
             hits=counters.hits,
             misses=counters.misses,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
+from weakref import WeakSet
 
 from ..decisions import Ask
 from ..errors import HistoryChanged
@@ -43,6 +44,7 @@ class LedgerOperations:
         self._head = head
         self._check_open = check_open
         self._max_staleness = max_staleness
+        self._watches: WeakSet[Watch] = WeakSet()
         self._calls = LimitedCalls(deadline, spawn)  # apart from others, which long waits would keep from their turn
 
     def entries(self, after: str | None, wait: float) -> Effects[Entries]:
@@ -60,7 +62,13 @@ class LedgerOperations:
     def watch(self, ask: Ask, after: str | None) -> Watch:
         """Begin a watch."""
         self._check_open()
-        return Watch(ask, after, calls=self._calls, check_open=self._check_open, max_staleness=self._max_staleness)
+        watch = Watch(ask, after, calls=self._calls, check_open=self._check_open, max_staleness=self._max_staleness)
+        self._watches.add(watch)
+        return watch
+
+    def watch_lag(self) -> float | None:
+        """Return how far the watch that is furthest behind lags, in seconds; None without a watch."""
+        return max((watch.lag() for watch in list(self._watches)), default=None)
 
 
 def _checked_wait(wait: float) -> float:

@@ -82,6 +82,12 @@ INSTRUMENTS: dict[str, Instrument] = {
     "diijam_consent.age": Instrument(
         GAUGE, "s", "the greatest age of what the feed reported last", lambda s: one(s.age_seconds)
     ),
+    "diijam_consent.watch.lag": Instrument(
+        GAUGE,
+        "s",
+        "for how long the watch that is furthest behind has not been at the ledger's end",
+        lambda s: one(s.watch_lag_seconds),
+    ),
     "diijam_consent.users": Instrument(GAUGE, "{user}", "users kept in memory", lambda s: one(s.users)),
     "diijam_consent.hits": Instrument(
         COUNTER, "{lookup}", "users who were in memory when asked for", lambda s: one(s.hits)

@@ -86,6 +86,8 @@ class Watch:
         self._check_open = check_open
         self._patience = max_staleness
         self._wait = 0.0  # the first poll shows at once what is new
+        self._looked_at = self._caught_up_at = time.monotonic()
+        self._is_complete = False  # whether the last page reached the ledger's end
         self._answers: LRUCache[tuple[bytes, View], Answer] = LRUCache(REMEMBERED)
 
     def next_items(self) -> Effects[list[Watched]]:
@@ -97,6 +99,8 @@ class Watch:
         Raises:
             StoreUnavailable: nothing was heard of the store for `max_staleness` seconds.
         """
+        if self._is_complete:  # and its items are taken in, or nobody would ask for the next
+            self._caught_up_at, self._is_complete = self._looked_at, False
         failing_since, pause = time.monotonic(), min(MAX_PAUSE_SECONDS, self._patience / 6)
         while True:
             self._check_open()
@@ -107,6 +111,10 @@ class Watch:
                 if time.monotonic() - failing_since + pause >= self._patience:
                     raise
             yield Sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+
+    def lag(self) -> float:
+        """Return for how long the watch has not been at the ledger's end with all its items taken in, in seconds."""
+        return time.monotonic() - self._caught_up_at
 
     def _step(self) -> Effects[list[Watched]]:
         if self._token is None:
@@ -138,17 +146,20 @@ class Watch:
 
     def _follow(self, token: WatchToken) -> Effects[list[Watched]]:
         """Give the users of a page of changes; after a wait without any, none."""
+        looked_at = time.monotonic()  # no later than the store's look
         page: Changes = yield from self._call(ChangesSince(token.cursor, self._wait, PAGE), self._wait)
         if not page.is_continuation():
             raise HistoryChanged(OTHER_HISTORY)
         self._wait = self._patience / 4
         if not page.user_ids:
+            self._looked_at, self._is_complete = looked_at, page.complete
             return []
         found = yield from self._standings(tuple(page.user_ids), page.cursor)
         rests_on = yield from self._rest_on(token, found.cursor)
         within, after = WatchToken(token.cursor, rests_on), WatchToken(page.cursor, rests_on).reached(page.cursor)
         *others, last = found.users
         self._token = after
+        self._looked_at, self._is_complete = looked_at, page.complete
         return [
             *(self._item(row, found, within, is_snapshot=False) for row in others),
             self._item(last, found, after, is_snapshot=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import threading
 import time
@@ -449,3 +450,20 @@ def test_closing_ends_a_watch(client: ConsentClient) -> None:
     client.close()
     with pytest.raises(ClientClosed):
         next(watch)
+
+
+def test_the_lag_is_in_the_status(client: ConsentClient, store: Between) -> None:
+    """It grows while items are not taken in, falls once all are, and is none without a watch."""
+    assert client.status().watch_lag_seconds is None
+    watch = iter(client.watch(MAIL))
+    take(watch, 3)
+    time.sleep(0.3)
+    lag = client.status().watch_lag_seconds
+    assert lag is not None
+    assert lag >= 0.3
+    threading.Timer(0.2, store.inner.append, ["u-1", [NO]]).start()
+    take(watch, 1)
+    assert (client.status().watch_lag_seconds or 9) < lag
+    del watch
+    gc.collect()
+    assert client.status().watch_lag_seconds is None
