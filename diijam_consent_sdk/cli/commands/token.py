@@ -28,7 +28,7 @@ The service reads the file again when it changes, so each command takes effect w
 EXAMPLES = """\
 Examples:
   diijam-consent token new --tokens tokens.json --name mailer \\
-      --scope ask --scope write:refusals > mailer.token
+      --scope ask:marketing --scope write:refusals > mailer.token
   diijam-consent token list --tokens tokens.json
   diijam-consent token rotate mailer --tokens tokens.json > mailer.token
   diijam-consent token revoke mailer --tokens tokens.json
@@ -36,7 +36,7 @@ Examples:
 NEW_EXAMPLES = """\
 Examples:
   diijam-consent token new --tokens tokens.json --name mailer \\
-      --scope ask --scope write:refusals > mailer.token
+      --scope ask:marketing --scope write:refusals > mailer.token
   diijam-consent token new --tokens tokens.json --name support \\
       --scope read --scope write --expires 2027-06-30
 """

@@ -138,7 +138,7 @@ def _add_reason_columns(header: list[str] | None) -> list[str]:
 
 def _describe_run(store: Store, ask: Ask) -> Run:
     question = wire.encode({"ask": type(ask).__name__, **attrs.asdict(ask, recurse=False)})
-    return Run(question=question.decode(), epoch=store.load(()).cursor.epoch)
+    return Run(question=question.decode(), epoch=store.standings(()).cursor.epoch)
 
 
 DecidedRows = Iterator[tuple[Row, Decision]]
