@@ -16,22 +16,34 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import attrs
+
+from diijam_consent_sdk.stores.http.parts import PARTS_TYPE
 
 MEGABYTE = 2**20
 
 
 @attrs.define
 class Exchange:
-    """One request and what was, or would be, answered."""
+    """
+    One request and what was, or would be, answered.
+
+    Attributes:
+        ask: Gives the service's answer; of a stream, its first part as the whole of it.
+
+        stream: Gives the head and then each part of a stream, until the fault of the moment is another.
+    """
 
     path: str
     client: socket.socket
+    is_stream: bool
     ask: Callable[[], bytes]
+    stream: Callable[[], Iterator[bytes]]
 
     def send(self, status: str, body: bytes, headers: str = "content-type: application/json\r\n") -> None:
         """Answer by itself."""
@@ -44,7 +56,63 @@ Fault = Callable[[Exchange], None]
 
 def healthy(exchange: Exchange) -> None:
     """Pass everything on."""
-    exchange.client.sendall(exchange.ask())
+    if exchange.is_stream:
+        _pass_on(exchange, lambda part, _: [part])
+    else:
+        exchange.client.sendall(exchange.ask())
+
+
+Alter = Callable[[bytes, list[bytes]], list[bytes]]  # takes a part and those before it, and gives what is sent
+
+
+def of_stream(alter: Alter) -> Fault:
+    """A fault of a stream's parts after the first; all else is healthy."""
+    return lambda exchange: _pass_on(exchange, alter) if exchange.is_stream else healthy(exchange)
+
+
+def lost(part: bytes, _: list[bytes]) -> list[bytes]:
+    """Lose each part with news."""
+    return [part] if b'"user_ids":{}' in part else []
+
+
+def late(part: bytes, _: list[bytes]) -> list[bytes]:
+    """Hold each part back for almost as long as a client waits."""
+    time.sleep(0.3)
+    return [part]
+
+
+class OfAnother:
+    """Keeps the parts of each stream, and sends those of the first in place of the others'."""
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []
+
+    def __call__(self, part: bytes, _: list[bytes]) -> list[bytes]:
+        """Give the oldest part there is."""
+        self._kept.append(part)
+        return [self._kept[0]]
+
+
+ALTERED: dict[str, Callable[[], Alter]] = {
+    "silent": lambda: lambda _part, _sent: [],
+    "lost": lambda: lost,
+    "late": lambda: late,
+    "doubled": lambda: lambda part, _sent: [part, part],
+    "replayed": lambda: lambda _part, sent: [sent[0]],
+    "within a line": lambda: lambda part, _sent: [part[:20]],
+    "of another stream": OfAnother,
+}
+
+
+def _pass_on(exchange: Exchange, alter: Alter) -> None:
+    parts = exchange.stream()
+    exchange.client.sendall(next(parts))
+    sent: list[bytes] = []
+    for part in parts:
+        for piece in alter(part, sent) if sent else [part]:
+            exchange.client.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        sent.append(part)
+    raise ConnectionResetError
 
 
 def black_hole(exchange: Exchange) -> None:
@@ -150,13 +218,14 @@ class Replay:
     """Remembers the first answer to each path, and gives it again and again."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, bytes] = {}
+        self._answers: dict[tuple[str, bool], bytes] = {}
 
     def __call__(self, exchange: Exchange) -> None:
         """Answer from memory; the first time, and for the head, remember."""
-        if exchange.path not in self._answers:
-            self._answers[exchange.path] = exchange.ask()
-        exchange.client.sendall(self._answers[exchange.path])
+        asked = exchange.path, exchange.is_stream
+        if asked not in self._answers:
+            self._answers[asked] = exchange.ask()
+        exchange.client.sendall(self._answers[asked])
 
 
 def only(path: str, fault: Fault) -> Fault:
@@ -219,22 +288,36 @@ class Proxy:
                     headers = http.client.parse_headers(reader)
                     body = reader.read(int(headers["content-length"] or 0))
                     self.requests.append(path)
-                    self.fault(Exchange(path, client, partial(self._ask, path, headers, body)))
+                    is_stream = b'"stream":true' in body
+                    fault = self.fault
+                    ask, stream = partial(self._ask, path, headers, body), partial(self._stream, headers, body, fault)
+                    fault(Exchange(path, client, is_stream, ask, stream))
             except (OSError, ValueError, http.client.HTTPException):  # either side went away in the middle
                 return
 
     def _ask(self, path: str, headers: http.client.HTTPMessage, body: bytes) -> bytes:
-        upstream = http.client.HTTPConnection("127.0.0.1", self._target, timeout=90)
-        try:
-            kept = {name: value for name, value in headers.items() if name.lower() not in {"host", "content-length"}}
-            upstream.request("POST", path, body, kept)
-            answer = upstream.getresponse()
-            content = answer.read()
-        finally:
-            upstream.close()
+        with self._asked(path, headers, body) as answer:
+            content = answer.readline() if answer.headers["content-type"] == PARTS_TYPE else answer.read()
         told = [f"HTTP/1.1 {answer.status} {answer.reason}"]
         told += [
             f"{n}: {v}" for n, v in answer.getheaders() if n.lower() not in {"content-length", "transfer-encoding"}
         ]
         told.append(f"content-length: {len(content)}")
         return "\r\n".join(told).encode() + b"\r\n\r\n" + content
+
+    def _stream(self, headers: http.client.HTTPMessage, body: bytes, fault: Fault) -> Iterator[bytes]:
+        with self._asked("/v1/changes", headers, body) as answer:
+            told = [f"HTTP/1.1 {answer.status} {answer.reason}", f"content-type: {answer.headers['content-type']}"]
+            yield "\r\n".join([*told, "transfer-encoding: chunked"]).encode() + b"\r\n\r\n"
+            while (part := answer.readline()) and self.fault is fault:
+                yield part
+
+    @contextmanager
+    def _asked(self, path: str, headers: http.client.HTTPMessage, body: bytes) -> Iterator[http.client.HTTPResponse]:
+        upstream = http.client.HTTPConnection("127.0.0.1", self._target, timeout=90)
+        try:
+            kept = {name: value for name, value in headers.items() if name.lower() not in {"host", "content-length"}}
+            upstream.request("POST", path, body, kept)
+            yield upstream.getresponse()
+        finally:
+            upstream.close()

@@ -11,10 +11,10 @@ from diijam_consent_sdk import Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import HttpStore
-from tests.client.conftest import SIGNED_UP
+from tests.client.conftest import SIGNED_UP, eventually
 from tests.faults import proxy as faults
 from tests.faults.conftest import Service
-from tests.faults.proxy import Fault, Proxy, Replay, only
+from tests.faults.proxy import ALTERED, Fault, Proxy, Replay, only
 from tests.faults.watching import DEADLINE, B, check, client_of, comes_back, watching
 
 OF_ANSWERS: dict[str, Callable[[], Fault]] = {
@@ -80,6 +80,23 @@ def test_a_withdrawal_ends_every_yes_within_the_bound(
         time.sleep(1.5 * B)
         proxy.fault = faults.healthy
         comes_back(watch, Reason.WITHDRAWN)
+    check(watch, acknowledged)
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_a_withdrawal_ends_every_yes_whatever_happens_to_the_parts_of_a_stream(
+    name: str, service: Service, proxy: Proxy, direct: HttpStore, user_id: str
+) -> None:
+    """The same where streams begin well, and each part after the first is silent, lost, late, doubled or another's."""
+    direct.append(user_id, SIGNED_UP)
+    proxy.fault = faults.of_stream(ALTERED[name]())
+    with client_of(proxy.url, service.token) as consent, watching(consent, user_id) as watch:
+        assert eventually(lambda: consent.status().is_streaming)
+        time.sleep(B / 4)
+        direct.append(user_id, [e.Withdrawn("marketing")])
+        acknowledged = time.monotonic()
+        comes_back(watch, Reason.WITHDRAWN)
+        time.sleep(B)
     check(watch, acknowledged)
 
 
