@@ -35,6 +35,7 @@ OTHER_HISTORY = (
     "the token is of another history: an older copy of the ledger was restored, or it is another ledger;"
     " empty what you keep, and begin again with after=None"
 )
+OTHER_VIEW = "what the token may ask changed between two answers: try again"
 LAGS = "the store's answer lies behind an earlier one: the store lags, try again"
 
 T = TypeVar("T")
@@ -152,6 +153,7 @@ class Watch:
             raise HistoryChanged(OTHER_HISTORY)
         self._wait = self._patience / 4
         if not page.user_ids:
+            yield from self._rest_on(token, page.cursor)  # an answer that rests on a later head than that is lost
             self._looked_at, self._is_complete = looked_at, page.complete
             return []
         found = yield from self._standings(tuple(page.user_ids), page.cursor)
@@ -191,17 +193,23 @@ class Watch:
         except TooLarge:
             if len(user_ids) < 2:
                 raise
-            middle = len(user_ids) // 2
-            first = yield from self._standings(user_ids[:middle], at_least)
-            found = yield from self._standings(user_ids[middle:], first.cursor)
-            yield from self._confirm(first.cursor)
-            return attrs.evolve(found, users=(*first.users, *found.users))
+            return (yield from self._halves(user_ids, at_least))
         if tuple(row.user_id for row in found.users) != user_ids:
             raise StoreUnusable("the store answered about other users than were asked for")
         if _is_behind(found.cursor, at_least):
             yield from self._confirm(at_least)
             raise StoreUnavailable(LAGS)
         return found
+
+    def _halves(self, user_ids: tuple[str, ...], at_least: Cursor) -> Effects[Standings]:
+        """Load standings in two parts, as of the first's time and the second's head."""
+        middle = len(user_ids) // 2
+        first = yield from self._standings(user_ids[:middle], at_least)
+        second = yield from self._standings(user_ids[middle:], first.cursor)
+        yield from self._confirm(first.cursor)
+        if first.view != second.view:  # else an objection that the narrower view leaves out reads as none
+            raise StoreUnavailable(OTHER_VIEW)
+        return attrs.evolve(second, at=first.at, users=(*first.users, *second.users))
 
     def _call(self, call: StoreCall[T], wait: float = 0.0) -> Effects[T]:
         return (yield from self._calls.run(perform(call), self._calls.until() + wait))

@@ -19,7 +19,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diijam_consent_sdk import AsyncConsentClient, Channel, ConsentClient, Field, Market, Purpose, RequestKind, Show
+from diijam_consent_sdk import (
+    AsyncConsentClient,
+    Channel,
+    ConsentClient,
+    Field,
+    Market,
+    Process,
+    Purpose,
+    RequestKind,
+    Show,
+)
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.watch import Watched
 from diijam_consent_sdk.client.watch_token import WatchToken
@@ -346,7 +356,8 @@ class Eager(Between):
         return super().standings(user_ids)
 
 
-def test_a_lost_head_past_the_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_lost_head_past_the_token(resumes: bool, tmp_path: Path) -> None:
     """An answer read past its page's end rests on a head that the token names, so its loss is seen as well."""
     one, two = tmp_path / "one.db", tmp_path / "two.db"
     store = Eager(SqliteStore(one))
@@ -364,8 +375,9 @@ def test_a_lost_head_past_the_token(tmp_path: Path) -> None:
         assert place.rests_on is not None
         assert place.rests_on.position == place.cursor.position + 1
         store.inner = SqliteStore(two)
+        threading.Timer(5, client.close).start()  # ends a watch that would wait for ever
         with pytest.raises(HistoryChanged):
-            take(client.watch(MAIL, item.token), 5)
+            take(client.watch(MAIL, item.token) if resumes else watch, 5)
 
 
 def test_a_restored_copy_in_the_snapshot(forked: tuple[SqliteStore, SqliteStore]) -> None:
@@ -400,6 +412,32 @@ def test_answers_too_large_together(client: ConsentClient, store: Between) -> No
             store.inner.append(user_id, [OPENED] if number > 3 else [NO])
     store.most = 2
     assert {item.user_id for item in take(watch, 6)} == {f"u-{number}" for number in (1, 2, 4, 5, 6, 7)}
+
+
+class Rotating(Between):
+    """Lets its token ask other things after the first answer about one user."""
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        found = super().standings(user_ids)
+        if found.users:
+            self.scope = AskScope.ANALYTICS
+        return found
+
+
+def test_two_views_in_one_page() -> None:
+    """A standing that was narrowed to other asks, without an objection, is not read as one for this ask."""
+    store = Rotating(MemoryStore())
+    for number in (1, 2):
+        store.inner.append(f"u-{number}", [OPENED])
+    ask = Process(Purpose.FRAUD_DETECTION, ())
+    with ConsentClient(store, follow=False, deadline=5, max_staleness=2) as client:  # type: ignore[arg-type]
+        watch = iter(client.watch(ask))
+        take(watch, 2)
+        for number in (1, 2):
+            store.inner.append(f"u-{number}", [e.Objected(Purpose.FRAUD_DETECTION)])
+        store.most, store.scope = 1, AskScope.PROFILE
+        assert said(take(watch, 2)) == [("u-1", False), ("u-2", False)]
 
 
 @pytest.mark.parametrize("standing", [b"", b"{}", b'{"account":"open"}'])
