@@ -160,12 +160,10 @@ class Watch:
         rests_on = yield from self._rest_on(token, found.cursor)
         within, after = WatchToken(token.cursor, rests_on), WatchToken(page.cursor, rests_on).reached(page.cursor)
         *others, last = found.users
-        self._token = after
-        self._looked_at, self._is_complete = looked_at, page.complete
-        return [
-            *(self._item(row, found, within, is_snapshot=False) for row in others),
-            self._item(last, found, after, is_snapshot=False),
-        ]
+        items = [self._item(row, found, within, is_snapshot=False) for row in others]
+        items.append(self._item(last, found, after, is_snapshot=False))
+        self._token, self._looked_at, self._is_complete = after, looked_at, page.complete
+        return items
 
     def _rest_on(self, token: WatchToken, head: Cursor) -> Effects[Cursor]:
         """
