@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk.events import Objected, ObjectionLifted
-from diijam_consent_sdk.stores import Changes, Cursor, Loaded, SqliteStore
+from diijam_consent_sdk.stores import Changes, Cursor, SqliteStore
+from diijam_consent_sdk.stores.protocol import Standings
 
 from . import people, report
 
@@ -27,10 +28,10 @@ class Counting(SqliteStore):
         super().__init__(people.ledger(users))
         self.asked: Counter[str] = Counter()
 
-    def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
-        self.asked["load"] += 1
-        return super().load(user_ids)
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        self.asked["standings"] += 1
+        return super().standings(user_ids)
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
@@ -77,7 +78,7 @@ def main() -> None:
     rows = []
     for a_minute in CHANGES_A_MINUTE:
         asked = asked_in(seconds, users, a_minute)
-        a_minute_asked = [asked[kind] * 60 / seconds for kind in ("changes", "load")]
+        a_minute_asked = [asked[kind] * 60 / seconds for kind in ("changes", "standings")]
         rows.append([f"{a_minute:,}", *(f"{number:,.0f}" for number in a_minute_asked), f"{sum(a_minute_asked):,.0f}"])
     note = (
         f"{users:,} users in memory, bound 60 s, {ASKED_A_SECOND} guards a second on users at random. A TTL cache of"

@@ -23,10 +23,13 @@ from diijam_consent_sdk.events import (
     Withdrawn,
 )
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
-from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.standing import EVERY_ASK, standing_of
+from diijam_consent_sdk.stores import Changes, Cursor, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores.protocol import StandingRow, Standings
 from diijam_consent_sdk.stores.sql.appends import plan_append
 from diijam_consent_sdk.stores.sql.statements import Steps, Transaction
 from diijam_consent_sdk.stores.sqlite.schema import FORMAT
+from diijam_consent_sdk.stores.standings import encode_standing
 
 QUICK = "--quick" in sys.argv  # a look whether all runs; nothing is written of it
 SEED = 20261124
@@ -114,7 +117,9 @@ class Printed(MemoryStore):
     def __init__(self, choices: Callable[[random.Random], list[Event]] = choices) -> None:
         super().__init__()
         rng = random.Random(SEED)
-        self._printed = [wire.encode(_folded(choices(rng))) for _ in range(500)]
+        records = [_folded(choices(rng)) for _ in range(500)]
+        self._printed = [wire.encode(record) for record in records]
+        self._printed_standings = [encode_standing(standing_of(record, datetime.now(UTC))) for record in records]
         self._closed = threading.Event()
 
     def record(self, user_id: str) -> bytes:
@@ -122,10 +127,13 @@ class Printed(MemoryStore):
         printed = self._printed[zlib.crc32(user_id.encode()) % len(self._printed)]
         return printed.replace(b"somebody", user_id.encode())
 
-    def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
-        printed = b",".join(map(self.record, user_ids))
-        return Loaded(HEAD, datetime.now(UTC), tuple(wire.decode_records(b"[%b]" % printed)))
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`. Like a store, it gives each row bytes of its own."""
+        rows = [StandingRow(user_id, 1, bytes(bytearray(self._standing(user_id)))) for user_id in user_ids]
+        return Standings(HEAD, datetime.now(UTC), EVERY_ASK, tuple(rows))
+
+    def _standing(self, user_id: str) -> bytes:
+        return self._printed_standings[zlib.crc32(user_id.encode()) % len(self._printed_standings)]
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:  # noqa: ARG002
         """See `Store.changes`."""

@@ -162,6 +162,13 @@ def entitlement_error(ask: Ask) -> NotEntitled:
     return NotEntitled(f"{why}: {WHO_GIVES_SCOPES}", [scope])
 
 
+def check_entitled(decision: Decision, ask: Ask) -> Decision:
+    """Return the decision of *ask*, or raise `NotEntitled` if it is `NOT_ENTITLED`."""
+    if decision is NOT_ENTITLED:
+        raise entitlement_error(ask)
+    return decision
+
+
 NO_DATA: tuple[str, ...] = ()  # beside the channel's field; a default is recognised by identity
 
 Evidence = Consent | Notice | Hold | Request

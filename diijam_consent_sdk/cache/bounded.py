@@ -1,5 +1,5 @@
 """
-Bounded caches for small things, on `cachetools.FIFOCache`.
+Bounded caches for small things: on `cachetools.FIFOCache`, and plain dicts for what guards read.
 
 A `cachetools` cache keeps a count and an order beside its items. Two threads that write at once, or a signal handler
 that raises inside a write, can leave these at odds, and later writes fail. Such a cache is replaced by an empty one.
@@ -33,3 +33,11 @@ def take(cache: FIFOCache[K, V], key: K) -> V | None:
     with suppress(KeyError):  # no such item, or one that is missing in the order alone
         del cache[key]
     return value
+
+
+def remember(known: dict[K, V], key: K, value: V, most: int) -> None:
+    """Put an item into a dict, evicting the oldest ones so that there are at most *most*. Needs no lock."""
+    with suppress(KeyError, RuntimeError, StopIteration):  # another thread evicts as well
+        while len(known) >= most:
+            del known[next(iter(known))]
+    known[key] = value

@@ -1,5 +1,5 @@
 """
-Compiled answers: the decisions that follow from one set of choices, without an id and without a time.
+Compiled answers: the decisions that follow from one standing, without an id and without a time.
 
 All users with the same choices share them, so that a user costs little memory and a guard by word is one lookup.
 """
@@ -7,47 +7,29 @@ All users with the same choices share them, so that a user costs little memory a
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 import attrs
 
 from ..decisions import STALE, UNAVAILABLE, Ask, Decision, Market, Process, Retain, Share, Show, check_ask, decide
-from ..record import ConsentRecord, Hold, Permission
-from ..vocabulary import Channel, Field, Purpose, Reason, Word
+from ..standing import PermissionState, Standing, View
+from ..stores.standings import decode_standing
+from ..stores.wire import Malformed
+from ..vocabulary import Channel, Field, Purpose, Word
+from .bounded import remember
 from .counters import DecisionCounter
 
 MAX_REMEMBERED = 512  # keys of asks beside those of one word, for each set of choices: two for most asks
 
+MAX_COMPILED = 2_048  # standings whose answers are found by their bytes
+MAX_COMPILED_BYTES = 4_096  # of such a standing
+
 _NOTHING: dict[Hashable, DecisionCounter] = {}  # stays empty
 _COLLECTIONS = frozenset({frozenset, list, set, tuple})
 
-_SOME_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)  # stands for every instant in a frozen record
-_FROZEN: dict[Reason, dict[str, Any]] = {
-    reason: {"given_at": given, "expires_at": ends, "withdrawn_at": withdrawn}
-    for reason, given, ends, withdrawn in (
-        (Reason.CONSENTED, _SOME_INSTANT, None, None),
-        (Reason.AGREED, _SOME_INSTANT, None, None),
-        (Reason.EXPIRED, _SOME_INSTANT, _SOME_INSTANT, None),
-        (Reason.WITHDRAWN, None, None, _SOME_INSTANT),
-        (Reason.NOT_CONSENTED, None, None, None),
-        (Reason.NOT_AGREED, None, None, None),
-    )
-}
-
-_NOT_SAID = {"entry_version": None, "said_at": None}
-
-# What no answer depends on, of a request that is open.
-_UNTIMED: dict[str, Any] = {
-    **dict.fromkeys(("filed_at", "received_at", "reply_due_at", "due_at"), _SOME_INSTANT),
-    **dict.fromkeys(("replied_at", "extension_reason")),
-    "request": "",
-    "processor": False,
-}
-
-P = TypeVar("P", bound=Permission)
+_SOME_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)  # stands for every instant in a standing without ends
 
 
 class _DecisionTable(dict[str, DecisionCounter]):
@@ -66,10 +48,11 @@ class _DecisionTable(dict[str, DecisionCounter]):
 
 class Answers:
     """
-    Every answer of one frozen record. Thread-safe: the same ask has the same answer, whether it is remembered or not.
+    Every answer of one standing that never ends. Thread-safe: the same ask has the same answer, whether it is
+    remembered or not.
 
     Args:
-        decide_ask: Decides an ask on the record.
+        decide_ask: Decides an ask on the standing.
 
         by_decision: The counters of the client by decision.
     """
@@ -121,11 +104,7 @@ class Answers:
     def _remember(self, key: Hashable, counter: DecisionCounter) -> None:
         if self._remembered is _NOTHING:
             self._remembered = {}
-        remembered = self._remembered
-        with suppress(KeyError, RuntimeError, StopIteration):  # another thread evicts as well
-            while len(remembered) >= MAX_REMEMBERED:
-                del remembered[next(iter(remembered))]
-        remembered[key] = counter
+        remember(self._remembered, key, counter, MAX_REMEMBERED)
 
 
 def _words(ask: Ask) -> tuple[Hashable, ...] | None:
@@ -141,6 +120,9 @@ def _words(ask: Ask) -> tuple[Hashable, ...] | None:
             return None
 
 
+Compiled: TypeAlias = tuple[Answers, datetime | None]
+
+
 def constant_answers(decision: Decision) -> Answers:
     """Return answers that decide every well-formed ask alike, for any client: their counter belongs to none."""
     return Answers(lambda _: decision, {decision: DecisionCounter(decision)})
@@ -152,55 +134,61 @@ NO_ANSWERS = (ALL_STALE, ALL_UNAVAILABLE)
 
 
 class AnswerPool:
-    """The answers in use, one object for each set of choices. Not thread-safe: `Leases` holds a lock."""
+    """
+    The answers in use, one object for each standing without its ends, and view. Not thread-safe: `Leases` holds a lock.
+
+    Without its ends, since users whose consents each end at another instant would otherwise share nothing.
+    """
 
     def __init__(self, by_decision: Mapping[Decision, DecisionCounter]) -> None:
         self._by_decision = by_decision
-        self._in_use: WeakValueDictionary[tuple[Any, ...], Answers] = WeakValueDictionary()
+        self._in_use: WeakValueDictionary[tuple[Hashable, ...], Answers] = WeakValueDictionary()
+        self._compiled: dict[tuple[bytes, View], Compiled] = {}  # what was seen before is not decoded again
 
-    def compile(self, record: ConsentRecord, at: datetime) -> Answers:
-        """Return the answers of a record at an instant, valid until `record.next_change_at(at)`."""
-        key = answers_key(record, at)
+    def compile(self, standing: bytes, view: View, at: datetime) -> Compiled:
+        """
+        Return the answers of a standing, and the first instant at which time alone changes them (None: never).
+
+        Raises:
+            Malformed: the bytes are no standing, or one with an end at or before *at*, when it was read.
+        """
+        key = standing, view
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            decoded = decode_standing(standing, view)
+            compiled = self._answers_of(decoded), decoded.next_change_at
+            if len(standing) <= MAX_COMPILED_BYTES:
+                remember(self._compiled, key, compiled, MAX_COMPILED)
+        ends_at = compiled[1]
+        if ends_at is not None and ends_at <= at:
+            raise Malformed("not a standing of that instant: it holds an end that is over")
+        return compiled
+
+    def _answers_of(self, standing: Standing) -> Answers:
+        key = answers_key(standing)
         answers = self._in_use.get(key)
         if answers is None:
-            frozen = freeze_at(record, at)
-            answers = self._in_use[key] = Answers(lambda ask: decide(frozen, ask, _SOME_INSTANT), self._by_decision)
+            endless = without_ends(standing)
+            answers = self._in_use[key] = Answers(lambda ask: decide(endless, ask, _SOME_INSTANT), self._by_decision)
         return answers
 
 
-def answers_key(record: ConsentRecord, at: datetime) -> tuple[Any, ...]:
-    """Return what `freeze_at` keeps of a record: records with the same key answer alike."""
-    choices = (
-        record.account, record.all_restricted, record.restricted, record.objected, record.published,
-        *[(key, consent.reason_at(at)) for key, consent in record.consents.items()],
-    )  # fmt: skip
-    if not (record.notices or record.holds or record.requests):  # as of most users
-        return choices
+def answers_key(standing: Standing) -> tuple[Hashable, ...]:
+    """Return what `without_ends` keeps of a standing: those with the same key answer alike while nothing ends."""
     return (
-        *choices,
-        *[(n.recipient, n.purpose, n.data, n.reason_at(at)) for n in record.notices.values()],
-        *[(hold.kind, hold.data) for hold in record.live_holds(at)],
-        *[request.kind for request in record.open_requests()],
+        standing.account, standing.erasing, standing.all_restricted, standing.restricted, standing.objected,
+        standing.published, standing.requests, standing.view,
+        *[part for key, state in standing.consents.items() for part in (key, state.reason)],
+        frozenset((each.recipient, each.purpose, each.data, each.state.reason) for each in standing.sharings),
+        frozenset((hold.kind, hold.data) for hold in standing.holds),
     )  # fmt: skip
 
 
-def freeze_at(record: ConsentRecord, at: datetime) -> ConsentRecord:
-    """Return the record, of nobody, that answers at any time what *record* answers at *at*."""
-    notices = {_frozen(notice, at, notice="", told_at=_SOME_INSTANT) for notice in record.notices.values()}
-    holds = {
-        Hold(hold="", kind=hold.kind, data=hold.data, placed_at=_SOME_INSTANT, until=None, released_at=None)
-        for hold in record.live_holds(at)
-    }
-    requests = {attrs.evolve(request, **_UNTIMED) for request in record.open_requests()}
+def without_ends(standing: Standing) -> Standing:
+    """Return the standing that answers at any time what *standing* answers until the first of its ends."""
     return attrs.evolve(
-        record,
-        user_id="", version=0, account_changed_at=None, origin=None, anonymised=False, publications={},
-        consents={key: _frozen(consent, at, notice=None) for key, consent in record.consents.items()},
-        notices={str(number): notice for number, notice in enumerate(notices)},
-        holds={str(number): hold for number, hold in enumerate(holds)},
-        requests={str(number): request for number, request in enumerate(requests)},
-    )  # fmt: skip
-
-
-def _frozen(permission: P, at: datetime, **anonymous: Any) -> P:
-    return attrs.evolve(permission, **_FROZEN[permission.reason_at(at)], **_NOT_SAID, **anonymous)
+        standing,
+        consents={key: PermissionState(state.reason) for key, state in standing.consents.items()},
+        sharings=frozenset(attrs.evolve(each, state=PermissionState(each.state.reason)) for each in standing.sharings),
+        holds=frozenset(attrs.evolve(hold, until=None) for hold in standing.holds),
+    )

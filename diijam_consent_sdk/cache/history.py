@@ -14,7 +14,7 @@ from cachetools import FIFOCache
 from ..stores.protocol import Cursor
 from .bounded import put, take
 from .counters import Counters
-from .user import Generation
+from .generation import Generation
 
 MAX_CONFIRMED = 1_000
 MAX_UNCONFIRMED = 100  # past that, users loaded at the oldest heads have only their own leases

@@ -10,7 +10,7 @@ import attrs
 
 from ..errors import StoreUnavailable
 from ..stores.protocol import Changes, Cursor
-from .user import Generation
+from .generation import Generation
 
 PAST_ALL_POSITIONS = 2**63
 
@@ -30,6 +30,8 @@ class Fetch:
         changed: By user id, the position of a change that became known since (rule 3), or past all positions.
 
         lies_behind: Set by an answer that lies behind this head. The store has to be asked which of them is right.
+
+        is_malformed: Whether a standing of the answer could not be read, or held an end that was over.
     """
 
     user_ids: tuple[str, ...] = attrs.field(repr=False)
@@ -41,9 +43,10 @@ class Fetch:
     latest_head: Cursor | None
     changed: dict[str, int] = attrs.field(factory=dict, repr=False)
     lies_behind: Cursor | None = None
+    is_malformed: bool = False
 
     def note(self, user_id: str, position: int) -> None:
-        """Accept no record of this user that is older than *position*."""
+        """Accept no standing of this user that is older than *position*."""
         if user_id in self.wanted:
             self.changed[user_id] = max(position, self.changed.get(user_id, 0))
 

@@ -7,24 +7,19 @@ client's lease clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 
-from ..record import ConsentRecord
-from ..stores.protocol import Changes, Cursor, Loaded
-from .compiled import ALL_STALE, AnswerPool
+from ..errors import StoreUnavailable
+from ..standing import View
+from ..stores.protocol import Changes, Cursor
 from .history import is_behind
-from .in_flight import Fetch, Poll
-from .memory import Memory
-from .pending_writes import MinimumPositions, PendingWrites, Write
-from .user import Generation, UserConsent
-
-CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that runs a little slow
-MARGIN_SECONDS = 0.01
+from .in_flight import Poll
+from .installs import CLOCK_RATE, Installs
+from .pending_writes import Write
 
 
-class Leases(Memory):
+class Leases(Installs):
     """
     Which answers of the store may change what a client keeps: the only place that lets a lease begin. Thread-safe.
 
@@ -38,80 +33,6 @@ class Leases(Memory):
         follow: Whether a change feed is going to be applied.
     """
 
-    def __init__(self, *, max_staleness: float, capacity: int, clock: Callable[[], float], follow: bool) -> None:
-        super().__init__(
-            length=max_staleness * CLOCK_RATE - MARGIN_SECONDS, capacity=capacity, clock=clock, follow=follow
-        )
-        self._max_staleness = max_staleness
-        self._pool = AnswerPool(self.counters.by_decision)
-        self._writes = PendingWrites()
-        self._minimums = MinimumPositions(max_staleness)
-
-    def begin_fetch(self, user_ids: Iterable[str], now: float) -> Fetch:
-        """Note a load of these users that is about to be sent. Each attempt is another one (rule 1)."""
-        wanted = tuple(user_ids)
-        with self._lock:
-            fetch = Fetch(
-                user_ids=wanted, wanted=frozenset(wanted), sent_at=now, own_until=now + self.length,
-                generation=self._history.generation, latest_head=self._history.latest_head,
-                applied=self.applied.position if self.applied else 0,
-            )  # fmt: skip
-            self._fetches.add(fetch)
-            return fetch
-
-    def finish_fetch(self, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
-        """Install what a load brought (None: it failed) as far as rule 4 allows. Return the installed users."""
-        with self._lock:
-            self._fetches.discard(fetch)
-            self._fill_fast_path()
-            if loaded is None or self.closed or fetch.generation is not self._history.generation:
-                return {}
-            if not self._history.continues_at(loaded.cursor):
-                self._restart(loaded.cursor, now)
-                return {}
-            if is_behind(loaded.cursor, fetch.latest_head):
-                fetch.lies_behind = fetch.latest_head
-                return {}
-            if self._follow and self.applied is None:  # the first head: the feed covers what is loaded from here on
-                self._restart(loaded.cursor, now, is_same_history=True)
-            if now >= fetch.own_until or len(loaded.records) != len(fetch.user_ids):
-                return {}
-            is_covered = not self._follow or self._history.is_confirmed(loaded.cursor)
-            waiting = None if is_covered else self._history.waiting_at(loaded.cursor)
-            installed: dict[str, UserConsent] = {}
-            for user_id, record in zip(fetch.user_ids, loaded.records, strict=True):
-                cached = self.users.get(user_id)
-                if record.user_id == user_id and self._may_install(user_id, cached, fetch, loaded.cursor.position):
-                    installed[user_id] = self._install(record, cached, fetch, loaded, waiting)
-            return installed
-
-    def _may_install(self, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
-        """Whether rule 4 allows a record that was read at *position*, and rule 8 while this process writes."""
-        return user_id not in self._writes and position >= max(
-            fetch.applied,
-            self._minimums.find(user_id, fetch.sent_at),
-            fetch.changed.get(user_id, 0),
-            cached.position if cached is not None else 0,
-        )
-
-    def _install(
-        self, record: ConsentRecord, user: UserConsent | None, fetch: Fetch, loaded: Loaded, waiting: Generation | None
-    ) -> UserConsent:
-        """Put a user into memory, or extend the lease of the one there. In *waiting*, the feed does not cover it."""
-        user_id = record.user_id
-        fetched = UserConsent(
-            user_id=user_id, version=record.version, as_of=loaded.at, _head=loaded.cursor,
-            _answers=self._pool.compile(record, loaded.at), _generation=waiting or self._history.generation,
-            _own_until=fetch.own_until, _ends_at=_ends_at(record, fetch, loaded),  # rule 1
-        )  # fmt: skip
-        if user is not None:
-            self.fast_path.remove(user_id)  # the user may wait for the feed from now on, or change at another time
-        if user is None or not user.renew(fetched):
-            user = self.users[user_id] = fetched  # which drops the one there
-        if waiting:
-            waiting.waiting.add(user_id)
-        return user
-
     def begin_poll(self, after: Cursor, now: float) -> Poll:
         """Note a poll that is about to be sent, from `applied` or from a cursor to confirm."""
         with self._lock:
@@ -122,7 +43,8 @@ class Leases(Memory):
         Apply what a poll, or the next part of it, brought: rules 2, 3 and 6. Return whether it counted and more may.
 
         Raises:
-            StoreUnavailable: the answer is to another question, or contradicts itself. Nothing is renewed.
+            StoreUnavailable: the answer is to another question, contradicts itself, or has another view than the newest
+                load. Nothing is renewed.
         """
         with self._lock:
             if self.closed or poll.generation is not self._history.generation:
@@ -140,12 +62,18 @@ class Leases(Memory):
                 self._restart(changes.cursor, now)
             else:
                 self._apply(changes, now)
+                self._check_view(changes.view)
                 if changes.complete:
                     self._renew(looked_at)
                 self._fill_fast_path()
                 poll.move_on(changes.cursor, now, self._history.latest_head)
                 return True
             return False
+
+    def _check_view(self, view: View) -> None:
+        if view != self.view:
+            self.is_view_doubted = True
+            raise StoreUnavailable("the change feed is for other asks than the newest load: both are asked again")
 
     def _apply(self, changes: Changes, now: float) -> None:
         for user_id, position in changes.user_ids.items():
@@ -227,23 +155,3 @@ class Leases(Memory):
         finally:
             with self._lock:
                 self._writes.unwatch(written)
-
-    def _restart(self, head: Cursor, now: float, *, is_same_history: bool = False) -> None:
-        """Drop everything, and begin a generation at this head (rule 6). Writes of unknown outcome stay."""
-        latest = self._history.latest_head
-        self._drop_all(ALL_STALE)
-        self._history.begin(head, is_same=is_same_history)
-        self.applied = head if self._follow else None
-        if is_same_history:
-            return
-        self._minimums.carry_over(now + self._max_staleness)  # a store that only lags shows own writes within B
-        if latest is not None and latest.epoch != head.epoch:
-            self._minimums.change_epoch(latest.epoch, head.epoch)
-
-
-def _ends_at(record: ConsentRecord, fetch: Fetch, loaded: Loaded) -> float:
-    """Return when a record's answers change by themselves, on the lease clock (rule 7)."""
-    change = record.next_change_at(loaded.at)
-    if change is None:
-        return inf  # one object for nearly all users: another float would cost each guard a miss of the CPU cache
-    return fetch.sent_at + (change - loaded.at).total_seconds() * CLOCK_RATE

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from math import inf
 
 from ..errors import ClientClosed
+from ..standing import View
 from ..stores.protocol import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, NO_ANSWERS, Answers
 from .counters import Counters
 from .entries import UserCache
 from .fast_path import FastPath
+from .generation import Generation
 from .history import History
 from .in_flight import Fetches
-from .user import Generation, UserConsent
+from .user import UserConsent
 
 
 class Memory:
@@ -51,6 +53,8 @@ class Memory:
         self._lock = threading.RLock()  # a signal handler may close the client while its thread is closing it
         self._history = History(clock, self.counters)
         self._fetches = Fetches()
+        self.view: View | None = None  # of the newest load, and so of everybody here
+        self.is_view_doubted = False  # the feed named another one since: the next load tells which is right
         self.users = UserCache(capacity, self.fast_path, self._fetches)
         self._wanted_on_fast_path: dict[str, UserConsent] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
@@ -14,26 +14,12 @@ from ..policy import PUBLISHABLE
 from ..stores.protocol import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .counters import Counters
+from .generation import Basis, Generation
 from .guard import guard
 
 V = TypeVar("V")
 
 NO_HEAD = Cursor("", 0, "")  # the head of a user that was not loaded
-
-
-class Generation:
-    """
-    What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh. Those
-    that wait for the feed to cover them have one for each head, which knows their ids as long as they are kept there.
-    """
-
-    __slots__ = ("clock", "counters", "fresh_until", "waiting")
-
-    def __init__(self, clock: Callable[[], float], counters: Counters, fresh_until: float = -inf) -> None:
-        self.clock = clock
-        self.counters = counters
-        self.fresh_until = fresh_until
-        self.waiting: set[str] = set()
 
 
 # A Struct with `gc=False` for its cost: many are made in little time, and the garbage collector would visit all of them
@@ -54,44 +40,43 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         user_id: The user that the answers are about.
 
         version: Of the record they were made from; 0 for a user without entries, or about which nothing is known.
-
-        as_of: The store's wall clock (UTC) when it read the record; None if nothing is known.
-
-        position: The ledger's, as of which they hold.
     """
 
     user_id: str
     version: int
-    as_of: datetime | None
-    _head: Cursor
     # What a guard reads lies together in one line of the processor's cache, if need be in two: msgspec puts the fields
     # with an underscore first, in the order of their names.
     _answers: Answers
     _generation: Generation
     _asked: bool | None = None  # None: about to be made
+    _basis: Basis
     _ends_at: float
-    _own_until: float
 
     @classmethod
     def unavailable(cls, user_id: str, counters: Counters) -> UserConsent:
         """Make a user about which nothing trustworthy is known. Every guard answers `UNAVAILABLE` (row 1)."""
         return cls(
-            user_id=user_id, version=0, as_of=None, _head=NO_HEAD, _answers=ALL_UNAVAILABLE,
-            _generation=Generation(clock=float, counters=counters), _own_until=inf, _ends_at=inf,
+            user_id=user_id, version=0, _answers=ALL_UNAVAILABLE, _basis=Basis(NO_HEAD, None, inf),
+            _generation=Generation(clock=float, counters=counters), _ends_at=inf,
         )  # fmt: skip
 
     @classmethod
     def stale(cls) -> UserConsent:
         """Make a user without a lease, which stands for all who have none."""
         return cls(
-            user_id="", version=0, as_of=None, _head=NO_HEAD, _answers=ALL_STALE,
-            _generation=Generation(clock=float, counters=Counters()), _own_until=-inf, _ends_at=-inf,
+            user_id="", version=0, _answers=ALL_STALE, _basis=Basis(NO_HEAD, None, -inf),
+            _generation=Generation(clock=float, counters=Counters()), _ends_at=-inf,
         )  # fmt: skip
 
     @property
     def position(self) -> int:
         """The ledger's, as of which the answers hold."""
-        return self._head.position
+        return self._basis.head.position
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The store's wall clock (UTC) when it read the record; None if nothing is known."""
+        return self._basis.as_of
 
     @property
     def _self(self) -> Self:
@@ -197,7 +182,9 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         now = clock()
         # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
         # Its own lease is read last, and seldom: it grows only while nothing changed since the clock was read.
-        if now < valid_until and ((now < fresh_until and self._generation is generation) or now < self._own_until):
+        if now < valid_until and (
+            (now < fresh_until and self._generation is generation) or now < self._basis.own_until
+        ):
             if not self._asked:  # a look is cheaper than a write to memory that was not in the processor's cache
                 self._asked = True
             return answers
@@ -205,7 +192,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def head(self) -> Cursor:
         """The store's, at which it was loaded."""
-        return self._head
+        return self._basis.head
 
     def compiled(self) -> tuple[Answers, float]:
         """What it answers under any lease, and when that ends by itself (infinity: never)."""
@@ -223,8 +210,8 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Live on, if the same version was fetched again and answers the same."""
         if self.version != fetched.version or self._answers is not fetched._answers:
             return False
-        self.as_of, self._head, self._ends_at = fetched.as_of, fetched._head, fetched._ends_at
-        self._own_until = max(self._own_until, fetched._own_until)
+        self._ends_at = fetched._ends_at
+        self._basis = fetched._basis.no_shorter_than(self._basis)
         self._generation.waiting.discard(self.user_id)
         self._generation = fetched._generation
         return True

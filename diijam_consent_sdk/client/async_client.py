@@ -7,7 +7,7 @@ from typing import Self
 
 from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
-from ..decisions import STALE, Ask, Decision, check_ask
+from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
 from ..due import Due
 from ..events import Event, Provenance
 from ..record import ConsentRecord
@@ -101,10 +101,10 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
     async def _decide(self, user: UserConsent, ask: Ask) -> Decision:
         decision = user.answers().decide(ask)
         if decision is STALE:
-            return (await self.user(user.user_id)).decide(ask)
+            return check_entitled((await self.user(user.user_id)).decide(ask), ask)
         if not decision.allowed:
             self._counters.by_decision[decision].denied += 1
-        return decision
+        return check_entitled(decision, ask)
 
     async def _live(self, batches: Iterator[UserBatch]) -> AsyncGenerator[UserConsent, None]:
         async for user in self._users(batches):

@@ -55,6 +55,17 @@ class Load(StoreCall[Loaded]):
 
 
 @attrs.frozen
+class LoadStandings(StoreCall[Standings]):
+    """Load the standings of these users."""
+
+    user_ids: tuple[str, ...] = attrs.field(repr=False)
+
+    def on(self, store: AnyStore) -> Standings | Awaitable[Standings]:
+        """See `StoreCall.on`."""
+        return store.standings(self.user_ids)
+
+
+@attrs.frozen
 class Append(StoreCall[Appended]):
     """Append events of one user."""
 
@@ -83,17 +94,6 @@ class ChangesSince(StoreCall[Changes]):
     def on(self, store: AnyStore) -> Changes | Awaitable[Changes]:
         """See `StoreCall.on`."""
         return store.changes(self.after, wait=self.wait, limit=self.limit)
-
-
-@attrs.frozen
-class LoadStandings(StoreCall[Standings]):
-    """Load the standings of these users."""
-
-    user_ids: tuple[str, ...] = attrs.field(repr=False)
-
-    def on(self, store: AnyStore) -> Standings | Awaitable[Standings]:
-        """See `StoreCall.on`."""
-        return store.standings(self.user_ids)
 
 
 @attrs.frozen

@@ -27,8 +27,8 @@ from ..stores.checks import checked_provenance
 from ..stores.protocol import Appended, Cursor, Loaded
 from ..vocabulary import instant
 from .batching import Malformed, on_malformed
-from .effects import Append, Effects, OpenRequestsAfter, Spawn, perform, wait
-from .exchanges import LAGS, Exchanges
+from .effects import Append, ChangesSince, Effects, Load, OpenRequestsAfter, Spawn, StoreCall, perform, wait
+from .exchanges import LAGS, NOWHERE, A, Exchanges
 from .health import Health
 from .histories import read_history
 from .ledger_operations import LedgerOperations
@@ -164,22 +164,22 @@ class Engine:
     def load(self, user_id: str) -> Effects[Loaded]:
         """Load one record from the store. The leases take what the answer shows of the history."""
         user_id = identifier(user_id)
-        loaded = yield from self._load([user_id])
+        loaded = yield from self._read(Load((user_id,)))
         if [record.user_id for record in loaded.records] != [user_id]:
             raise StoreUnusable("the store answered with the record of another user")
         return loaded
 
     def head(self) -> Effects[Cursor]:
         """Load the ledger's head."""
-        return (yield from self._load([])).cursor
+        return (yield from self._read(ChangesSince(NOWHERE, limit=1))).cursor
 
-    def _load(self, user_ids: list[str]) -> Effects[Loaded]:
+    def _read(self, call: StoreCall[A]) -> Effects[A]:
         self._check_open()
         until = self._calls.until()
         for _ in range(ROUNDS):  # an answer that lies behind is discarded here as it is for a guard
-            loaded, _users = yield from self._calls.run(self._exchanges.load(user_ids), until)
-            if loaded is not None:
-                return loaded
+            answer = yield from self._calls.run(self._exchanges.read(call), until)
+            if answer is not None:
+                return answer
         raise StoreUnavailable(LAGS)
 
     def explain(self, user_id: str, ask: Ask, at: datetime | None) -> Effects[Explanation]:

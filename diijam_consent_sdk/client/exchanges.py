@@ -11,17 +11,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TypeVar
 
 from .._threads import Promise, WaitTimeout
 from ..cache.in_flight import Poll
 from ..cache.leases import Leases
 from ..cache.user import UserConsent
-from ..errors import StoreUnavailable
-from ..stores.protocol import Changes, Cursor, Loaded
-from .effects import ChangesSince, Effects, Load, perform, wait
+from ..errors import StoreUnavailable, StoreUnusable
+from ..stores.protocol import BEFORE_FIRST, Changes, Cursor, Loaded, Standings
+from .effects import ChangesSince, Effects, LoadStandings, StoreCall, perform, wait
+
+A = TypeVar("A", Loaded, Changes)
+
+NOWHERE = Cursor("none", 0, BEFORE_FIRST)  # in no history: `changes` from here gives the head, to any token that reads
 
 MAX_CONFIRMATIONS = 4
 LAGS = "the store's answer lies behind an earlier one: the store lags, try again"
+MALFORMED = "the store's standings cannot be read: it may be damaged, or of another version of this library"
 NOT_CONFIRMED = "the store's answer lies behind an earlier one, and the store did not explain why in time: try again"
 
 
@@ -47,21 +53,38 @@ class Exchanges:
         self._confirmations_at: deque[float] = deque(maxlen=MAX_CONFIRMATIONS)
         self._confirming: dict[Cursor, Promise[bool]] = {}
 
-    def load(self, user_ids: Iterable[str]) -> Effects[tuple[Loaded | None, dict[str, UserConsent]]]:
+    def load(self, user_ids: Iterable[str]) -> Effects[tuple[Standings | None, dict[str, UserConsent]]]:
         """
         Load users: the answer, and those of them that the leases took. Without ids, just the store's head.
 
         The answer is None if it lay behind a head that was seen before, and was discarded.
+
+        Raises:
+            StoreUnusable: none of the standings could be read.
         """
-        fetch, loaded = self.leases.begin_fetch(user_ids, self._clock()), None
+        fetch, answer = self.leases.begin_fetch(user_ids, self._clock()), None
         try:
-            loaded = yield from perform(Load(fetch.user_ids))
+            answer = yield from perform(LoadStandings(fetch.user_ids))
         finally:
-            users = self.leases.finish_fetch(fetch, loaded, self._clock())
+            users = self.leases.finish_fetch(fetch, answer, self._clock())
+        if fetch.lies_behind is not None:
+            yield from self._confirm_once(fetch.lies_behind)
+            return None, {}
+        if fetch.is_malformed and not users:
+            raise StoreUnusable(MALFORMED)
+        return answer, users
+
+    def read(self, call: StoreCall[A]) -> Effects[A | None]:
+        """Make a call whose answer fills no memory: the leases take its head alone. None as for `load`."""
+        fetch, answer = self.leases.begin_fetch((), self._clock()), None
+        try:
+            answer = yield from perform(call)
+        finally:
+            self.leases.finish_load(fetch, None if answer is None else answer.cursor, self._clock())
         if fetch.lies_behind is None:
-            return loaded, users
+            return answer
         yield from self._confirm_once(fetch.lies_behind)
-        return None, {}
+        return None
 
     def load_head(self) -> Effects[None]:
         """
@@ -70,8 +93,8 @@ class Exchanges:
         Raises:
             StoreUnavailable: the store lags, so the feed cannot begin yet.
         """
-        loaded, _ = yield from self.load(())
-        if loaded is None and self.leases.applied is None:
+        answer, _ = yield from self.load(())
+        if answer is None and self.leases.applied is None:
             raise StoreUnavailable(LAGS)
 
     def poll(self, after: Cursor, wait: float) -> Effects[None]:

@@ -15,8 +15,9 @@ from math import inf
 import attrs
 
 from ..cache.compiled import NO_ANSWERS
-from ..cache.user import Generation, UserConsent
-from ..decisions import Ask, Decision
+from ..cache.generation import Generation
+from ..cache.user import UserConsent
+from ..decisions import Ask, Decision, check_entitled
 from ..stores.protocol import Cursor
 
 NO, YES, UNKNOWN = 0, 1, 2
@@ -65,11 +66,16 @@ class Mask:
     def answer(
         self, place: int, user: UserConsent, generation: Generation | None = None, applied: Cursor | None = None
     ) -> None:
-        """Answer for the user at *place*. A yes that the feed does not cover rests on the head of the user's load."""
+        """
+        Answer for the user at *place*. A yes that the feed does not cover rests on the head of the user's load.
+
+        Raises:
+            NotEntitled: the store gives this client no answers to such asks.
+        """
         answers = user.answers()
         if answers in NO_ANSWERS:
             return
-        decision = answers.decide(self._ask)
+        decision = check_entitled(answers.decide(self._ask), self._ask)
         if not decision.allowed:
             self.answers[place] = NO
             self._on_no(decision)

@@ -47,7 +47,7 @@ def poll_feed(exchanges: Exchanges, on_poll: OnPoll, stream: FeedStream | None) 
     while not leases.closed:
         due_in = stream.seconds_until_due() if stream and is_up else inf
         try:
-            if leases.applied is None:
+            if leases.applied is None or leases.is_view_doubted:
                 yield from exchanges.load_head()
             elif stream and due_in <= 0:
                 yield from stream.follow()

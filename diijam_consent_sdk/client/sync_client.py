@@ -7,7 +7,7 @@ from typing import Self
 
 from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
-from ..decisions import STALE, Ask, Decision, check_ask
+from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
 from ..due import Due
 from ..events import Event, Provenance
 from ..record import ConsentRecord
@@ -208,10 +208,10 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
     def _decide(self, user: UserConsent, ask: Ask) -> Decision:
         decision = user.answers().decide(ask)
         if decision is STALE:  # the iteration may have paused for long
-            return self.user(user.user_id).decide(ask)
+            return check_entitled(self.user(user.user_id).decide(ask), ask)
         if not decision.allowed:
             self._counters.by_decision[decision].denied += 1
-        return decision
+        return check_entitled(decision, ask)
 
     def _users(self, user_ids: Iterable[str], malformed: Malformed) -> Iterator[UserConsent]:
         batches = self._engine.batches(user_ids, malformed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import attrs
 
@@ -29,6 +30,8 @@ from ..stores.protocol import (
     WriteResult,
 )
 from ..stores.registry import MAX_NOTICES_PAGE
+
+T = TypeVar("T", Loaded, Standings)
 
 METHODS = (
     "load", "standings", "list_standings", "append", "append_many", "changes", "entries", "history", "open_requests",
@@ -54,7 +57,7 @@ class FaultyStore:
 
         before_answer: By method, an event to set once the inner store has answered.
 
-        alter: By name, the value to put into a field of `Loaded` and `Standings`.
+        alter: By name, the value to put into a field of `Loaded` or `Standings`.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -126,7 +129,7 @@ class FaultyStore:
         self.loaded.append(wanted)
         loaded = self.inner.load(wanted)
         self._leave("load")
-        return attrs.evolve(loaded, **self.alter)  # type: ignore[arg-type]  # a test may put anything there
+        return self._altered(loaded)
 
     def standings(self, user_ids: Iterable[str]) -> Standings:
         """See `Store.standings`."""
@@ -135,7 +138,7 @@ class FaultyStore:
         self.loaded.append(wanted)
         standings = self.inner.standings(wanted)
         self._leave("standings")
-        return attrs.evolve(standings, **self.alter)  # type: ignore[arg-type]  # a test may put anything there
+        return self._altered(standings)
 
     def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
         """See `Store.list_standings`."""
@@ -143,6 +146,10 @@ class FaultyStore:
         page = self.inner.list_standings(after_user_id, limit)
         self._leave("list_standings")
         return page
+
+    def _altered(self, answer: T) -> T:
+        fields = {name: value for name, value in self.alter.items() if hasattr(answer, name)}
+        return attrs.evolve(answer, **fields)  # type: ignore[arg-type]  # a test may put anything there
 
     def append(
         self,

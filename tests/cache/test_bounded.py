@@ -11,9 +11,8 @@ from cachetools import Cache, FIFOCache
 
 from diijam_consent_sdk.cache import compiled
 from diijam_consent_sdk.cache.bounded import put, take
-from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.decisions import Share, decide
-from tests.cache.world import AT, consenting
+from tests.cache.world import AT, answers_of, consenting
 
 
 def full() -> FIFOCache[str, int]:
@@ -56,7 +55,7 @@ def test_threads_that_remember_at_once_raise_nothing_and_decide_right(monkeypatc
     """Guards take no lock to remember an ask; the number remembered is bounded afterwards."""
     monkeypatch.setattr(compiled, "MAX_REMEMBERED", 3)
     record = consenting()
-    answers = compiled.AnswerPool(Counters().by_decision).compile(record, AT)
+    answers = answers_of(record)
     asks = [Share(f"r{number}", {"email"}, "payment") for number in range(7)]
     truth = [decide(record, ask, AT) for ask in asks]
 

@@ -16,8 +16,8 @@ from diijam_consent_sdk import ConsentClient, Market, Process, Reason, Show
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.cache.fast_path import MIN_VALID_SECONDS, FastPath
+from diijam_consent_sdk.cache.generation import Generation
 from diijam_consent_sdk.cache.leases import Leases
-from diijam_consent_sdk.cache.user import Generation
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.cache.world import AT, B, L, World, consenting, fast_answers, head, made, withdrawn

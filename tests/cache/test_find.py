@@ -15,7 +15,7 @@ from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.decisions import Ask, Decision, decide
 from diijam_consent_sdk.stores import MemoryStore
 from tests import strategies as st
-from tests.cache.world import AT, L, World, consenting
+from tests.cache.world import AT, L, World, answers_of, consenting
 
 WITH_DATA = [ask for ask in st.EVERY_ASK if isinstance(ask, (Process, Market, Share)) and ask.data is not None]
 SPELLINGS: dict[str, Callable[[Iterable[Field]], Iterable[str]]] = {
@@ -157,11 +157,11 @@ def test_rule_7_the_clock_is_read_after_the_data() -> None:
 def test_users_share_what_is_remembered_and_others_do_not() -> None:
     """What is remembered lies with the answers: who chose otherwise has another object, with nothing of it."""
     pool = AnswerPool(Counters().by_decision)
-    answers = pool.compile(consenting("a"), AT)
+    answers = answers_of(consenting("a"), pool=pool)
     assert answers.find(Market, "email", ("username",)) is None
     yes = answers.decide(Market("email", {"username"}))
     for data in ({"username"}, [Field.USERNAME], ("username",), frozenset({"username"})):
-        found = pool.compile(consenting("b"), AT).find(Market, "email", data)
+        found = answers_of(consenting("b"), pool=pool).find(Market, "email", data)
         assert found is not None
         assert found.decision is yes
     assert compiled.ALL_STALE.find(Market, "email", {"username"}) is None
@@ -169,7 +169,7 @@ def test_users_share_what_is_remembered_and_others_do_not() -> None:
 
 def test_asks_found_by_words_are_bounded() -> None:
     """I7: the oldest makes room for the newest, which is found."""
-    answers = AnswerPool(Counters().by_decision).compile(consenting(), AT)
+    answers = answers_of(consenting())
     for number in range(2 * MAX_REMEMBERED):
         answers.decide(Share(f"r{number}", {"email"}, "payment"))
         assert answers.find(Share, "payment", {"email"}, f"r{number}") is not None

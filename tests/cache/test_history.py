@@ -9,14 +9,14 @@ from diijam_consent_sdk import Reason
 from diijam_consent_sdk.cache.history import MAX_CONFIRMED, MAX_UNCONFIRMED
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.stores import Changes, Cursor, Loaded
-from tests.cache.world import AT, World, consenting, head, reason, withdrawn
+from diijam_consent_sdk.stores import Changes, Cursor
+from tests.cache.world import World, consenting, head, reason, standings, withdrawn
 
 
 def load_behind(world: World, *records: ConsentRecord, at: Cursor) -> Cursor | None:
     """A load whose answer lies behind: nothing is installed. Gives the head to be confirmed."""
     fetch = world.leases.begin_fetch([record.user_id for record in records], world.clock.now)
-    assert world.leases.finish_fetch(fetch, Loaded(at, AT, records), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(*records, at=at), world.clock.now) == {}
     return fetch.lies_behind
 
 
@@ -37,7 +37,7 @@ def test_rule_6_the_first_load_is_the_first_head() -> None:
     other = world.leases.begin_fetch(["v"], world.clock.now)
     world.load(consenting("u"), at=head(10))
     assert world.leases.applied == head(10)
-    assert world.leases.finish_fetch(other, Loaded(head(9), AT, (consenting("v"),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(other, standings(consenting("v"), at=head(9)), world.clock.now) == {}
 
 
 def test_rule_6_a_load_of_nobody_gives_the_first_head_and_no_other() -> None:
@@ -107,7 +107,7 @@ def test_rule_6_a_load_from_before_what_was_seen_since_is_no_head_behind() -> No
     world = World(follow=False)
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     world.load(consenting("v"), at=head(12))
-    assert "u" in world.leases.finish_fetch(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now)
+    assert "u" in world.leases.finish_fetch(fetch, standings(consenting(), at=head(11)), world.clock.now)
     assert fetch.lies_behind is None
 
 
@@ -229,7 +229,7 @@ def test_rule_6_what_was_asked_in_an_old_generation_cannot_bring_it_back() -> No
     poll = world.leases.begin_poll(head(10), world.clock.now)
     world.load(consenting("w"), at=head(4, epoch="two"))
     user = world.load(withdrawn("u"), at=head(4, epoch="two"))["u"]
-    assert world.leases.finish_fetch(fetch, Loaded(head(20), AT, (consenting(),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(consenting(), at=head(20)), world.clock.now) == {}
     world.leases.finish_poll(poll, Changes(head(10), head(20), {"u": 20}, complete=True, waited=0.0), world.clock.now)
     assert reason(user) is Reason.WITHDRAWN
     assert world.leases.applied == head(4, epoch="two")

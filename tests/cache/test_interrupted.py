@@ -11,14 +11,12 @@ import pytest
 
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk.cache import compiled, history
-from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.cache.entries import NOBODY
 from diijam_consent_sdk.cache.in_flight import Fetch
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.decisions import Share, decide
-from diijam_consent_sdk.stores import Loaded
 from tests.cache.interruption import everywhere
-from tests.cache.world import AT, B, World, consenting, fast_answers, head, reason, withdrawn
+from tests.cache.world import AT, B, World, answers_of, consenting, fast_answers, head, reason, standings, withdrawn
 
 
 def interrupted(
@@ -115,7 +113,7 @@ def test_an_older_state_does_not_come_back_wherever_a_write_was_interrupted() ->
         world.load(withdrawn("v"), at=head(15))
 
     for world, _ in interrupted(happens, known):
-        old = Loaded(head(12), AT, (consenting("v"),))
+        old = standings(consenting("v"), at=head(12))
         assert not world.leases.finish_fetch(slow[0], old, world.clock.now)
 
 
@@ -214,7 +212,7 @@ def test_answers_stay_right_wherever_remembering_one_was_interrupted(monkeypatch
     def begin() -> Callable[[], object]:
         """Two asks are remembered, and a third comes."""
         nonlocal answers
-        answers = compiled.AnswerPool(Counters().by_decision).compile(consenting(), AT)
+        answers = answers_of(consenting())
         for ask in asks[:2]:
             answers.decide(ask)
         return partial(answers.decide, asks[2])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import inf, nan
 from typing import Any
 
+import attrs
 import pytest
+from msgspec.structs import replace
 
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.stores import Changes, Loaded
-from tests.cache.world import AT, B, L, World, consenting, head, reason, withdrawn
+from diijam_consent_sdk.standing import AskScope
+from diijam_consent_sdk.stores import Changes
+from tests.cache.world import AT, B, L, World, consenting, fast_answers, head, reason, standings, withdrawn
 
 
 def test_rule_1_a_lease_starts_when_the_request_was_sent() -> None:
@@ -19,7 +23,7 @@ def test_rule_1_a_lease_starts_when_the_request_was_sent() -> None:
     world = World(follow=False)
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     world.clock.tick(L - 1)
-    user = world.leases.finish_fetch(fetch, Loaded(head(1), AT, (consenting(),)), world.clock.now)["u"]
+    user = world.leases.finish_fetch(fetch, standings(consenting(), at=head(1)), world.clock.now)["u"]
     world.clock.tick(0.999)
     assert reason(user) is Reason.CONSENTED
     world.clock.tick(0.002)
@@ -125,7 +129,7 @@ def test_rule_4_a_slow_fetch_from_before_a_change_is_discarded() -> None:
     world.load(consenting("v"), at=head(10))
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     world.poll(head(11), {"u": 11})
-    assert world.leases.finish_fetch(fetch, Loaded(head(10), AT, (consenting(),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(consenting(), at=head(10)), world.clock.now) == {}
 
 
 def test_rule_4_the_change_of_another_user_does_not_hinder() -> None:
@@ -134,7 +138,7 @@ def test_rule_4_the_change_of_another_user_does_not_hinder() -> None:
     world.load(consenting("x"), at=head(10))
     fetch = world.leases.begin_fetch(["u", "v"], world.clock.now)
     world.poll(head(11), {"u": 11})
-    loaded = Loaded(head(10), AT, (consenting("u"), consenting("v")))
+    loaded = standings(consenting("u"), consenting("v"), at=head(10))
     assert set(world.leases.finish_fetch(fetch, loaded, world.clock.now)) == {"v"}
 
 
@@ -144,7 +148,7 @@ def test_rule_4_a_record_from_before_what_was_applied_is_discarded() -> None:
     world.load(consenting("v"), at=head(10))
     world.poll(head(12), {"w": 12})
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
-    assert world.leases.finish_fetch(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(consenting(), at=head(11)), world.clock.now) == {}
 
 
 def test_rule_4_an_older_record_never_replaces_a_newer_one() -> None:
@@ -153,7 +157,7 @@ def test_rule_4_an_older_record_never_replaces_a_newer_one() -> None:
     world.load(consenting("v"), at=head(10))
     slow = world.leases.begin_fetch(["u"], world.clock.now)
     user = world.load(withdrawn(), at=head(12))["u"]
-    assert world.leases.finish_fetch(slow, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(slow, standings(consenting(), at=head(11)), world.clock.now) == {}
     assert reason(user) is Reason.WITHDRAWN
 
 
@@ -162,7 +166,7 @@ def test_rule_4_an_answer_that_took_longer_than_a_lease_is_discarded() -> None:
     world = World()
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     world.clock.tick(L)
-    assert world.leases.finish_fetch(fetch, Loaded(head(10), AT, (consenting(),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(consenting(), at=head(10)), world.clock.now) == {}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_rule_4_a_record_of_another_user_is_discarded(records: tuple[ConsentReco
     """I5: an answer for a user comes only from a record of that user."""
     world = World()
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
-    assert world.leases.finish_fetch(fetch, Loaded(head(10), AT, records), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(*records, at=head(10)), world.clock.now) == {}
     assert world.leases.users.get("u") is None
 
 
@@ -185,3 +189,86 @@ def test_rule_5_with_the_feed_down_each_lease_runs_out_by_itself() -> None:
     world.clock.tick(30)
     assert reason(early) is Reason.STALE
     assert reason(late) is Reason.CONSENTED
+
+
+def test_a_row_that_is_no_standing_denies_its_user_alone() -> None:
+    """Bytes that do not decode install nothing, and say so; the others of the answer are installed."""
+    world = World()
+    fetch = world.leases.begin_fetch(["u", "v", "w"], world.clock.now)
+    answer = standings(consenting("u"), consenting("v"), consenting("w"))
+    u, v, w = answer.users
+    answer = attrs.evolve(answer, users=(replace(u, standing=b"{}"), v, replace(w, standing=v.standing[:-1])))
+    assert list(world.leases.finish_fetch(fetch, answer, world.clock.now)) == ["v"]
+    assert fetch.is_malformed
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_a_row_with_an_end_that_is_over_denies(seconds: int) -> None:
+    """A standing that was stored too long ago installs nothing: the yes in it has ended by the store's own clock."""
+    world = World()
+    fetch = world.leases.begin_fetch(["u"], world.clock.now)
+    answer = standings(consenting(expires_at=AT + timedelta(seconds=5)))
+    late = attrs.evolve(answer, at=AT + timedelta(seconds=5 + seconds))
+    assert world.leases.finish_fetch(fetch, late, world.clock.now) == {}
+    assert fetch.is_malformed
+
+
+MARKETING, PROFILE = frozenset({AskScope.MARKETING}), frozenset({AskScope.PROFILE})
+
+
+def test_asks_outside_the_view_are_not_entitled() -> None:
+    """What the service did not send is no customer's no."""
+    world = World()
+    user = world.load(consenting(), view=MARKETING)["u"]
+    assert reason(user) is Reason.CONSENTED
+    assert user.is_public("avatar").reason is Reason.NOT_ENTITLED
+    assert user.can_share("acme", {"email"}, "payment").reason is Reason.NOT_ENTITLED
+
+
+def test_an_answer_of_another_view_drops_the_users_of_the_old_one() -> None:
+    """The token was exchanged: the generation, the feed's state and the minimum positions stay."""
+    world = World()
+    user = world.load(consenting("u"))["u"]
+    world.poll(head(10))
+    world.cover(user)
+    world.leases.finish_write(world.leases.begin_write("w", takes_away=True), head(10), world.clock.now)
+    generation, applied = world.leases.feed()
+    other = world.load(consenting("v"), view=MARKETING)["v"]
+    assert reason(user) is Reason.STALE
+    assert fast_answers(world.leases, "u") is None
+    assert reason(other) is Reason.CONSENTED
+    assert other.is_public("avatar").reason is Reason.NOT_ENTITLED
+    assert world.leases.feed() == (generation, applied)
+    assert world.leases._minimums.find("w", world.clock.now) == 10
+
+
+def test_an_answer_that_was_under_way_when_the_view_changed_is_of_its_own_view() -> None:
+    """It drops those of the new view, until the feed or the next load tells that the view has changed."""
+    world = World()
+    world.load(consenting("v"))
+    old = world.leases.begin_fetch(["u"], world.clock.now)
+    new = world.load(consenting("w"), view=MARKETING)["w"]
+    (late,) = world.leases.finish_fetch(old, standings(consenting("u")), world.clock.now).values()
+    assert (reason(late), reason(new)) == (Reason.CONSENTED, Reason.STALE)
+    with pytest.raises(StoreUnavailable, match="other asks"):
+        world.poll(head(10), view=MARKETING)
+    assert world.leases.is_view_doubted
+    world.load(view=MARKETING)
+    assert reason(late) is Reason.STALE
+    world.poll(head(10), view=MARKETING)
+
+
+def test_rule_2_a_feed_in_another_view_renews_nothing() -> None:
+    """It still drops who changed, and the next load tells which view is right."""
+    world = World()
+    user, changed = world.load(consenting("u"), consenting("v"), view=PROFILE).values()
+    world.clock.tick(B / 2)
+    with pytest.raises(StoreUnavailable, match="other asks"):
+        world.poll(head(11), {"v": 11}, view=MARKETING)
+    assert reason(changed) is Reason.STALE
+    assert world.leases.is_view_doubted is True
+    world.clock.tick(B / 2)
+    assert user.is_public("avatar").reason is Reason.STALE
+    world.load(consenting("u"), at=head(11), view=MARKETING)
+    assert bool(world.leases.is_view_doubted) is False
+    world.poll(head(11), view=MARKETING)

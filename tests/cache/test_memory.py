@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from diijam_consent_sdk import Reason
-from diijam_consent_sdk.stores import Loaded
-from tests.cache.world import AT, B, World, consenting, head, reason
+from tests.cache.world import B, World, consenting, head, reason, standings
 
 
 def test_rule_9_after_close_guards_say_unavailable() -> None:
@@ -14,7 +13,7 @@ def test_rule_9_after_close_guards_say_unavailable() -> None:
     fetch = world.leases.begin_fetch(["v"], world.clock.now)
     world.leases.close()
     assert reason(user) is Reason.UNAVAILABLE
-    assert world.leases.finish_fetch(fetch, Loaded(head(12), AT, (consenting("v"),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(consenting("v"), at=head(12)), world.clock.now) == {}
     world.clock.tick(B)
     assert reason(user) is Reason.UNAVAILABLE
 

@@ -7,8 +7,8 @@ import pytest
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk.cache.pending_writes import MAX_MINIMUMS, MAX_WITHDRAWALS, MAX_WRITES
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.stores import Changes, Cursor, Loaded
-from tests.cache.world import AT, B, World, consenting, head, reason, withdrawn
+from diijam_consent_sdk.stores import Changes, Cursor
+from tests.cache.world import B, World, consenting, head, reason, standings, withdrawn
 
 FOLLOWS = pytest.mark.parametrize("follow", [True, False], ids=["following", "not following"])
 
@@ -37,7 +37,7 @@ def test_rule_6_floors_are_kept_for_another_b_where_the_epoch_is_the_same(*, fol
     world.clock.tick(B - 0.1)
     late = world.leases.begin_fetch(["u"], world.clock.now)
     world.clock.tick(0.2)
-    assert world.leases.finish_fetch(late, Loaded(head(10), AT, (consenting("u"),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(late, standings(consenting("u"), at=head(10)), world.clock.now) == {}
     assert world.load(consenting("u"), at=head(10))["u"].can_market("email")
 
 
@@ -112,7 +112,7 @@ def test_rule_8_after_a_write_only_a_record_past_it_is_installed() -> None:
     world.load(consenting("v"), at=head(10))
     fetch = world.leases.begin_fetch(["u"], world.clock.now)
     world.leases.finish_write(world.leases.begin_write("u"), head(12), world.clock.now)
-    assert world.leases.finish_fetch(fetch, Loaded(head(11), AT, (consenting(),)), world.clock.now) == {}
+    assert world.leases.finish_fetch(fetch, standings(consenting(), at=head(11)), world.clock.now) == {}
     assert reason(world.load(withdrawn(), at=head(12))["u"]) is Reason.WITHDRAWN
 
 
@@ -185,7 +185,7 @@ def test_rule_8_a_load_from_before_an_acknowledgement_never_counts(*, follow: bo
     world.load(consenting("v"), at=head(23))
     old = world.leases.begin_fetch(["u", "w"], world.clock.now)
     world.leases.finish_write(world.leases.begin_write("u"), head(22), world.clock.now)
-    loaded = Loaded(head(23), AT, (consenting("u"), consenting("w")))
+    loaded = standings(consenting("u"), consenting("w"), at=head(23))
     assert list(world.leases.finish_fetch(old, loaded, world.clock.now)) == ["w"]
 
 
@@ -201,5 +201,5 @@ def test_rule_8_a_load_from_before_an_acknowledgement_in_another_history_never_c
     begin_again_at(world, head(23, "two"))
     old = world.leases.begin_fetch(["u"], world.clock.now)
     world.leases.finish_write(write, head(24, epoch), world.clock.now)
-    loaded = Loaded(head(23, "two"), AT, (consenting("u"),))
+    loaded = standings(consenting("u"), at=head(23, "two"))
     assert world.leases.finish_fetch(old, loaded, world.clock.now) == {}

@@ -8,7 +8,8 @@ import pytest
 
 from diijam_consent_sdk import Purpose, Reason
 from diijam_consent_sdk.cache.counters import Counters
-from diijam_consent_sdk.cache.user import Generation, UserConsent
+from diijam_consent_sdk.cache.generation import Generation
+from diijam_consent_sdk.cache.user import UserConsent
 from tests.cache.world import AT, B, L, World, consenting, head, made, reason, withdrawn
 
 

@@ -12,10 +12,14 @@ from diijam_consent_sdk import Channel, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cache.compiled import AnswerPool, Answers
 from diijam_consent_sdk.cache.counters import Counters
+from diijam_consent_sdk.cache.generation import Basis, Generation
 from diijam_consent_sdk.cache.leases import Leases
-from diijam_consent_sdk.cache.user import Generation, UserConsent
+from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
-from diijam_consent_sdk.stores import Changes, Cursor, Loaded
+from diijam_consent_sdk.standing import EVERY_ASK, View, standing_of
+from diijam_consent_sdk.stores import Changes, Cursor
+from diijam_consent_sdk.stores.protocol import StandingRow, Standings
+from diijam_consent_sdk.stores.standings import encode_standing
 from diijam_consent_sdk.testing import LeaseClock
 
 AT = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -38,7 +42,15 @@ def consenting(user_id: str = "u", version: int = 2, expires_at: datetime | None
     return attrs.evolve(record, version=version)
 
 
-CHOICES = AnswerPool(Counters().by_decision).compile(consenting(), AT)
+def answers_of(
+    record: ConsentRecord, at: datetime = AT, view: View = EVERY_ASK, pool: AnswerPool | None = None
+) -> Answers:
+    """The answers of a record, for the asks of a view; by another pool each time unless one is given."""
+    pool = pool or AnswerPool(Counters().by_decision)
+    return pool.compile(encode_standing(standing_of(record, at).narrowed(view)), view, at)[0]
+
+
+CHOICES = answers_of(consenting())
 
 
 def withdrawn(user_id: str = "u") -> ConsentRecord:
@@ -51,8 +63,8 @@ def made(
 ) -> UserConsent:
     """A user who may be mailed, as from a load, but in no client's memory."""
     return UserConsent(
-        user_id=user_id, version=1, as_of=AT, _head=head(position), _answers=CHOICES,
-        _generation=generation, _own_until=until, _ends_at=valid_until,
+        user_id=user_id, version=1, _answers=CHOICES, _basis=Basis(head(position), AT, until),
+        _generation=generation, _ends_at=valid_until,
     )  # fmt: skip
 
 
@@ -62,6 +74,17 @@ def fast_answers(leases: Leases, user_id: str) -> Answers | None:
         return leases.answers(user_id)
 
 
+def standing_bytes(record: ConsentRecord, view: View = EVERY_ASK) -> bytes:
+    """The bytes of a record's standing, for the asks of a view."""
+    return encode_standing(standing_of(record, AT).narrowed(view))
+
+
+def standings(*records: ConsentRecord, at: Cursor | None = None, view: View = EVERY_ASK) -> Standings:
+    """A store's answer, for the asks of a view."""
+    rows = tuple(StandingRow(each.user_id, each.version, standing_bytes(each, view)) for each in records)
+    return Standings(at or head(10), AT, view, rows)
+
+
 class World:
     """Leases and a clock, with the two exchanges in one call each."""
 
@@ -69,10 +92,10 @@ class World:
         self.clock = LeaseClock()
         self.leases = Leases(max_staleness=B, capacity=capacity, clock=self.clock, follow=follow)
 
-    def load(self, *records: ConsentRecord, at: Cursor | None = None) -> dict[str, UserConsent]:
+    def load(self, *records: ConsentRecord, at: Cursor | None = None, view: View = EVERY_ASK) -> dict[str, UserConsent]:
         """A fetch that is answered at once."""
         fetch = self.leases.begin_fetch([record.user_id for record in records], self.clock.now)
-        return self.leases.finish_fetch(fetch, Loaded(at or head(10), AT, records), self.clock.now)
+        return self.leases.finish_fetch(fetch, standings(*records, at=at, view=view), self.clock.now)
 
     def cover(self, *users: UserConsent) -> None:
         """Guards in one step asked these themselves, and the store answered something since."""
@@ -81,13 +104,20 @@ class World:
         self.leases.finish_fetch(self.leases.begin_fetch((), self.clock.now), None, self.clock.now)
 
     def poll(
-        self, cursor: Cursor, users: dict[str, int] | None = None, *, complete: bool = True, waited: float = 0.0
+        self,
+        cursor: Cursor,
+        users: dict[str, int] | None = None,
+        *,
+        complete: bool = True,
+        waited: float = 0.0,
+        view: View = EVERY_ASK,
     ) -> None:
         """A poll that is answered at once."""
         assert self.leases.applied is not None
         poll = self.leases.begin_poll(self.leases.applied, self.clock.now)
         self.clock.tick(waited)
-        self.leases.finish_poll(poll, Changes(poll.after, cursor, users or {}, complete, waited), self.clock.now)
+        changes = Changes(poll.after, cursor, users or {}, complete, waited, view)
+        self.leases.finish_poll(poll, changes, self.clock.now)
 
 
 def reason(user: UserConsent) -> Reason:

@@ -10,8 +10,8 @@ import attrs
 
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.events import Event
-from diijam_consent_sdk.stores import Appended, Loaded, MemoryStore, Write
-from diijam_consent_sdk.stores.protocol import WriteResult
+from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore, Write
+from diijam_consent_sdk.stores.protocol import Standings, WriteResult
 
 
 class FailingStore:
@@ -38,6 +38,16 @@ class FailingStore:
         """See `Store.load`."""
         self._fail("load")
         return self.inner.load(user_ids)
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        self._fail("standings")
+        return self.inner.standings(user_ids)
+
+    def changes(self, after: Cursor, **options: Any) -> Changes:
+        """See `Store.changes`."""
+        self._fail("changes")
+        return self.inner.changes(after, **options)
 
     def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""

@@ -11,7 +11,7 @@ import pytest
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import AHEAD
-from diijam_consent_sdk.stores import Loaded
+from diijam_consent_sdk.stores.protocol import Standings
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.client.conftest import MAILED, SIGNED_UP, Face, MakeClient, eventually, reason
 
@@ -139,10 +139,10 @@ def test_an_outage_that_is_over_leaves_nobody_out(make_client: MakeClient, store
         store.inner.append(user_id, SIGNED_UP)
     found = make_client(follow=False, capacity=30).permitted(ids, Market("email"))  # in batches of 10
     first = [next(found) for _ in range(20)]
-    assert eventually(lambda: store.calls.count("load") == 3)
+    assert eventually(lambda: store.calls.count("standings") == 3)
     with store.offline():
         first.append(next(found))  # of the third batch, which was read before; the next two are read now
-        assert eventually(lambda: store.calls.count("load") == 5)
+        assert eventually(lambda: store.calls.count("standings") == 5)
         time.sleep(0.1)
     assert [*first, *found] == ids
 
@@ -153,21 +153,21 @@ def test_a_batch_whose_leases_ended_before_its_turn(
     """Rule 4: users whose leases ended since the batch was started are loaded, and once more if that was too slow."""
     store.append("u", SIGNED_UP)
     lateness: list[float] = []
-    load = store.inner.load
+    load = store.inner.standings
 
-    def slowly(user_ids: Iterable[str]) -> Loaded:
+    def slowly(user_ids: Iterable[str]) -> Standings:
         clock.tick(lateness.pop() if lateness else 0)
         return load(user_ids)
 
     with ConsentClient(store, follow=False, clock=clock) as consent:
-        monkeypatch.setattr(store.inner, "load", slowly)
+        monkeypatch.setattr(store.inner, "standings", slowly)
         consent.user("u")
         batch = next(consent._engine.batches(["u"]))
         clock.tick(100)
         lateness.append(100)
         (user,) = consent._runner.run(consent._engine.users(batch))
         assert user.can_market("email")
-        assert store.calls.count("load") == 3
+        assert store.calls.count("standings") == 3
 
 
 def test_an_id_that_cannot_be_hashed_raises_in_its_turn(make_client: MakeClient) -> None:

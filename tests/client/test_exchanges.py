@@ -12,6 +12,7 @@ from diijam_consent_sdk import Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.stores.protocol import Standings
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
 from tests.client.conftest import MAILED, SIGNED_UP, MakeClient, eventually, reason
 
@@ -24,13 +25,19 @@ class Lagging(FaultyStore):
 
     def __init__(self) -> None:
         super().__init__(MemoryStore())
-        self.load_lags: Callable[[], Loaded] | None = None
+        self.load_lags: Callable[[], Standings] | None = None
+        self.record_lags: Callable[[], Loaded] | None = None
         self.changes_lag: Callable[[Changes], Changes] | None = None
         self.polls: list[tuple[Cursor, float, int]] = []
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         loaded = super().load(user_ids)
+        return self.record_lags() if self.record_lags else loaded
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        loaded = super().standings(user_ids)
         return self.load_lags() if self.load_lags else loaded
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
@@ -59,7 +66,7 @@ def test_loads_that_lag_behind_an_own_withdrawal_give_no_yes(
     """However often loads lag in the same epoch, the user is unavailable, and denied for the right reason later."""
     client = make_client(follow=follow)
     assert reason(client.user("u")) is Reason.CONSENTED
-    old = store.inner.load(["u"])
+    old = store.inner.standings(["u"])
     store.load_lags = lambda: old
     head = client.record("u", WITHDRAWN).cursor
     for _ in range(20):
@@ -76,7 +83,7 @@ def test_changes_that_lag_too_give_no_yes_within_b(
     """A client keeps the user's minimum for B although the store denies that the write's head is in its history."""
     client = make_client(follow=follow, clock=clock)
     assert reason(client.user("u")) is Reason.CONSENTED
-    old = store.inner.load(["u"])
+    old = store.inner.standings(["u"])
     client.record("u", WITHDRAWN)
     store.load_lags = lambda: old
     store.changes_lag = lambda changes: Changes(changes.after, old.cursor, {}, complete=True, waited=0.0)
@@ -91,7 +98,7 @@ def test_others_stay_as_they_are_while_loads_lag(make_client: MakeClient, store:
     client = make_client(follow=False)
     store.inner.append("v", SIGNED_UP)
     other = client.user("v")
-    old = store.inner.load(["u"])
+    old = store.inner.standings(["u"])
     client.record("w", e.AccountOpened())
     store.load_lags = lambda: old
     assert reason(client.user("u")) is Reason.UNAVAILABLE
@@ -105,10 +112,10 @@ def test_a_store_that_went_back_is_found_out_at_the_first_question(
     """If an older copy of the same epoch, without the head that was seen, replaces the store, the copy counts."""
     client = make_client(follow=follow, deadline=5)
     assert reason(client.user("u")) is Reason.CONSENTED
-    old = store.inner.load(["u"])
+    old, record = store.inner.standings(["u"]), store.inner.load(["u"])
     store.inner.append("u", [WITHDRAWN])
     assert client.load("u").version == 3
-    store.load_lags = lambda: old
+    store.load_lags, store.record_lags = lambda: old, lambda: record
     store.changes_lag = lambda changes: Changes(changes.after, old.cursor, {}, complete=True, waited=0.0)
     assert client.load("u").version == 2
     assert reason(client.user("u")) is Reason.CONSENTED
@@ -120,9 +127,9 @@ def test_whoever_asks_for_a_record_gets_none_that_lies_behind(make_client: MakeC
     old = store.inner.load(["u"])
     client.record("u", WITHDRAWN)
     answers = [old]
-    store.load_lags = lambda: answers.pop() if answers else store.inner.load(["u"])
+    store.record_lags = lambda: answers.pop() if answers else store.inner.load(["u"])
     assert client.load("u").version == 3
-    store.load_lags = lambda: old
+    store.record_lags = lambda: old
     with pytest.raises(StoreUnavailable, match="lags"):
         client.load("u")
     with pytest.raises(StoreUnavailable, match="lags"):
@@ -132,7 +139,7 @@ def test_whoever_asks_for_a_record_gets_none_that_lies_behind(make_client: MakeC
 def test_a_user_with_a_token_is_unavailable_while_loads_lag(make_client: MakeClient, store: Lagging) -> None:
     """`at_least` with the token of an own write denies while no load shows the write."""
     client = make_client(follow=False)
-    old = store.inner.load(["u"])
+    old = store.inner.standings(["u"])
     token = client.record("u", WITHDRAWN).token
     store.load_lags = lambda: old
     assert reason(client.user("u", token)) is Reason.UNAVAILABLE
@@ -145,7 +152,7 @@ def test_a_store_that_does_not_say_whether_it_lags_is_out_of_reach(make_client: 
     client = make_client(follow=False)
     store.inner.append("v", SIGNED_UP)
     other = client.user("v")
-    old = store.inner.load(["u"])
+    old = store.inner.standings(["u"])
     client.record("w", e.AccountOpened())
     store.load_lags = lambda: old
 
@@ -168,7 +175,7 @@ def test_those_who_meet_it_at_once_ask_once(make_client: MakeClient, store: Lagg
         together.wait(10)
         return old
 
-    store.load_lags = lagging
+    store.record_lags = lagging
     store.hold["changes"] = threading.Event()
 
     def load() -> None:
@@ -179,7 +186,7 @@ def test_those_who_meet_it_at_once_ask_once(make_client: MakeClient, store: Lagg
         loads = [pool.submit(load) for _ in range(4)]
         assert eventually(lambda: together.n_waiting == 0 and len(store.polls) == 1)
         assert not eventually(lambda: len(store.polls) > 1, within=0.3)
-        store.load_lags = lambda: old
+        store.record_lags = lambda: old
         store.hold["changes"].set()
         for done in loads:
             done.result(10)

@@ -10,7 +10,7 @@ import pytest
 from diijam_consent_sdk import Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable, TooLarge
-from diijam_consent_sdk.stores import Loaded
+from diijam_consent_sdk.stores.protocol import Standings
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.conftest import MakeClient
 
@@ -27,8 +27,8 @@ class Heavy(FaultyStore):
     late = False
     together = 1
 
-    def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
         wanted = list(user_ids)
         self.loaded.append(tuple(wanted))
         if len(GUILTY.intersection(wanted)) >= self.together:
@@ -36,7 +36,7 @@ class Heavy(FaultyStore):
                 raise TooLarge("ask for fewer users")
             time.sleep(DEADLINE)
             raise StoreUnavailable("did not answer in time")
-        return self.inner.load(wanted)
+        return self.inner.standings(wanted)
 
 
 @pytest.fixture
@@ -88,12 +88,12 @@ def test_a_store_that_is_away_is_not_asked_in_parts(make_client: MakeClient, hea
 
     pause = [0.0]
 
-    def fail(user_ids: Iterable[str]) -> Loaded:
+    def fail(user_ids: Iterable[str]) -> Standings:
         heavy.loaded.append(tuple(user_ids))
         time.sleep(pause[0])
         raise StoreUnavailable("away")
 
-    heavy.load = fail  # type: ignore[method-assign]
+    heavy.standings = fail  # type: ignore[method-assign]
     for pause[0], loads in ((0.0, 1), (DEADLINE, 2)):
         heavy.loaded.clear()
         assert {user.decide(MAILED).reason for user in client.users(USERS)} == {Reason.UNAVAILABLE}

@@ -64,23 +64,23 @@ def test_whatever_a_store_raises_is_a_no(client: Face, store: FaultyStore, error
 def test_a_store_that_hangs_is_a_no_within_the_deadline(client: Face, store: FaultyStore) -> None:
     """A miss is answered within the deadline, and an answer that comes later is kept if it still may be."""
     store.inner.append("u", SIGNED_UP)
-    store.hold["load"] = threading.Event()
+    store.hold["standings"] = threading.Event()
     began = time.monotonic()
     assert reason(client.user("u")) is Reason.UNAVAILABLE
     assert 0.4 < time.monotonic() - began < 0.8
-    store.hold["load"].set()
+    store.hold["standings"].set()
     assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED)
 
 
 def test_concurrent_misses_share_one_fetch(client: Face, store: FaultyStore) -> None:
     """Twenty threads that miss one user at once make one load."""
     store.inner.append("u", SIGNED_UP)
-    store.hold["load"] = threading.Event()
+    store.hold["standings"] = threading.Event()
     with ThreadPoolExecutor(20) as pool:
         users = [pool.submit(client.user, "u") for _ in range(20)]
         assert eventually(lambda: store.loaded == [("u",)])
         time.sleep(0.05)
-        store.hold["load"].set()
+        store.hold["standings"].set()
         assert {reason(user.result()) for user in users} == {Reason.CONSENTED}
     assert store.loaded == [("u",)]
 
@@ -90,13 +90,13 @@ def test_fetches_at_once_are_capped_and_those_that_wait_leave_together(
 ) -> None:
     """Forty misses at once make at most eight loads under way; the rest are loaded in one batch."""
     client = make_client(follow=False, deadline=5)
-    store.hold["load"] = threading.Event()
+    store.hold["standings"] = threading.Event()
     with ThreadPoolExecutor(40) as pool:
         users = [pool.submit(client.user, f"u{number}") for number in range(40)]
         assert eventually(lambda: len(store.loaded) == 8)
         time.sleep(0.2)
         assert len(store.loaded) == 8
-        store.hold["load"].set()
+        store.hold["standings"].set()
         assert {reason(user.result()) for user in users} == {Reason.UNKNOWN_USER}
     assert len(store.loaded) == 9
     assert len(store.loaded[-1]) == 32
@@ -105,14 +105,14 @@ def test_fetches_at_once_are_capped_and_those_that_wait_leave_together(
 def test_a_record_of_another_user_is_refused(client: Face, store: FaultyStore) -> None:
     """I5: an answer for a user comes only from a record of that user. After two tries the guard denies."""
     store.inner.append("v", SIGNED_UP)
-    store.alter = {"records": store.inner.load(["v"]).records}
+    store.alter = {"users": store.inner.standings(["v"]).users}
     assert reason(client.user("u")) is Reason.UNAVAILABLE
     assert len(store.loaded) == 2
 
 
 def test_an_answer_that_is_no_answer_is_refused(client: Face, store: FaultyStore) -> None:
-    """Garbage in place of records denies, and leaves the client usable."""
-    store.alter = {"records": (None,)}
+    """Garbage in place of standings denies, and leaves the client usable."""
+    store.alter = {"users": (None,)}
     assert reason(client.user("u")) is Reason.UNAVAILABLE
     store.alter = {}
     assert reason(client.user("u")) is Reason.UNKNOWN_USER

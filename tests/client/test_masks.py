@@ -17,6 +17,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.masks import Mask
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded
+from diijam_consent_sdk.stores.protocol import Standings
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
 from tests.cache.world import World, consenting, head
 from tests.client.conftest import AsyncFace, Face, MakeClient, eventually
@@ -57,11 +58,15 @@ class Restorable:
         ).cursor
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
+        """No mask rests on records."""
+        raise NotImplementedError
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
         self.loaded.append(list(user_ids))
-        self._enter("load")
-        loaded: Loaded = self.ledger.load(self.loaded[-1])
-        return self.alter["load"](loaded) if "load" in self.alter else loaded  # type: ignore[return-value]
+        self._enter("standings")
+        loaded: Standings = self.ledger.standings(self.loaded[-1])
+        return self.alter["standings"](loaded) if "standings" in self.alter else loaded  # type: ignore[return-value]
 
     def append(self, user_id: str, events: Iterable[e.Event], **options: object) -> Appended:
         """See `Store.append`."""
@@ -153,7 +158,7 @@ def test_a_withdrawal_while_the_store_is_slow(unfed: Face, restorable: Restorabl
             restorable.write("u0", *WITHDRAWN)
             clock.tick(B / 2)
 
-    restorable.before["load"] = slow
+    restorable.before["standings"] = slow
     assert unfed.permitted_mask(["u0", "u1", "u2"], MAILED) == bytearray([0, 1, 1])
 
 
@@ -200,7 +205,7 @@ def test_an_end_that_passes_during_the_last_load(unfed: Face, restorable: Restor
         restorable.write("u1", *WITHDRAWN)
         restorable.write("u1", *SIGNED_UP[1:])
 
-    restorable.before["load"] = slow
+    restorable.before["standings"] = slow
     ids = stalling(["u1", "short"], meanwhile)
     assert unfed.permitted_mask(ids, MAILED) == bytearray([1, 0])
     assert restorable.loaded == [["u1"], ["short"], ["u1"], ["short"]]
@@ -252,7 +257,7 @@ def test_a_restore_that_the_feed_has_not_seen(
             for other in range(3):
                 restorable.write(f"other{other}", e.AccountOpened())
 
-    restorable.before["load"] = meanwhile
+    restorable.before["standings"] = meanwhile
     assert client.permitted_mask(["u0", "u1", "u2", "nobody"], MAILED)[1] == 0
     restorable.feeds.set()
 
@@ -287,7 +292,7 @@ def test_who_is_written_here_has_no_1(
             if how == "done":
                 writing.join(10)
 
-    restorable.before["load"] = write
+    restorable.before["standings"] = write
     assert client.permitted_mask(["u0", "u1"], MAILED) == bytearray([0, 1])
     if how != "done":  # it was under way before this mask began
         assert client.permitted_mask(["u0", "u1"], MAILED) == bytearray([0, 1])
@@ -326,19 +331,19 @@ def test_a_closed_client_gives_no_mask(unfed: Face, restorable: Restorable) -> N
             closing.start()
             closing.join(10)
 
-    restorable.before["load"] = close
+    restorable.before["standings"] = close
     for _ in range(2):
         with pytest.raises(ClientClosed):
             unfed.permitted_mask(["u0", "u1"], MAILED)
 
 
-@pytest.mark.parametrize("what", ["changes", "load"])
+@pytest.mark.parametrize("what", ["changes", "standings"])
 @pytest.mark.parametrize("always", [False, True])
 def test_a_walk_too_late_is_made_once_more(
     unfed: Face, restorable: Restorable, clock: LeaseClock, what: str, *, always: bool
 ) -> None:
     """What took longer than a lease is confirmed once more, and then there is no mask."""
-    first = 4 if what == "load" else 1
+    first = 4 if what == "standings" else 1
 
     def slow(number: int) -> None:
         if number == first or (always and number > first):
@@ -399,14 +404,14 @@ def test_changes_that_contradict_themselves(
 
 def test_a_second_load_behind_the_walk(unfed: Face, restorable: Restorable) -> None:
     """Users asked again are answered at the walk's head or past it, so a load that lags gives no mask."""
-    old: list[Loaded] = []
+    old: list[Standings] = []
 
     def lag(loaded: object) -> object:
-        assert isinstance(loaded, Loaded)
+        assert isinstance(loaded, Standings)
         old.append(loaded)
-        return attrs.evolve(old[0], records=loaded.records, at=loaded.at)
+        return attrs.evolve(old[0], users=loaded.users, at=loaded.at)
 
-    restorable.alter["load"] = lag
+    restorable.alter["standings"] = lag
 
     def meanwhile() -> None:
         restorable.write("u0", *WITHDRAWN)
@@ -495,7 +500,7 @@ def test_a_late_second_load_without_a_walk(
         if is_away:
             raise unreachable()
 
-    restorable.before["load"] = fail
+    restorable.before["standings"] = fail
 
     def source() -> Iterator[str]:
         yield "u0"

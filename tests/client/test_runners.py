@@ -63,6 +63,10 @@ class AsyncStore:
         """See `AsyncStore.load`."""
         return await self._call("load", *arguments)
 
+    async def standings(self, *arguments: Any) -> Any:
+        """See `AsyncStore.standings`."""
+        return await self._call("standings", *arguments)
+
     async def append(self, *arguments: Any, **options: Any) -> Any:
         """See `AsyncStore.append`."""
         return await self._call("append", *arguments, **options)
@@ -243,10 +247,10 @@ def test_a_loop_that_ends_leaves_no_load_and_no_permit(
         """Begin a guard, a load and a poll."""
         await client.user("v")
         await asyncio.sleep(0.05)
-        store.inner.load = stuck  # type: ignore[method-assign, assignment]
+        store.inner.standings = store.inner.load = stuck  # type: ignore[method-assign, assignment]
         under_way = [asyncio.create_task(ask) for ask in (client.user("u"), client.load("u"))]
         await asyncio.sleep(0.05)
-        del store.inner.load
+        del store.inner.standings, store.inner.load
         left.extend(under_way)
 
     over = threading.Event()

@@ -32,12 +32,12 @@ def test_a_slow_load_never_puts_the_old_yes_back(make_client: MakeClient, store:
     """I4: a load sent before this process's withdrawal and answered after it is discarded."""
     client = make_client(follow=False, deadline=5)
     store.inner.append("u", SIGNED_UP)
-    store.hold["load"], store.before_answer["load"] = threading.Event(), threading.Event()
+    store.hold["standings"], store.before_answer["standings"] = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         user = pool.submit(client.user, "u")
-        assert store.before_answer["load"].wait(5)
+        assert store.before_answer["standings"].wait(5)
         client.record("u", e.Withdrawn("marketing"))
-        store.hold["load"].set()
+        store.hold["standings"].set()
         assert reason(user.result()) is Reason.WITHDRAWN
 
 

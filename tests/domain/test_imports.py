@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cache.compiled import AnswerPool
-from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.decisions import Ask, Market, Process, Share, Show, decide, explain
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.record import ConsentRecord, refusal
+from diijam_consent_sdk.standing import standing_of
 from diijam_consent_sdk.vocabulary import Channel, Field, Method, Purpose
 from tests import strategies
 
@@ -238,7 +237,7 @@ def played(moves: Tried) -> History:
 @many
 @given(tried(), st.integers(0, 10))
 def test_no_answer_depends_on_the_provenance(moves: Tried, wait: int) -> None:
-    """The same events said in any other way answer every ask alike, and share their compiled answers."""
+    """The same events said in any other way answer every ask alike, and have the same standing."""
     history, again = played(moves), History()
     for entry in history.entries:
         again.at = entry.at
@@ -246,9 +245,7 @@ def test_no_answer_depends_on_the_provenance(moves: Tried, wait: int) -> None:
     again.at = history.tick(wait).at
     for ask in strategies.EVERY_ASK:
         assert decide(again.record, ask, again.at) is decide(history.record, ask, history.at)
-    pool = AnswerPool(Counters().by_decision)
-    answers = pool.compile(history.record, history.at)
-    assert pool.compile(again.record, again.at) is answers
+    assert standing_of(again.record, again.at) == standing_of(history.record, history.at)
 
 
 def _things(event: e.Event) -> Iterator[tuple[str, ...]]:

@@ -75,7 +75,7 @@ def test_the_store_is_out_of_reach(mail: Any, sent: list[str], consent: ConsentF
     assert result.state == "FAILURE"
     with pytest.raises(ConsentDenied, match="unavailable"):
         result.get()
-    assert consent.store.calls[before:] == ["load"] * 3
+    assert consent.store.calls[before:] == ["standings"] * 3
     assert sent == []
 
 

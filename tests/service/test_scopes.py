@@ -176,7 +176,7 @@ def test_a_guard_without_the_scope_is_unavailable_and_the_status_says_why(
         assert consent.can_market("u-1", "email").reason is Reason.UNAVAILABLE
         error = consent.status().last_error
     assert error is not None
-    assert "lacks the scope read" in error
+    assert "lacks the scope ask or" in error
 
 
 def test_a_relay_that_lacks_a_scope_says_that_it_is_its_own(

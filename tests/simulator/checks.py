@@ -25,7 +25,7 @@ from diijam_consent_sdk.errors import (
 from diijam_consent_sdk.events import takes_away
 from diijam_consent_sdk.stores.protocol import Appended, Cursor
 from tests.simulator.hooked import SimGeneration, SimLeases, SimUser, Source
-from tests.simulator.ledger import Branch, SimChanges, SimLoaded
+from tests.simulator.ledger import Branch, SimChanges, SimStandings
 
 if TYPE_CHECKING:
     from tests.simulator.client import SimClient
@@ -152,6 +152,8 @@ class Checks:
             self.fail("I5", f"{who} from the record of {user.source.of_user}")
         if not world.ledger.committed.allows_within(user.user_id, ask, at - world.bound - world.ledger.longest_lag, at):
             self.fail("I1", f"{who} at {at}, position {user.position}")
+        if not world.ledger.views.held_within(ask, at - world.bound - world.ledger.longest_lag, at):
+            self.fail("V", f"{who} at {at}, which no token of the last B seconds was for")
         if marks.is_closed and marks.is_anew:
             self.fail("R9", f"{who} although it is closed")
         if user.is_inherited and marks.is_anew:
@@ -198,16 +200,16 @@ class Checks:
 
     # Leases.
 
-    def installed(self, leases: SimLeases, user: SimUser, loaded: SimLoaded) -> None:
-        """A record was installed: I2 and I3."""
+    def installed(self, leases: SimLeases, user: SimUser, loaded: SimStandings) -> None:
+        """A standing was installed: I2 and I3."""
         generation, tops = self._tops.setdefault(id(leases), (leases._history.generation, {}))
         if generation is not leases._history.generation:
             self._tops[id(leases)] = leases._history.generation, (tops := {})
         if user.position < tops.get(user.user_id, 0):
             self.fail("I2", f"{user.user_id} went back from {tops[user.user_id]} to {user.position}")
         tops[user.user_id] = user.position
-        if user._own_until > max(user.longest, loaded.sent + leases.length) + EPSILON:
-            self.fail("I3", f"a lease ends {user._own_until - loaded.sent} after it was sent")
+        if user._basis.own_until > max(user.longest, loaded.sent + leases.length) + EPSILON:
+            self.fail("I3", f"a lease ends {user._basis.own_until - loaded.sent} after it was sent")
         user.longest = max(user.longest, loaded.sent + leases.length)
 
     @staticmethod

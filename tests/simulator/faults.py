@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, StoreCall, StreamChanges
+from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, LoadStandings, StoreCall, StreamChanges
 from tests.simulator.ledger import Lag
 from tests.simulator.network import CALM, BatchLimit
 from tests.simulator.profile import STREAM_FAULTS
+from tests.simulator.views import VIEWS
 
 if TYPE_CHECKING:
     from tests.simulator.client import SimClient
@@ -17,30 +18,30 @@ if TYPE_CHECKING:
 
 BROKEN: dict[str, tuple[type[StoreCall[Any]], ...]] = {
     "freeze_feed": (ChangesSince, StreamChanges),
-    "break_loads": (Load,),
-    "break_all": (Load, ChangesSince, StreamChanges, Append),
+    "break_loads": (Load, LoadStandings),
+    "break_all": (Load, LoadStandings, ChangesSince, StreamChanges, Append),
 }
+
+OF_STORE = ("restart", "new_epoch", "wall", "old_standings")
 
 
 def begin(world: World, kind: str) -> None:
     """A fault of this kind; some of them end by themselves."""
-    random, ledger, network, bound = world.random, world.ledger, world.network, world.bound
+    random, network, bound = world.random, world.network, world.bound
     client = random.choice(world.clients)
     lasts = random.uniform(0, 2) * bound
-    if kind in ("restart", "new_epoch"):
-        (ledger.restart if kind == "restart" else ledger.begin_epoch)()
+    if kind in OF_STORE:
+        _of_store(world, kind, lasts)
     elif kind.startswith("restore"):
         _restore(world, same_epoch=kind == "restore_same_epoch")
-    elif kind == "wall":
-        ledger.wall.set(random.uniform(-3, 3) * bound)
     elif kind.startswith("lag"):
         _lag(world, kind, lasts)
     elif kind in BROKEN:
         network.broken |= dict.fromkeys(BROKEN[kind], world.loop.now + lasts)
     elif kind.startswith("large"):
         network.batch_limit = BatchLimit(random.choice([0, 1, 1, 2]), kind == "large_refused", world.loop.now + lasts)
-    elif kind == "refuse_token":
-        network.token_refused_until = world.loop.now + lasts
+    elif kind.endswith("token"):
+        _of_token(world, kind, lasts)
     elif kind == "storm":
         network.weather = attrs.evolve(world.profile.storm, slow_up_to=random.choice([0.1, 1.5]))
         world.loop.after(lasts, lambda: setattr(network, "weather", CALM))
@@ -61,6 +62,27 @@ def _of_streams(world: World, client: SimClient, kind: str, lasts: float) -> Non
             stream.is_silent = True
         elif kind == "cut_streams":
             stream.cut()
+
+
+def _of_token(world: World, kind: str, lasts: float) -> None:
+    """Appends are refused for the token, or another token is for other asks: unknown writes are repeated with it."""
+    random = world.random
+    if kind == "rotate_token":
+        world.ledger.views.change(random.choice(VIEWS), random.choice([0.0, lasts]))
+    if kind == "refuse_token" or random.random() < 0.5:
+        world.network.token_refused_until = world.loop.now + lasts
+
+
+def _of_store(world: World, kind: str, lasts: float) -> None:
+    ledger = world.ledger
+    if kind == "restart":
+        ledger.restart()
+    elif kind == "new_epoch":
+        ledger.begin_epoch()
+    elif kind == "wall":
+        ledger.wall.set(world.random.uniform(-3, 3) * world.bound)
+    else:  # what is stored is given out although some end in it is over
+        ledger.keeps_standings_until = world.loop.now + lasts
 
 
 def _restore(world: World, *, same_epoch: bool) -> None:

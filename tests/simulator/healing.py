@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import STALE
+from diijam_consent_sdk.standing import EVERY_ASK
 from tests.simulator.client import ASKS, SimClient, guard_of
 from tests.simulator.network import CALM, BatchLimit
 
@@ -23,7 +24,8 @@ def heal(world: World) -> None:
     world.network.weather = CALM
     world.network.broken.clear()
     world.network.batch_limit = BatchLimit()
-    world.network.token_refused_until = world.network.parts_held_until = 0.0
+    world.network.token_refused_until = world.network.parts_held_until = world.ledger.keeps_standings_until = 0.0
+    world.ledger.views.change(EVERY_ASK)
     world.ledger.end_lag()
     world.longest_pause = 0.0
     for client in world.clients:

@@ -13,12 +13,13 @@ from diijam_consent_sdk.cache import memory
 from diijam_consent_sdk.cache.compiled import Answers
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
-from diijam_consent_sdk.cache.in_flight import Fetch, Fetches, Poll
+from diijam_consent_sdk.cache.generation import Generation
+from diijam_consent_sdk.cache.in_flight import Fetches, Poll
+from diijam_consent_sdk.cache.installs import Arrival
 from diijam_consent_sdk.cache.leases import Leases
-from diijam_consent_sdk.cache.user import Generation, UserConsent
-from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.stores.protocol import Changes, Loaded
-from tests.simulator.ledger import Branch, SimChanges, SimLoaded
+from diijam_consent_sdk.cache.user import UserConsent
+from diijam_consent_sdk.stores.protocol import Changes, StandingRow
+from tests.simulator.ledger import Branch, SimChanges, SimStandings
 
 if TYPE_CHECKING:
     from tests.simulator.client import SimClient
@@ -192,19 +193,13 @@ class SimLeases(Leases):
         self.fast_path.found = user
         return super()._own_answers(user_id)
 
-    def _install(
-        self,
-        record: ConsentRecord,
-        user: UserConsent | None,
-        fetch: Fetch,
-        loaded: Loaded,
-        waiting: Generation | None,
-    ) -> UserConsent:
-        user = super()._install(record, user, fetch, loaded, waiting)
-        assert isinstance(loaded, SimLoaded)
+    def _install(self, arrival: Arrival, row: StandingRow, user: UserConsent | None) -> UserConsent:
+        user = super()._install(arrival, row, user)
+        answer = arrival.answer
+        assert isinstance(answer, SimStandings)
         assert isinstance(user, SimUser)
-        user.source = Source(loaded.branch, loaded.cursor.position, record.user_id)
-        self.client.checks.installed(self, user, loaded)
+        user.source = Source(answer.branch, answer.cursor.position, row.user_id)
+        self.client.checks.installed(self, user, answer)
         self.client.wrote()
         return user
 
@@ -261,9 +256,8 @@ def inherit_user(user: UserConsent, clock: LeaseClock, generations: dict[int, Si
     """A fork's copy of one user."""
     assert isinstance(user, SimUser)
     copy = SimUser(
-        user_id=user.user_id, version=user.version, as_of=user.as_of, _head=user._head, _answers=user.kept,
+        user_id=user.user_id, version=user.version, _answers=user.kept, _basis=user._basis, _ends_at=user._ends_at,
         _generation=inherit_generation(user._generation, clock, generations),
-        _own_until=user._own_until, _ends_at=user._ends_at,
     )  # fmt: skip
     copy.source, copy.is_inherited = user.source, True
     return copy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,12 @@ import attrs
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
 from diijam_consent_sdk.events import NO_PROVENANCE, Event, LedgerEntry, Provenance, takes_away
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
-from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
+from diijam_consent_sdk.standing import View, standing_of
+from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded, StandingRow, Standings
+from diijam_consent_sdk.stores.standings import encode_standing
 from tests.simulator.committed import Committed
 from tests.simulator.loop import Loop
+from tests.simulator.views import Views
 from tests.simulator.wall import WallClock, instant
 
 if TYPE_CHECKING:
@@ -62,6 +66,14 @@ class SimLoaded(Loaded):
 
 
 @attrs.frozen
+class SimStandings(Standings):
+    """The same of standings."""
+
+    branch: Branch
+    sent: float = 0.0
+
+
+@attrs.frozen
 class SimChanges(Changes):
     """A poll's answer that tells the checks when it was sent."""
 
@@ -98,6 +110,9 @@ class Ledger:
         self.committed = Committed(self.wall, reach)
         self.page = page
         self.lag = Lag()
+        self.views = Views(loop, random, reach)
+        self.keeps_standings_until = 0.0
+        self._written_at: dict[tuple[str, int], datetime] = {}
         self._lagged: list[Lag] = []
         self._reach = reach
         self.clock_rate = random.uniform(0.9995, 1.0005)
@@ -122,6 +137,22 @@ class Ledger:
         then = {record.user_id: record for record in self.branch.changed[:position]}
         records = tuple(then.get(user_id) or unopened(user_id) for user_id in user_ids)
         return SimLoaded(self.branch.cursor(position), instant(self.wall.at()), records, self.branch)
+
+    def standings(self, user_ids: Sequence[str]) -> SimStandings:
+        """See `Store.standings`."""
+        return self.standings_as_of(self.branch.position_at(self.loop.now - self._lag(self.lag.loads)), user_ids)
+
+    def standings_as_of(self, position: int, user_ids: Sequence[str]) -> SimStandings:
+        """What `standings` gives of the state after the entry at *position*."""
+        loaded, view = self.load_as_of(position, user_ids), self.views.current()
+        rows = tuple(self._row(record, loaded.at, view) for record in loaded.records)
+        return SimStandings(loaded.cursor, loaded.at, view, rows, loaded.branch)
+
+    def _row(self, record: ConsentRecord, at: datetime, view: View) -> StandingRow:
+        if self.loop.now < self.keeps_standings_until:  # made when the record was written, and not again after an end
+            at = self._written_at.get((record.user_id, record.version), at)
+        standing = standing_of(record, at).narrowed(view)
+        return StandingRow(record.user_id, record.version, encode_standing(standing))
 
     def begin_lag(self, lag: Lag) -> None:
         """From now on some answers are from some time ago, until `lag.until`."""
@@ -171,6 +202,7 @@ class Ledger:
             position = len(self.branch.changed) + len(made) + 1
             record = fold(record, LedgerEntry(position, user_id, record.version + 1, at, event, provenance))
             made.append(record)
+            self._written_at[user_id, record.version] = at
         for each in made:
             salt = f"{self.branch.hashes[-1]}{self.branch.number}{self.random.random()}"
             self.branch.hashes.append(hashlib.blake2b(salt.encode(), digest_size=8).hexdigest())
@@ -208,15 +240,15 @@ class Ledger:
 
     def find(self, after: Cursor, limit: int, lag: float) -> SimChanges:
         """What a look at the feed finds, on a state of so many seconds ago."""
-        head = self.branch.cursor(self.branch.position_at(self.loop.now - lag))
+        head, view = self.branch.cursor(self.branch.position_at(self.loop.now - lag)), self.views.current()
         is_known = after.position <= head.position and self.branch.holds(after.position, after.hash)
         if after.epoch != head.epoch or not is_known:
-            return SimChanges(after, head, {}, complete=True, waited=0.0)
+            return SimChanges(after, head, {}, complete=True, waited=0.0, view=view)
         end = min(head.position, after.position + min(limit, self.page))
         last = {self.branch.changed[p - 1].user_id: p for p in range(after.position + 1, end + 1)}
         users = dict(sorted(last.items(), key=lambda item: item[1]))
         cursor = self.branch.cursor(end)
-        return SimChanges(after, cursor, users, complete=cursor == head, waited=0.0)
+        return SimChanges(after, cursor, users, complete=cursor == head, waited=0.0, view=view)
 
     def lag_of_a_look(self) -> float:
         """How far behind a look at the feed is."""

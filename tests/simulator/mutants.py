@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import attrs
+from msgspec.structs import replace
 
 from diijam_consent_sdk._threads import Promise, WaitTimeout
-from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
+from diijam_consent_sdk.cache.compiled import ALL_STALE, ALL_UNAVAILABLE, AnswerPool, Answers, Compiled
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.history import History
 from diijam_consent_sdk.cache.in_flight import Fetch, Fetches, Poll
-from diijam_consent_sdk.cache.leases import CLOCK_RATE, Leases
+from diijam_consent_sdk.cache.installs import CLOCK_RATE
+from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions, PendingWrites, Write
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.effects import Effects, perform, wait
@@ -22,7 +25,9 @@ from diijam_consent_sdk.client.lookups import PATIENCE, Lookups
 from diijam_consent_sdk.client.single_flight import SharedLoad, SingleFlight
 from diijam_consent_sdk.client.writes import PendingWrite, Writes, _end_after
 from diijam_consent_sdk.errors import NotEntitled, StoreUnavailable
-from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Loaded
+from diijam_consent_sdk.standing import View
+from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Standings
+from tests.simulator.ledger import Ledger, Poller
 
 _fetched, _polled, _may_install, _written = (
     Leases.finish_fetch,
@@ -32,11 +37,12 @@ _fetched, _polled, _may_install, _written = (
 )
 _restart, _until, _wait_for = Leases._restart, LimitedCalls.until, Lookups._wait_for
 _pause_after = Writes._pause_after
+_compile, _begin_view = AnswerPool.compile, Leases._begin_view
 
 
-def lease_from_arrival(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+def lease_from_arrival(self: Leases, fetch: Fetch, answer: Standings | None, now: float) -> dict[str, UserConsent]:
     fetch.sent_at, fetch.own_until = now, now + self.length
-    return _fetched(self, fetch, loaded, now)
+    return _fetched(self, fetch, answer, now)
 
 
 def no_waiting_for_sent(self: Leases, poll: Poll, changes: Changes, now: float) -> None:
@@ -101,16 +107,48 @@ def install_during_writes(self: Leases, user_id: str, cached: UserConsent | None
         self._writes = writes
 
 
-def install_late(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
+def install_late(self: Leases, fetch: Fetch, answer: Standings | None, now: float) -> dict[str, UserConsent]:
     fetch.own_until = fetch.sent_at + 3 * self.length
-    return _fetched(self, fetch, loaded, now)
+    return _fetched(self, fetch, answer, now)
 
 
-def any_name(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
-    if loaded is not None and len(loaded.records) == len(fetch.user_ids):
-        named = zip(fetch.user_ids, loaded.records, strict=True)
-        loaded = attrs.evolve(loaded, records=tuple(attrs.evolve(record, user_id=u) for u, record in named))
-    return _fetched(self, fetch, loaded, now)
+def any_name(self: Leases, fetch: Fetch, answer: Standings | None, now: float) -> dict[str, UserConsent]:
+    if answer is not None and len(answer.users) == len(fetch.user_ids):
+        named = zip(fetch.user_ids, answer.users, strict=True)
+        answer = attrs.evolve(answer, users=tuple(replace(row, user_id=u) for u, row in named))
+    return _fetched(self, fetch, answer, now)
+
+
+def forget_ends(self: AnswerPool, standing: bytes, view: View, at: datetime) -> Compiled:
+    """Answers that were seen before never end."""
+    was_seen = (standing, view) in self._compiled
+    answers, ends_at = _compile(self, standing, view, at)
+    return answers, None if was_seen else ends_at
+
+
+def keep_other_views(self: Leases, view: View) -> None:
+    self.view, self.is_view_doubted = view, False
+
+
+def forget_writes_of_other_views(self: Leases, view: View) -> None:
+    if view != self.view:
+        self._writes = PendingWrites()
+    _begin_view(self, view)
+
+
+def renew_other_views(self: Leases, view: View) -> None:
+    pass
+
+
+def clock_after_the_look(self: Ledger, poller: Poller) -> bool:
+    """The store measures how long it waited only when it answers, some time after it looked."""
+    found = self.find(poller.after, poller.limit, poller.lag)
+    if found.cursor == poller.after and self.loop.now < poller.until:
+        return False
+    late = self._reach / 25
+    waited = (self.loop.now + late - poller.began) * self.clock_rate if found.is_continuation() else 0.0
+    self.loop.after(late, lambda: poller.answer(attrs.evolve(found, waited=waited)))
+    return True
 
 
 def agree_always(self: History, head: Cursor) -> bool:
@@ -126,11 +164,11 @@ def never_behind(head: Cursor, seen_before: Cursor | None) -> bool:
     return False
 
 
-def believe_at_once(self: Leases, fetch: Fetch, loaded: Loaded | None, now: float) -> dict[str, UserConsent]:
-    users = _fetched(self, fetch, loaded, now)
-    if fetch.lies_behind is not None and loaded is not None:
+def believe_at_once(self: Leases, fetch: Fetch, answer: Standings | None, now: float) -> dict[str, UserConsent]:
+    users = _fetched(self, fetch, answer, now)
+    if fetch.lies_behind is not None and answer is not None:
         fetch.lies_behind = None
-        self._restart(loaded.cursor, now)
+        self._restart(answer.cursor, now)
         self._minimums.clear()
     return users
 
@@ -163,7 +201,7 @@ def clock_first(self: UserConsent) -> Answers:
     now = self._generation.clock()
     fresh_until = self._generation.fresh_until
     answers = self._answers
-    if (now < self._own_until or now < fresh_until) and now < self._ends_at:
+    if (now < self._basis.own_until or now < fresh_until) and now < self._ends_at:
         return answers
     return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
@@ -172,13 +210,13 @@ def entry_first(self: UserConsent) -> Answers:
     answers = self._answers
     fresh_until = self._generation.fresh_until
     now = self._generation.clock()
-    return answers if (now < self._own_until or now < fresh_until) and now < self._ends_at else ALL_STALE
+    return answers if (now < self._basis.own_until or now < fresh_until) and now < self._ends_at else ALL_STALE
 
 
 def never_turn(self: UserConsent) -> Answers:
     fresh_until, answers = self._generation.fresh_until, self._answers
     now = self._generation.clock()
-    return answers if now < self._own_until or now < fresh_until else ALL_STALE
+    return answers if now < self._basis.own_until or now < fresh_until else ALL_STALE
 
 
 def never_end(self: UserConsent) -> Answers:

@@ -8,10 +8,19 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from msgspec.structs import replace
 
-from diijam_consent_sdk.client.effects import Append, ChangesSince, Load, NextPart, StoreCall, StreamChanges
+from diijam_consent_sdk.client.effects import (
+    Append,
+    ChangesSince,
+    Load,
+    LoadStandings,
+    NextPart,
+    StoreCall,
+    StreamChanges,
+)
 from diijam_consent_sdk.errors import NotEntitled, OutcomeUnknown, StoreUnavailable, TooLarge
-from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded
+from diijam_consent_sdk.stores.protocol import Appended, Changes, Loaded, StandingRow, Standings
 from tests.simulator import streams
 from tests.simulator.ledger import Answer, Branch, Ledger
 from tests.simulator.loop import Loop
@@ -97,7 +106,7 @@ class Network:
                 answered(answer)
 
         def back(answer: object, branch: Branch | None = None) -> None:
-            if isinstance(answer, Loaded | Changes):
+            if isinstance(answer, Loaded | Standings | Changes):
                 answer = attrs.evolve(answer, sent=sent)  # type: ignore[call-arg]
             if self._happens("error_after"):
                 answer = self._failure(call, done=True)
@@ -148,7 +157,7 @@ class Network:
                 self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
         elif self._happens("error_before"):
             self._loop.after(self.latency, lambda: back(self._failure(call, done=False)))
-        elif isinstance(call, Load) and self._is_over_limit(call):
+        elif isinstance(call, LoadStandings) and self._is_over_limit(call):
             if self.batch_limit.refuses:
                 self._loop.after(self.latency, lambda: back(TooLarge("ask for fewer users")))
         elif not self._happens("lost_request"):
@@ -156,7 +165,7 @@ class Network:
             if isinstance(call, Append) and self._happens("doubled"):
                 self._loop.after(self._travel("slow_request", 0.5), lambda: self._execute(call, lambda *_: None))
 
-    def _is_over_limit(self, load: Load) -> bool:
+    def _is_over_limit(self, load: LoadStandings) -> bool:
         return self._loop.now < self.batch_limit.until and len(load.user_ids) > self.batch_limit.users
 
     def _travel(self, fault: str, chance: float = 0.0) -> float:
@@ -176,6 +185,8 @@ class Network:
         match call:
             case Load(user_ids):
                 back(ledger.load(user_ids))
+            case LoadStandings(user_ids):
+                back(ledger.standings(user_ids))
             case ChangesSince(after, wait, limit):
                 ledger.changes(after, wait, limit, back)
             case Append() if self._loop.now < self.token_refused_until:
@@ -190,12 +201,21 @@ class Network:
             case _:
                 raise AssertionError(f"no simulated client makes this call: {call}")
 
+    def _wrong_rows(self, rows: tuple[StandingRow, ...], others: list[str]) -> tuple[StandingRow, ...]:
+        """One user less, bytes that are no standings, or the standings of others."""
+        kind = self.random.choice(["fewer", "bytes", "others", "others"])
+        if kind == "fewer":
+            return rows[1:]
+        if kind == "bytes":
+            return tuple(replace(row, standing=b"{}") for row in rows)
+        return self.ledger.standings([self.random.choice(others) for _ in rows]).users
+
     def _wrong(self, answer: object) -> object:
         """The answer to another question; the transport refuses most of these, the leases must refuse all."""
         others = list(self.ledger.records.values())
+        if isinstance(answer, Standings) and answer.users and others:
+            return attrs.evolve(answer, users=self._wrong_rows(answer.users, [record.user_id for record in others]))
         if isinstance(answer, Loaded) and answer.records and others:
-            if self.random.random() < 0.3:
-                return attrs.evolve(answer, records=answer.records[1:])
             return attrs.evolve(answer, records=tuple(self.random.choice(others) for _ in answer.records))
         if isinstance(answer, Changes):
             after = attrs.evolve(answer.after, position=answer.after.position + self.random.choice([-1, 1]))

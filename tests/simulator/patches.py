@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from diijam_consent_sdk.cache import history, leases, memory, pending_writes
+from diijam_consent_sdk.cache import history, installs, memory, pending_writes
 from diijam_consent_sdk.client import (
     batching,
     engine,
@@ -63,7 +63,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(single_flight, time=_Time(world), SharedLoad=partial(SimLoad, world))
     put(exchanges, time=_Time(world))
     put(history, Generation=SimGeneration)
-    put(leases, UserConsent=SimUser)
+    put(installs, UserConsent=SimUser)
     put(memory, UserCache=SimUserCache)
     put(poller, random=world.random)
     put(stream, random=world.random, time=_Time(world))

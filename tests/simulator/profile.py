@@ -8,13 +8,14 @@ import attrs
 
 from tests.simulator.network import Weather
 
-STORE_FAULTS = ("restart", "new_epoch", "restore_new_epoch", "restore_same_epoch", "wall", "refuse_token")
+STORE_FAULTS = ("restart", "new_epoch", "restore_new_epoch", "restore_same_epoch", "wall", "old_standings")
+TOKEN_FAULTS = ("refuse_token", "rotate_token")
 LAGS = ("lag_loads", "lag_changes", "lag_all")
 FEED_FAULTS = ("freeze_feed", "break_loads", "break_all", "storm")
 STREAM_FAULTS = ("hold_parts", "silent_streams", "cut_streams", "poll_beside")
 BATCH_FAULTS = ("large_refused", "large_late")
 CLIENT_FAULTS = ("fork", "fork_bare", "suspend", "close", "starve", "end_loop")
-FAULTS = STORE_FAULTS + LAGS + FEED_FAULTS + STREAM_FAULTS + BATCH_FAULTS + CLIENT_FAULTS
+FAULTS = STORE_FAULTS + TOKEN_FAULTS + LAGS + FEED_FAULTS + STREAM_FAULTS + BATCH_FAULTS + CLIENT_FAULTS
 # What each is worth in a world that tries it; one in three is left out, so that worlds differ.
 USUAL = dict.fromkeys(FAULTS, 1.0) | dict.fromkeys(FEED_FAULTS, 3.0)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from diijam_consent_sdk.cache import installs
 from diijam_consent_sdk.cache import leases as leases_module
+from diijam_consent_sdk.cache.compiled import AnswerPool
 from diijam_consent_sdk.cache.entries import UserCache
 from diijam_consent_sdk.cache.fast_path import FastPath
 from diijam_consent_sdk.cache.history import History
@@ -24,6 +26,7 @@ from diijam_consent_sdk.stores.http.exchange import Exchange
 from diijam_consent_sdk.stores.http.parts import Parts
 from diijam_consent_sdk.stores.protocol import Changes
 from tests.simulator import mutants, stream_mutants
+from tests.simulator.ledger import Ledger
 from tests.simulator.streams import ServiceStream
 
 Patch = tuple[Any, str, Any]
@@ -33,6 +36,8 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "2 renewed by an incomplete poll": (Leases, "finish_poll", mutants.renew_incomplete),
     "2 never renewed": (Leases, "finish_poll", mutants.renew_never),
     "2 any after will do": (Leases, "finish_poll", mutants.any_after),
+    "2 renewed in another view": (Leases, "_check_view", mutants.renew_other_views),
+    "2 the store's clock after its look": (Ledger, "_look", mutants.clock_after_the_look),
     "3 published before dropped": (Leases, "finish_poll", mutants.publish_before_dropping),
     "3 not noted on fetches": (Leases, "_change", mutants.note_nothing),
     "3 not dropped": (Leases, "_change", mutants.drop_nothing),
@@ -41,12 +46,16 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "4 installed after its lease": (Leases, "finish_fetch", mutants.install_late),
     "4 any record will do": (Leases, "finish_fetch", mutants.any_name),
     "4 no second fetch": ((lookups, "ROUNDS", 1), (engine_module, "ROUNDS", 1)),
+    "4 users of another view stay": (Leases, "_begin_view", mutants.keep_other_views),
     "5 the first failure ends the feed": (poller, "poll_feed", mutants.one_poll_only),
     "6 any history will do": (
         (History, "continues_at", mutants.agree_always),
         (Changes, "is_continuation", mutants.continue_always),
     ),
-    "6 backwards will do": (leases_module, "is_behind", mutants.never_behind),
+    "6 backwards will do": (
+        (installs, "is_behind", mutants.never_behind),
+        (leases_module, "is_behind", mutants.never_behind),
+    ),
     "6 what lags is another history": (Leases, "finish_fetch", mutants.believe_at_once),
     "6 floors go at once": (MinimumPositions, "carry_over", mutants.keep_no_floor),
     "6 floors are gone with their epoch": (MinimumPositions, "change_epoch", mutants.forget_epochs),
@@ -55,6 +64,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 the clock first": (UserConsent, "answers", mutants.clock_first),
     "7 the entry first": (UserConsent, "answers", mutants.entry_first),
     "7 nothing ends by itself": (UserConsent, "answers", mutants.never_turn),
+    "7 what is found by its bytes never ends": (AnswerPool, "compile", mutants.forget_ends),
     "7 no lease ends": (UserConsent, "answers", mutants.never_end),
     "7 the dead live on": (UserConsent, "invalidate", mutants.never_die),
     "7 in one step, the clock first": (Leases, "answers", mutants.clock_first_in_one_step),
@@ -66,6 +76,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 in one step, covered although dropped": (Leases, "_fill_fast_path", mutants.cover_whoever_is_asked),
     "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_may_install", mutants.install_during_writes),
+    "8 a new view ends what is unknown": (Leases, "_begin_view", mutants.forget_writes_of_other_views),
     "8 no floor": (Leases, "finish_write", mutants.no_floor),
     "8 a load from before an own write is installed": (Fetches, "overtake", mutants.overtake_nothing),
     "8 an own write in an unknown epoch is left out": (Leases, "finish_write", mutants.leave_out_other_histories),
@@ -79,7 +90,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 any token will do": (Leases, "confirm", mutants.prove_anything),
     "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),
-    "10 a clock that runs ahead": (leases_module, "CLOCK_RATE", 1.2),
+    "10 a clock that runs ahead": ((installs, "CLOCK_RATE", 1.2), (leases_module, "CLOCK_RATE", 1.2)),
     "11 no deadline": (LimitedCalls, "until", mutants.wait_forever),
     "11 whoever asks waits for parts": (Lookups, "_wait_for", mutants.wait_for_parts),
     "11 a part has its deadline from a look on": (Lookups, "_wait_for", mutants.wait_from_the_look),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import product
+from math import inf
 from typing import Any
 
 import attrs
@@ -12,11 +13,14 @@ import attrs
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import Promise
 from diijam_consent_sdk.cache.user import UserConsent
+from diijam_consent_sdk.client.effects import ChangesSince
 from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.standing import AskScope
 from tests.simulator.client import ASKS, SimClient
-from tests.simulator.ledger import Lag, SimChanges, SimLoaded
+from tests.simulator.ledger import Lag, SimChanges, SimStandings
 from tests.simulator.network import CALM, BatchLimit
 from tests.simulator.profile import Profile
+from tests.simulator.wall import instant
 from tests.simulator.world import World
 
 MAIL = ASKS[0]
@@ -35,13 +39,15 @@ def process(world: World, *, follow: bool = True) -> SimClient:
     return client
 
 
-def sent_load(world: World, client: SimClient, *user_ids: str) -> Callable[[SimLoaded | None], dict[str, UserConsent]]:
+def sent_load(
+    world: World, client: SimClient, *user_ids: str
+) -> Callable[[SimStandings | None], dict[str, UserConsent]]:
     """A load that is under way, to be answered when the caller says so; by default with what the ledger holds then."""
     sent = client.clock.show()
     fetch = client.leases.begin_fetch(user_ids, sent)
 
-    def answer(loaded: SimLoaded | None = None) -> dict[str, UserConsent]:
-        answered = attrs.evolve(loaded or world.ledger.load(list(user_ids)), sent=sent)
+    def answer(loaded: SimStandings | None = None) -> dict[str, UserConsent]:
+        answered = attrs.evolve(loaded or world.ledger.standings(list(user_ids)), sent=sent)
         users = client.leases.finish_fetch(fetch, answered, client.clock.show())
         cover(client, *users.values())
         return users
@@ -109,7 +115,7 @@ def a_slow_fetch_from_before_a_change(world: World) -> None:
     """Rules 3 and 4: what was loaded before a withdrawal comes after it was applied."""
     client = process(world)
     sent_load(world, client, "user1")(None)
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     world.write("user0", e.Withdrawn("marketing"))
     poll(world, client)
     slow(old)
@@ -136,7 +142,7 @@ def the_record_of_another_user(world: World) -> None:
     client = process(world)
     world.write("user0", e.Withdrawn("marketing"))
     world.loop.now += 2 * world.bound
-    sent_load(world, client, "user0")(world.ledger.load(["user1"]))
+    sent_load(world, client, "user0")(world.ledger.standings(["user1"]))
     look(world, client)
 
 
@@ -248,7 +254,7 @@ def a_token_of_a_lost_history(world: World) -> None:
 def a_load_from_before_an_own_write(world: World) -> None:
     """Rule 8: what was loaded before this process's own withdrawal comes after that was acknowledged."""
     client = process(world, follow=False)
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     client.record("user0", e.Withdrawn("marketing"))
     world.run_for(1)
     slow(old)
@@ -259,7 +265,7 @@ def a_load_from_before_a_restore_and_an_own_write(world: World) -> None:
     """Rule 8: a load from before a restore arrives after this process wrote below it, to the copy of the same epoch."""
     client = process(world, follow=False)
     world.write("user1", e.Hidden("avatar"), e.Published("avatar"), e.Hidden("avatar"))
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     world.ledger.restore(3, same_epoch=True)
     client.record("user0", e.Withdrawn("marketing"))
     world.run_for(1)
@@ -276,7 +282,7 @@ def a_load_from_before_an_own_write_in_an_unknown_epoch(world: World) -> None:
     world.run_for(1)
     world.ledger.begin_epoch()
     sent_load(world, client, "user1")(None)
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     world.ledger.begin_epoch()
     world.network.weather = CALM
     while client.pending:
@@ -292,7 +298,7 @@ def a_load_that_lags_after_a_late_acknowledgement(world: World) -> None:
     late, head = client.leases.begin_write("user2"), world.ledger.branch.head()
     world.ledger.begin_epoch()
     sent_load(world, client, "user1")(None)
-    old = world.ledger.load(["user0"])
+    old = world.ledger.standings(["user0"])
     client.record("user0", e.Withdrawn("marketing"))
     world.run_for(1)
     client.leases.finish_write(late, head, client.clock.show())
@@ -305,7 +311,7 @@ def a_guard_interrupted_by_the_end_of_an_own_write(world: World) -> None:
     """I4: before the reads of a guard this process's withdrawal is acknowledged, and an older load arrives."""
     world.watchfulness = 0.0  # no other guard looks
     client = process(world, follow=False)
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     client.record("user0", e.Withdrawn("marketing"))
     while not client.pending:
         world.step()
@@ -370,7 +376,7 @@ def a_loop_that_ends_before_a_write_is_acknowledged(world: World) -> None:
         world.run_for(world.deadline / 2)
         client.end_loop()
         world.network.weather = CALM
-        old = world.ledger.load_as_of(len(world.ledger.branch.changed) - 1, ["user0"])
+        old = world.ledger.standings_as_of(len(world.ledger.branch.changed) - 1, ["user0"])
         sent_load(world, client, "user0")(old)
         look(world, client)
         client.ask("user1", MAIL)
@@ -396,7 +402,7 @@ def refused_after_a_lost_answer(world: World, client: SimClient, event: e.Event)
 def a_token_refused_amid_a_no(world: World) -> None:
     """Rule 8: a withdrawal was written, its answer lost, its repeat refused; then a load from before it arrives."""
     client = process(world, follow=False)
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     refused_after_a_lost_answer(world, client, e.Withdrawn("marketing"))
     slow(old)
     look(world, client)
@@ -431,6 +437,69 @@ def a_token_refused_for_long(world: World) -> None:
         world.checks.fail("I6", "of unknown outcome for good")
 
 
+def a_token_for_other_asks(world: World) -> None:
+    """Rule 4: the token is exchanged for one of other asks; whoever is loaded then drops whom the old one was for."""
+    client = process(world)
+    sent_load(world, client, "user0")(None)
+    world.ledger.views.change(frozenset({AskScope.PROFILE}))
+    world.loop.now += 1
+    sent_load(world, client, "user1")(None)
+    keep_fresh(world, client, 2 * world.bound)
+    look(world, client)
+
+
+def a_token_for_other_asks_and_nobody_loads(world: World) -> None:
+    """Rule 2: the same, and only the feed is asked with the new token."""
+    client = process(world)
+    sent_load(world, client, "user0")(None)
+    world.ledger.views.change(frozenset({AskScope.PROFILE}))
+    for _ in range(2 * int(world.bound)):
+        world.loop.now += 1
+        with suppress(StoreUnavailable):
+            poll(world, client)
+    look(world, client)
+
+
+def a_token_exchanged_amid_a_no(world: World) -> None:
+    """Rule 8: a withdrawal of unknown outcome; the token is exchanged, and the user loaded in the new view."""
+    client = process(world, follow=False)
+    sent_load(world, client, "user0")(None)
+    world.network.weather = attrs.evolve(CALM, lost_request=1.0)
+    client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(world.deadline / 2)
+    world.ledger.views.change(frozenset({AskScope.MARKETING}))
+    sent_load(world, client, "user1")(None)
+    sent_load(world, client, "user0")(None)
+    look(world, client)
+
+
+def a_standing_that_comes_again(world: World) -> None:
+    """Rule 7: a consent that ends is loaded twice as the same bytes, since what happened in between is undone."""
+    client = process(world)
+    ends = instant(world.ledger.wall.peek() + 5)
+    world.write("user0", e.Granted("marketing", "n", ["email"], ends))
+    for event in (e.Hidden("avatar"), e.Published("avatar"), e.Hidden("avatar")):
+        world.write("user0", event)
+        sent_load(world, client, "user0")(None)
+        poll(world, client)
+    keep_fresh(world, client, 5 + world.bound + 1)
+    look(world, client)
+
+
+def a_look_just_before_a_no(world: World) -> None:
+    """Rule 2: the store looks for news, then a user withdraws, and the feed breaks before the next look."""
+    client = process(world)
+    client.ask("user0", MAIL)
+    world.run_for(world.bound / 4)
+    while not world.ledger._pollers:
+        world.step()
+    world.run_for(world.ledger._pollers[0].until - world.loop.now + 0.001)
+    world.write("user0", e.Withdrawn("marketing"))
+    world.network.broken[ChangesSince] = inf
+    world.run_for(world.bound + 0.05)
+    look(world, client)
+
+
 def a_part_that_is_not_answered(world: World) -> None:
     """Rule 11: a batch is refused as too large, and its first half gets no answer: 2.5 deadlines where 1.25 are due."""
     client = process(world, follow=False)
@@ -444,11 +513,14 @@ def a_part_that_is_not_answered(world: World) -> None:
 
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "2 any after will do": a_poll_answered_with_another,
+    "2 renewed in another view": a_token_for_other_asks_and_nobody_loads,
+    "2 the store's clock after its look": a_look_just_before_a_no,
     "3 not noted on fetches": a_slow_fetch_from_before_a_change,
     "3 published before dropped": a_guard_beside_a_late_poll,
     "4 any record will do": the_record_of_another_user,
     "4 any position will do": a_slow_fetch_from_before_a_change,
     "4 no second fetch": a_fetch_overtaken_by_a_restart,
+    "4 users of another view stay": a_token_for_other_asks,
     "6 backwards will do": a_ledger_that_went_back,
     "6 what lags is another history": loads_that_lag_behind_an_own_write,
     "6 floors go at once": everything_lags_behind_an_own_write,
@@ -456,10 +528,12 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "6 floors are gone once passed": everything_lags_behind_what_the_feed_passed,
     "7 the clock first": a_guard_interrupted_for_long,
     "7 the entry first": a_guard_interrupted_by_a_change,
+    "7 what is found by its bytes never ends": a_standing_that_comes_again,
     "7 in one step, the clock first": a_guard_interrupted_for_long,
     "7 in one step, the user first": a_guard_interrupted_by_a_change,
     "7 in one step, covered before a proof": what_was_loaded_ahead_and_overtaken,
     "7 in one step, covered although dropped": a_user_dropped_before_it_is_covered,
+    "8 a new view ends what is unknown": a_token_exchanged_amid_a_no,
     "8 no floor": a_load_from_before_an_own_write,
     "8 a load from before an own write is installed": a_load_from_before_a_restore_and_an_own_write,
     "8 an own write in an unknown epoch is left out": a_load_from_before_an_own_write_in_an_unknown_epoch,

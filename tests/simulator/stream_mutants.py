@@ -6,7 +6,8 @@ from math import inf
 from typing import Any
 
 from diijam_consent_sdk.cache.in_flight import Poll
-from diijam_consent_sdk.cache.leases import CLOCK_RATE, Leases
+from diijam_consent_sdk.cache.installs import CLOCK_RATE
+from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.client.effects import Effects
 from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.poller import OnPoll

@@ -91,7 +91,7 @@ def a_position_that_went_back(world: World) -> None:
     """I2: a user leaves memory by a refused write, and a load from before what was known puts an older state back."""
     client = process(world)
     sent_load(world, client, "user1")(None)
-    slow, old = sent_load(world, client, "user0"), world.ledger.load(["user0"])
+    slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     world.write("user0", e.Withdrawn("marketing"))
     sent_load(world, client, "user0")(None)
     client.leases.finish_write(client.leases.begin_write("user0"), None, client.clock.show())
@@ -149,7 +149,7 @@ def loads_that_lag_twice_in_a_row(world: World) -> None:
         client.record("user0", e.Withdrawn("marketing"))
         world.run_for(1)
         for _ in range(500):
-            sent_load(world, client, "user0")(world.ledger.load_as_of(old, ["user0"]))
+            sent_load(world, client, "user0")(world.ledger.standings_as_of(old, ["user0"]))
             look(world, client)
         world.write("user0", e.Granted("marketing", "n", ["email"]))
         world.run_for(1)

@@ -182,7 +182,7 @@ def test_nothing_runs_beside_the_test(consent: ConsentForTests) -> None:
     """No feed is polled: the store is called for what the test asked alone."""
     consent.opened("u-1")
     consent.clock.tick(600)
-    assert set(consent.store.calls) == {"load", "append"}
+    assert set(consent.store.calls) == {"load", "standings", "append"}
     assert consent.status().feed == "off"
 
 

@@ -92,9 +92,9 @@ def test_a_call_can_be_held_up(store: FaultyStore) -> None:
 
 
 def test_a_load_can_lie(store: FaultyStore) -> None:
-    """`alter` replaces fields of what was loaded."""
-    store.alter = {"records": ()}
-    assert store.load(["u-1"]).records == ()
+    """`alter` replaces fields of the standings that were loaded."""
+    store.alter = {"users": ()}
+    assert store.standings(["u-1"]).users == ()
 
 
 @pytest.mark.parametrize("written", [True, False])

@@ -45,7 +45,7 @@ def test_no_token(mailable: Ledger, cli: Cli) -> None:
 
 def test_a_store_that_is_away(failing: FailingStore, cli: Cli) -> None:
     """Without `--follow` it is status 2."""
-    failing.failures["load"] = unreachable()
+    failing.failures["changes"] = unreachable()
     result = cli("entries", "--url", "https://consent.example/")
     assert (result.status, result.out) == (2, "")
 

@@ -45,6 +45,6 @@ def test_head_over_http(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatc
 
 def test_head_without_a_ledger(failing: FailingStore, cli: Cli) -> None:
     """A store that does not answer is status 2, with nothing on standard output."""
-    failing.failures["load"] = unreachable()
+    failing.failures["changes"] = unreachable()
     result = cli("head", "--url", "https://consent.example/")
     assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)

@@ -17,10 +17,12 @@ import attrs
 from cyclopts import Parameter
 
 from ....client import ConsentClient
+from ....client.exchanges import MALFORMED
 from ....decisions import NOT_ENTITLED, UNANSWERED, Ask, Decision, entitlement_error
 from ....errors import ConsentError, StoreUnavailable
 from ....stores import wire
 from ....stores.protocol import Store
+from ....stores.standings import decode_standing
 from ...console import make_console, show_progress
 from ...input import file_size, open_input
 from ...options import SYNTAX, AskName, AskOptions, Subject, parse_ask
@@ -187,9 +189,13 @@ def _ask_store(client: ConsentClient, store: Store, rows: Iterator[Row], ask: As
 def _find_cause(store: Store, user_ids: list[str]) -> str:
     """Ask the store again why these customers could not be checked, since a guard gives no cause."""
     try:
-        store.load(user_ids)
+        answer = store.standings(user_ids)
+        for row in answer.users:
+            decode_standing(row.standing, answer.view)
     except ConsentError as error:
         return str(error)
+    except wire.Malformed:
+        return MALFORMED
     return "the store answers again, run the same command again"
 
 

@@ -170,7 +170,7 @@ def test_nothing_to_go_on_with(mailable: Ledger, cli: Cli) -> None:
 
 def test_a_run_that_never_began(cli: Cli, failing: FailingStore) -> None:
     """A ledger that does not answer leaves no notes: there would be nothing to go on with."""
-    failing.failures["load"] = unreachable()
+    failing.failures["standings"] = unreachable()
     assert cli(*MAIL, "--url", "https://consent.example", stdin=LIST).status == 2
     assert not NOTES.exists()
 

@@ -12,7 +12,8 @@ from diijam_consent_sdk.cli.commands.permitted.tally import Tally
 from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from diijam_consent_sdk.decisions import NOT_ENTITLED, STALE, UNAVAILABLE, Decision
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.stores import Loaded, SqliteStore
+from diijam_consent_sdk.stores import SqliteStore
+from diijam_consent_sdk.stores.protocol import Standings
 from tests.cli.conftest import CSV, MAIL, MAILABLE, Cli, Ledger, counts
 from tests.cli.fakes import Feed, Terminal, then
 
@@ -151,12 +152,12 @@ def test_progress_through_a_file(mailable: Ledger, cli: Cli, monkeypatch: pytest
 
 def test_could_not_be_checked(audience: Path, mailable: Ledger, cli: Cli, tmp_path: Path) -> None:
     """A customer who cannot be checked is no customer's no: no output, exit 2, how many, and why, but not who."""
-    mailable.tamper("UPDATE records SET record = '{}' WHERE user_id = 'u-2'")
+    mailable.tamper("UPDATE records SET standing = '{}' WHERE user_id = 'u-2'")
     for output in ("ok.csv", "-"):
         result = cli(*MAIL, *CSV, "--output", output)
         assert (result.status, result.out) == (2, "")
         assert result.err.startswith(
-            "error: 3 of the customers could not be checked, which is no customer's no: the database"
+            "error: 1 of the customers could not be checked, which is no customer's no: the store's standings cannot"
         )
         assert result.err.count("\n") == 1
         assert "nothing was written" in result.err
@@ -190,14 +191,14 @@ def test_a_token_that_is_not_for_the_ask(mailable: Ledger, cli: Cli, monkeypatch
 def test_gives_up_when_many_cannot_be_checked(mailable: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing to come of it, the rest of a long list is not waited for."""
 
-    def load(store: SqliteStore, user_ids: Iterable[str]) -> Loaded:
+    def standings(store: SqliteStore, user_ids: Iterable[str]) -> Standings:
         """As a store that is out of reach for every question about somebody."""
         if wanted := list(user_ids):
             raise StoreUnavailable(f"out of reach for {len(wanted)} users")
         return whole(store, wanted)
 
-    whole = SqliteStore.load
-    monkeypatch.setattr(SqliteStore, "load", load)
+    whole = SqliteStore.standings
+    monkeypatch.setattr(SqliteStore, "standings", standings)
     ids = iter(range(10_000))
     result = cli(*MAIL, stdin=Feed(b"u-%d\n" % number for number in ids))
     assert result.status == 2
