@@ -197,7 +197,10 @@ class GroupCommit:
             return False
         now = time.monotonic()
         if now > until:
-            raise Failure(LATE, maybe_written=claim is not None, is_late=True)
+            late = Failure(LATE, maybe_written=False, is_late=True)
+            member.over.set_exception(late)  # first: from here on no group takes it
+            late.maybe_written = member.claim() is not None
+            return False
         first = self._queue.first()
         if claim is None and (first is member.over or now > alone_from):
             member.is_alone |= first is not member.over

@@ -18,7 +18,7 @@ from diijam_consent_sdk.stores import Appended, Cursor
 from diijam_consent_sdk.stores._call_queue import CallQueue
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.sql.appends import Outcome, PlannedAppend, plan_append
-from diijam_consent_sdk.stores.sql.group_commit import Group, GroupCommit, count_fitting
+from diijam_consent_sdk.stores.sql.group_commit import Claim, Group, GroupCommit, Member, count_fitting
 
 from ..contract import eventually
 
@@ -218,6 +218,33 @@ def test_the_time_may_pass_before_and_after_the_group_began() -> None:
     writers.let_go()
     assert leader.result(20) == DONE
     assert writers.groups == [["a"], ["c", "d"]]
+
+
+class Overtaken(float):
+    """A deadline that passes just as a group takes the append."""
+
+    queue: CallQueue
+    taken: list[Claim]
+
+    def __lt__(self, now: float) -> bool:
+        leader, late = [ticket() for ticket, _ in self.queue.entries]
+        assert isinstance(leader, Member)
+        assert isinstance(late, Member)
+        claim = Claim(leader)
+        if late.is_won_by(claim):
+            self.taken.append(claim)
+        return True
+
+
+def test_a_group_that_begins_at_the_deadline_may_have_written() -> None:
+    """Who is late looks for a group once none can take the append any more, or it hears that nothing was written."""
+    queue = CallQueue()
+    until = Overtaken(0)
+    until.queue, until.taken = queue, []
+    with Member(queue, planned("a")), pytest.raises(Failure) as late:
+        GroupCommit(queue, 20).append(planned("b"), until, lambda _: [])
+    assert late.value.maybe_written == bool(until.taken)
+    assert until.taken
 
 
 def test_a_turn_that_does_not_come_is_not_waited_for() -> None:
