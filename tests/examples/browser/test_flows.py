@@ -9,12 +9,14 @@ import pytest
 
 from diijam_consent_sdk import Channel, Outcome, Purpose, RequestKind
 from diijam_consent_sdk.events import Agreed, Granted, Objected, RequestFiled, RequestResolved, Restricted, Withdrawn
+from examples.privacy_center.notices import notices
 
 from .conftest import WHO, Center, Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+NOTICE = {purpose: text.notice for purpose, text in notices().items()}
 with_and_without = pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
 
 
@@ -57,7 +59,7 @@ def test_a_switch(visit: Visit, center: Center, script: bool) -> None:
     page.wait_for_selector("#note:has-text('All three services knew')")
     page.get_by_role("switch", name="By email").click()
     answered(page, "email", "consented")
-    assert center.last_said("generous") == [Granted(Purpose.MARKETING, "privacy-center-1-en", {Channel.EMAIL})]
+    assert center.last_said("generous") == [Granted(Purpose.MARKETING, NOTICE[Purpose.MARKETING], {Channel.EMAIL})]
     assert page.url.endswith("/choices") is script  # with it, the page was not loaded again
 
 
@@ -149,7 +151,7 @@ def test_yes_on_an_old_page(visit: Visit, center: Center) -> None:
     assert center.last_said("generous") == [Objected(Purpose.SURVEYS)]
     assert page.locator("#surveys").get_attribute("aria-checked") == "false"
     press(page, "#surveys")
-    assert center.last_said("generous") == [Granted(Purpose.SURVEYS, "privacy-center-1-en")]
+    assert center.last_said("generous") == [Granted(Purpose.SURVEYS, NOTICE[Purpose.SURVEYS])]
 
 
 def test_connection_lost(visit: Visit, center: Center) -> None:
