@@ -193,6 +193,16 @@ def test_words_are_shown_in_the_language_of_the_question(asked: str | None, lang
     assert words_shown(entry, {"promo": registered(PROMO)}, language) == (registered(PROMO), shown)
 
 
+def test_words_are_shown_in_the_nearest_of_a_languages_forms() -> None:
+    """Asked in Taiwan's Chinese, the customer read the text in traditional characters rather than in any Chinese."""
+    notice = NoticeText("promo", {"vi": "Ưu đãi?", "zh": "优惠吗", "zh-Hant": "優惠嗎"}, {"marketing"})
+    asked = Provenance(language="zh-Hant-TW")
+    entry = LedgerEntry(1, "u-1", 1, START, e.Granted("marketing", "promo", ["email"]), asked, notice.digest, "00")
+    shown = words_shown(entry, {"promo": registered(notice)}, "vi")
+    assert shown is not None
+    assert shown[1] == "zh-Hant"
+
+
 def test_a_text_in_no_such_language_is_shown_all_the_same() -> None:
     """Where the notice lacks both languages, its first text is what was shown."""
     french = NoticeText("promo", {"fr": "Des offres ?"}, {"marketing"})
@@ -402,7 +412,7 @@ def test_a_restricted_field_hides_no_consent() -> None:
 @pytest.mark.parametrize("language", ["fr", "VI", "", None])
 def test_a_file_is_in_one_of_two_languages(language: Any) -> None:
     """Another language is refused."""
-    with pytest.raises(ValueError, match="in 'vi' or 'en'"):
+    with pytest.raises(ValueError, match=r"^a customer's file is in 'vi' or 'en'$"):
         checked_language(language)
 
 
