@@ -1,5 +1,5 @@
 """
-The pages and the JSON of one made-up customer, as they were looked at: `python -m tests.domain.kept_files` writes them.
+The pages and the JSON of made-up customers, as they were looked at: `python -m tests.domain.kept_files` writes them.
 
 They hold each word and each element of a file, so that a change is seen in a diff and read before it is kept.
 """
@@ -29,7 +29,8 @@ WEB = Provenance("web-shop", Method.WEB, "form-7", "vi")
 CALL = Provenance("hotline", Method.CALL, "recording-1", "fr-CA")
 NOBODY = Provenance()
 IMPORTED = Provenance("old-crm", Method.IMPORT, "row-9", said_at=datetime(2024, 5, 1, 2, tzinfo=UTC))
-SAID: tuple[tuple[timedelta, e.Event, Provenance, NoticeText | None], ...] = (
+Story = tuple[tuple[timedelta, e.Event, Provenance, NoticeText | None], ...]
+SAID: Story = (
     (0 * DAY, e.AccountOpened("google"), WEB, None),
     (0 * DAY, e.Granted("marketing", "promo", ["email"]), WEB, PROMO),
     (1 * DAY, e.Granted("marketing", "promo", ["message"], expires_at=START + 90 * DAY), CALL, PROMO),
@@ -55,11 +56,17 @@ SAID: tuple[tuple[timedelta, e.Event, Provenance, NoticeText | None], ...] = (
     (14 * DAY, e.RequestResolved("q-4", "cancelled"), WEB, None),
 )
 
+LEAVING: Story = (
+    (0 * DAY, e.AccountOpened(), NOBODY, None),
+    (1 * DAY, e.Restricted(), WEB, None),
+    (2 * DAY, e.RequestFiled("q-1", "erasure"), WEB, None),
+)
 
-def kept_file(language: Language) -> CustomerFile:
-    """The file, in a language."""
+
+def kept_file(language: Language, story: Story = SAID) -> CustomerFile:
+    """The file of a customer who said this, in a language."""
     record, entries = unopened("u-1"), list[e.LedgerEntry]()
-    for number, (after, event, provenance, notice) in enumerate(SAID, start=1):
+    for number, (after, event, provenance, notice) in enumerate(story, start=1):
         digest = None if notice is None else notice.digest
         entry = e.LedgerEntry(100 + number, "u-1", number, START + after, event, provenance, digest, f"{number:064x}")
         record = fold(record, entry)
@@ -73,8 +80,15 @@ def kept_file(language: Language) -> CustomerFile:
 def kept(language: Language) -> dict[Path, str]:
     """What is kept in a language: each file and its text, of the page an element a line and no style."""
     file = kept_file(language)
-    page = STYLE.sub("", file.to_html()).replace("><", ">\n<") + "\n"
-    return {KEPT / f"customer-{language}.html": page, KEPT / f"customer-{language}.json": file.to_json()}
+    return {
+        KEPT / f"customer-{language}.html": _page(file),
+        KEPT / f"customer-{language}.json": file.to_json(),
+        KEPT / f"leaving-{language}.html": _page(kept_file(language, LEAVING)),
+    }
+
+
+def _page(file: CustomerFile) -> str:
+    return STYLE.sub("", file.to_html()).replace("><", ">\n<") + "\n"
 
 
 if __name__ == "__main__":
