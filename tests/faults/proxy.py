@@ -24,6 +24,7 @@ from typing import Any
 import attrs
 
 from diijam_consent_sdk.stores.http.parts import PARTS_TYPE
+from tests.faults.stream_faults import Alter, pass_on
 
 MEGABYTE = 2**20
 
@@ -57,62 +58,14 @@ Fault = Callable[[Exchange], None]
 def healthy(exchange: Exchange) -> None:
     """Pass everything on."""
     if exchange.is_stream:
-        _pass_on(exchange, lambda part, _: [part])
+        pass_on(exchange, lambda part, _: [part])
     else:
         exchange.client.sendall(exchange.ask())
 
 
-Alter = Callable[[bytes, list[bytes]], list[bytes]]  # takes a part and those before it, and gives what is sent
-
-
 def of_stream(alter: Alter) -> Fault:
     """A fault of a stream's parts after the first; all else is healthy."""
-    return lambda exchange: _pass_on(exchange, alter) if exchange.is_stream else healthy(exchange)
-
-
-def lost(part: bytes, _: list[bytes]) -> list[bytes]:
-    """Lose each part with news."""
-    return [part] if b'"user_ids":{}' in part else []
-
-
-def late(part: bytes, _: list[bytes]) -> list[bytes]:
-    """Hold each part back for almost as long as a client waits."""
-    time.sleep(0.3)
-    return [part]
-
-
-class OfAnother:
-    """Keeps the parts of each stream, and sends those of the first in place of the others'."""
-
-    def __init__(self) -> None:
-        self._kept: list[bytes] = []
-
-    def __call__(self, part: bytes, _: list[bytes]) -> list[bytes]:
-        """Give the oldest part there is."""
-        self._kept.append(part)
-        return [self._kept[0]]
-
-
-ALTERED: dict[str, Callable[[], Alter]] = {
-    "silent": lambda: lambda _part, _sent: [],
-    "lost": lambda: lost,
-    "late": lambda: late,
-    "doubled": lambda: lambda part, _sent: [part, part],
-    "replayed": lambda: lambda _part, sent: [sent[0]],
-    "within a line": lambda: lambda part, _sent: [part[:20]],
-    "of another stream": OfAnother,
-}
-
-
-def _pass_on(exchange: Exchange, alter: Alter) -> None:
-    parts = exchange.stream()
-    exchange.client.sendall(next(parts))
-    sent: list[bytes] = []
-    for part in parts:
-        for piece in alter(part, sent) if sent else [part]:
-            exchange.client.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-        sent.append(part)
-    raise ConnectionResetError
+    return lambda exchange: pass_on(exchange, alter) if exchange.is_stream else healthy(exchange)
 
 
 def black_hole(exchange: Exchange) -> None:

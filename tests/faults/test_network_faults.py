@@ -14,7 +14,8 @@ from diijam_consent_sdk.stores import HttpStore
 from tests.client.conftest import SIGNED_UP, eventually
 from tests.faults import proxy as faults
 from tests.faults.conftest import Service
-from tests.faults.proxy import ALTERED, Fault, Proxy, Replay, only
+from tests.faults.proxy import Fault, Proxy, Replay, only
+from tests.faults.stream_faults import ALTERED
 from tests.faults.watching import DEADLINE, B, check, client_of, comes_back, watching
 
 OF_ANSWERS: dict[str, Callable[[], Fault]] = {
