@@ -95,7 +95,11 @@ def test_headers() -> None:
     assert links.open(token(url[1:-1])).channels == {Channel.EMAIL, Channel.MESSAGE}
 
 
-@pytest.mark.parametrize("keys", [[], "", "short", b"\xff" * 44, [KEY, "short"], [None]], ids=repr)
+@pytest.mark.parametrize(
+    "keys",
+    [[], "", "short", b"\xff" * 44, [KEY, "short"], [None]],
+    ids=["none", "empty", "short", "no ASCII", "one of two", "no text"],
+)
 def test_keys_that_will_not_do(keys: list[str | bytes]) -> None:
     """No key, or one that is malformed, is refused with how to make one; the error shows no key."""
     with pytest.raises(ValueError, match="generate_key") as caught:

@@ -133,7 +133,11 @@ def test_a_link_says_no_again(ask: Ask, consent: ConsentForTests) -> None:
     assert words(consent, "u-404") == [Withdrawn(Purpose.MARKETING, {Channel.EMAIL})]
 
 
-@pytest.mark.parametrize("token", ["x", "A" * 5000, links.url("u-1", [Channel.EMAIL]).rpartition("/")[2][:-1] + "!"])
+@pytest.mark.parametrize(
+    "token",
+    ["x", "A" * 5000, links.url("u-1", [Channel.EMAIL]).rpartition("/")[2][:-1] + "!"],
+    ids=["another", "long", "changed"],
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_is_no_link(ask: Ask, consent: ConsentForTests, method: str, token: str) -> None:
     """A link that does not open is 404 with a page that says what to do, and nothing is written."""
