@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import isfinite
 from weakref import WeakSet
 
@@ -45,7 +46,9 @@ class LedgerOperations:
         self._check_open = check_open
         self._max_staleness = max_staleness
         self._watches: WeakSet[Watch] = WeakSet()
-        self._calls = LimitedCalls(deadline, spawn)  # apart from others, which long waits would keep from their turn
+        # Apart from other calls, which long waits would keep from their turn; so each watch has its own, too.
+        self._make_calls = partial(LimitedCalls, deadline, spawn)
+        self._calls = self._make_calls()
 
     def entries(self, after: str | None, wait: float) -> Effects[Entries]:
         """Read the entries after a token, waiting up to *wait* seconds for news."""
@@ -62,7 +65,8 @@ class LedgerOperations:
     def watch(self, ask: Ask, after: str | None) -> Watch:
         """Begin a watch."""
         self._check_open()
-        watch = Watch(ask, after, calls=self._calls, check_open=self._check_open, max_staleness=self._max_staleness)
+        calls, staleness = self._make_calls(), self._max_staleness
+        watch = Watch(ask, after, calls=calls, check_open=self._check_open, max_staleness=staleness)
         self._watches.add(watch)
         return watch
 

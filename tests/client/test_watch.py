@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
@@ -31,6 +32,7 @@ from diijam_consent_sdk import (
     Show,
 )
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.client.watch import Watched
 from diijam_consent_sdk.client.watch_token import WatchToken
 from diijam_consent_sdk.decisions import decide
@@ -479,6 +481,25 @@ def test_tokens_are_printed_and_read() -> None:
         assert WatchToken.parse(str(place)) == place
         assert str(place).isascii()
         assert "Bảo" not in repr(place) + str(place)
+
+
+def test_watches_wait_beside_each_other() -> None:
+    """However many wait for news, another one begins at once."""
+    store = MemoryStore()
+    store.append("u-1", [OPENED, YES])
+    with (
+        ConsentClient(store, follow=False, deadline=0.5, max_staleness=60) as client,
+        ThreadPoolExecutor(MAX_CALLS) as pool,
+    ):
+        watches = [iter(client.watch(MAIL)) for _ in range(MAX_CALLS)]
+        waiting = [pool.submit(take, watch, 2) for watch in watches]
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert said(take(client.watch(MAIL), 1)) == [("u-1", True)]
+        took = time.monotonic() - started
+        store.append("u-1", [NO])
+        assert [said(future.result(20))[1] for future in waiting] == [("u-1", False)] * MAX_CALLS
+    assert took < 5
 
 
 def test_closing_ends_a_watch(client: ConsentClient) -> None:
