@@ -201,7 +201,7 @@ def test_heads_are_confirmed_four_at_a_time(
     store.alter_part = late
     for number in range(10):
         store.inner.append(f"v{number}", SIGNED_UP)
-        client.load(f"v{number}")
+        client.user(f"v{number}")
     held.set()
     assert eventually(lambda: client.status().position == 22)
     assert eventually(lambda: store.calls.count("changes") == 4)

@@ -105,7 +105,7 @@ def test_a_loop_that_ends_leaves_no_stream_behind(asker: Asker, over: type, stor
 
 def test_a_client_comes_back_to_the_stream_of_a_service_that_restarts(start: Start, tmp_path: Path) -> None:
     """The end of the service ends the stream, the feed is down, and with the service both come back."""
-    token, inner = new_token(tmp_path / "tokens.json", "t", [Scope.READ, Scope.WRITE]), MemoryStore()
+    token, inner = new_token(tmp_path / "tokens.json", "t", [Scope.ASK, Scope.READ, Scope.WRITE]), MemoryStore()
     service = start(inner, tmp_path / "tokens.json")
     with ConsentClient.from_url(service.url, token=token, deadline=2, max_staleness=2) as consent:
         assert not consent.can_market("u", "email")
@@ -118,7 +118,7 @@ def test_a_client_comes_back_to_the_stream_of_a_service_that_restarts(start: Sta
 def test_a_revoked_token_ends_the_stream_and_a_new_one_begins_another(start: Start, tmp_path: Path) -> None:
     """The service ends the stream of a revoked token; the client reads the new one from its file."""
     tokens, file = tmp_path / "tokens.json", tmp_path / "token"
-    scopes = [Scope.READ, Scope.WRITE]
+    scopes = [Scope.ASK, Scope.READ, Scope.WRITE]
     file.write_text(new_token(tokens, "old", scopes))
     file.chmod(0o600)
     service = start(MemoryStore(), tokens)
