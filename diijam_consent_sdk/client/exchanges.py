@@ -88,13 +88,13 @@ class Exchanges:
 
     def load_head(self) -> Effects[None]:
         """
-        Begin the feed at the store's head.
+        Begin the feed at the store's head, and find out what the token may ask.
 
         Raises:
-            StoreUnavailable: the store lags, so the feed cannot begin yet.
+            StoreUnavailable: the store lags, so the feed cannot begin, or go on, yet.
         """
         answer, _ = yield from self.load(())
-        if answer is None and self.leases.applied is None:
+        if (answer is None and self.leases.applied is None) or self.leases.is_view_doubted:
             raise StoreUnavailable(LAGS)
 
     def poll(self, after: Cursor, wait: float) -> Effects[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 import attrs
@@ -96,6 +97,23 @@ def test_a_token_that_is_exchanged_is_found_out_by_the_feed(
     assert client.user("u").is_public("avatar").reason is Reason.NOT_ENTITLED
     assert reason(client.user("u")) is Reason.CONSENTED
     assert eventually(lambda: client.status().feed == "up")
+
+
+def test_a_store_that_lags_while_the_token_is_exchanged(make_client: MakeClient, store: Narrowed) -> None:
+    """The feed, which cannot find out what the token may ask, is down, and asks no oftener than in any outage."""
+    client = make_client(max_staleness=10)
+    assert reason(client.user("u")) is Reason.CONSENTED
+    assert eventually(lambda: client.status().feed == "up")
+    old = store.inner.standings([])
+    version = store.inner.append("u", [e.Hidden("avatar")]).version
+    assert eventually(lambda: client.user("u").version == version)
+    store.alter = {"cursor": old.cursor}
+    store.view = PROFILE
+    assert eventually(lambda: client.status().feed == "down")
+    asked = len(store.calls)
+    time.sleep(0.5)
+    assert len(store.calls) - asked < 20
+    assert client.status().feed == "down"
 
 
 def test_standings_that_cannot_be_read_deny_and_say_so(make_client: MakeClient, store: Narrowed) -> None:
