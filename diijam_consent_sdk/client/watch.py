@@ -30,6 +30,7 @@ from .watch_token import WatchToken
 PAGE = 1000
 BEFORE_ALL_ENDS = datetime.min.replace(tzinfo=UTC)  # the ends in a standing lie after the instant it was read at
 REMEMBERED = 4096  # answers by the bytes of a standing: most users share theirs with others
+REMEMBERED_BYTES = 4096  # of such a standing: 16 MiB together; larger ones are rare, and decided each time
 MAX_PAUSE_SECONDS = 5.0
 OTHER_HISTORY = (
     "the token is of another history: an older copy of the ledger was restored, or it is another ledger;"
@@ -218,7 +219,9 @@ class Watch:
         key = row.standing, found.view
         answer = self._answers.get(key)
         if answer is None:
-            answer = self._answers[key] = _decide(row.standing, found.view, self._ask)
+            answer = _decide(row.standing, found.view, self._ask)
+            if len(row.standing) <= REMEMBERED_BYTES:
+                self._answers[key] = answer
         decision, until = answer
         if until is not None and until <= found.at:
             raise StoreUnusable("the store's standing was over when it was read")

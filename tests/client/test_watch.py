@@ -33,7 +33,7 @@ from diijam_consent_sdk import (
 )
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.limiter import MAX_CALLS
-from diijam_consent_sdk.client.watch import Watched
+from diijam_consent_sdk.client.watch import REMEMBERED_BYTES, Watched
 from diijam_consent_sdk.client.watch_token import WatchToken
 from diijam_consent_sdk.decisions import decide
 from diijam_consent_sdk.errors import (
@@ -481,6 +481,18 @@ def test_tokens_are_printed_and_read() -> None:
         assert WatchToken.parse(str(place)) == place
         assert str(place).isascii()
         assert "Bảo" not in repr(place) + str(place)
+
+
+def test_large_standings_are_not_kept(client: ConsentClient, store: Between) -> None:
+    """A watch keeps answers by the bytes of standings, few and small ones: memory does not grow with what users did."""
+    told = [e.Notified(f"n-{number}", f"{number:0200}", {Field.EMAIL}, Purpose.SURVEYS) for number in range(50)]
+    store.inner.append("u-4", [OPENED, YES, *told])
+    watch = client._engine.ledger.watch(MAIL, None)
+    items = client._runner.run(watch.next_items())
+    assert said(items)[-1] == ("u-4", True)
+    kept = [len(standing) for standing, _ in watch._answers]
+    assert kept
+    assert max(kept) <= REMEMBERED_BYTES < len(store.inner.standings(["u-4"]).users[0].standing)
 
 
 def test_watches_wait_beside_each_other() -> None:
