@@ -24,7 +24,7 @@ from diijam_consent_sdk.events import (
 )
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.standing import EVERY_ASK, standing_of
-from diijam_consent_sdk.stores import Changes, Cursor, MemoryStore, SqliteStore, wire
+from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
 from diijam_consent_sdk.stores.protocol import StandingRow, Standings
 from diijam_consent_sdk.stores.sql.appends import plan_append
 from diijam_consent_sdk.stores.sql.statements import Steps, Transaction
@@ -126,6 +126,11 @@ class Printed(MemoryStore):
         """A user's record in JSON."""
         printed = self._printed[zlib.crc32(user_id.encode()) % len(self._printed)]
         return printed.replace(b"somebody", user_id.encode())
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        printed = b",".join(map(self.record, user_ids))
+        return Loaded(HEAD, datetime.now(UTC), tuple(wire.decode_records(b"[%b]" % printed)))
 
     def standings(self, user_ids: Iterable[str]) -> Standings:
         """See `Store.standings`. Like a store, it gives each row bytes of its own."""
