@@ -135,6 +135,7 @@ def test_another_history_begins_again(consumer: Consumer, ledger: Ledger) -> Non
     write(consumer, "u-3", *YES)
     with consumer.running():
         until(lambda: consumer.copy() == {"u-1": True, "u-2": True, "u-3": True})
+        until(consumer.checkpoint.exists)  # which moves once the program that took the lines has ended
     copy.replace(consumer.ledger)
     for suffix in ("-wal", "-shm"):
         consumer.ledger.with_name(consumer.ledger.name + suffix).unlink(missing_ok=True)
