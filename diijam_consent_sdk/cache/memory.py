@@ -15,7 +15,7 @@ from ..standing import View
 from ..stores.protocol import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, NO_ANSWERS, Answers
 from .counters import Counters
-from .entries import UserCache
+from .entries import NOBODY, UserCache
 from .fast_path import FastPath
 from .generation import Generation
 from .history import History
@@ -77,7 +77,7 @@ class Memory:
         return self._own_answers(user_id)
 
     def _own_answers(self, user_id: str) -> Answers | None:
-        user = self.users[user_id]
+        user = self.users.by_id.get(user_id, NOBODY)
         answers = user.answers()
         if answers in NO_ANSWERS:
             return None

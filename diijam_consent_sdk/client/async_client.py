@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from typing import Self
 
 from ..cache.compiled import ALL_STALE
+from ..cache.entries import NOBODY
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
 from ..due import Due
@@ -38,7 +39,7 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
         """See `ConsentClient.user`."""
         is_simple = at_least is None and self._runner.is_on_its_loop()
-        if is_simple and (user := self._cached[user_id]).answers() is not ALL_STALE:
+        if is_simple and (user := self._cached.get(user_id, NOBODY)).answers() is not ALL_STALE:
             self._counters.found += 1
             return user
         return await self._runner.run(self._engine.user(user_id, at_least))

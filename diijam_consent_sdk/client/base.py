@@ -164,7 +164,7 @@ class BaseClient:
         self._own_engine = self._make_engine(spawn=self._runner.spawn, can_stream=can_stream)
         self._leases = self._own_engine.leases
         self._counters = self._leases.counters
-        self._cached = self._leases.users  # one attribute less for each lookup to load
+        self._cached = self._leases.users.by_id  # one attribute less for each lookup to load
         # Polling ends with the client, also with one that nobody closed.
         finalize(self, setattr, self._leases, "closed", True)  # noqa: FBT003
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 from ..cache.compiled import ALL_STALE
+from ..cache.entries import NOBODY
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
 from ..due import Due
@@ -70,7 +71,7 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             TypeError: one of them is not a string.
         """
-        if at_least is None and (user := self._cached[user_id]).answers() is not ALL_STALE:
+        if at_least is None and (user := self._cached.get(user_id, NOBODY)).answers() is not ALL_STALE:
             self._counters.found += 1
             return user
         return self._runner.run(self._engine.user(user_id, at_least))

@@ -60,7 +60,7 @@ def test_an_empty_cache_has_nobody_to_evict() -> None:
         World().leases.users.popitem()
 
 
-@pytest.mark.parametrize("remove", [UserCache.popitem, UserCache.clear, lambda users: users.__delitem__("u")])
+@pytest.mark.parametrize("remove", [UserCache.popitem, UserCache.clear, lambda users: users.pop("u")])
 def test_whoever_leaves_is_invalidated_first(remove: Callable[[UserCache], object]) -> None:
     """Whichever way a user leaves the mapping, no yes is left in anybody's hands, nor on the fast path."""
     world = World()
@@ -71,10 +71,15 @@ def test_whoever_leaves_is_invalidated_first(remove: Callable[[UserCache], objec
     assert "u" not in world.leases.fast_path
 
 
-@pytest.mark.parametrize("name", ["pop", "setdefault", "update", "__ior__"])
-def test_nobody_leaves_or_comes_another_way(name: str) -> None:
-    """What a dict can do past these methods, this one cannot."""
-    assert getattr(World().leases.users, name) is None
+def test_items_are_read_where_the_cache_has_them() -> None:
+    """What guards read by id are the cache's own items, as it gains and loses them."""
+    world = World()
+    users = world.leases.users
+    assert "u" not in users.by_id
+    world.load(consenting())
+    assert users.by_id["u"] is users["u"]
+    del users["u"]
+    assert "u" not in users.by_id
 
 
 def test_a_user_put_in_place_of_another_invalidates_it() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+from cachetools import Cache
 from msgspec.structs import replace
 
 from diijam_consent_sdk._threads import Promise, WaitTimeout
@@ -75,7 +76,7 @@ def drop_nothing(self: Leases, user_id: str, position: int) -> None:
 
 
 def remove_only(self: UserCache, user_id: str) -> None:
-    dict.__delitem__(self, user_id)
+    Cache.__delitem__(self, user_id)
 
 
 def install_anything(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
@@ -185,9 +186,9 @@ def forget_passed_floors(self: MinimumPositions, position: int, now: float) -> N
 def keep_on_restart(self: Leases, head: Cursor, now: float, *, is_same_history: bool = False) -> None:
     users, fresh_until = dict(self.users), self._history.generation.fresh_until
     for user_id in users:
-        dict.__delitem__(self.users, user_id)
+        Cache.__delitem__(self.users, user_id)
     _restart(self, head, now, is_same_history=is_same_history)
-    dict.update(self.users, users)
+    self.users.update(users)
     for user in users.values():
         user._generation = self._history.generation
     self._history.generation.fresh_until = fresh_until
