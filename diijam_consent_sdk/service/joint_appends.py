@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ..stores.protocol import Appended
-from ..stores.sql.appends import PlannedAppend, SettledAppend
+from ..stores.sql.append_plans import PlannedAppend, SettledAppend
 from ..stores.sql.group_commit import GroupRoom
 from ..stores.sql.repeats import Repeat
 from .lanes import Lane

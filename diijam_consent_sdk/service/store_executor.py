@@ -35,7 +35,7 @@ from ..stores.protocol import (
     Write,
     WriteResult,
 )
-from ..stores.sql.appends import plan_append
+from ..stores.sql.append_plans import plan_append
 from ..stores.sql.chain_walk import ChainPage
 from ..stores.sql.repeats import Repeat
 from ..stores.sqlite.store import SqliteDatabaseStore

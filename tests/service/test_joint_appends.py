@@ -14,7 +14,7 @@ from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
 from diijam_consent_sdk.service.store_calls import InvalidArguments
 from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.stores import Appended, MemoryStore
-from diijam_consent_sdk.stores.sql.appends import PlannedAppend, SettledAppend
+from diijam_consent_sdk.stores.sql.append_plans import PlannedAppend, SettledAppend
 
 OPENED = e.AccountOpened()
 

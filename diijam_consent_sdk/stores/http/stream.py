@@ -17,7 +17,8 @@ from functools import partial
 from .._retry import Attempts
 from ..protocol import Changes
 from .parts import Parts
-from .transport import AsyncResponse, AsyncTransport, Response, Transport
+from .response import AsyncResponse, Response
+from .transport import AsyncTransport, Transport
 
 
 class HttpChangesStream:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import ssl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypedDict, Unpack
@@ -23,6 +22,7 @@ from .clients import Clients, LoopClients
 from .credentials import Credentials, Token
 from .exchange import Exchange
 from .network import ClosingBackend, DeadlineBackend, end_calls_of_this_thread_at
+from .response import AsyncResponse, Response
 from .url import checked_url, quoted_address
 
 Verify = ssl.SSLContext | str | os.PathLike[str] | bool
@@ -77,74 +77,6 @@ class _Service:
         return httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": timeouts})
 
 
-class Response:
-    """
-    A response that is read as it comes. One thread reads it; any other may cut it.
-
-    Raises (`read` and `read_all`): Failure, as `Transport.send` raises it.
-    """
-
-    def __init__(self, response: httpx.Response, exchange: Exchange, where: str) -> None:
-        self.status, self.headers = response.status_code, response.headers
-        self._response, self._exchange, self._where = response, exchange, where
-        self._chunks = response.iter_raw()
-
-    def read(self, attempts: Attempts) -> bytes:
-        """Read what comes next, within the time of *attempts*; empty at the end."""
-        with _translated(self._exchange, self._where):
-            end_calls_of_this_thread_at(attempts.until)
-            return next(self._chunks, b"")
-
-    def read_all(self, attempts: Attempts) -> bytes:
-        """Read to the end, and give the connection back."""
-        received = bytearray()
-        try:
-            while chunk := self.read(attempts):
-                self._exchange.receive(received, chunk)
-        finally:
-            self.close()
-        return bytes(received)
-
-    def cut(self) -> None:
-        """End the connection under the thread that reads: closing a socket would not wake the thread."""
-        connection = self._response.extensions["network_stream"].get_extra_info("socket")
-        with suppress(OSError):
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # past TLS, whose own `shutdown` the reader would see
-
-    def close(self) -> None:
-        """Give the connection back, or close it if the end was not read."""
-        self._response.close()
-
-
-class AsyncResponse:
-    """`Response` for tasks. A close wakes the task that reads."""
-
-    def __init__(self, response: httpx.Response, exchange: Exchange, where: str) -> None:
-        self.status, self.headers = response.status_code, response.headers
-        self._response, self._exchange, self._where = response, exchange, where
-        self._chunks = response.aiter_raw()
-
-    async def read(self, attempts: Attempts) -> bytes:
-        """See `Response.read`."""
-        with _translated(self._exchange, self._where):
-            async with asyncio.timeout(attempts.seconds_left()):
-                return await anext(self._chunks, b"")
-
-    async def read_all(self, attempts: Attempts) -> bytes:
-        """See `Response.read_all`."""
-        received = bytearray()
-        try:
-            while chunk := await self.read(attempts):
-                self._exchange.receive(received, chunk)
-        finally:
-            await self.close()
-        return bytes(received)
-
-    async def close(self) -> None:
-        """See `Response.close`."""
-        await self._response.aclose()
-
-
 class Transport(_Service):
     """Sends exchanges from threads. Safe to use from several threads, and after a fork."""
 
@@ -168,10 +100,11 @@ class Transport(_Service):
     def open(self, exchange: Exchange, body: bytes, attempts: Attempts) -> Response:
         """Send a question once, and return the response when its head is there; raises `Failure` as `send` does."""
         client = self._clients.of(self)
-        with _translated(exchange, self._where):
+        translated = partial(_translated, exchange, self._where)
+        with translated():
             end_calls_of_this_thread_at(attempts.until)
             request = self._request(exchange, body, attempts.seconds_left())
-            return Response(client.send(request, stream=True), exchange, self._where)
+            return Response(client.send(request, stream=True), exchange, translated)
 
     def close(self) -> None:
         """Close the connections of this process; later exchanges raise `StoreUnavailable`."""
@@ -197,10 +130,11 @@ class AsyncTransport(_Service):
     async def open(self, exchange: Exchange, body: bytes, attempts: Attempts) -> AsyncResponse:
         """See `Transport.open`."""
         client = await self._clients.of_running_loop()
-        with _translated(exchange, self._where):
+        translated = partial(_translated, exchange, self._where)
+        with translated():
             async with asyncio.timeout(attempts.seconds_left()):
                 request = self._request(exchange, body, attempts.seconds_left())
-                return AsyncResponse(await client.send(request, stream=True), exchange, self._where)
+                return AsyncResponse(await client.send(request, stream=True), exchange, translated)
 
     async def close(self) -> None:
         """Close the connections of the running loop; later exchanges of any loop raise `StoreUnavailable`."""

@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
 from psycopg_pool import AsyncConnectionPool
 
 from ..._logging import log
-from ...errors import ConsentError, StoreError, StoreUnusable, TooLarge
-from ...events import Event, LedgerEntry, Provenance
-from ...identifiers import identifier
-from ...notices import NoticeText, RegisteredNotice
+from ...errors import StoreError
 from .._fork_safety import leak
 from .._retry import Attempts
-from ..checks import checked_ids
-from ..history import HistoryPage, cut_page
-from ..protocol import (
-    Appended,
-    Changes,
-    Cursor,
-    Entries,
-    Loaded,
-    OpenRequests,
-    Standings,
-    StandingsPage,
-    Write,
-    WriteResult,
-)
-from ..registry import MAX_NOTICES_PAGE
-from ..sql.appends import Appends, Outcome, PlannedAppend, has_erased, plan_append, plan_many
+from ..sql.append_plans import Outcome, PlannedAppend, has_erased
 from ..sql.async_group_commit import AsyncGroupCommit
-from ..sql.chain_walk import ChainPage, chain_page
-from ..sql.changes import EntriesPage
-from ..sql.dialect import entries_of, history_page_query, history_query, rows_translated
+from ..sql.async_store import AsyncSqlStore
 from ..sql.group_commit import Group
-from ..sql.operations import Clock, Operations
-from ..sql.registry import Registry
-from ..sql.repeats import LongFolds, Repeat, rebuild
-from ..sql.standings import ENDLESS, StandingReads
+from ..sql.operations import Clock
 from ..sql.statements import Query, Steps, Transaction
 from .base import NO_CONNECTION, SET_UP, VACUUM, PostgresBase, check_connection
 from .connection import AsyncDeadlineConnection, is_alive
@@ -52,10 +27,9 @@ from .listener import AsyncListener
 from .transactions import read, run_alone, write
 
 T = TypeVar("T")
-News = TypeVar("News", Changes, EntriesPage)
 
 
-class AsyncPostgresStore(PostgresBase):
+class AsyncPostgresStore(PostgresBase, AsyncSqlStore):
     """`PostgresStore` for asyncio: its methods are coroutines. Belongs to the event loop it is first used in."""
 
     def __init__(
@@ -67,10 +41,8 @@ class AsyncPostgresStore(PostgresBase):
         connections: int = 10,
         listen_url: str | None = None,
     ) -> None:
-        super().__init__(url, deadline=deadline, connections=connections, listen_url=listen_url)
-        self._operations = Operations(DIALECT, clock)
-        self._registry = Registry(self._operations)
-        self._long_folds = LongFolds()
+        PostgresBase.__init__(self, url, deadline=deadline, connections=connections, listen_url=listen_url)
+        AsyncSqlStore.__init__(self, DIALECT, clock)
         self._reset()
 
     def _reset(self) -> None:
@@ -80,134 +52,6 @@ class AsyncPostgresStore(PostgresBase):
         self._listener = AsyncListener(
             partial(AsyncDeadlineConnection.connect, **self._listen_options), may_be_shared=self._may_be_shared
         )
-
-    @property
-    def _standings(self) -> StandingReads:
-        return StandingReads(self._operations)
-
-    @property
-    def _appends(self) -> Appends:
-        return Appends(self._operations)
-
-    def clock_trouble(self) -> str | None:
-        """See `SqlStore.clock_trouble`."""
-        return self._operations.clock_trouble()
-
-    async def load(self, user_ids: Iterable[str]) -> Loaded:
-        """See `Store.load`."""
-        return await self._read(self._operations.load(checked_ids(user_ids)))
-
-    async def standings(self, user_ids: Iterable[str]) -> Standings:
-        """See `Store.standings`."""
-        for query in self._standings.standings(checked_ids(user_ids)):
-            if (found := await self._read(query)) is not None:
-                return found
-        raise StoreUnusable(ENDLESS)
-
-    async def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
-        """See `Store.list_standings`."""
-        try:
-            for query in self._standings.page(after_user_id, limit):
-                if (page := await self._read(query)) is not None:
-                    return page
-        except TooLarge:  # which one user's never is
-            return await self.list_standings(after_user_id, limit // 2)
-        raise StoreUnusable(ENDLESS)
-
-    async def append(
-        self,
-        user_id: str,
-        events: Iterable[Event],
-        *,
-        expected_version: int | None = None,
-        idempotency_key: str | None = None,
-        provenance: Provenance | None = None,
-    ) -> Appended:
-        """See `Store.append`."""
-        plan = plan_append(user_id, events, expected_version, idempotency_key, provenance)
-        outcome = await self._append(plan)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return await self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
-
-    async def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """See `Store.append_many`."""
-        plans = plan_many(writes)
-        valid = [plan for plan in plans if isinstance(plan, PlannedAppend)]
-        outcomes = iter(await self._append_many(valid) if valid else ())
-        return [await self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
-
-    async def _result(self, outcome: Outcome) -> WriteResult:
-        if not isinstance(outcome, Repeat):
-            return outcome
-        try:
-            return await self._repeated(outcome)
-        except ConsentError as error:
-            return error
-
-    async def _repeated(self, repeat: Repeat) -> Appended:
-        found = await self._read(self._appends.repeated(repeat))
-        if isinstance(found, Appended):
-            return found
-        with self._long_folds.folding(found.version), rows_translated():
-            links = await self._read(history_query(found.user_id, found.version))
-            return await asyncio.to_thread(rebuild, found, links)
-
-    async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
-        """See `Store.changes`."""
-        return await self._read_news(after, wait, partial(self._operations.changes, after, limit))
-
-    async def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
-        """See `Store.entries`."""
-        page = await self._read_news(after, wait, lambda _: self._operations.entries(after, limit))
-        return await asyncio.to_thread(page.decode)
-
-    async def _read_news(self, after: Cursor, wait: float, look: Callable[[float], Query[News]]) -> News:
-        """See `SqlStore._read_news`."""
-        started = time.monotonic()
-        while True:
-            append = self._listener.next_append() if wait > 0 else None
-            waited = time.monotonic() - started
-            found = await self._read(look(waited))
-            if found.cursor != after or append is None or not waited < wait:
-                return found
-            await self._listener.wait(append, wait - waited)
-
-    async def history(self, user_id: str) -> list[LedgerEntry]:
-        """See `Store.history`."""
-        links = await self._read(self._operations.history(user_id))
-        with rows_translated():
-            return await asyncio.to_thread(entries_of, links)
-
-    async def history_page(self, user_id: str, after: int) -> HistoryPage:
-        """See `PagedHistory.history_page`."""
-        links = await self._read(history_page_query(identifier(user_id), after))
-        with rows_translated():
-            return cut_page(await asyncio.to_thread(entries_of, links))
-
-    async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
-        """See `Store.open_requests`."""
-        return await self._read(self._operations.open_requests(after, limit))
-
-    async def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
-        """See `Notices.register_notice`."""
-        return await self._write(self._registry.register(text, by))
-
-    async def notice(self, notice: str) -> RegisteredNotice | None:
-        """See `Notices.notice`."""
-        return await self._read(self._registry.notice(notice))
-
-    async def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
-        """See `Notices.notices`."""
-        return await self._read(self._registry.page(after, limit))
-
-    async def require_notices(self) -> None:
-        """See `Notices.require_notices`."""
-        await self._write(self._registry.require())
-
-    async def chain_page(self, after: int, limit: int) -> ChainPage:
-        """See `SqlStore.chain_page`."""
-        return await self._read(chain_page(self._operations, after, limit))
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -262,6 +106,10 @@ class AsyncPostgresStore(PostgresBase):
         with translated():
             steps = group.run(self._appends.write(group.plans))
             return await self._attempt(write(self._begin_writing, steps), group.until)
+
+    def _watch(self) -> Callable[[float], Awaitable[object]]:
+        append = self._listener.next_append()
+        return lambda seconds: self._listener.wait(append, seconds)
 
     async def _run(self, steps: Callable[[], Steps[T]], attempts: Attempts) -> T:
         async def attempt() -> T:

@@ -20,7 +20,7 @@ from .._call_queue import CallQueue
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..protocol import Cursor
-from ..sql.appends import Outcome, PlannedAppend, has_erased
+from ..sql.append_plans import Outcome, PlannedAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from .._retry import Failure
-from .appends import Outcome, PlannedAppend
+from .append_plans import Outcome, PlannedAppend
 from .group_commit import LATE, Group, count_fitting, error_of
 
 Write = Callable[[Group], Awaitable[list[Outcome]]]

@@ -19,7 +19,7 @@ import attrs
 from ...errors import OutcomeUnknown
 from .._call_queue import LOOK_EVERY_SECONDS, CallQueue, Ticket
 from .._retry import Failure
-from .appends import Outcome, PlannedAppend
+from .append_plans import Outcome, PlannedAppend
 from .statements import CommitBatch, Steps, Transaction, UnlockedBatch
 
 MAX_APPENDS = 256  # in one group

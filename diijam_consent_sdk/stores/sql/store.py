@@ -1,7 +1,7 @@
 """
-The one base of all stores over a SQL database: the public methods, over reads and writes that each database runs.
+The base of stores for threads over a SQL database: the public methods, over reads and writes that each database runs.
 
-PostgreSQL's asyncio store is its twin, with coroutines.
+`async_store` is its twin, with coroutines.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from ..protocol import (
     WriteResult,
 )
 from ..registry import MAX_NOTICES_PAGE
-from .appends import Appends, Outcome, PlannedAppend, plan_append, plan_many
+from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
+from .appends import Appends
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated

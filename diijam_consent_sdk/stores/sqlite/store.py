@@ -14,7 +14,7 @@ from ..._logging import log
 from ...errors import StoreUnusable
 from .._retry import Attempts
 from ..protocol import Appended, Cursor
-from ..sql.appends import Outcome, PlannedAppend, SettledAppend, has_erased
+from ..sql.append_plans import Outcome, PlannedAppend, SettledAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock

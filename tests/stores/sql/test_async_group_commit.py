@@ -13,7 +13,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnusable
 from diijam_consent_sdk.stores import Appended, Cursor
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.sql.appends import Outcome, plan_append
+from diijam_consent_sdk.stores.sql.append_plans import Outcome, plan_append
 from diijam_consent_sdk.stores.sql.async_group_commit import AsyncGroupCommit
 from diijam_consent_sdk.stores.sql.group_commit import Group
 

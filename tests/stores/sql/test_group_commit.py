@@ -17,7 +17,7 @@ from diijam_consent_sdk.errors import OutcomeUnknown, StoreError, StoreUnavailab
 from diijam_consent_sdk.stores import Appended, Cursor
 from diijam_consent_sdk.stores._call_queue import CallQueue
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.sql.appends import Outcome, PlannedAppend, plan_append
+from diijam_consent_sdk.stores.sql.append_plans import Outcome, PlannedAppend, plan_append
 from diijam_consent_sdk.stores.sql.group_commit import Claim, Group, GroupCommit, Member, count_fitting
 
 from ..contract import eventually
