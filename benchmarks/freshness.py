@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk.events import Objected, ObjectionLifted
 from diijam_consent_sdk.stores import Changes, Cursor, SqliteStore
-from diijam_consent_sdk.stores.protocol import Standings
+from diijam_consent_sdk.stores.answers import Standings
 
 from . import people, report
 

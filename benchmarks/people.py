@@ -25,7 +25,7 @@ from diijam_consent_sdk.events import (
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.standing import EVERY_ASK, standing_of
 from diijam_consent_sdk.stores import Changes, Cursor, Loaded, MemoryStore, SqliteStore, wire
-from diijam_consent_sdk.stores.protocol import StandingRow, Standings
+from diijam_consent_sdk.stores.answers import StandingRow, Standings
 from diijam_consent_sdk.stores.sql.append_plans import plan_append
 from diijam_consent_sdk.stores.sql.statements import Steps, Transaction
 from diijam_consent_sdk.stores.sqlite.schema import FORMAT

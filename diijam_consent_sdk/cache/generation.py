@@ -10,7 +10,7 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 from .counters import Counters
 
 

@@ -11,7 +11,7 @@ from math import inf
 
 from cachetools import FIFOCache
 
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 from .bounded import put, take
 from .counters import Counters
 from .generation import Generation

@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from ..errors import StoreUnavailable
-from ..stores.protocol import Changes, Cursor
+from ..stores.answers import Changes, Cursor
 from .generation import Generation
 
 PAST_ALL_POSITIONS = 2**63

@@ -13,7 +13,7 @@ from math import inf
 import attrs
 
 from ..standing import View
-from ..stores.protocol import Cursor, StandingRow, Standings
+from ..stores.answers import Cursor, StandingRow, Standings
 from ..stores.wire import Malformed
 from .compiled import ALL_STALE, AnswerPool
 from .generation import Basis, Generation

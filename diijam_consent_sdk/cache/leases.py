@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from ..errors import StoreUnavailable
 from ..standing import View
-from ..stores.protocol import Changes, Cursor
+from ..stores.answers import Changes, Cursor
 from .history import is_behind
 from .in_flight import Poll
 from .installs import CLOCK_RATE, Installs

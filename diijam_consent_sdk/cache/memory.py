@@ -12,7 +12,7 @@ from math import inf
 
 from ..errors import ClientClosed
 from ..standing import View
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, NO_ANSWERS, Answers
 from .counters import Counters
 from .entries import NOBODY, UserCache

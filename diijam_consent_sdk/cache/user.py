@@ -11,7 +11,7 @@ import msgspec
 
 from ..decisions import NO_DATA, Ask, Decision, Market, Process, Share
 from ..policy import PUBLISHABLE
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 from .compiled import ALL_STALE, ALL_UNAVAILABLE, Answers
 from .counters import Counters
 from .generation import Basis, Generation

@@ -12,7 +12,7 @@ from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
 from ..due import Due
 from ..events import Event, Provenance
 from ..record import ConsentRecord
-from ..stores.protocol import Appended
+from ..stores.answers import Appended
 from ..stores.url import open_async_store
 from .audit import AsyncAudit
 from .batching import Malformed

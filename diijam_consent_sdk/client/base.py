@@ -19,7 +19,9 @@ from .._clock import steady_seconds
 from .._logging import log
 from ..identifiers import identifier
 from ..status import Status
-from ..stores.protocol import AsyncStore, Store, StreamsChanges
+from ..stores.async_protocol import AsyncStore
+from ..stores.changes_stream import StreamsChanges
+from ..stores.protocol import Store
 from ..stores.url import actor_from_env, insecure_hosts_from_env, listen_url_from_env, url_from_env
 from .engine import Engine
 from .runners import TaskRunner, ThreadRunner

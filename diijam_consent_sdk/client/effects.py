@@ -14,21 +14,10 @@ import attrs
 from .._threads import Promise
 from ..events import Event, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import (
-    Appended,
-    AsyncChangesStream,
-    AsyncStore,
-    Changes,
-    ChangesStream,
-    Cursor,
-    Entries,
-    Loaded,
-    OpenRequests,
-    Standings,
-    StandingsPage,
-    Store,
-    StreamsChanges,
-)
+from ..stores.answers import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Standings, StandingsPage
+from ..stores.async_protocol import AsyncStore
+from ..stores.changes_stream import AsyncChangesStream, ChangesStream, StreamsChanges
+from ..stores.protocol import Store
 
 T = TypeVar("T")
 AnyStore = Store | AsyncStore

@@ -23,8 +23,8 @@ from ..events import Event, LedgerEntry, Provenance
 from ..identifiers import identifier
 from ..record import ConsentRecord, record_at
 from ..status import Feed, Status
+from ..stores.answers import Appended, Cursor, Loaded
 from ..stores.checks import checked_provenance
-from ..stores.protocol import Appended, Cursor, Loaded
 from ..vocabulary import instant
 from .batching import Malformed, on_malformed
 from .effects import Append, ChangesSince, Effects, Load, OpenRequestsAfter, Spawn, StoreCall, perform, wait

@@ -18,7 +18,7 @@ from ..cache.in_flight import Poll
 from ..cache.leases import Leases
 from ..cache.user import UserConsent
 from ..errors import StoreUnavailable, StoreUnusable
-from ..stores.protocol import BEFORE_FIRST, Changes, Cursor, Loaded, Standings
+from ..stores.answers import BEFORE_FIRST, Changes, Cursor, Loaded, Standings
 from .effects import ChangesSince, Effects, LoadStandings, StoreCall, perform, wait
 
 A = TypeVar("A", Loaded, Changes)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import repeat
 
 from ..decisions import Ask
-from ..stores.protocol import Entries
+from ..stores.answers import Entries
 from .base import BaseClient
 from .iterators import LoudAsyncIterator, LoudIterator
 from .runners import TaskRunner, ThreadRunner

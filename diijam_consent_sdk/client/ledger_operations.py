@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from ..decisions import Ask
 from ..errors import HistoryChanged
-from ..stores.protocol import Cursor, Entries
+from ..stores.answers import Cursor, Entries
 from .effects import Effects, EntriesAfter, Spawn, perform
 from .limiter import LimitedCalls
 from .watch import OTHER_HISTORY, Watch

@@ -15,7 +15,7 @@ from .._threads import WaitTimeout
 from ..cache.compiled import ALL_STALE
 from ..cache.user import UserConsent
 from ..identifiers import identifier
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 from .batching import OnMalformed, batches
 from .effects import Effects, wait
 from .exchanges import Exchanges

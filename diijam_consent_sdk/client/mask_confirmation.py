@@ -12,7 +12,7 @@ from typing import TypeVar
 import attrs
 
 from ..errors import StoreUnavailable
-from ..stores.protocol import Changes, Cursor
+from ..stores.answers import Changes, Cursor
 from .batching import BATCH
 from .effects import ChangesSince, Effects, perform
 from .exchanges import Exchanges

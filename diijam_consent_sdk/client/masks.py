@@ -18,7 +18,7 @@ from ..cache.compiled import NO_ANSWERS
 from ..cache.generation import Generation
 from ..cache.user import UserConsent
 from ..decisions import Ask, Decision, check_entitled
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 
 NO, YES, UNKNOWN = 0, 1, 2
 

@@ -19,7 +19,7 @@ from cachetools import LRUCache
 from ..decisions import Ask, Decision, check_ask, decide, entitlement_error, scope_of
 from ..errors import HistoryChanged, StoreUnavailable, StoreUnusable, TooLarge
 from ..standing import View
-from ..stores.protocol import Changes, Cursor, StandingRow, Standings, StandingsPage
+from ..stores.answers import Changes, Cursor, StandingRow, Standings, StandingsPage
 from ..stores.standings import decode_standing
 from ..stores.wire import Malformed
 from ..vocabulary import Reason

@@ -14,7 +14,7 @@ from binascii import Error
 import attrs
 
 from ..identifiers import identifier
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 
 HEAD, LAST = "+", "~"
 MALFORMED = "malformed token: pass Watched.token as it is"

@@ -22,7 +22,7 @@ from ..errors import NotEntitled, OutcomeUnknown, StoreUnavailable, StoreUnusabl
 from ..events import is_no, takes_away
 from ..status import cause_of
 from ..stores._retry import backoff
-from ..stores.protocol import Appended
+from ..stores.answers import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
 

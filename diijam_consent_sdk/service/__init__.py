@@ -10,7 +10,8 @@ from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from ..stores.protocol import AsyncStore, Store
+from ..stores.async_protocol import AsyncStore
+from ..stores.protocol import Store
 
 if TYPE_CHECKING:
     from litestar import Litestar

@@ -12,8 +12,9 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
-from ..stores.messages import SMALL_BODY_BYTES
-from ..stores.protocol import AsyncStore, Store
+from ..stores.async_protocol import AsyncStore
+from ..stores.message_fields import SMALL_BODY_BYTES
+from ..stores.protocol import Store
 from . import dispatch
 from .board import Board
 from .context import ServiceContext

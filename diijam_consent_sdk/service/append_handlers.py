@@ -13,9 +13,10 @@ from ..errors import ConsentError, VersionConflict
 from ..events import Event, Provenance
 from ..identifiers import identifier
 from ..stores import append_messages, wire
+from ..stores.answers import Appended, Cursor, Write, WriteResult
 from ..stores.append_messages import AppendManyAnswer, AppendManyQuestion, WriteFields
-from ..stores.messages import MAX_ANSWER_BYTES, PATHS, AppendAnswer, AppendQuestion
-from ..stores.protocol import Appended, Cursor, Write, WriteResult
+from ..stores.message_fields import MAX_ANSWER_BYTES
+from ..stores.messages import PATHS, AppendAnswer, AppendQuestion
 from ..vocabulary import Method
 from .auth import authorize_append, may_read, writer
 from .encoding import join

@@ -11,7 +11,7 @@ import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
 from ..stores import wire
-from ..stores.messages import SMALL_BODY_BYTES
+from ..stores.message_fields import SMALL_BODY_BYTES
 from ..stores.strict_json import UNKNOWN_FIELD
 from .auth import authorize
 from .connections import CONNECTION, Connection

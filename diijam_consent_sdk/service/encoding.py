@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from ..errors import TooLarge
-from ..stores import messages, wire
-from ..stores.messages import MAX_ANSWER_BYTES, PAGE_BYTES
+from ..stores import message_fields, wire
+from ..stores.message_fields import MAX_ANSWER_BYTES, PAGE_BYTES
 
 
-def encode_whole(answer: messages.Answer, field: str, items: Iterable[object]) -> bytes:
+def encode_whole(answer: message_fields.Answer, field: str, items: Iterable[object]) -> bytes:
     """
     Encode an answer that may not be cut into pages.
 
@@ -59,7 +59,7 @@ def encode_page(items: Iterable[object]) -> list[bytes]:
     return parts
 
 
-def join(answer: messages.Answer, field: str, parts: list[bytes]) -> bytes:
+def join(answer: message_fields.Answer, field: str, parts: list[bytes]) -> bytes:
     """
     Put an answer and its encoded items together.
 

@@ -8,14 +8,7 @@ from ..notices import NoticeText
 from ..stores import append_messages
 from ..stores.ledger_messages import PATHS as LEDGER_PATHS
 from ..stores.ledger_messages import EntriesQuestion
-from ..stores.messages import (
-    PATHS,
-    AppendQuestion,
-    ChangesQuestion,
-    HistoryQuestion,
-    LoadQuestion,
-    RequestsQuestion,
-)
+from ..stores.messages import PATHS, AppendQuestion, ChangesQuestion, HistoryQuestion, LoadQuestion, RequestsQuestion
 from ..stores.registry_messages import (
     PATHS as NOTICE_PATHS,
 )

@@ -29,7 +29,7 @@ import attrs
 
 from .._logging import log
 from ..stores._retry import backoff
-from ..stores.protocol import Changes, Cursor
+from ..stores.answers import Changes, Cursor
 from .store_executor import StoreExecutor
 from .streams import Look, Stream, Streams
 

@@ -10,6 +10,7 @@ from litestar import Response, get
 
 from ..errors import StoreUnavailable
 from ..stores import messages, wire
+from ..stores.answers import Loaded, OpenRequests
 from ..stores.history import HistoryPage
 from ..stores.messages import (
     PATHS,
@@ -20,7 +21,6 @@ from ..stores.messages import (
     RequestsAnswer,
     RequestsQuestion,
 )
-from ..stores.protocol import Loaded, OpenRequests
 from ..stores.token_messages import PATHS as TOKEN_PATHS
 from ..stores.token_messages import TokenAnswer, TokenQuestion
 from .append_handlers import APPEND_OPERATIONS

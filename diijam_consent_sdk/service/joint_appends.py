@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ..stores.protocol import Appended
+from ..stores.answers import Appended
 from ..stores.sql.append_plans import PlannedAppend, SettledAppend
 from ..stores.sql.group_commit import GroupRoom
 from ..stores.sql.repeats import Repeat

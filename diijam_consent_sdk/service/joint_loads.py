@@ -15,8 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from ..stores.messages import MAX_USERS
-from ..stores.protocol import Loaded, Standings
+from ..stores.answers import Loaded, Standings
+from ..stores.message_fields import MAX_USERS
 
 MAX_JOINED_USERS = 100  # of one load; a larger one goes alone, beside the joint calls
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..stores.answers import Cursor, Entries
 from ..stores.ledger_messages import PATHS, EntriesAnswer, EntriesQuestion
 from ..stores.messages import entries_from
-from ..stores.protocol import Cursor, Entries
 from .auth import authorize
 from .encoding import encode_page, join
 from .operation import Call, operation

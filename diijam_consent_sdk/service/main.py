@@ -17,7 +17,8 @@ import structlog
 from .._extras import needs_extra
 from .._tls import server_context
 from ..stores._addresses import is_loopback
-from ..stores.protocol import AsyncStore, Store
+from ..stores.async_protocol import AsyncStore
+from ..stores.protocol import Store
 from ..stores.url import (
     insecure_hosts_from_env,
     is_http,

@@ -16,19 +16,8 @@ from litestar.params import Body
 
 from ..stores.append_messages import AppendManyQuestion
 from ..stores.ledger_messages import EntriesQuestion
-from ..stores.messages import (
-    APPEND_BODY_BYTES,
-    LOAD_BODY_BYTES,
-    MAX_BODY_BYTES,
-    PATHS,
-    SMALL_BODY_BYTES,
-    AppendQuestion,
-    ChangesQuestion,
-    HistoryQuestion,
-    LoadQuestion,
-    Question,
-    RequestsQuestion,
-)
+from ..stores.message_fields import APPEND_BODY_BYTES, LOAD_BODY_BYTES, MAX_BODY_BYTES, SMALL_BODY_BYTES, Question
+from ..stores.messages import PATHS, AppendQuestion, ChangesQuestion, HistoryQuestion, LoadQuestion, RequestsQuestion
 from ..stores.problem_document import Problem
 from ..stores.registry_messages import (
     LoadNoticesQuestion,

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 from litestar.types import Receive
 
-from ..stores.messages import Answer, Question
+from ..stores.message_fields import Answer, Question
 from .context import ServiceContext
 from .scopes import Scope
 from .tokens import TokenEntry

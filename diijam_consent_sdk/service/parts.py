@@ -9,7 +9,7 @@ import msgspec
 
 from ..standing import View, view_names
 from ..stores import wire
-from ..stores.protocol import Changes
+from ..stores.answers import Changes
 
 
 class Part:

@@ -27,9 +27,9 @@ from ..errors import (
     VersionConflict,
 )
 from ..status import cause_of
-from ..stores import messages, problem_document, wire
+from ..stores import message_fields, problem_document, wire
+from ..stores.answers import MAX_POSITION, Cursor
 from ..stores.problem_document import PROBLEM_TYPE, Problem
-from ..stores.protocol import MAX_POSITION, Cursor
 from .store_calls import InvalidArguments
 from .tokens import TokensUnreadable
 
@@ -42,9 +42,10 @@ PROBLEMS = {
 }
 
 LIMITS = (
-    f"send at most {messages.LOAD_BODY_BYTES:,} bytes to load records, {messages.APPEND_BODY_BYTES:,} to append,"
-    f" {messages.MAX_BODY_BYTES:,} for many users or to register a notice,"
-    f" and {messages.SMALL_BODY_BYTES:,} to ask anything else"
+    f"send at most {message_fields.LOAD_BODY_BYTES:,} bytes to load records,"
+    f" {message_fields.APPEND_BODY_BYTES:,} to append,"
+    f" {message_fields.MAX_BODY_BYTES:,} for many users or to register a notice,"
+    f" and {message_fields.SMALL_BODY_BYTES:,} to ask anything else"
 )
 
 # By the status of an error of the framework: the problem's key, and what to do next.

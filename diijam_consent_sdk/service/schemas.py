@@ -10,11 +10,11 @@ import msgspec
 from ..events import Provenance
 from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..stores import wire
+from ..stores.answers import MAX_POSITION
 from ..stores.append_messages import AppendManyAnswer, AppendManyQuestion, WriteFields
 from ..stores.ledger_messages import EntriesAnswer, EntriesQuestion
+from ..stores.message_fields import MAX_WAIT_SECONDS, MAX_WORDS
 from ..stores.messages import (
-    MAX_WAIT_SECONDS,
-    MAX_WORDS,
     AppendAnswer,
     AppendQuestion,
     ChangesAnswer,
@@ -27,7 +27,6 @@ from ..stores.messages import (
     RequestsQuestion,
 )
 from ..stores.problem_document import Problem
-from ..stores.protocol import MAX_POSITION
 from ..stores.registry_messages import (
     LoadNoticesAnswer,
     LoadNoticesQuestion,

@@ -9,8 +9,8 @@ import msgspec
 from ..errors import TooLarge
 from ..standing import View, view_names
 from ..stores import wire
-from ..stores.messages import LOAD_BODY_BYTES, MAX_ANSWER_BYTES, PAGE_BYTES
-from ..stores.protocol import StandingRow, Standings, StandingsPage
+from ..stores.answers import StandingRow, Standings, StandingsPage
+from ..stores.message_fields import LOAD_BODY_BYTES, MAX_ANSWER_BYTES, PAGE_BYTES
 from ..stores.standing_messages import (
     PATHS,
     StandingsAnswer,

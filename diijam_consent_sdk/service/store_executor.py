@@ -19,11 +19,8 @@ from ..errors import LedgerBroken, StoreUnavailable
 from ..events import Event, Provenance, takes_away
 from ..notices import NoticeText, RegisteredNotice
 from ..stores import SqliteStore
-from ..stores.checks import checked_ids
-from ..stores.history import HistoryPage, read_history_page
-from ..stores.protocol import (
+from ..stores.answers import (
     Appended,
-    AsyncStore,
     Changes,
     Cursor,
     Entries,
@@ -31,10 +28,13 @@ from ..stores.protocol import (
     OpenRequests,
     Standings,
     StandingsPage,
-    Store,
     Write,
     WriteResult,
 )
+from ..stores.async_protocol import AsyncStore
+from ..stores.checks import checked_ids
+from ..stores.history import HistoryPage, read_history_page
+from ..stores.protocol import Store
 from ..stores.sql.append_plans import plan_append
 from ..stores.sql.chain_walk import ChainPage
 from ..stores.sql.repeats import Repeat

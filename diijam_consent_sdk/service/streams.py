@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Hashable
 import attrs
 
 from ..errors import StoreUnavailable
-from ..stores.protocol import Changes, Cursor
+from ..stores.answers import Changes, Cursor
 from .parts import Part
 
 PACE_SECONDS = 0.05  # no stream gets two parts sooner

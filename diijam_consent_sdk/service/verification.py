@@ -18,7 +18,7 @@ from .._logging import log
 from ..errors import LedgerBroken, StoreUnusable
 from ..status import cause_of
 from ..stores._retry import backoff
-from ..stores.protocol import Cursor
+from ..stores.answers import Cursor
 from ..stores.sql.chain_walk import ChainWalk
 from .board import Board
 from .feed import ChangeFeed

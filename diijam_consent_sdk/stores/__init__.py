@@ -3,7 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .protocol import Appended, AsyncStore, Changes, Cursor, Loaded, Store, Write
+from .answers import Appended, Changes, Cursor, Loaded, Write
+from .async_protocol import AsyncStore
+from .protocol import Store
 from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
 

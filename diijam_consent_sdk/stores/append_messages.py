@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from ..record import ConsentRecord
 from . import wire
+from .answers import Appended, Cursor
 from .checks import MAX_WRITES
-from .messages import (
+from .message_fields import (
     MAX_BODY_BYTES,
     Answer,
-    AppendAnswer,
     AppendedEvents,
     ExpectedVersion,
     IdempotencyKey,
@@ -21,8 +21,8 @@ from .messages import (
     Question,
     UserId,
 )
+from .messages import AppendAnswer
 from .problem_document import Problem
-from .protocol import Appended, Cursor
 
 
 class WriteFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

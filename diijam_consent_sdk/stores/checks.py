@@ -9,7 +9,7 @@ from typing import get_args
 from ..events import NO_PROVENANCE, Event, Provenance
 from ..identifiers import identifier
 from ..policy import MAX_EVENTS
-from .protocol import Write
+from .answers import Write
 
 MAX_WRITES = 1_000  # of one `append_many`
 MAX_MANY_EVENTS = 10_000  # of all of them

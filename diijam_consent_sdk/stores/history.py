@@ -12,7 +12,8 @@ from typing import Protocol, runtime_checkable
 import attrs
 
 from ..events import Erased, LedgerEntry
-from .protocol import AsyncStore, Store
+from .async_protocol import AsyncStore
+from .protocol import Store
 
 MAX_HISTORY_PAGE = 1_000  # entries
 

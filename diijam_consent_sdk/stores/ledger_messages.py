@@ -7,8 +7,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from . import wire
-from .messages import MAX_CHANGES, MAX_WAIT_SECONDS, Answer, Entry, Question
-from .protocol import Cursor, Entries
+from .answers import Cursor, Entries
+from .message_fields import MAX_CHANGES, MAX_WAIT_SECONDS, Answer, Question
+from .messages import Entry
 
 
 class EntriesQuestion(Question, frozen=True, kw_only=True):

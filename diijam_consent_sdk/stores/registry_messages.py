@@ -12,7 +12,7 @@ from ..identifiers import MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..notices import MAX_LANGUAGES, MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ..vocabulary import Field, Purpose, instant
 from . import wire
-from .messages import MAX_BODY_BYTES, MAX_WORDS, Answer, Question
+from .message_fields import MAX_BODY_BYTES, MAX_WORDS, Answer, Question
 from .registry import MAX_NOTICES_PAGE
 
 NoticeId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="The id of a notice.")]

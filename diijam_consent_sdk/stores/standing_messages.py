@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from ..vocabulary import instant
 from . import wire
-from .messages import LOAD_BODY_BYTES, MAX_USERS, Answer, Question, UserId, ViewNames, read_view
-from .protocol import Cursor, StandingRow, Standings, StandingsPage
+from .answers import Cursor, StandingRow, Standings, StandingsPage
+from .message_fields import LOAD_BODY_BYTES, MAX_USERS, Answer, Question, UserId, ViewNames, read_view
 from .standings import MAX_STANDING_BYTES
 
 Version = Annotated[int, Meta(ge=0, description="The version of the user's record.")]

@@ -8,7 +8,7 @@ import attrs
 
 from ..vocabulary import instant
 from . import wire
-from .messages import Answer, Question
+from .message_fields import Answer, Question
 
 
 @attrs.frozen

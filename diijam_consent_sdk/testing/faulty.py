@@ -16,7 +16,7 @@ import attrs
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry, Provenance
 from ..notices import NoticeText, RegisteredNotice
-from ..stores.protocol import (
+from ..stores.answers import (
     Appended,
     Changes,
     Cursor,
@@ -25,10 +25,10 @@ from ..stores.protocol import (
     OpenRequests,
     Standings,
     StandingsPage,
-    Store,
     Write,
     WriteResult,
 )
+from ..stores.protocol import Store
 from ..stores.registry import MAX_NOTICES_PAGE
 
 T = TypeVar("T", Loaded, Standings)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from diijam_consent_sdk.stores.messages import APPEND_BODY_BYTES, LOAD_BODY_BYTES, SMALL_BODY_BYTES
+from diijam_consent_sdk.stores.message_fields import APPEND_BODY_BYTES, LOAD_BODY_BYTES, SMALL_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import NONCE
 

@@ -13,7 +13,7 @@ import pytest
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.stores import HttpStore, SqliteStore
-from diijam_consent_sdk.stores.messages import MAX_ANSWER_BYTES
+from diijam_consent_sdk.stores.message_fields import MAX_ANSWER_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import GRANTED, OPENED
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from diijam_consent_sdk.stores.messages import LOAD_BODY_BYTES, SMALL_BODY_BYTES
+from diijam_consent_sdk.stores.message_fields import LOAD_BODY_BYTES, SMALL_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import GRANTED, NONCE
 

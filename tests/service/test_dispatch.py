@@ -17,7 +17,7 @@ from diijam_consent_sdk.service import create_app, dispatch
 from diijam_consent_sdk.service.operation import Call, Operation
 from diijam_consent_sdk.service.scopes import ANY
 from diijam_consent_sdk.stores import MemoryStore, wire
-from diijam_consent_sdk.stores.messages import SMALL_BODY_BYTES, Answer, Question
+from diijam_consent_sdk.stores.message_fields import SMALL_BODY_BYTES, Answer, Question
 from tests.service.conftest import NONCE, Asker
 
 QUESTION = f'{{"nonce":"{NONCE}"}}'.encode()

@@ -17,7 +17,7 @@ from diijam_consent_sdk.service.joint_loads import MAX_JOINED_USERS
 from diijam_consent_sdk.service.store_calls import InvalidArguments
 from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.stores import AsyncStore, Loaded, MemoryStore
-from diijam_consent_sdk.stores.messages import MAX_USERS
+from diijam_consent_sdk.stores.message_fields import MAX_USERS
 from diijam_consent_sdk.stores.protocol import Standings
 from tests.service.conftest import on_a_loop
 

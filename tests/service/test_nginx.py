@@ -20,7 +20,7 @@ import pytest
 
 from diijam_consent_sdk.events import AccountOpened, Granted
 from diijam_consent_sdk.stores import HttpStore, MemoryStore
-from diijam_consent_sdk.stores.messages import APPEND_BODY_BYTES, MAX_BODY_BYTES
+from diijam_consent_sdk.stores.message_fields import APPEND_BODY_BYTES, MAX_BODY_BYTES
 from tests.certificates import Authority, needs_openssl
 from tests.service.conftest import NONCE, Running, running
 
@@ -245,7 +245,7 @@ def test_what_is_sent_is_not_logged(proxy: Proxy, token: str) -> None:
 
 def test_the_proxy_waits_longer_than_a_poll() -> None:
     """A long poll of the longest kind is not cut."""
-    from diijam_consent_sdk.stores.messages import MAX_WAIT_SECONDS  # noqa: PLC0415
+    from diijam_consent_sdk.stores.message_fields import MAX_WAIT_SECONDS  # noqa: PLC0415
 
     seconds = re.search(r"proxy_read_timeout +(\d+)s;", CONFIGURATION)
     assert seconds

@@ -22,11 +22,18 @@ from diijam_consent_sdk.service.handlers import OPERATIONS
 from diijam_consent_sdk.service.openapi import OPERATIONS as DOCUMENTED
 from diijam_consent_sdk.service.problems import PROBLEM_JSON
 from diijam_consent_sdk.service.scopes import ANY
-from diijam_consent_sdk.stores import messages, registry_messages, standing_messages, token_messages, wire
+from diijam_consent_sdk.stores import (
+    message_fields,
+    messages,
+    registry_messages,
+    standing_messages,
+    token_messages,
+    wire,
+)
 from diijam_consent_sdk.stores.http.exchange import PATHS
 from tests.service.conftest import NONCE, Asker, Running
 
-ANSWERS: dict[type[messages.Question], Any] = {
+ANSWERS: dict[type[message_fields.Question], Any] = {
     standing_messages.StandingsQuestion: standing_messages.StandingsAnswer,
     standing_messages.StandingsListQuestion: standing_messages.StandingsListAnswer,
     messages.LoadQuestion: messages.LoadAnswer,
@@ -82,7 +89,7 @@ def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("question", ANSWERS, ids=lambda kind: kind.__name__)
-def test_examples_are_what_they_show(document: dict[str, Any], question: type[messages.Question]) -> None:
+def test_examples_are_what_they_show(document: dict[str, Any], question: type[message_fields.Question]) -> None:
     """The examples of questions and answers decode as such."""
     operation = operations(document)[PATHS[question]]
     example = operation["requestBody"]["content"]["application/json"]["example"]
@@ -112,7 +119,7 @@ def whole(value: Any) -> Any:
 def hurried(body: Any) -> Any:
     """The same question, but none that is allowed to wait does so for long."""
     match body:
-        case {"wait": int() | float() as wait} if 0 <= wait <= messages.MAX_WAIT_SECONDS:
+        case {"wait": int() | float() as wait} if 0 <= wait <= message_fields.MAX_WAIT_SECONDS:
             return {**body, "wait": min(wait, 0.01)}
     return body
 

@@ -23,7 +23,7 @@ from diijam_consent_sdk.errors import (
 )
 from diijam_consent_sdk.service.problems import MAX_TEXT, PROBLEMS, redact
 from diijam_consent_sdk.stores.http.exchange import PATHS
-from diijam_consent_sdk.stores.messages import LOAD_BODY_BYTES, MAX_BODY_BYTES, SMALL_BODY_BYTES, Question
+from diijam_consent_sdk.stores.message_fields import LOAD_BODY_BYTES, MAX_BODY_BYTES, SMALL_BODY_BYTES, Question
 from diijam_consent_sdk.stores.problem_document import PROBLEM_TYPE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
 from tests.service.fakes import FaultyStore

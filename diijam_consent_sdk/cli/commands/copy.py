@@ -11,7 +11,7 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 
 from ...errors import StoreUnusable
-from ...stores.protocol import Cursor
+from ...stores.answers import Cursor
 from ...stores.sql.copy import copy as copy_ledger
 from ...stores.sql.store import SqlStore
 from ...stores.url import is_http

@@ -17,7 +17,7 @@ from ...client import ConsentClient
 from ...errors import StoreUnavailable
 from ...stores import wire
 from ...stores._retry import backoff
-from ...stores.protocol import Cursor, Entries
+from ...stores.answers import Cursor, Entries
 from ..console import print_json, print_status
 from ..store import Url, make_client, open_store
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from ...identifiers import identifier
 from ...notices import MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ...stores import wire
-from ...stores.messages import MAX_BODY_BYTES
+from ...stores.message_fields import MAX_BODY_BYTES
 from ..console import format_time, make_console, print_json, print_result, printable
 from ..input import open_input
 from ..options import DEFAULT_ACTOR, Actor, Json

@@ -18,7 +18,8 @@ import attrs
 from cyclopts import Parameter
 
 from ...errors import ConsentError, NotEntitled
-from ...stores.protocol import Loaded, Standings, Store
+from ...stores.answers import Loaded, Standings
+from ...stores.protocol import Store
 from ...stores.token_messages import OwnToken
 from ...stores.url import is_http
 from ..console import print_result, print_status

@@ -18,7 +18,8 @@ from ...events import Provenance, RequestFiled
 from ...identifiers import identifier
 from ...replay import LostNo, lost_noes
 from ...stores import wire
-from ...stores.protocol import Store, Write, WriteResult
+from ...stores.answers import Write, WriteResult
+from ...stores.protocol import Store
 from ...stores.sql.store import SqlStore
 from ...stores.sql.users import count_users, pages_of_users
 from ...stores.url import is_http

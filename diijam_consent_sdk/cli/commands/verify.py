@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ...errors import HeadNotContinued, LedgerBroken
 from ...stores import wire
-from ...stores.protocol import Cursor
+from ...stores.answers import Cursor
 from ..console import print_json, print_result, print_status
 from ..options import Json
 from ..store import Url, open_store

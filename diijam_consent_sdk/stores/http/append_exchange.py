@@ -11,8 +11,8 @@ import attrs
 from ...events import Event, Provenance
 from ...identifiers import identifier
 from .. import append_messages, messages, wire
+from ..answers import Appended, Write, WriteResult
 from ..checks import check_many_events, checked_batch, checked_provenance, checked_version, checked_writes
-from ..protocol import Appended, Write, WriteResult
 from .exchange import Exchange, Mismatched
 from .problems import error_of_write
 

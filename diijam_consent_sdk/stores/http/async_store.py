@@ -9,10 +9,7 @@ from typing import Any, Unpack
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
-from ..checks import checked_ids
-from ..history import HistoryPage, join_history
-from ..messages import MAX_USERS
-from ..protocol import (
+from ..answers import (
     Appended,
     Changes,
     Cursor,
@@ -24,6 +21,9 @@ from ..protocol import (
     Write,
     WriteResult,
 )
+from ..checks import checked_ids
+from ..history import HistoryPage, join_history
+from ..message_fields import MAX_USERS
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
 from . import append_exchange, exchange, ledger_exchange, registry_exchange, standing_exchange

@@ -9,10 +9,19 @@ from typing import Any
 import attrs
 
 from ...errors import StoreUnavailable, TooLarge
-from .. import append_messages, ledger_messages, messages, registry_messages, standing_messages, token_messages, wire
+from .. import (
+    append_messages,
+    ledger_messages,
+    message_fields,
+    messages,
+    registry_messages,
+    standing_messages,
+    token_messages,
+    wire,
+)
 from .._retry import Attempts, Failure
+from ..answers import Changes, Cursor, Loaded, OpenRequests
 from ..history import HistoryPage
-from ..protocol import Changes, Cursor, Loaded, OpenRequests
 from .causes import NO_SERVICE
 from .problems import error_from
 
@@ -37,7 +46,7 @@ class Mismatched(ValueError):
 class Exchange:
     """One operation: its question, which may be sent several times, and how its answer is read."""
 
-    question: type[messages.Question]
+    question: type[message_fields.Question]
     fields: dict[str, Any]
     answer: type[Any]
     read: Callable[[Any], Any]
@@ -127,7 +136,7 @@ class Exchange:
 
 
 def load(user_ids: list[str]) -> Exchange:
-    """Build `Store.load` of at most `messages.MAX_USERS` users."""
+    """Build `Store.load` of at most `message_fields.MAX_USERS` users."""
 
     def read(answer: messages.LoadAnswer) -> Loaded:
         if [record.user_id for record in answer.records] != user_ids:
@@ -147,7 +156,7 @@ def changes(after: Cursor, wait: float, limit: int) -> Exchange:
     Build `Store.changes`, with the wait and limit cut to what a service accepts: both are upper limits. A poll that
     waits is not repeated: the client's poller does that.
     """
-    wait, limit = min(wait, messages.MAX_WAIT_SECONDS), min(limit, messages.MAX_CHANGES)
+    wait, limit = min(wait, message_fields.MAX_WAIT_SECONDS), min(limit, message_fields.MAX_CHANGES)
 
     def read(answer: messages.ChangesAnswer) -> Changes:
         if answer.after != after:
@@ -159,8 +168,8 @@ def changes(after: Cursor, wait: float, limit: int) -> Exchange:
 
 
 def open_requests(after: str | None, limit: int) -> Exchange:
-    """Build `Store.open_requests`, for at most `messages.MAX_USERS` users."""
-    limit = min(limit, messages.MAX_USERS)
+    """Build `Store.open_requests`, for at most `message_fields.MAX_USERS` users."""
+    limit = min(limit, message_fields.MAX_USERS)
 
     def read(answer: messages.RequestsAnswer) -> OpenRequests:
         if any(after is not None and record.user_id <= after for record in answer.records):
@@ -187,7 +196,7 @@ def history(user_id: str, after: int) -> Exchange:
 
 def split_into_pages(user_ids: list[str]) -> list[list[str]]:
     """Split the ids into as many loads as they need; at least one, which asks for the head."""
-    size = messages.MAX_USERS
+    size = message_fields.MAX_USERS
     return [user_ids[start : start + size] for start in range(0, max(len(user_ids), 1), size)]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from .. import ledger_messages as messages
+from ..answers import Cursor, Entries
 from ..checks import checked_limit
-from ..messages import MAX_CHANGES, MAX_WAIT_SECONDS
-from ..protocol import Cursor, Entries
+from ..message_fields import MAX_CHANGES, MAX_WAIT_SECONDS
 from .exchange import Exchange, Mismatched
 
 

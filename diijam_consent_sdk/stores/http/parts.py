@@ -11,13 +11,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from .. import messages
+from .. import message_fields, messages
 from .._retry import Failure
-from ..protocol import Changes, Cursor
+from ..answers import Changes, Cursor
 from .exchange import MAX_RESPONSE_BYTES, Exchange, Mismatched
 
 PARTS_TYPE = "application/jsonl"
-MAX_PART_BYTES = 2 * messages.LOAD_BODY_BYTES  # the longest ids of `MAX_CHANGES` users, their positions and the rest
+MAX_PART_BYTES = 2 * message_fields.LOAD_BODY_BYTES  # the longest ids of `MAX_CHANGES` users, their positions, the rest
 
 
 class Parts:
@@ -51,10 +51,10 @@ class Parts:
         silence: float | None,
         deadline: float,
     ) -> None:
-        wait = min(wait, messages.MAX_STREAM_SECONDS)
-        beat = min(max(beat, messages.MIN_BEAT_SECONDS), messages.MAX_BEAT_SECONDS)
+        wait = min(wait, message_fields.MAX_STREAM_SECONDS)
+        beat = min(max(beat, message_fields.MIN_BEAT_SECONDS), message_fields.MAX_BEAT_SECONDS)
         fields = {
-            "after": after, "wait": wait, "limit": min(limit, messages.MAX_CHANGES),
+            "after": after, "wait": wait, "limit": min(limit, message_fields.MAX_CHANGES),
             "stream": True, "beat": beat, "client": client or secrets.token_hex(16),
         }  # fmt: skip
         self.exchange = Exchange(

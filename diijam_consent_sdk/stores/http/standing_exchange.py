@@ -8,15 +8,15 @@ import attrs
 
 from ...errors import StoreUnavailable
 from ...identifiers import identifier
+from ..answers import Standings, StandingsPage
 from ..checks import checked_limit
-from ..messages import MAX_USERS
-from ..protocol import Standings, StandingsPage
+from ..message_fields import MAX_USERS
 from ..standing_messages import StandingsAnswer, StandingsListAnswer, StandingsListQuestion, StandingsQuestion
 from .exchange import Exchange, Mismatched, check_history
 
 
 def standings(user_ids: list[str]) -> Exchange:
-    """Build `Store.standings` of at most `messages.MAX_USERS` users."""
+    """Build `Store.standings` of at most `message_fields.MAX_USERS` users."""
 
     def read(answer: StandingsAnswer) -> Standings:
         found = answer.result()
@@ -43,7 +43,7 @@ def join_standings(pages: list[Standings]) -> Standings:
 
 
 def list_standings(after: str | None, limit: int) -> Exchange:
-    """Build `Store.list_standings`, for at most `messages.MAX_USERS` users."""
+    """Build `Store.list_standings`, for at most `message_fields.MAX_USERS` users."""
     start = None if after is None else identifier(after)
 
     def read(answer: StandingsListAnswer) -> StandingsPage:

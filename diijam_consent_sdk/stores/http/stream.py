@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 
 from .._retry import Attempts
-from ..protocol import Changes
+from ..answers import Changes
 from .parts import Parts
 from .response import AsyncResponse, Response
 from .transport import AsyncTransport, Transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..protocol import MAX_LOAD_BYTES
+from ..answers import MAX_LOAD_BYTES
 from ..sql.dialect import IS_USABLE, Dialect
 from ..sql.records import PUT, VALUES
 from .schema import HEAD, REQUESTING, SCHEMA, check, database_time

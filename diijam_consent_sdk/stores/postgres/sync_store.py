@@ -19,7 +19,7 @@ from ...errors import StoreError, StoreUnavailable
 from .._call_queue import CallQueue
 from .._fork_safety import gate, leak
 from .._retry import Attempts
-from ..protocol import Cursor
+from ..answers import Cursor
 from ..sql.append_plans import Outcome, PlannedAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES

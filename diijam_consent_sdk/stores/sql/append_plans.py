@@ -9,8 +9,8 @@ import attrs
 from ...errors import ConsentError
 from ...events import Erased, Event, Provenance
 from ...identifiers import identifier
+from ..answers import Appended, Write
 from ..checks import check_many_events, checked_batch, checked_provenance, checked_version, checked_writes
-from ..protocol import Appended, Write
 from .repeats import Repeat, RepeatKey, repeat_key
 
 Outcome = Appended | Repeat | ConsentError | ValueError  # of one append of a group; an error is its refusal

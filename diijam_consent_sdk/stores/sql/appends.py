@@ -15,7 +15,7 @@ from ...errors import InvalidEvent, StoreUnavailable, VersionConflict
 from ...events import is_no
 from ...notices import UNREGISTERED, NoticeRegistry, named_notices
 from ...record import ConsentRecord, unopened
-from ..protocol import Appended
+from ..answers import Appended
 from .append_plans import Outcome, PlannedAppend
 from .dialect import cursor_of, insert_link, records_from
 from .hash_chain import Link, stamp

@@ -13,9 +13,7 @@ from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
-from ..checks import checked_ids
-from ..history import HistoryPage, cut_page
-from ..protocol import (
+from ..answers import (
     Appended,
     Changes,
     Cursor,
@@ -27,6 +25,8 @@ from ..protocol import (
     Write,
     WriteResult,
 )
+from ..checks import checked_ids
+from ..history import HistoryPage, cut_page
 from ..registry import MAX_NOTICES_PAGE
 from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
 from .appends import Appends

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import attrs
 
 from ...errors import LedgerBroken
-from ..protocol import Cursor
+from ..answers import Cursor
 from .dialect import links_after, links_from
 from .hash_chain import Link, Verifier
 from .operations import Operations

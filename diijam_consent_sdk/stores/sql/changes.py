@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
+from ..answers import MAX_POSITION, Changes, Cursor, Entries
 from ..checks import checked_limit
-from ..protocol import MAX_POSITION, Changes, Cursor, Entries
 from .dialect import (
     cursor_at,
     cursor_of,

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import LedgerBroken, StoreUnusable
 from ...events import Erased, LedgerEntry
 from ...record import ConsentRecord, fold, unopened
-from ..protocol import Cursor
+from ..answers import Cursor
 from ..registry import MAX_NOTICES_PAGE
 from .dialect import insert_link, links_after, links_from, records_from, select_hash
 from .hash_chain import Link, check_link

@@ -14,7 +14,7 @@ from ...errors import StoreUnusable, TooLarge
 from ...events import LedgerEntry
 from ...record import ConsentRecord
 from .. import history, wire
-from ..protocol import BEFORE_FIRST, MAX_POSITION, Cursor
+from ..answers import BEFORE_FIRST, MAX_POSITION, Cursor
 from ..standings import STANDING_FORMAT
 from .hash_chain import Link
 from .records import RecordRow

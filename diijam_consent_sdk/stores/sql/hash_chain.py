@@ -21,7 +21,7 @@ from ...notices import NAMING, NoticeRegistry
 from ...record import ConsentRecord, fold, refusal
 from ...vocabulary import instant
 from .. import wire
-from ..protocol import Cursor
+from ..answers import Cursor
 
 GENESIS = bytes(32)  # the hash before the first entry
 SALT_BYTES = 16

@@ -15,15 +15,8 @@ from ...identifiers import identifier
 from ...record import ConsentRecord, unopened
 from ...vocabulary import instant
 from .. import wire
+from ..answers import BEFORE_FIRST, MAX_POSITION, Changes, Cursor, Loaded, OpenRequests
 from ..checks import checked_limit
-from ..protocol import (
-    BEFORE_FIRST,
-    MAX_POSITION,
-    Changes,
-    Cursor,
-    Loaded,
-    OpenRequests,
-)
 from .changes import EntriesPage, changes_query, entries_query
 from .dialect import (
     Dialect,

@@ -10,8 +10,8 @@ import attrs
 from ...errors import InvalidEvent, StoreUnavailable
 from ...identifiers import identifier
 from ...notices import NEW_ID, NoticeText, RegisteredNotice, registering_refusal
+from ..answers import MAX_POSITION
 from ..checks import checked_limit
-from ..protocol import MAX_POSITION
 from .hash_chain import time_from
 from .notices import insert_notice, notice_from, row_from, select_notice, select_notices
 from .operations import Operations

@@ -23,7 +23,7 @@ from ...events import Event, takes_away
 from ...record import fold_all, unopened
 from .. import wire
 from .._call_queue import CallQueue
-from ..protocol import Appended, Cursor
+from ..answers import Appended, Cursor
 from .dialect import entries_of
 from .hash_chain import Link
 from .statements import Row, Statement

@@ -19,8 +19,8 @@ from ...identifiers import identifier
 from ...record import END_OF_TIME, ConsentRecord, unopened
 from ...standing import EVERY_ASK, standing_of
 from .. import wire
+from ..answers import MAX_LOAD_BYTES, MAX_POSITION, StandingRow, Standings, StandingsPage
 from ..checks import checked_limit
-from ..protocol import MAX_LOAD_BYTES, MAX_POSITION, StandingRow, Standings, StandingsPage
 from ..standings import encode_standing
 from .dialect import ReadLimits
 from .operations import Operations

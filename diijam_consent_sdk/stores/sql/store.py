@@ -16,9 +16,7 @@ from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
-from ..checks import checked_ids
-from ..history import HistoryPage, cut_page
-from ..protocol import (
+from ..answers import (
     Appended,
     Changes,
     Cursor,
@@ -30,6 +28,8 @@ from ..protocol import (
     Write,
     WriteResult,
 )
+from ..checks import checked_ids
+from ..history import HistoryPage, cut_page
 from ..registry import MAX_NOTICES_PAGE
 from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
 from .appends import Appends

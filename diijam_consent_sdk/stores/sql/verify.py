@@ -9,7 +9,7 @@ import attrs
 
 from ...errors import LedgerBroken
 from ...record import fold_all, unopened
-from ..protocol import Cursor
+from ..answers import Cursor
 from .dialect import LINK_COLUMNS, entries_of, history_query
 from .hash_chain import Link, Verifier
 from .notices import recomputed_digests

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from .. import wire
-from ..protocol import MAX_LOAD_BYTES
+from ..answers import MAX_LOAD_BYTES
 from ..sql.dialect import IS_USABLE, Dialect
 from ..sql.records import COLUMNS, PLACES, VALUES, RecordRow, upsert
 from ..sql.statements import Statement

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..._logging import log
 from ...errors import StoreUnusable
 from .._retry import Attempts
-from ..protocol import Appended, Cursor
+from ..answers import Appended, Cursor
 from ..sql.append_plans import Outcome, PlannedAppend, SettledAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES

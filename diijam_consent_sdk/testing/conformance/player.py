@@ -16,7 +16,8 @@ from ...decisions import Ask, Decision
 from ...events import NO_PROVENANCE, Erased, Event, LedgerEntry, Provenance
 from ...record import ConsentRecord
 from ...stores import wire
-from ...stores.protocol import Appended, Changes, Cursor, Loaded, Store
+from ...stores.answers import Appended, Changes, Cursor, Loaded
+from ...stores.protocol import Store
 from .cases import Step
 from .comparing import REFUSALS, Mismatch, compare, expect, expect_accepted, expect_refusal
 from .described import Described

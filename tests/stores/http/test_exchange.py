@@ -12,7 +12,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge
 from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.stores import Appended, Cursor, messages, registry_messages, wire
+from diijam_consent_sdk.stores import Appended, Cursor, message_fields, messages, registry_messages, wire
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.http import append_exchange, exchange, problems, registry_exchange
 from tests.strategies import START
@@ -108,7 +108,7 @@ NOTICE = NoticeText("n-1", {"vi": "lời"}, ["surveys"])
 REGISTERED = RegisteredNotice(NOTICE, NOTICE.digest, START, "dpo")
 
 
-def answered(operation: exchange.Exchange, answer: messages.Answer) -> Any:
+def answered(operation: exchange.Exchange, answer: message_fields.Answer) -> Any:
     """What is read of an answer to the question with the nonce `n`."""
     return operation.result("n", 200, JSON, wire.encode(answer))
 

@@ -15,7 +15,8 @@ import attrs
 from ....errors import InvalidEvent, TooLarge
 from ....events import AccountOpened, LedgerEntry, Provenance
 from ....record import ConsentRecord, fold, refusal
-from ....stores.protocol import Appended, Cursor, Store, Write
+from ....stores.answers import Appended, Cursor, Write
+from ....stores.protocol import Store
 from ....vocabulary import Account
 from ...console import print_status, show_progress
 from .event_file import Batch, read_batches

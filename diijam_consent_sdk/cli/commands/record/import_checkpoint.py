@@ -18,7 +18,8 @@ import attrs
 import msgspec
 
 from ...._files import open_regular, replace_file
-from ....stores.protocol import Cursor, Store
+from ....stores.answers import Cursor
+from ....stores.protocol import Store
 from ...console import print_status
 
 SUFFIX = ".resume"
