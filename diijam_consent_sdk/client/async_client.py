@@ -72,11 +72,11 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
 
     async def load(self, user_id: str) -> ConsentRecord:
         """See `ConsentClient.load`."""
-        return (await self._runner.run(self._engine.load(user_id))).records[0]
+        return (await self._runner.run(self._engine.reads.load(user_id))).records[0]
 
     async def due(self) -> Due:
         """See `ConsentClient.due`."""
-        return await self._runner.run(self._engine.due())
+        return await self._runner.run(self._engine.reads.due())
 
     async def close(self) -> None:
         """See `ConsentClient.close`."""

@@ -35,11 +35,11 @@ class Audit(BaseClient):
 
             TypeError: *at* is not a datetime, or *ask* is not an ask. All other errors are those of `load`.
         """
-        return self._runner.run(self._engine.explain(user_id, ask, at))
+        return self._runner.run(self._engine.reads.explain(user_id, ask, at))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """List the user's ledger entries, oldest first; after an erasure, its entry alone. Errors as for `load`."""
-        return self._runner.run(self._engine.history(user_id))
+        return self._runner.run(self._engine.reads.history(user_id))
 
     def customer_file(self, user_id: str, language: Language = "vi") -> CustomerFile:
         """
@@ -65,7 +65,7 @@ class Audit(BaseClient):
         `diijam-consent verify --since` proves later that the ledger still continues this head: that nobody cut it,
         restored an older copy or forged an entry up to there. Errors as for `load`.
         """
-        return str(self._runner.run(self._engine.head()))
+        return str(self._runner.run(self._engine.reads.head()))
 
 
 class AsyncAudit(BaseClient):
@@ -75,11 +75,11 @@ class AsyncAudit(BaseClient):
 
     async def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
         """See `ConsentClient.explain`."""
-        return await self._runner.run(self._engine.explain(user_id, ask, at))
+        return await self._runner.run(self._engine.reads.explain(user_id, ask, at))
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
         """See `ConsentClient.history`."""
-        return await self._runner.run(self._engine.history(user_id))
+        return await self._runner.run(self._engine.reads.history(user_id))
 
     async def customer_file(self, user_id: str, language: Language = "vi") -> CustomerFile:
         """See `ConsentClient.customer_file`."""
@@ -87,4 +87,4 @@ class AsyncAudit(BaseClient):
 
     async def head(self) -> str:
         """See `ConsentClient.head`."""
-        return str(await self._runner.run(self._engine.head()))
+        return str(await self._runner.run(self._engine.reads.head()))

@@ -16,9 +16,9 @@ def gather(engine: Engine, user_id: str, language: Language) -> Effects[Customer
     """Read a customer's file. What is written meanwhile is left out, but an erasure, which leaves nothing else."""
     checked_language(language)
     for _ in range(ROUNDS):
-        loaded = yield from engine.load(user_id)
+        loaded = yield from engine.reads.load(user_id)
         (record,) = loaded.records
-        entries = [entry for entry in (yield from engine.history(user_id)) if entry.version <= record.version]
+        entries = [entry for entry in (yield from engine.reads.history(user_id)) if entry.version <= record.version]
         if (entries[-1].version if entries else 0) == record.version:
             break
     else:  # of an erasure in between the second load has the tombstone, so the store lags

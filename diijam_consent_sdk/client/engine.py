@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 
 import attrs
 
@@ -16,27 +15,24 @@ from .._threads import WaitTimeout
 from ..cache.compiled import ALL_UNAVAILABLE
 from ..cache.leases import Leases
 from ..cache.user import UserConsent
-from ..decisions import Ask, Decision, Explanation, check_ask, explain
-from ..due import Due, due
-from ..errors import OutcomeUnknown, StoreUnavailable, StoreUnusable
-from ..events import Event, LedgerEntry, Provenance
+from ..decisions import Ask, Decision
+from ..errors import OutcomeUnknown, StoreUnavailable
+from ..events import Event, Provenance
 from ..identifiers import identifier
-from ..record import ConsentRecord, record_at
 from ..status import Feed, Status
-from ..stores.answers import Appended, Cursor, Loaded
+from ..stores.answers import Appended, Cursor
 from ..stores.checks import checked_provenance
-from ..vocabulary import instant
 from .batching import Malformed, on_malformed
-from .effects import Append, ChangesSince, Effects, Load, OpenRequestsAfter, Spawn, StoreCall, perform, wait
-from .exchanges import LAGS, NOWHERE, A, Exchanges
+from .effects import Append, Effects, Spawn, wait
+from .exchanges import Exchanges
 from .health import Health
-from .histories import read_history
 from .ledger_operations import LedgerOperations
 from .limiter import LimitedCalls
-from .lookups import ROUNDS, Lookups, UserBatch
+from .lookups import Lookups, UserBatch
 from .mask_confirmation import AWAY, MaskConfirmation
 from .masks import NO, Mask
 from .poller import Poller
+from .read_operations import ReadOperations
 from .registry_operations import RegistryOperations
 from .single_flight import SingleFlight
 from .writes import UNKNOWN, Writes
@@ -80,9 +76,10 @@ class Engine:
         self._clock, self._is_following, self._actor = clock, is_following, actor
         self._exchanges = Exchanges(self.leases, clock, deadline, max_staleness)
         self._calls = LimitedCalls(deadline, spawn)
+        self.reads = ReadOperations(self._check_open, self._calls, self._exchanges)
         self.registry = RegistryOperations(self._check_open, self._calls, actor)
         self.ledger = LedgerOperations(
-            self.head, self._check_open, deadline=deadline, max_staleness=max_staleness, spawn=spawn
+            self.reads.head, self._check_open, deadline=deadline, max_staleness=max_staleness, spawn=spawn
         )
         self._health = Health(self.leases, clock, self.ledger.watch_lag)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
@@ -160,60 +157,6 @@ class Engine:
             return (yield from wait(pending.outcome, until))
         except WaitTimeout:
             raise OutcomeUnknown(UNKNOWN, key) from None
-
-    def load(self, user_id: str) -> Effects[Loaded]:
-        """Load one record from the store. The leases take what the answer shows of the history."""
-        user_id = identifier(user_id)
-        loaded = yield from self._read(Load((user_id,)))
-        if [record.user_id for record in loaded.records] != [user_id]:
-            raise StoreUnusable("the store answered with the record of another user")
-        return loaded
-
-    def head(self) -> Effects[Cursor]:
-        """Load the ledger's head."""
-        return (yield from self._read(ChangesSince(NOWHERE, limit=1))).cursor
-
-    def _read(self, call: StoreCall[A]) -> Effects[A]:
-        self._check_open()
-        until = self._calls.until()
-        for _ in range(ROUNDS):  # an answer that lies behind is discarded here as it is for a guard
-            answer = yield from self._calls.run(self._exchanges.read(call), until)
-            if answer is not None:
-                return answer
-        raise StoreUnavailable(LAGS)
-
-    def explain(self, user_id: str, ask: Ask, at: datetime | None) -> Effects[Explanation]:
-        """Decide on a record from the store, now or as of a past instant, and give the evidence."""
-        check_ask(ask)
-        past = None if at is None else instant(at)
-        loaded = yield from self.load(user_id)
-        (record,) = loaded.records
-        if past is None:
-            return explain(record, ask, loaded.at)
-        if past > loaded.at:
-            raise ValueError("at is in the future by the store's clock: leave it out to ask about now")
-        history = yield from self.history(user_id)
-        if (history[-1].version if history else 0) < record.version:
-            raise StoreUnavailable(LAGS)
-        return explain(record_at(user_id, history, past), ask, past)
-
-    def history(self, user_id: str) -> Effects[list[LedgerEntry]]:
-        """Read the user's entries, oldest first."""
-        user_id = identifier(user_id)
-        self._check_open()
-        return (yield from read_history(self._calls, user_id))
-
-    def due(self) -> Effects[Due]:
-        """Read the work list, page by page."""
-        self._check_open()
-        records: list[ConsentRecord] = []
-        after: str | None = None
-        while True:
-            page = yield from self._calls.run(perform(OpenRequestsAfter(after)), self._calls.until())
-            records += page.records
-            after = page.after
-            if after is None:
-                return due(records, page.at)
 
     def close(self) -> Effects[None]:
         """Deny everything from now on, and wait one deadline for writes of unknown outcome."""

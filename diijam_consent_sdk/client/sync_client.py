@@ -179,7 +179,7 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             ValueError, TypeError: the id is malformed.
         """
-        return self._runner.run(self._engine.load(user_id)).records[0]
+        return self._runner.run(self._engine.reads.load(user_id)).records[0]
 
     def due(self) -> Due:
         """
@@ -187,7 +187,7 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
         Each page is read from the store; errors as for `load`.
         """
-        return self._runner.run(self._engine.due())
+        return self._runner.run(self._engine.reads.due())
 
     def close(self) -> None:
         """Deny everything from now on, and close the store if `from_url` made it. Closing twice does nothing."""

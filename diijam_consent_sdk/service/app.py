@@ -103,7 +103,7 @@ def build_app(
     executor = StoreExecutor(store)
     feed = ChangeFeed(executor)
     board = board or Board(LAYOUT.size)
-    executor.broken = board.broken()  # of a process that is started again, too
+    executor.admission.broken = board.broken()  # of a process that is started again, too
     verification = None if verify_every is None or process != 0 else Verification(executor, feed, verify_every, board)
     gauges = [
         Gauge("polls_held", "Long polls that wait for news.", lambda: feed.held),

@@ -27,8 +27,8 @@ class ServiceContext:
     def follow_board(self) -> None:
         """Publish the gauges, and refuse what rests on the ledger once another process found it broken."""
         self.metrics.publish_gauges()
-        if self.store.broken is None and (broken := self.board.broken()) is not None:
-            self.store.broken = broken
+        if self.store.admission.broken is None and (broken := self.board.broken()) is not None:
+            self.store.admission.broken = broken
             self.feed.wake(None)
 
     def close(self) -> None:

@@ -31,7 +31,8 @@ from .._logging import log
 from ..stores._retry import backoff
 from ..stores.answers import Changes, Cursor
 from .store_executor import StoreExecutor
-from .streams import Look, Stream, Streams
+from .stream import Stream
+from .streams import Look, Streams
 
 WATCH_SECONDS = 5.0  # of one call of the watcher
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.05, 1.0  # of the watcher after a failed call
@@ -79,7 +80,7 @@ class ChangeFeed:
             limit: How many entries each part goes on at most.
         """
         arrived = self._clock()
-        stream = Stream(self._streams, after, limit, beat, arrived, arrived + wait)
+        stream = Stream(self._streams.add_taker, after, limit, beat, arrived, arrived + wait)
         self._streams.open(name, stream)
         self._start_watcher()
         try:

@@ -21,6 +21,7 @@ from ..stores.sql.group_commit import GroupRoom
 from ..stores.sql.repeats import Repeat
 from .lanes import Lane
 
+MAX_JOINED_EVENTS = 100  # of one append; a larger one goes alone
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
 
 T = TypeVar("T")

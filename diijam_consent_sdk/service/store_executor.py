@@ -7,18 +7,15 @@ Calls of different kinds have threads and queues apart, so a slow list or a crow
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 
 from .._threads import await_promise, run_in_thread
-from ..errors import LedgerBroken, StoreUnavailable
 from ..events import Event, Provenance, takes_away
 from ..notices import NoticeText, RegisteredNotice
-from ..stores import SqliteStore
 from ..stores.answers import (
     Appended,
     Changes,
@@ -39,14 +36,14 @@ from ..stores.sql.append_plans import plan_append
 from ..stores.sql.chain_walk import ChainPage
 from ..stores.sql.repeats import Repeat
 from ..stores.sqlite.store import SqliteDatabaseStore
-from .joint_appends import JointAppends
+from .admission import Admission
+from .joint_appends import MAX_JOINED_EVENTS, JointAppends
 from .joint_loads import MAX_JOINED_USERS, JointLoads, only_records, only_standings
 from .lanes import Lane
 from .store_calls import check_arguments, check_arguments_async, run_call
+from .store_lanes import StoreLanes
 
 T = TypeVar("T")
-MAX_CALLS = 4_000  # running or queued; past that the service answers at once that it is too busy
-MAX_JOINED_EVENTS = 100  # of one append; a larger one goes alone
 
 
 class StoreExecutor:
@@ -63,29 +60,18 @@ class StoreExecutor:
         self._store: Any = store
         self._is_async = inspect.iscoroutinefunction(store.load)
         self._run = partial(run_call, is_async=self._is_async)
-        self._heads = Lane("head", 2, 2)
-        self._looks = Lane("look", 4, 4)
-        # Reads of SQLite spend their time under the GIL: more threads read no more, and keep the event loop from it.
-        self._readers = Lane("read", 3, 2) if isinstance(store, SqliteStore) else Lane("read", 8, 4)
-        self._large_readers = Lane("large", 2, 1) if isinstance(store, SqliteStore) else Lane("large", 4, 2)
-        self._writers = Lane("write", 256, 128) if self._is_async else Lane("write", 6, 4)
-        self._listers = Lane("list", 2, 1)  # for what goes through many users or entries
-        self._verifiers = Lane("verify", 1, 1)
-        self._lanes = (
-            self._heads, self._looks, self._readers, self._large_readers, self._writers, self._listers, self._verifiers,
-        )  # fmt: skip
-        run = partial(self._run, self._readers)
+        self._lanes = StoreLanes.for_store(store, is_async=self._is_async)
+        run = partial(self._run, self._lanes.readers)
         self._standings = JointLoads(run, self._store.standings, only_standings)
         self._records = JointLoads(run, self._store.load, only_records)
         self._joint_appends = (
-            JointAppends(self._writers, store.append_together) if isinstance(store, SqliteDatabaseStore) else None
+            JointAppends(self._lanes.writers, store.append_together) if isinstance(store, SqliteDatabaseStore) else None
         )
-        self._in_flight = 0
-        self.broken: LedgerBroken | None = None  # once the ledger does not verify: then only noes are let through
+        self.admission = Admission()
 
     async def head(self) -> Cursor:
         """Load the ledger's head, ahead of all loads and lists."""
-        found: Standings = await self._call(self._heads, None, partial(self._store.standings, ()), _unchanged)
+        found: Standings = await self._call(self._lanes.heads, None, partial(self._store.standings, ()), _unchanged)
         return found.cursor
 
     async def standings(self, caller: Hashable, user_ids: list[str], convert: Callable[[Standings], T]) -> T:
@@ -101,7 +87,7 @@ class StoreExecutor:
     ) -> T:
         """See `Store.list_standings`."""
         call = partial(self._store.list_standings, after, limit=limit)
-        return await self._call(self._listers, caller, call, convert)
+        return await self._call(self._lanes.listers, caller, call, convert)
 
     async def append(
         self,
@@ -127,10 +113,10 @@ class StoreExecutor:
 
         def convert_trusted(appended: Appended) -> T:
             """Convert the answer, without its record if the ledger is broken."""
-            return convert(appended if self.broken is None else attrs.evolve(appended, record=None))
+            return convert(appended if self.admission.broken is None else attrs.evolve(appended, record=None))
 
         key = (caller, is_refusal)
-        with self._admitted(is_allowed_when_broken=is_refusal):
+        with self.admission.admit(is_allowed_when_broken=is_refusal):
             if self._joint_appends is not None and len(batch) <= MAX_JOINED_EVENTS:
                 planning = partial(plan_append, user_id, batch, expected_version, idempotency_key, provenance)
                 plan = check_arguments(planning)
@@ -141,19 +127,19 @@ class StoreExecutor:
                     if not isinstance(done, Repeat):
                         return done
                     call = partial(self._store.answer, done)
-            return await self._run(self._writers, key, call, convert_trusted)
+            return await self._run(self._lanes.writers, key, call, convert_trusted)
 
     async def append_many(
         self, caller: Hashable, writes: Sequence[Write], convert: Callable[[Sequence[WriteResult]], T]
     ) -> T:
         """See `Store.append_many`. To a broken ledger only those that take away are written."""
-        broken = self.broken
+        broken = self.admission.broken
         is_refusal = [takes_away(write.events) for write in writes]
         allowed = [write for write, is_no in zip(writes, is_refusal, strict=True) if is_no or broken is None]
 
         def convert_trusted(results: Sequence[WriteResult]) -> T:
             """Convert the results, without records if the ledger is broken, and with its error for the others."""
-            if broken is None and self.broken is None:
+            if broken is None and self.admission.broken is None:
                 return convert(results)
             left = map(_without_record, results)
             return convert([
@@ -162,11 +148,11 @@ class StoreExecutor:
 
         call = partial(self._store.append_many, allowed)
         key = (caller, all(is_refusal))
-        return await self._call(self._writers, key, call, convert_trusted, is_allowed_when_broken=True)
+        return await self._call(self._lanes.writers, key, call, convert_trusted, is_allowed_when_broken=True)
 
     async def chain_page(self, after: int, limit: int, convert: Callable[[ChainPage], T]) -> T:
         """See `SqlStore.chain_page`; only where `can_verify`."""
-        return await self._call(self._verifiers, None, partial(self._store.chain_page, after, limit), convert)
+        return await self._call(self._lanes.verifiers, None, partial(self._store.chain_page, after, limit), convert)
 
     def can_verify(self) -> bool:
         """Whether the store is a database, whose chain can be walked over."""
@@ -174,45 +160,46 @@ class StoreExecutor:
 
     async def history_page(self, caller: Hashable, user_id: str, after: int, convert: Callable[[HistoryPage], T]) -> T:
         """See `read_history_page`."""
-        return await self._call(self._listers, caller, partial(read_history_page, self._store, user_id, after), convert)
+        call = partial(read_history_page, self._store, user_id, after)
+        return await self._call(self._lanes.listers, caller, call, convert)
 
     async def entries(self, caller: Hashable, after: Cursor, limit: int, convert: Callable[[Entries], T]) -> T:
         """Call `Store.entries` without waiting for news."""
         call = partial(self._store.entries, after, wait=0.0, limit=limit)
-        return await self._call(self._listers, caller, call, convert)
+        return await self._call(self._lanes.listers, caller, call, convert)
 
     async def open_requests(
         self, caller: Hashable, after: str | None, limit: int, convert: Callable[[OpenRequests], T]
     ) -> T:
         """See `Store.open_requests`."""
         call = partial(self._store.open_requests, after, limit=limit)
-        return await self._call(self._listers, caller, call, convert)
+        return await self._call(self._lanes.listers, caller, call, convert)
 
     async def register_notice(
         self, caller: Hashable, text: NoticeText, by: str, convert: Callable[[RegisteredNotice], T]
     ) -> T:
         """See `Notices.register_notice`."""
         call = partial(self._store.register_notice, text, by=by)
-        return await self._call(self._writers, (caller, False), call, convert)
+        return await self._call(self._lanes.writers, (caller, False), call, convert)
 
     async def notice(self, caller: Hashable, notice: str, convert: Callable[[RegisteredNotice | None], T]) -> T:
         """See `Notices.notice`."""
-        return await self._call(self._listers, caller, partial(self._store.notice, notice), convert)
+        return await self._call(self._lanes.listers, caller, partial(self._store.notice, notice), convert)
 
     async def notices(
         self, caller: Hashable, after: str | None, limit: int, convert: Callable[[list[RegisteredNotice]], T]
     ) -> T:
         """See `Notices.notices`."""
-        return await self._call(self._listers, caller, partial(self._store.notices, after, limit=limit), convert)
+        return await self._call(self._lanes.listers, caller, partial(self._store.notices, after, limit=limit), convert)
 
     async def require_notices(self, caller: Hashable) -> None:
         """See `Notices.require_notices`."""
-        await self._call(self._writers, (caller, False), self._store.require_notices, _unchanged)
+        await self._call(self._lanes.writers, (caller, False), self._store.require_notices, _unchanged)
 
     async def changes(self, after: Cursor, limit: int) -> Changes:
         """Call `Store.changes` without waiting for news."""
         call = partial(self._store.changes, after, wait=0.0, limit=limit)
-        changes: Changes = await self._call(self._looks, None, call, _unchanged)
+        changes: Changes = await self._call(self._lanes.looks, None, call, _unchanged)
         return changes
 
     async def wait_for_changes(self, after: Cursor, wait: float) -> Changes:
@@ -229,15 +216,14 @@ class StoreExecutor:
 
     def close(self) -> None:
         """Begin no further call. The store itself stays open."""
-        for lane in self._lanes:
-            lane.close()
+        self._lanes.close()
 
     async def _load(
         self, caller: Hashable, loads: JointLoads[Any], user_ids: list[str], convert: Callable[[Any], T]
     ) -> T:
-        with self._admitted():
+        with self.admission.admit():
             if len(user_ids) > MAX_JOINED_USERS:
-                return await self._run(self._large_readers, caller, partial(loads.call, user_ids), convert)
+                return await self._run(self._lanes.large_readers, caller, partial(loads.call, user_ids), convert)
             return await loads.load(caller, check_arguments(partial(checked_ids, user_ids)), convert)
 
     async def _call(
@@ -250,28 +236,8 @@ class StoreExecutor:
         is_allowed_when_broken: bool = False,
     ) -> T:
         """Make a call in its lane, if it is let in."""
-        with self._admitted(is_allowed_when_broken=is_allowed_when_broken):
+        with self.admission.admit(is_allowed_when_broken=is_allowed_when_broken):
             return await self._run(lane, caller, call, convert)
-
-    @contextmanager
-    def _admitted(self, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
-        """
-        Let a call in, and count it while it is here.
-
-        Raises:
-            LedgerBroken: the ledger was found broken.
-
-            StoreUnavailable: there are too many calls.
-        """
-        if self.broken is not None and not is_allowed_when_broken:
-            raise type(self.broken)(*self.broken.args)
-        if self._in_flight >= MAX_CALLS:
-            raise StoreUnavailable("the service has too much to do: try again later")
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
 
 
 def _without_record(result: WriteResult) -> WriteResult:

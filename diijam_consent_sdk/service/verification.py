@@ -80,7 +80,7 @@ class Verification:
     @property
     def is_broken(self) -> bool:
         """Whether a walk found the ledger broken."""
-        return self._store.broken is not None
+        return self._store.admission.broken is not None
 
     async def start(self) -> None:
         """Begin the first walk."""
@@ -133,6 +133,6 @@ class Verification:
         """Refuse from now on whatever rests on the ledger, and end the long polls."""
         broken = error if isinstance(error, LedgerBroken) else LedgerBroken(self.position + 1, cause_of(error))
         log.error("service.ledger_broken", position=broken.position, cause=broken.why)
-        self._store.broken = broken
+        self._store.admission.broken = broken
         self._board.mark_broken(broken)
         self._feed.wake(None)

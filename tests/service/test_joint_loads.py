@@ -265,7 +265,7 @@ async def test_a_first_load_that_is_given_up_leaves_the_next_to_go_on(make: Make
 async def test_a_broken_ledger_answers_no_load() -> None:
     """Once the ledger is found broken, no load is answered, small or large."""
     executor = StoreExecutor(MemoryStore())
-    executor.broken = LedgerBroken(7, "altered")
+    executor.admission.broken = LedgerBroken(7, "altered")
     for users in (["u-1"], [f"u-{n}" for n in range(MAX_JOINED_USERS + 1)]):
         with pytest.raises(LedgerBroken):
             await executor.load("a", users, ids_of)

@@ -18,7 +18,7 @@ from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.service import streams
 from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.parts import Part
-from diijam_consent_sdk.service.streams import Stream
+from diijam_consent_sdk.service.stream import Stream
 from diijam_consent_sdk.standing import AskScope, view_names
 from diijam_consent_sdk.stores import Changes, Cursor, wire
 from diijam_consent_sdk.stores.messages import ChangesAnswer

@@ -11,7 +11,8 @@ import pytest
 from diijam_consent_sdk.errors import ConsentError, StoreUnavailable
 from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.parts import Part
-from diijam_consent_sdk.service.streams import Look, Stream, Streams
+from diijam_consent_sdk.service.stream import Stream
+from diijam_consent_sdk.service.streams import Look, Streams
 from diijam_consent_sdk.stores import Changes, Cursor
 from tests.service import test_feed
 from tests.service import test_parts as rules

@@ -229,7 +229,7 @@ class SimClient:
         def loaded(done: Promise[Any]) -> None:
             self.checks.loaded(done)
 
-        self.runner.run(self.engine.load(user_id)).add_done_callback(loaded)
+        self.runner.run(self.engine.reads.load(user_id)).add_done_callback(loaded)
 
     def record(self, user_id: str, event: Event, expected_version: int | None = None) -> Promise[Any]:
         """As `ConsentClient.record`."""

@@ -14,8 +14,7 @@ from diijam_consent_sdk.cache.in_flight import Fetches, Poll
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client import engine as engine_module
-from diijam_consent_sdk.client import exchanges, halving, lookups, poller, writes
+from diijam_consent_sdk.client import exchanges, halving, lookups, poller, read_operations, writes
 from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import Lookups
@@ -45,7 +44,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "4 any position will do": (Leases, "_may_install", mutants.install_anything),
     "4 installed after its lease": (Leases, "finish_fetch", mutants.install_late),
     "4 any record will do": (Leases, "finish_fetch", mutants.any_name),
-    "4 no second fetch": ((lookups, "ROUNDS", 1), (engine_module, "ROUNDS", 1)),
+    "4 no second fetch": ((lookups, "ROUNDS", 1), (read_operations, "ROUNDS", 1)),
     "4 users of another view stay": (Leases, "_begin_view", mutants.keep_other_views),
     "5 the first failure ends the feed": (poller, "poll_feed", mutants.one_poll_only),
     "6 any history will do": (

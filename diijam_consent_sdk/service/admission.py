@@ -1,0 +1,46 @@
+"""Lets calls of the store in: not too many at once, and once the ledger is found broken only those that take away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import LedgerBroken, StoreUnavailable
+
+MAX_CALLS = 4_000  # running or queued; past that the service answers at once that it is too busy
+
+
+class Admission:
+    """
+    What is let in. Use it on one event loop only.
+
+    Attributes:
+        broken: How the ledger does not verify; None as far as is known.
+    """
+
+    def __init__(self) -> None:
+        self.broken: LedgerBroken | None = None
+        self._in_flight = 0
+
+    @contextmanager
+    def admit(self, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
+        """
+        Let a call in, and count it while it is here.
+
+        Args:
+            is_allowed_when_broken: Whether the call only takes away, or sees to a broken ledger itself.
+
+        Raises:
+            LedgerBroken: the ledger was found broken.
+
+            StoreUnavailable: there are too many calls.
+        """
+        if self.broken is not None and not is_allowed_when_broken:
+            raise type(self.broken)(*self.broken.args)
+        if self._in_flight >= MAX_CALLS:
+            raise StoreUnavailable("the service has too much to do: try again later")
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
