@@ -231,7 +231,7 @@ def inherit(parent: Leases, client: SimClient, clock: LeaseClock) -> SimLeases:
     users: dict[str, UserConsent] = {}
     for user_id, user in parent.users.items():
         users[user_id] = inherit_user(user, clock, generations)
-    dict.update(copy.users, users)
+    copy.users.update(users)
     copy._history.generation = inherit_generation(parent._history.generation, clock, generations)
     assert isinstance(parent.fast_path, SimFastPath)
     for user_id in parent.fast_path.answers:  # also one that should not be there any more: that is for the checks
