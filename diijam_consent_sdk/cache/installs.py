@@ -97,6 +97,13 @@ class Installs(Memory):
         with self._lock:
             self._takes(fetch, head, now)
 
+    def drop_older(self, user_id: str, version: int) -> None:
+        """Drop a user who is cached with an older version than a caller has seen."""
+        with self._lock:
+            user = self.users.by_id.get(user_id)
+            if user is not None and user.version < version:
+                self._drop(user_id)
+
     def _takes(self, fetch: Fetch, head: Cursor | None, now: float) -> bool:
         """End a load, and return whether an answer at this head counts (rule 6)."""
         self._fetches.discard(fetch)

@@ -43,6 +43,7 @@ class ReadOperations:
         loaded = yield from self._read(Load((user_id,)))
         if [record.user_id for record in loaded.records] != [user_id]:
             raise StoreUnusable("the store answered with the record of another user")
+        self._exchanges.leases.drop_older(user_id, loaded.records[0].version)
         return loaded
 
     def head(self) -> Effects[Cursor]:

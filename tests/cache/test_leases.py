@@ -272,3 +272,14 @@ def test_rule_2_a_feed_in_another_view_renews_nothing() -> None:
     world.load(consenting("u"), at=head(11), view=MARKETING)
     assert bool(world.leases.is_view_doubted) is False
     world.poll(head(11), view=MARKETING)
+
+
+@pytest.mark.parametrize(("version", "is_dropped"), [(1, False), (2, False), (3, True)])
+def test_who_was_seen_newer_is_not_answered_older(version: int, is_dropped: bool) -> None:
+    """A record that a caller loaded drops the user who is cached with an older version, and no other."""
+    world = World()
+    user = world.load(consenting())["u"]
+    world.leases.drop_older("u", version)
+    world.leases.drop_older("nobody", version)
+    assert (reason(user) is Reason.STALE) is is_dropped
+    assert ("u" in world.leases.users) is not is_dropped

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from diijam_consent_sdk.stores.sqlite.schema import FORMAT
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 
 READING = {
@@ -107,7 +108,10 @@ def test_no_database(ledger: Ledger, cli: Cli, command: list[str], data: bytes, 
     ("statements", "error"),
     [
         (["PRAGMA application_id = 7"], "this is the database of another program: choose another path"),
-        (["PRAGMA user_version = 2"], "the ledger has format 2, this version knows 1: upgrade diijam-consent-sdk"),
+        (
+            [f"PRAGMA user_version = {FORMAT + 1}"],
+            f"the ledger has format {FORMAT + 1}, this version knows {FORMAT}: upgrade diijam-consent-sdk",
+        ),
     ],
     ids=["foreign", "newer"],
 )

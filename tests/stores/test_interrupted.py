@@ -112,6 +112,8 @@ def test_an_interrupted_call_leaves_the_store_to_others(
     number = 1
     while is_interrupted(calls[call], number):
         assert elsewhere(lambda: wrote(store))
+        if gate._inside.first() is not None:
+            gc.collect(1)  # frames that refer to each other are left to the collector, which may be set to come late
         assert gate._inside.first() is None
         number += 1
     assert number > 20
