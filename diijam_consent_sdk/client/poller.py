@@ -5,13 +5,13 @@ rules 2, 3, 5 and 6).
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Protocol
 
+from .._jitter import random
 from .._threads import Promise
 from .effects import Effects, Sleep, Spawn
 from .exchanges import Exchanges
@@ -59,7 +59,7 @@ def poll_feed(exchanges: Exchanges, on_poll: OnPoll, stream: FeedStream | None) 
         except Exception as error:  # noqa: BLE001 - whatever failed renewed nothing, and is tried again
             wait, is_up = 0.0, False
             on_poll(error)
-            yield Sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+            yield Sleep(random.uniform(0, pause))
         else:
             wait, is_up = longest, True
             on_poll(None)

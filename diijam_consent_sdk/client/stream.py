@@ -7,13 +7,13 @@ a proxy that holds parts back, so whatever goes wrong ends the stream, and singl
 
 from __future__ import annotations
 
-import random
 import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 
+from .._jitter import random
 from .effects import AnyStream, Effects, NextPart, StreamChanges, perform
 from .exchanges import Exchanges
 
@@ -67,7 +67,7 @@ class FeedStream:
         if after is None:
             return False
         poll = self._exchanges.begin_poll(after)
-        wait = random.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)  # noqa: S311 - jitter
+        wait = random.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
         stream = yield from perform(StreamChanges(after, wait, self._beat, self._client, self._silence))
         self._stream = stream
         first_at: float | None = None
@@ -94,4 +94,4 @@ class FeedStream:
             FIRST_PAUSE_SECONDS if has_worked else min(MAX_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._pause))
         )
         pause = 0.0 if has_worked and is_at_end else self._pause
-        self._due_at = time.monotonic() + random.uniform(pause / 2, pause)  # noqa: S311 - jitter
+        self._due_at = time.monotonic() + random.uniform(pause / 2, pause)

@@ -7,7 +7,6 @@ It keeps nobody in memory: one page of users at a time, and the head that the it
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import TypeVar
 import attrs
 from cachetools import LRUCache
 
+from .._jitter import random
 from ..decisions import Ask, Decision, check_ask, decide, entitlement_error, scope_of
 from ..errors import HistoryChanged, StoreUnavailable, StoreUnusable, TooLarge
 from ..standing import View
@@ -112,7 +112,7 @@ class Watch:
                 self._wait = 0.0
                 if time.monotonic() - failing_since + pause >= self._patience:
                     raise
-            yield Sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+            yield Sleep(random.uniform(0, pause))
 
     def lag(self) -> float:
         """Return for how long the watch has not been at the ledger's end with all its items taken in, in seconds."""

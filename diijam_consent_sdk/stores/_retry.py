@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from .._jitter import random
 from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, VersionConflict
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def backoff(attempt: int, *, longest: float, least: float = 0.0) -> float:
         least: Seconds that the other side asked for.
     """
     limit = min(longest, max(FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10), least))
-    return random.uniform(min(limit, least), limit)  # noqa: S311 - jitter
+    return random.uniform(min(limit, least), limit)
 
 
 class Failure(Exception):
