@@ -1,8 +1,8 @@
 """
 Unsubscribe links: a link in a mail by which its reader can say no to marketing, and do nothing else (extra `links`).
 
-A link is encrypted, so it shows no id, and does not expire: a no is never refused for its age. Whoever has the link can
-say no for the customer, so treat it as part of the mail. `integrations.starlette.unsubscribe` and
+A link is encrypted, so it shows no id, and does not expire: a no is never refused for its age. Anybody who has the link
+can say no for the customer, so treat it as part of the mail. `integrations.starlette.unsubscribe` and
 `integrations.django.unsubscribe` serve its page.
 """
 
@@ -75,7 +75,7 @@ class UnsubscribeLinks:
             The URL, in which no id can be read.
 
         Raises:
-            ValueError: *user_id* is malformed, a channel is unknown, or there is none.
+            ValueError: *user_id* is malformed, a channel is unknown, or no channel is given.
 
             TypeError: an argument has another type.
         """
@@ -105,7 +105,7 @@ class UnsubscribeLinks:
             Who says no, and to what.
 
         Raises:
-            ValueError: the token is none of these keys', or one byte of it was changed.
+            ValueError: no key opens the token, or one byte of it was changed.
         """
         if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii() or "=" in token:
             raise ValueError(NOT_OURS)

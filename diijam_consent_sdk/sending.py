@@ -65,7 +65,7 @@ def sending_window(channel: Channel, at: datetime) -> Window:
         The window.
 
     Raises:
-        ValueError: *channel* is none, or *at* is naive or has no next day.
+        ValueError: *channel* is unknown, or *at* is naive or has no next day.
 
         TypeError: *at* is not a datetime.
     """

@@ -36,7 +36,7 @@ MAX_GAUGES = 32
 
 @attrs.frozen
 class Gauge:
-    """A figure that each process reads anew. The service's is the sum, or the largest of those of its processes."""
+    """A figure that each process reads for each report. The service's is their sum, or the largest of them."""
 
     name: str
     what: str
@@ -101,7 +101,7 @@ class Metrics:
     Args:
         layout: Where the figures are on the board.
 
-        gauges: What this process reads anew for each report; the same names in the same order in each process.
+        gauges: What this process reads again for each report; the same names in the same order in each process.
 
         board: The board of all processes; without one this process has its own.
 

@@ -73,7 +73,7 @@ def open_batches(program: str | None) -> Iterator[Batches]:
         program: A command line for each batch, split as a shell would; None for standard output.
 
     Raises:
-        ValueError: the command line is none, or names no program.
+        ValueError: the command line is empty, or names no program.
     """
     if program is None:
         yield Printed()
