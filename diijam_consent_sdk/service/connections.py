@@ -23,6 +23,7 @@ MAX_HEAD_BYTES = 2**16
 LINES_AT_ONCE, SLICE_BYTES = 100, 2048  # a read of more lines is parsed in slices
 CONNECTION = "connection"  # the key of a `Connection` in the `state` of ASGI's scope
 SLICE_SECONDS = 0.002  # between two slices, for all other connections and threads
+TURN_SECONDS = 0.05  # before the next slice, while questions of the last one wait for their turn
 
 
 class State(StrEnum):
@@ -105,6 +106,10 @@ class Connection(asyncio.Protocol):
         """The cycle (uvicorn's) of the question that is asked or answered now; None before the first."""
         return self.cycle
 
+    def has_waiting(self) -> bool:
+        """Whether a question that was parsed waits for the answer to the one before."""
+        return False
+
     async def drained(self) -> None:
         """Wait until the socket took all that was written, not only most of it."""
         self.transport.set_write_buffer_limits(high=0)
@@ -134,6 +139,9 @@ class Connection(asyncio.Protocol):
     def _parse_slice(self) -> None:
         self._next_slice = None
         if self.transport.is_closing():
+            return
+        if self.has_waiting():
+            self._next_slice = self.loop.call_later(TURN_SECONDS, self._parse_slice)
             return
         part = bytes(self._unread[:SLICE_BYTES])
         del self._unread[:SLICE_BYTES]

@@ -27,6 +27,10 @@ class HttptoolsConnection(Connection, HttpToolsProtocol):
         """The cycle (uvicorn's) of the question that is asked or answered now; None before the first."""
         return next((cycle for cycle in self._earlier if not cycle.response_complete), self.cycle)
 
+    def has_waiting(self) -> bool:
+        """See `Connection.has_waiting`."""
+        return any(not cycle.response_complete for cycle in self._earlier)
+
     def parse(self, data: bytes) -> None:
         """Parse a part of what was read, and start what it asks."""
         self._head_bytes += len(data)
