@@ -29,7 +29,7 @@ MAX_LENGTH_DIGITS = 18  # of a Content-Length; the servers take no number that i
 
 
 def header(scope: HTTPScope, name: bytes) -> bytes:
-    """Look up the first header of a name, which is in lower case; empty if there is none."""
+    """Look up the first header of a name, which is in lower case; empty without such a header."""
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 

@@ -30,7 +30,7 @@ class Call:
 
     context: ServiceContext
     receive: Receive  # ASGI's, for what comes after the question
-    authorization: str = attrs.field(repr=False)  # the header, empty if there is none
+    authorization: str = attrs.field(repr=False)  # the header, empty without one
     token: TokenEntry = attrs.field(init=False)  # set by `auth.authorize`
     caller: str | None = None  # the token's name, once it is known
     users: int = 0  # how many users were asked about, or are named by the answer

@@ -182,7 +182,7 @@ class ChangesAnswer(Answer, frozen=True, kw_only=True):
     waited: float
 
     def result(self) -> Changes:
-        """Return what `Store.changes` returns; `wire.Malformed` if the view is none."""
+        """Return what `Store.changes` returns; `wire.Malformed` if the view is malformed."""
         return Changes(self.after, self.cursor, self.user_ids, self.complete, self.waited, read_view(self.view))
 
 

@@ -64,7 +64,7 @@ class StandingsAnswer(Answer, frozen=True, kw_only=True):
             raise wire.Malformed("not standings: a user's is missing") from None
 
     def result(self) -> Standings:
-        """Return what `Store.standings` returns; `wire.Malformed` if it is none."""
+        """Return what `Store.standings` returns; `wire.Malformed` if the answer does not fit together."""
         return Standings(self.cursor, instant(self.at), read_view(self.view), self.rows())
 
 
@@ -74,7 +74,7 @@ class StandingsListAnswer(StandingsAnswer, frozen=True, kw_only=True):
     after: UserId | None
 
     def page(self) -> StandingsPage:
-        """Return what `Store.list_standings` returns; `wire.Malformed` if it is none."""
+        """Return what `Store.list_standings` returns; `wire.Malformed` if the answer does not fit together."""
         return StandingsPage(self.cursor, instant(self.at), read_view(self.view), self.rows(), self.after)
 
 
