@@ -27,6 +27,7 @@ class Database(ABC):
     def __init__(self, path: Path | None, busy_seconds: float) -> None:
         self.path = path
         self._busy_seconds = busy_seconds
+        self._gate = gate
         self.writers = CallQueue()  # SQLite lets in the first to ask at the right moment, and others wait for ever
         self._closed: Promise[None] = Promise()
         self._schema_version: int | None = None  # of the schema that was found right
@@ -46,7 +47,7 @@ class Database(ABC):
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection on one unchanging state of the database."""
-        with gate.call(), translated(self.path), self._connection() as db:
+        with self._gate.call(), translated(self.path), self._connection() as db:
             db.execute("BEGIN")
             check_format(db)
             yield db
@@ -66,7 +67,7 @@ class Database(ABC):
     @contextmanager
     def committing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
         """Lend a connection that takes the write lock by `begin_write`; its writes are durable after the block."""
-        with gate.call(), translated(self.path), self._connection() as db:
+        with self._gate.call(), translated(self.path), self._connection() as db:
             yield db
             if not db.in_transaction:
                 return
@@ -116,7 +117,7 @@ class FileDatabase(Database):
         super().__init__(file, busy_seconds)
         self._pool = ConnectionPool(file, busy_seconds=busy_seconds, create=create)
         self._is_scrub_due = True  # until the first look: a process may have ended between erasing and scrubbing
-        gate.register(self._pool)
+        self._gate.register(self._pool)
         try:
             with self.reading():
                 pass
@@ -145,7 +146,7 @@ class FileDatabase(Database):
             return
         self._is_scrub_due = False  # first: a call that erases from here on scrubs afterwards
         try:
-            with gate.call(), translated(self.path), self._connection() as db:
+            with self._gate.call(), translated(self.path), self._connection() as db:
                 mark = db.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
                 if mark is not None:
                     self._empty_log(db, wait=has_erased)
