@@ -183,7 +183,7 @@ def run(
 @contextlib.contextmanager
 def _tuned_gc() -> Iterator[None]:
     """Freeze start-up objects and raise the GC threshold: answers are many short-lived objects without cycles."""
-    before = gc.get_threshold()
+    before, was_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -191,7 +191,8 @@ def _tuned_gc() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not was_frozen:  # else it would thaw what the caller froze
+            gc.unfreeze()
 
 
 def _raise_file_limit() -> None:
