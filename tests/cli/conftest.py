@@ -105,7 +105,7 @@ def mailable(ledger: Ledger) -> Ledger:
 def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
     """Put a store that fails on demand behind every URL, which writes batch by batch."""
     store = FailingStore()
-    monkeypatch.setattr("diijam_consent_sdk.cli.commands.record.event_import.MAX_TOGETHER", 1)
+    monkeypatch.setattr("diijam_consent_sdk.cli.commands.record.importer.MAX_TOGETHER", 1)
     monkeypatch.setattr("diijam_consent_sdk.cli.store.open_store_at", store.open)
     yield store
     store.inner.close()

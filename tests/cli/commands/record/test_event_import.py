@@ -7,8 +7,6 @@ import json
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.commands.record.event_file import Batch
-from diijam_consent_sdk.cli.commands.record.event_import import Keyed, taken_together
 from diijam_consent_sdk.errors import StoreUnavailable, TooLarge
 from diijam_consent_sdk.stores import MemoryStore, Write
 from tests.cli.conftest import MAILABLE, Cli, Ledger
@@ -245,22 +243,6 @@ def test_a_mistake_in_an_import_is_a_failure(ledger: Ledger, cli: Cli) -> None:
         "line 2: Published is refused: email is never public\nline 3: Granted is refused: said_at is in the"
         in result.err
     )
-
-
-def together(*batches: tuple[str, int]) -> list[list[str]]:
-    """The users whose batches, of so many events, are written in one transaction."""
-    keyed = (
-        Keyed(Batch(user_id, e.NO_PROVENANCE, [1], [e.Restricted()] * count), "k", "d") for user_id, count in batches
-    )
-    return [[each.batch.user_id for each in group] for group in taken_together(keyed)]
-
-
-def test_batches_of_different_users_are_written_together() -> None:
-    """A transaction has at most 200 batches and 1,000 events, and each user once."""
-    assert together() == []
-    assert together(("a", 1), ("b", 1), ("a", 1), ("c", 1)) == [["a", "b"], ["a", "c"]]
-    assert together(("a", 600), ("b", 400), ("c", 1), ("d", 1_000)) == [["a", "b"], ["c"], ["d"]]
-    assert [len(group) for group in together(*((f"u-{number}", 1) for number in range(450)))] == [200, 200, 50]
 
 
 def test_many_lines_take_few_transactions(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

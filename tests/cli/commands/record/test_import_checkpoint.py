@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_written(cli: Cli, failing: FailingStore, monkey
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_process_that_was_stopped_is_finished_by_another(ledger: Ledger, start: Start, cli: Cli, stop: int) -> None:
     """After Ctrl-C, and after kill -9, the same command finishes: each line is in the ledger once."""
-    events = [json.dumps({"user_id": f"u-{n}", "event": {"type": "AccountOpened"}}) + "\n" for n in range(1_000)]
+    events = [json.dumps({"user_id": f"u-{n}", "event": {"type": "AccountOpened"}}) + "\n" for n in range(2_000)]
     Path("events.jsonl").write_text("".join(events))
     process = start("record", "--file", "events.jsonl")
     while ledger.entries() < 20:
@@ -154,8 +154,8 @@ def test_a_process_that_was_stopped_is_finished_by_another(ledger: Ledger, start
         assert process.poll() is None
     process.send_signal(stop)
     process.communicate(timeout=60)
-    assert ledger.entries() < 1_000
+    assert ledger.entries() < 2_000
     assert cli("record", "--file", "events.jsonl").status == 0
-    assert ledger.entries() == 1_000
-    assert ledger.look("SELECT count(DISTINCT user_id) FROM entries") == 1_000
+    assert ledger.entries() == 2_000
+    assert ledger.look("SELECT count(DISTINCT user_id) FROM entries") == 2_000
     assert cli("verify").status == 0

@@ -1,0 +1,182 @@
+"""
+Append the batches of an event file: many in one transaction, those of one user in their order.
+
+What is written and refused is the same as if each came alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import attrs
+
+from ....errors import InvalidEvent, TooLarge, VersionConflict
+from ....events import AccountOpened, LedgerEntry, Provenance
+from ....record import ConsentRecord, fold, refusal
+from ....stores.answers import Appended, Cursor, Write, WriteResult
+from ....stores.protocol import Store
+from ....vocabulary import Account
+from ...console import print_status
+from .event_file import Batch
+from .import_summary import Summary
+
+SHOWN_LINES = 20
+MAX_TOGETHER = 200  # batches in one transaction, which also delays others that write
+MAX_EVENTS_TOGETHER = 1_000
+
+
+@attrs.frozen
+class Keyed:
+    """A batch with its idempotency key, and the digest of all lines to its last one."""
+
+    batch: Batch
+    key: str
+    digest: str
+
+    def singles(self) -> Iterator[Keyed]:
+        """Yield a batch for each event, with a key of its own."""
+        for number, single in enumerate(self.batch.singles()):
+            yield Keyed(single, f"{self.key}-{number}", self.digest)
+
+
+def taken_together(batches: Iterable[Keyed]) -> Iterator[list[Keyed]]:
+    """
+    Yield the batches that are written in one transaction, those of one user only after imported ones. Another process
+    that writes at the wrong moment can have the later one judged first, and an import never overrules.
+    """
+    together: list[Keyed] = []
+    said_here, events = set[str](), 0
+    for each in batches:
+        batch = each.batch
+        events += len(batch.events)
+        is_full = len(together) == MAX_TOGETHER or events > MAX_EVENTS_TOGETHER
+        if together and (is_full or batch.user_id in said_here):
+            yield together
+            together, said_here, events = [], set(), len(batch.events)
+        together.append(each)
+        if batch.provenance.said_at is None:
+            said_here.add(batch.user_id)
+    if together:
+        yield together
+
+
+@attrs.define
+class Importer:
+    """Appends batches to *store* in the name of *actor*, and counts what became of them. *head* is from before."""
+
+    store: Store
+    actor: str
+    head: Cursor
+    summary: Summary
+
+    def append(self, keyed: Sequence[Keyed]) -> None:
+        """
+        Append batches in one transaction, or in several where that would be too large, or where one is refused: the
+        user's next waits until that one is explained, or written in part.
+        """
+        reasons: dict[int, str] = {}
+        try:
+            self._append(keyed, reasons)
+        finally:
+            print_status(*(f"line {line}: {reason}" for line, reason in sorted(reasons.items())))
+
+    def _append(self, keyed: Sequence[Keyed], reasons: dict[int, str]) -> None:
+        while keyed:
+            try:
+                results = self.store.append_many(self._writes(keyed))
+            except TooLarge:
+                if len(keyed) == 1:
+                    raise
+                half = len(keyed) // 2
+                self._append(keyed[:half], reasons)
+                self._append(keyed[half:], reasons)
+                return
+            pairs = zip(keyed, results, strict=True)
+            keyed = [again for each, result in pairs for again in self._settle(each, result, reasons)]
+
+    def _writes(self, keyed: Sequence[Keyed]) -> list[Write]:
+        """Make the writes. A user's second is for the version that the first makes, and so on."""
+        counts = Counter(each.batch.user_id for each in keyed)
+        several = [user_id for user_id, count in counts.items() if count > 1]
+        loaded = self.store.load(several).records if several else ()
+        versions, following = {record.user_id: record.version for record in loaded}, dict[str, int]()
+        writes = []
+        for each in keyed:
+            batch = each.batch
+            said = attrs.evolve(batch.provenance, by=self.actor)
+            writes.append(Write(batch.user_id, batch.events, following.get(batch.user_id), each.key, said))
+            if batch.user_id in versions:
+                versions[batch.user_id] += len(batch.events)
+                following[batch.user_id] = versions[batch.user_id]
+        return writes
+
+    def _settle(self, keyed: Keyed, result: WriteResult, reasons: dict[int, str]) -> Iterable[Keyed]:
+        """
+        Count a batch that was written or refused, and give what is to be tried again, in order.
+
+        An imported batch that was refused is tried again event by event, so an account that is open already keeps no
+        imported no out.
+        """
+        batch = keyed.batch
+        if isinstance(result, Appended):
+            self._count(batch, result)
+        elif isinstance(result, VersionConflict):
+            return [keyed]
+        elif not isinstance(result, InvalidEvent):
+            raise result
+        elif batch.provenance.said_at is not None and len(batch.events) > 1:
+            return keyed.singles()
+        else:
+            self._explain(batch, result, reasons)
+        return ()
+
+    def _count(self, batch: Batch, appended: Appended) -> None:
+        done = self.summary.done
+        if appended.cursor.position > self.head.position:
+            done.cursor = str(appended.cursor)
+            done.new += len(batch.events)
+            return
+        done.known += len(batch.events)
+        if not batch.is_last or batch.provenance.said_at is not None:
+            return  # the file goes on about this user, or tells the past: what came later stands anyway
+        if self.store.load([batch.user_id]).records[0].version > appended.version:
+            self.summary.outdated += 1
+            if len(self.summary.outdated_lines) < SHOWN_LINES:
+                self.summary.outdated_lines.append(batch.lines[0])
+
+    def _explain(self, batch: Batch, error: InvalidEvent, reasons: dict[int, str]) -> None:
+        """Count a batch that was refused, and note the reason by the line of the event."""
+        line, reason, is_kept = _find_refused(self.store, batch) or (batch.lines[0], str(error), False)
+        if is_kept:
+            self.summary.done.kept += len(batch.events)
+        else:
+            self.summary.done.refused += len(batch.events)
+        reasons[line] = reason
+
+
+def _find_refused(store: Store, batch: Batch) -> tuple[int, str, bool] | None:
+    """
+    Find the line of the event that the policy refuses, why, and whether only because the customer's word stands.
+
+    The store's error does not name the line.
+    """
+    loaded = store.load([batch.user_id])
+    record, said = loaded.records[0], batch.provenance
+    for line, event in zip(batch.lines, batch.events, strict=True):
+        reason = refusal(record, event, loaded.at, provenance=said)
+        if reason is not None:
+            is_kept = said.said_at is not None and said.said_at <= loaded.at and _stands(record, batch, loaded.at)
+            return line, f"{type(event).__name__} is refused: {reason}", is_kept
+        version = record.version + 1
+        entry = LedgerEntry(loaded.cursor.position, batch.user_id, version, loaded.at, event, said)
+        record = fold(record, entry)
+    return None  # another process wrote in between, or a registered notice says something else
+
+
+def _stands(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
+    """Whether an import is refused only for what happened here since: then the ledger is right, and no mistake made."""
+    if record.account in (Account.CLOSED, Account.ERASED) or isinstance(batch.events[0], AccountOpened):
+        return True
+    return refusal(record, batch.events[0], at, provenance=Provenance()) is None
