@@ -11,7 +11,7 @@ from pathlib import Path
 # What the command line does, and how loud everything is: a root handler at the lowest level, for every logger.
 CODE = """
 import logging, os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a test runner in the background, or under nohup, ignores them
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background test runner ignores them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if "NO_FAST_PARTS" in os.environ:
     sys.modules.update(httptools=None, uvloop=None)
