@@ -7,9 +7,10 @@ from datetime import datetime
 
 import attrs
 
-from ..decisions import Ask, Decision, Market, Process, Retain, Share, Show, decide
+from ..decisions import Ask, Decision, Share, decide
+from ..documents.asks import every_ask
 from ..record import ConsentRecord
-from ..vocabulary import Account, Channel, Field, Language, Purpose
+from ..vocabulary import Account, Language
 from ..wording import describe_answer
 
 
@@ -27,20 +28,7 @@ class Answer:
 
 
 def answers_at(record: ConsentRecord, at: datetime) -> Iterator[Answer]:
-    """
-    Answer each purpose, channel and field, and each sharing that the customer was told of; nothing for an erased one.
-
-    A purpose is asked without data, so that a restriction of some fields, which is told beside it, hides no consent.
-    """
+    """Answer each purpose, channel, field and sharing that the customer was told of; nothing for an erased one."""
     if record.account is not Account.ERASED:
-        for ask in _asks(record):
+        for ask in every_ask(Share(told.recipient, told.data, told.purpose) for told in record.notices.values()):
             yield Answer(ask, decide(record, ask, at))
-
-
-def _asks(record: ConsentRecord) -> Iterator[Ask]:
-    yield from (Process(purpose, ()) for purpose in Purpose if purpose is not Purpose.MARKETING)
-    yield from map(Market, Channel)
-    sharings = {Share(told.recipient, told.data, told.purpose): None for told in record.notices.values()}
-    yield from sharings
-    yield from map(Show, Field)
-    yield from map(Retain, Field)

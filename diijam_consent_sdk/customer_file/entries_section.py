@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from .._html import Markup, element, join
+from ..documents.tables import cell, head_cell, section, table
+from ..documents.texts import Texts
 from ..events import LedgerEntry
 from ..notices import RegisteredNotice
 from ..wording import in_vietnam
 from ..wording.provenance import provenance_facts
 from .contents import Contents
 from .shown import named_notice
-from .tables import cell, head_cell, section, table
-from .texts import Texts
 
 Numbers = dict[str, int]  # of the notices whose words were shown, by id, in the order of the page
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-
-import attrs
-
+from ..documents.json_text import Json, plain, plain_fields, write_json
 from ..events import LedgerEntry
 from ..notices import RegisteredNotice
 from ..record import Request
@@ -14,14 +10,12 @@ from .answers import Answer, answers_at
 from .contents import Contents
 from .shown import named_notice
 
-Json = str | int | bool | list["Json"] | dict[str, "Json"] | None
-
 
 def encode(file: Contents) -> str:
     """Write a file as an indented object."""
     content: dict[str, Json] = {
         "user_id": file.user_id,
-        "made_at": _plain(file.made_at),
+        "made_at": plain(file.made_at),
         "language": file.language,
         "head": file.head,
         "entries": [_entry(file, entry) for entry in file.entries],
@@ -29,26 +23,10 @@ def encode(file: Contents) -> str:
         "now": [_answer(file, answer) for answer in answers_at(file.record, file.made_at)],
         "requests": [_request(file, request) for request in file.record.requests.values()],
         "holds": [
-            {**_fields(hold), "is_live": hold.is_live(file.made_at)} for hold in file.record.holds.values()
+            {**plain_fields(hold), "is_live": hold.is_live(file.made_at)} for hold in file.record.holds.values()
         ],
     }  # fmt: skip
-    text = json.dumps(content, ensure_ascii=False, indent=2)
-    if not text.replace("\n", "").isprintable():  # a text may hold what a terminal would obey or hide
-        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
-    return text + "\n"
-
-
-def _plain(value: object) -> Json:
-    """Turn a value into what JSON has: a set becomes a sorted list, a time an RFC 3339 string."""
-    if isinstance(value, frozenset):
-        return [*sorted(map(str, value))]
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return value if value is None or isinstance(value, (bool, int)) else str(value)
-
-
-def _fields(value: attrs.AttrsInstance) -> dict[str, Json]:
-    return {name: _plain(part) for name, part in attrs.asdict(value, recurse=False).items()}
+    return write_json(content)
 
 
 def _entry(file: Contents, entry: LedgerEntry) -> Json:
@@ -56,10 +34,10 @@ def _entry(file: Contents, entry: LedgerEntry) -> Json:
     return {
         "position": entry.position,
         "version": entry.version,
-        "at": _plain(entry.at),
+        "at": plain(entry.at),
         "words": file.describe(entry),
-        "event": {"type": type(entry.event).__name__, **_fields(entry.event)},
-        "provenance": _fields(entry.provenance),
+        "event": {"type": type(entry.event).__name__, **plain_fields(entry.event)},
+        "provenance": plain_fields(entry.provenance),
         "shown_in": None if shown is None else shown[1],
         "notice_digest": entry.notice_digest,
         "hash": entry.hash,
@@ -79,10 +57,10 @@ def _notice(notice: str, registered: RegisteredNotice | None) -> Json:
         "notice": notice,
         "is_registered": True,
         "digest": registered.digest,
-        "registered_at": _plain(registered.registered_at),
+        "registered_at": plain(registered.registered_at),
         "by": registered.by,
         "texts": dict(registered.text.texts),
-        **{name: _plain(getattr(registered.text, name)) for name in ("purposes", "data", "recipient", "sensitive")},
+        **{name: plain(getattr(registered.text, name)) for name in ("purposes", "data", "recipient", "sensitive")},
     }
 
 
@@ -90,7 +68,7 @@ def _answer(file: Contents, answer: Answer) -> Json:
     decision = answer.decision
     return {
         "ask": type(answer.ask).__name__.lower(),
-        **_fields(answer.ask),
+        **plain_fields(answer.ask),
         "allowed": decision.allowed,
         "reason": str(decision.reason),
         "clause": decision.clause,
@@ -100,4 +78,4 @@ def _answer(file: Contents, answer: Answer) -> Json:
 
 def _request(file: Contents, request: Request) -> Json:
     """Give a request with its state, which a resolved one has no more."""
-    return {**_fields(request), "state": None if request.outcome is not None else str(request.state(file.made_at))}
+    return {**plain_fields(request), "state": None if request.outcome is not None else str(request.state(file.made_at))}

@@ -6,20 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from .._html import Markup, element
 from ..decisions import Market, Process, Retain, Share, Show
-from ..policy import CLAUSES
+from ..documents.sheet import clauses
+from ..documents.tables import Row, badge, cell, head_cell, lines, section, table
+from ..documents.texts import Texts
 from ..record import ConsentRecord
 from ..vocabulary import Field, Word
-from ..wording import text_in
 from .answers import Answer, answers_at
 from .contents import Contents
-from .tables import Row, badge, cell, head_cell, lines, section, table
-from .texts import Texts
 
 
 def now_section(file: Contents, texts: Texts) -> Markup:
     """Build the section."""
     answers = list(answers_at(file.record, file.made_at))
-    return section(texts, "now", *_remarks(file.record, texts), *_tables(answers, texts), _clauses(texts))
+    return section(texts, "now", *_remarks(file.record, texts), *_tables(answers, texts), clauses(texts))
 
 
 def _remarks(record: ConsentRecord, texts: Texts) -> Iterator[Markup]:
@@ -86,10 +85,3 @@ def _in_short(answer: Answer, texts: Texts) -> Markup:
     return cell(
         lines(badge(texts, is_yes=decision.allowed), f"{texts.name(decision.reason)} ({clause})"), class_="short"
     )
-
-
-def _clauses(texts: Texts) -> Markup:
-    """List the titles of the clauses that the answers name by number."""
-    titles = [(str(number), text_in(texts.language, title)) for number, title in CLAUSES.items()]
-    items = (element("li", element("b", number), f" {title}") for number, title in titles)
-    return element("div", element("h3", texts("clauses")), element("ul", *items, class_="clauses"))

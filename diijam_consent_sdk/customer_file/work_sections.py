@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from .._html import Markup, element, join
+from ..documents.tables import Row, cell, head_cell, lines, section, table
+from ..documents.texts import Texts
 from ..record import Hold, Request
 from .contents import Contents
-from .tables import Row, cell, head_cell, lines, section, table
-from .texts import Texts
 
 
 def requests_section(file: Contents, texts: Texts) -> Markup:

@@ -1,9 +1,9 @@
-"""The texts of the page in one language, with values in their places."""
+"""The texts of a document in one language, with values in their places."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import attrs
@@ -11,21 +11,22 @@ import attrs
 from .._html import Markup, element, join
 from ..vocabulary import Language, Word
 from ..wording import format_briefly, format_day, format_instant, in_vietnam, list_labels, text_in
-from ..wording.headings import HEADINGS
 from ..wording.provenance import name_language
+from ..wording.texts import Pair
 
 PLACE = re.compile(r"\{(\w+)\}")
 
 
 @attrs.frozen
 class Texts:
-    """The texts of one language. A key that is not there is a `KeyError`."""
+    """The texts of one document in one language. A key that is not there is a `KeyError`."""
 
     language: Language
+    headings: Mapping[str, Pair] = attrs.field(repr=False)
 
     def __call__(self, key: str, **values: str) -> Markup:
         """Give the text of a key, with texts or elements in its places; both are escaped unless they are elements."""
-        parts = PLACE.split(text_in(self.language, HEADINGS[key]))
+        parts = PLACE.split(text_in(self.language, self.headings[key]))
         return join(values[part] if place % 2 else part for place, part in enumerate(parts))
 
     def labels(self, words: Iterable[Word]) -> str:

@@ -1,4 +1,4 @@
-"""Tables of the page: a caption for those who do not see it, a header for each column, a header for each row."""
+"""Tables of a document: a caption for those who do not see it, a header for each column, a header for each row."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def badge(texts: Texts, *, is_yes: bool) -> Markup:
 
 
 def section(texts: Texts, name: str, *content: str) -> Markup:
-    """Build a section of the page under its heading."""
+    """Build a section of a document under its heading."""
     heading = element("h2", texts(name), id=name)
     return element("section", heading, *content, aria_labelledby=name)
