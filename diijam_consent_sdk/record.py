@@ -57,6 +57,11 @@ def consent_key(purpose: Purpose, channel: Channel | None) -> str:
     return str(purpose) if channel is None else f"{purpose}:{channel}"
 
 
+def consent_channels(purpose: Purpose, channels: Iterable[Channel]) -> tuple[Channel | None, ...]:
+    """List what a yes or no to a purpose is about: for marketing these channels, or all if it names none."""
+    return tuple(channels) or (tuple(Channel) if purpose is Purpose.MARKETING else (None,))
+
+
 # No field below has a default: bytes that lack one must fail to decode, never read as "not restricted".
 
 
@@ -161,12 +166,16 @@ class Request:
     reason: str | None
     resolved_at: datetime | None
 
+    @property
+    def deadlines(self) -> list[datetime]:
+        """When the deed is due, and the reply while there is none."""
+        return [self.due_at] if self.replied_at is not None else [self.due_at, self.reply_due_at]
+
     def state(self, at: datetime) -> RequestState:
         """How the request, while it is open, stands to its deadlines at this instant: the worse of reply and deed."""
-        ends = [self.due_at] if self.replied_at is not None else [self.due_at, self.reply_due_at]
-        if any(end <= at for end in ends):
+        if any(end <= at for end in self.deadlines):
             return RequestState.OVERDUE
-        if any((end - at) * DUE_SOON_SHARE < end - self.received_at for end in ends):
+        if any((end - at) * DUE_SOON_SHARE < end - self.received_at for end in self.deadlines):
             return RequestState.DUE_SOON
         return RequestState.ON_TRACK
 
@@ -524,7 +533,7 @@ def _update_consents(
 ) -> dict[str, Consent]:
     """Return the consents after a yes or no to a purpose, for marketing over these channels, or over all if empty."""
     consents = dict(record.consents)
-    for channel in channels or (Channel if purpose is Purpose.MARKETING else (None,)):
+    for channel in consent_channels(purpose, channels):
         key = consent_key(purpose, channel)
         known = consents.get(key) or Consent(purpose=purpose, channel=channel, notice=None, **UNSAID)
         consents[key] = attrs.evolve(known, **changes, **_last_word(known, entry))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from .._html import Markup, element, join
+from ..documents.sheet import proof_of
 from ..documents.tables import cell, head_cell, section, table
 from ..documents.texts import Texts
 from ..events import LedgerEntry
@@ -90,13 +91,6 @@ def _notice(number: int, notice: RegisteredNotice, tags: dict[str, None], texts:
 
 def proof_section(file: Contents, texts: Texts) -> Markup:
     """Build the section with positions, hashes and the head, and the command that checks the ledger against it."""
-    command = f"diijam-consent verify --since {file.head}"
-    facts = element(
-        "dl",
-        element("dt", texts("head")), element("dd", element("code", file.head)),
-        element("dt", texts("check")), element("dd", element("code", command)),
-        class_="proof",
-    )  # fmt: skip
     columns = map(texts, ("number", "position", "hash", "notice_digest"))
     rows = (
         (
@@ -108,4 +102,4 @@ def proof_section(file: Contents, texts: Texts) -> Markup:
         for entry in file.entries
     )
     hashes = [table(texts("proof"), columns, rows)] if file.entries else []
-    return section(texts, "proof", element("p", texts("proof_lead")), facts, *hashes)
+    return section(texts, "proof", element("p", texts("proof_lead")), proof_of(file.head, texts), *hashes)

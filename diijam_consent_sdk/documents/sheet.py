@@ -48,6 +48,14 @@ def clauses(texts: Texts) -> Markup:
     return element("div", element("h3", texts("clauses")), element("ul", *items, class_="clauses"))
 
 
+def proof_of(head: str, texts: Texts) -> Markup:
+    """Name the ledger's head when a document was made, and the command that checks the ledger against it."""
+    command = f"diijam-consent verify --since {head}"
+    facts = ("head", head), ("check", command)
+    parts = [part for key, text in facts for part in (element("dt", texts(key)), element("dd", element("code", text)))]
+    return element("dl", *parts, class_="proof")
+
+
 def write_page(texts: Texts, title: str, parts: Iterable[Markup], package: str) -> str:
     """
     Write the page. A browser runs and fetches nothing on it, whatever the texts hold.

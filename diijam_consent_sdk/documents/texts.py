@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 import attrs
 
 from .._html import Markup, element, join
 from ..vocabulary import Language, Word
 from ..wording import format_briefly, format_day, format_instant, in_vietnam, list_labels, text_in
+from ..wording.numbers import format_month, format_number, format_share
 from ..wording.provenance import name_language
 from ..wording.texts import Pair
 
@@ -37,6 +38,19 @@ class Texts:
         """Name a word as it stands alone, with a capital letter."""
         label = word.label(self.language)
         return label[:1].upper() + label[1:]
+
+    def number(self, number: int) -> str:
+        """Give a number with its thousands apart."""
+        return format_number(self.language, number)
+
+    def share(self, part: int, whole: int) -> str:
+        """Give a part of a whole that is not 0, in percent."""
+        return format_share(self.language, part, whole)
+
+    def month(self, month: date) -> Markup:
+        """Give a month, readable by machines too."""
+        named = format_month(self.language, month)
+        return element("time", named[:1].upper() + named[1:], datetime=f"{month:%Y-%m}")
 
     def language_name(self, tag: str) -> str:
         """Name a language, or give its tag if it has no name here."""

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from ..policy import BASIS, Basis
-from ..record import consent_key
+from ..record import consent_channels, consent_key
 from ..standing import LiveHold, PermissionState, SharingState, Standing, View
-from ..vocabulary import Account, Channel, Field, HoldKind, Purpose, Reason, RequestKind
+from ..vocabulary import Account, Field, HoldKind, Purpose, Reason, RequestKind
 from . import wire
 
 STANDING_FORMAT: Final = 1  # raised whenever the same record gives other bytes
@@ -24,7 +24,7 @@ _CONSENT_KEYS = frozenset(
     consent_key(purpose, channel)
     for purpose, basis in BASIS.items()
     if basis is Basis.OPT_IN
-    for channel in (Channel if purpose is Purpose.MARKETING else (None,))
+    for channel in consent_channels(purpose, ())
 )
 _CONSENT_REASONS = frozenset({Reason.CONSENTED, Reason.WITHDRAWN, Reason.EXPIRED})
 _SHARING_REASONS = frozenset({Reason.AGREED, Reason.WITHDRAWN, Reason.EXPIRED, Reason.NOT_AGREED})

@@ -81,14 +81,15 @@ def kept(language: Language) -> dict[Path, str]:
     """What is kept in a language: each file and its text, of the page an element a line and no style."""
     file = kept_file(language)
     return {
-        KEPT / f"customer-{language}.html": _page(file),
+        KEPT / f"customer-{language}.html": as_kept(file.to_html()),
         KEPT / f"customer-{language}.json": file.to_json(),
-        KEPT / f"leaving-{language}.html": _page(kept_file(language, LEAVING)),
+        KEPT / f"leaving-{language}.html": as_kept(kept_file(language, LEAVING).to_html()),
     }
 
 
-def _page(file: CustomerFile) -> str:
-    return STYLE.sub("", file.to_html()).replace("><", ">\n<") + "\n"
+def as_kept(page: str) -> str:
+    """A page with an element a line and no style."""
+    return STYLE.sub("", page).replace("><", ">\n<") + "\n"
 
 
 if __name__ == "__main__":

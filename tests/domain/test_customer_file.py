@@ -8,7 +8,6 @@ import re
 from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests import strategies
 
 from .history import History
 from .kept_files import kept
+from .page_reader import Page
 from .samples import EACH_EVENT, NEEDED
 from .test_policy import is_vietnamese
 from .test_wording import placeholders
@@ -222,46 +222,6 @@ def test_only_words_under_the_entrys_digest_are_shown() -> None:
     assert "Lời của thông báo “promo” không được đăng ký trong sổ này khi đó" in file.to_html()
     assert registered_names(file.entries) == []
     assert registered_names(file_of(*SAID, *SAID[1:2]).entries) == ["promo"]
-
-
-class Page(HTMLParser):
-    """A page read strictly: elements end in order, and what it refers to is collected."""
-
-    VOID = ("meta",)
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.ids: set[str] = set()
-        self.texts: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        found = dict(attributes)
-        assert len(found) == len(attributes)
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.tags.append((tag, found))
-        if "id" in found:
-            assert found["id"] not in self.ids
-            self.ids.add(str(found["id"]))
-
-    def handle_endtag(self, tag: str) -> None:
-        """Check that the innermost element ends."""
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Note a text."""
-        if self.open and self.open[-1] != "style":
-            self.texts.append(data)
-
-    def attributes(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of each element of a kind."""
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
