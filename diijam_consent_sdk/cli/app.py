@@ -34,6 +34,7 @@ from .commands import (
     ping,
     record,
     replay,
+    report,
     serve,
     token,
     verify,
@@ -58,6 +59,7 @@ Start here:
   diijam-consent permitted market email --input audience.csv --column user_id
   diijam-consent history u-1
   diijam-consent file u-1 --output u-1.html
+  diijam-consent report --html report.html
   diijam-consent verify
 
 For the services of several machines:
@@ -99,6 +101,7 @@ _add_command(watch.watch, "watch ASK SUBJECT [OPTIONS]", watch.EXAMPLES)
 _add_command(entries.entries, "entries [OPTIONS]", entries.EXAMPLES)
 _add_command(file.file, "file USER_ID [OPTIONS]", file.EXAMPLES)
 _add_command(due.due, "due [OPTIONS]", due.EXAMPLES)
+_add_command(report.report, "report [OPTIONS]", report.EXAMPLES)
 _add_command(init.init, "init [OPTIONS]", init.EXAMPLES)
 _add_command(ping.ping, "ping [OPTIONS]", ping.EXAMPLES)
 _add_command(head.head, "head [OPTIONS]", head.EXAMPLES)

@@ -11,7 +11,7 @@ import attrs
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore, Write
-from diijam_consent_sdk.stores.protocol import Standings, WriteResult
+from diijam_consent_sdk.stores.protocol import Standings, StandingsPage, WriteResult
 
 
 class FailingStore:
@@ -43,6 +43,11 @@ class FailingStore:
         """See `Store.standings`."""
         self._fail("standings")
         return self.inner.standings(user_ids)
+
+    def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
+        """See `Store.list_standings`."""
+        self._fail("list_standings")
+        return self.inner.list_standings(after_user_id, limit)
 
     def changes(self, after: Cursor, **options: Any) -> Changes:
         """See `Store.changes`."""

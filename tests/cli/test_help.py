@@ -22,6 +22,7 @@ from diijam_consent_sdk.cli.commands import (
     permitted,
     ping,
     record,
+    report,
     serve,
     token,
     verify,
@@ -32,8 +33,8 @@ from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
 COMMANDS = [
-    "check", "conformance", "copy", "due", "head", "history", "init", "notice", "permitted", "ping", "record", "serve",
-    "token", "verify",
+    "check", "conformance", "copy", "due", "head", "history", "init", "notice", "permitted", "ping", "record", "report",
+    "serve", "token", "verify",
 ]  # fmt: skip
 WITH_HELP = [
     *(command for command in COMMANDS if command not in {"token", "notice"}),
@@ -55,6 +56,7 @@ PAGES = [
     verify.EXAMPLES,
     copy.EXAMPLES,
     due.EXAMPLES,
+    report.EXAMPLES,
     init.EXAMPLES,
     notice.ADD_EXAMPLES,
     notice.LIST_EXAMPLES,
