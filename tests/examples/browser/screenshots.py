@@ -1,6 +1,7 @@
 """
 Take the pictures in docs/images again: `apt-get install pngquant poppler-utils fonts-noto-core`, `make test-browser`,
-then `.venv/bin/python -m tests.examples.browser.screenshots`. The dates in those of the privacy centre are the day's.
+then `.venv/bin/python -m tests.examples.browser.screenshots`. The dates in those of the privacy centre and the report
+are the day's.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,17 @@ from cryptography.fernet import Fernet
 from playwright.sync_api import Browser, sync_playwright
 
 from diijam_consent_sdk import Channel, ConsentClient
+from diijam_consent_sdk.cli.commands.report.reading import read_report
 from diijam_consent_sdk.integrations.unsubscribe_page import Unsubscribing
 from diijam_consent_sdk.links import UnsubscribeLinks
 from diijam_consent_sdk.stores import MemoryStore
-from examples import audit
+from diijam_consent_sdk.vocabulary import LANGUAGES, Language
+from examples import audit, report
 from examples.privacy_center.customers import fill
 
 from .conftest import CHROMIUM, QUIET, WHO, Center, running
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
-PRINTED_PAGE = 3  # with what was said
 WIDE, PHONE = {"width": 1360, "height": 940}, {"width": 360, "height": 740}
 
 
@@ -43,22 +46,36 @@ def take(browser: Browser, center: Center, name: str, page: str, pressed: str = 
     context.close()
 
 
-def take_file(browser: Browser, folder: Path) -> None:
-    """A customer's file on a screen in Vietnamese, and a page of it on paper in English."""
-    clock = audit.StoryClock()
-    with closing(MemoryStore(clock=clock)) as store, closing(ConsentClient(store, follow=False)) as consent:
-        audit.tell(store, clock)
-        shown = browser.new_page(viewport={"width": 1020, "height": 1260})
-        shown.set_content(consent.customer_file(audit.CUSTOMER, "vi").to_html())
-        picture = IMAGES / "customer-file-vi.png"
-        shown.screenshot(path=picture)
-        shown.set_content(consent.customer_file(audit.CUSTOMER, "en").to_html())
-        shown.pdf(path=folder / "file.pdf", prefer_css_page_size=True)
-    printed = IMAGES / "customer-file-en"
-    page = ["-f", str(PRINTED_PAGE), "-l", str(PRINTED_PAGE)]
+def take_document(browser: Browser, folder: Path, name: str, pages: dict[Language, str], printed_page: int) -> None:
+    """A document on a screen in Vietnamese, and one page of it on paper in English."""
+    shown = browser.new_page(viewport={"width": 1020, "height": 1260})
+    shown.set_content(pages["vi"])
+    picture, printed = IMAGES / f"{name}-vi.png", IMAGES / f"{name}-en"
+    shown.screenshot(path=picture)
+    shown.set_content(pages["en"])
+    shown.pdf(path=folder / "file.pdf", prefer_css_page_size=True)
+    page = ["-f", str(printed_page), "-l", str(printed_page)]
     subprocess.run(["pdftoppm", "-png", "-r", "110", *page, "-singlefile", folder / "file.pdf", printed], check=True)
     for png in (picture, printed.with_suffix(".png")):
         subprocess.run(["pngquant", "--strip", "--force", "--output", png, "128", png], check=True)
+
+
+def take_file(browser: Browser, folder: Path) -> None:
+    """A customer's file; on paper the page with what was said."""
+    clock = audit.StoryClock()
+    with closing(MemoryStore(clock=clock)) as store, closing(ConsentClient(store, follow=False)) as consent:
+        audit.tell(store, clock)
+        pages = {language: consent.customer_file(audit.CUSTOMER, language).to_html() for language in LANGUAGES}
+    take_document(browser, folder, "customer-file", pages, printed_page=3)
+
+
+def take_report(browser: Browser, folder: Path) -> None:
+    """A report; on paper the page with what may be done now."""
+    clock = report.StoryClock(datetime.now(UTC))
+    with closing(MemoryStore(clock=clock)) as store:
+        report.tell(store, clock)
+        found = read_report(store)
+    take_document(browser, folder, "report", {language: found.to_html(language) for language in LANGUAGES}, 2)
 
 
 def take_link(browser: Browser) -> None:
@@ -89,6 +106,7 @@ def main() -> None:
             take(browser, center, "timeline", "timeline")
             take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
         take_file(browser, Path(folder))
+        take_report(browser, Path(folder))
         take_link(browser)
         browser.close()
 
