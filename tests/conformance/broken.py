@@ -132,7 +132,7 @@ class CountsAppends(_Misread):
 
 
 class WritesHalf(Sound):
-    """What comes before a refused event is written."""
+    """The first half of what is refused for an event of the second is written."""
 
     def append(
         self,
@@ -145,12 +145,13 @@ class WritesHalf(Sound):
     ) -> Appended:
         """See `Store.append`."""
         batch = tuple(events)
-        for event in batch[:-1]:
-            super().append(user_id, [event], expected_version=expected_version, provenance=provenance)
+        half = len(batch) // 2
+        if half:
+            super().append(user_id, batch[:half], expected_version=expected_version, provenance=provenance)
             expected_version = None
         return super().append(
             user_id,
-            batch[-1:],
+            batch[half:],
             expected_version=expected_version,
             idempotency_key=idempotency_key,
             provenance=provenance,
