@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 
-from .._html import Markup, content_policy, element, page
+from .._html import Markup, content_policy, element, join, page
 from ..policy import CLAUSES
 from ..wording import text_in
 from .texts import Texts
@@ -56,14 +56,14 @@ def proof_of(head: str, texts: Texts) -> Markup:
     return element("dl", *parts, class_="proof")
 
 
-def write_page(texts: Texts, title: str, parts: Iterable[Markup], package: str) -> str:
+def write_page(texts: Texts, names: Iterable[str], parts: Iterable[Markup], package: str) -> str:
     """
     Write the page. A browser runs and fetches nothing on it, whatever the texts hold.
 
     Args:
         texts: They say the language.
 
-        title: What a browser shows as the page's name.
+        names: What a browser calls the page, before the name of Diijam.
 
         parts: The head and the sections.
 
@@ -71,4 +71,5 @@ def write_page(texts: Texts, title: str, parts: Iterable[Markup], package: str) 
     """
     style = read_style(__package__) + read_style(package)
     policy = content_policy(style)
+    title = join([*names, "Diijam"], " · ")
     return page(title, element("main", *parts, class_="sheet"), style, language=texts.language, policy=policy)

@@ -118,7 +118,7 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     "overdue_none": ("Không có yêu cầu nào quá hạn.", "No request is overdue."),
     "late_replies": ("Chưa xác nhận", "Without a reply"),
     "late_deeds": ("Chưa giải quyết", "Not done"),
-    "overdue_since": ("Quá hạn sớm nhất từ", "The first since"),
+    "overdue_since": ("Quá hạn sớm nhất từ", "First overdue since"),
     "due_command": (
         "Lệnh {command} liệt kê từng yêu cầu, cùng mã khách hàng.",
         "The command {command} lists each request, with its customer.",

@@ -318,6 +318,7 @@ def test_the_page_is_whole_and_accessible(language: Language) -> None:
     page = kept_report().to_html(language)
     read = Page(page)
     assert read.attributes("html") == [{"lang": language}]
+    assert f"{REPORT_HEADINGS['title'][LANGUAGES.index(language)]} · Diijam" in read.texts
     levels = [int(tag[1]) for tag, _ in read.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 and after > 1 for before, after in pairwise(levels))
