@@ -52,7 +52,9 @@ def test_the_wheel_alone_runs_the_first_lines_of_the_readme(dist: Path, tmp_path
 
 def test_the_source_archive_has_what_the_tests_need(dist: Path) -> None:
     """The tests can run from the unpacked archive, since every file that git tracks for them is inside."""
-    tracked = run(["git", "ls-files", "tests", "docs", "examples", "benchmarks", "*.md", "Makefile", "LICENSE"], ROOT)
+    tracked = run(
+        ["git", "ls-files", "tests", "docs", "deploy", "examples", "benchmarks", "*.md", "Makefile", "LICENSE"], ROOT
+    )
     (archive,) = dist.glob("*.tar.gz")
     with tarfile.open(archive) as files:
         inside = {name.partition("/")[2] for name in files.getnames()}
