@@ -22,7 +22,7 @@ $(VENV)/dev: $(VENV)/demo
 $(VENV)-bench/peers: pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)-bench/bin/python -m pip install --quiet --editable '.[service]' --group bench-peers
+	$(VENV)-bench/bin/python -m pip install --quiet --editable '.[postgres,service]' --group bench-peers
 	@touch $@
 
 $(VENV)/mutation: $(VENV)/dev

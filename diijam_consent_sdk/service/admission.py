@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 from ..errors import LedgerBroken, StoreUnavailable
 
-MAX_CALLS = 4_000  # running or queued; past that the service answers at once that it is too busy
+MAX_CALLS = 4_000  # of one kind, running or queued; past that the service answers at once that it is too busy
 
 
 class Admission:
@@ -20,27 +21,29 @@ class Admission:
 
     def __init__(self) -> None:
         self.broken: LedgerBroken | None = None
-        self._in_flight = 0
+        self._in_flight: Counter[Hashable] = Counter()
 
     @contextmanager
-    def admit(self, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
+    def admit(self, kind: Hashable, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
         """
         Let a call in, and count it while it is here.
 
         Args:
+            kind: What kind of call it is. Each has room apart, so a crowd of loads keeps no look or health check out.
+
             is_allowed_when_broken: Whether the call only takes away, or sees to a broken ledger itself.
 
         Raises:
             LedgerBroken: the ledger was found broken.
 
-            StoreUnavailable: there are too many calls.
+            StoreUnavailable: there are too many calls of the kind.
         """
         if self.broken is not None and not is_allowed_when_broken:
             raise type(self.broken)(*self.broken.args)
-        if self._in_flight >= MAX_CALLS:
+        if self._in_flight[kind] >= MAX_CALLS:
             raise StoreUnavailable("the service has too much to do: try again later")
-        self._in_flight += 1
+        self._in_flight[kind] += 1
         try:
             yield
         finally:
-            self._in_flight -= 1
+            self._in_flight[kind] -= 1

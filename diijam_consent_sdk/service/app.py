@@ -16,6 +16,7 @@ from ..stores.async_protocol import AsyncStore
 from ..stores.message_fields import SMALL_BODY_BYTES
 from ..stores.protocol import Store
 from . import dispatch
+from .access_log import AccessLog
 from .board import Board
 from .context import ServiceContext
 from .feed import ChangeFeed
@@ -79,6 +80,7 @@ def build_app(
     verify_every: timedelta | None = None,
     board: Board | None = None,
     process: int = 0,
+    access_log: AccessLog | None = None,
 ) -> ConsentApp:
     """
     Build the application over a store; see `service.create_app`.
@@ -93,6 +95,8 @@ def build_app(
         board: The numbers that all processes of the service share; without one this process is alone.
 
         process: The number of this process, from 0. The first one verifies the ledger.
+
+        access_log: Gets a line for each request; by default it goes to the library's log.
 
     Returns:
         The application.
@@ -111,8 +115,9 @@ def build_app(
     ]
     if verify_every is not None:
         gauges += verification_gauges(verification)
-    metrics = Metrics(LAYOUT, gauges, board, process)
-    context = ServiceContext(executor, feed, metrics, tokens, Lane("decode", 1, 1), board)
+    access_log = access_log or AccessLog()
+    metrics = Metrics(LAYOUT, gauges, board, process, access_log=access_log)
+    context = ServiceContext(executor, feed, metrics, tokens, access_log, Lane("decode", 1, 1), board)
     make_document(HANDLERS)  # now, since it takes long, and no request should wait for it
     return ConsentApp(
         HANDLERS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from litestar.di import NamedDependency
 
+from .access_log import AccessLog
 from .board import Board
 from .feed import ChangeFeed
 from .lanes import Lane
@@ -21,6 +22,7 @@ class ServiceContext:
     feed: ChangeFeed
     metrics: Metrics
     tokens: TokenFile
+    access_log: AccessLog
     decoding: Lane  # for large questions
     board: Board
 

@@ -32,7 +32,7 @@ from ..stores._retry import backoff
 from ..stores.answers import Changes, Cursor
 from .store_executor import StoreExecutor
 from .stream import Stream
-from .streams import Look, Streams
+from .streams import Look, Streams, shared_limit
 
 WATCH_SECONDS = 5.0  # of one call of the watcher
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.05, 1.0  # of the watcher after a failed call
@@ -80,7 +80,7 @@ class ChangeFeed:
             limit: How many entries each part goes on at most.
         """
         arrived = self._clock()
-        stream = Stream(self._streams.add_taker, after, limit, beat, arrived, arrived + wait)
+        stream = Stream(self._streams.add_taker, after, shared_limit(limit), beat, arrived, arrived + wait)
         self._streams.open(name, stream)
         self._start_watcher()
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -91,6 +90,7 @@ def serve(
     _check_workers(url, workers)
     with _needs_service():
         from . import app, server  # noqa: PLC0415 - the command line works without the extra
+        from .access_log import BufferedAccessLog  # noqa: PLC0415
         from .board import Board  # noqa: PLC0415
         from .verification import NO_LEDGER  # noqa: PLC0415
     if verify_every is not None and is_http(url):
@@ -105,7 +105,10 @@ def serve(
         def work(process: int, on_listening: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
             """Serve in this process, or in one of several."""
             with _served(url) as store:
-                built = app.build_app(store, allowed, verify_every=verify_every, board=board, process=process)
+                built = app.build_app(
+                    store, allowed,
+                    verify_every=verify_every, board=board, process=process, access_log=BufferedAccessLog(_write),
+                )  # fmt: skip
                 if inspect.iscoroutinefunction(store.close):
                     built.on_shutdown.append(store.close)  # in the loop that its connections belong to
                 server.run(built, at, on_listening=on_listening, tls=tls, is_stopped=is_stopped)
@@ -208,25 +211,25 @@ def _announcer(host: str, port: int, *, is_tls: bool) -> Callable[[], None]:
 
 
 def _print_status(line: str) -> None:
+    _write(line + "\n")
+
+
+def _write(lines: str) -> None:
     with suppress(OSError):  # the service goes on without a reader or a terminal
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(lines)
         sys.stderr.flush()
 
 
 def _configure_logging() -> None:
     """Log to standard error, one JSON object a line. The service may, since it is an application and no library."""
-    encode = json.JSONEncoder(default=repr).encode  # made once: an access line is a part of each answer's time
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.JSONRenderer(lambda line, **_: encode(line)),
+            structlog.processors.JSONRenderer(),
         ],
         cache_logger_on_first_use=True,
     )
-    # What logging looks up for each line, and this format leaves out.
-    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
-    logging._srcfile = None  # noqa: SLF001 - as the manual of logging has it, for lines without their place in the code
     logger = logging.getLogger("diijam_consent_sdk")
     logger.setLevel(logging.INFO)
     handler = logging.StreamHandler()

@@ -1,5 +1,5 @@
 """
-The service's Prometheus metrics and its access log. Neither holds a user id, a token, a body or a query string.
+The service's Prometheus metrics. They hold no user id, token, body or query string.
 
 The figures lie on the board that the processes of one service share, so that each of them gives those of all.
 """
@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.utils import floatToGoString
 
 from .._logging import log
+from .access_log import AccessLog
 from .board import Board
 from .problems import PROBLEMS
 from .verification import Verification
@@ -29,7 +30,8 @@ STATUSES = ("200", "204", *sorted({str(status) for status, _ in PROBLEMS.values(
 OUTCOMES = ("done", *PROBLEMS)
 TOKENS = ("none", "unknown", "expired", "scope")
 WARN_EVERY_SECONDS = 10.0  # between two log lines about unknown tokens
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60)  # seconds
+# Seconds; the longest stream ends in the last one.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60, 120, 240, 480)
 BOUNDS = (*map(floatToGoString, BUCKETS), "+Inf")
 MAX_GAUGES = 32
 
@@ -107,6 +109,8 @@ class Metrics:
 
         process: The number of this process, from 0.
 
+        access_log: Gets a line for each request.
+
         clock: A monotonic clock, in seconds.
     """
 
@@ -117,9 +121,11 @@ class Metrics:
         board: Board | None = None,
         process: int = 0,
         *,
+        access_log: AccessLog | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._access_log = access_log or AccessLog()
         self._layout = layout
         self._gauges = gauges
         self._board = board or Board(layout.size)
@@ -156,10 +162,10 @@ class Metrics:
         first = self._layout.seconds[path]
         self._row[first + bisect_left(BUCKETS, seconds)] += 1
         self._row[first + len(BOUNDS)] += seconds
-        log.info(
-            "service.request",
-            method=method, path=path, status=status, duration_ms=round(seconds * 1000, 1), token=token, users=users,
-        )  # fmt: skip
+        self._access_log.record({
+            "method": method, "path": path, "status": status, "duration_ms": round(seconds * 1000, 1),
+            "token": token, "users": users,
+        })  # fmt: skip
 
     def record_append(self, outcome: str) -> None:
         """Count an append by its outcome: `done`, or the key of its problem."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from ..events import Event
@@ -58,7 +58,8 @@ EVENTS: Mapping[Scope, tuple[str, ...]] = {
 SCOPE_OF_EVENT: Mapping[str, Scope] = {name: scope for scope, names in EVENTS.items() for name in names}
 
 
-def expanded(scopes: Collection[Scope]) -> frozenset[Scope]:
+@functools.cache
+def expanded(scopes: frozenset[Scope]) -> frozenset[Scope]:
     """
     Spell out what scopes allow.
 
@@ -68,7 +69,7 @@ def expanded(scopes: Collection[Scope]) -> frozenset[Scope]:
     Returns:
         The scopes, with those that `WRITE` stands for.
     """
-    return frozenset(scopes) | (WRITES if Scope.WRITE in scopes else frozenset())
+    return scopes | (WRITES if Scope.WRITE in scopes else frozenset())
 
 
 @functools.cache

@@ -78,8 +78,9 @@ class Server(uvicorn.Server):
         self._on_listening()
 
     async def on_tick(self, counter: int) -> bool:
-        """End connections that are late or too many, and follow the board; uvicorn calls this ten times a second."""
+        """Do what is due, such as ending connections that are late; uvicorn calls this ten times a second."""
         self._context.follow_board()
+        self._context.access_log.flush()
         self.should_exit = self.should_exit or self._is_stopped()
         connections = cast(set[Connection], self.server_state.connections)
         if counter % SWEEP_TICKS == 0 or len(connections) > self._sweeper.most:
@@ -176,8 +177,11 @@ def run(
         is_stopped: Asked ten times a second whether to end, beside the signals.
     """
     _raise_file_limit()
-    with _tuned_gc():
-        Server(app, on_listening, tls, is_stopped).run(sockets=[at])
+    try:
+        with _tuned_gc():
+            Server(app, on_listening, tls, is_stopped).run(sockets=[at])
+    finally:
+        app.state.context.access_log.flush()
 
 
 @contextlib.contextmanager

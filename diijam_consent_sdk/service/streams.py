@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from ..errors import StoreUnavailable
 from ..stores.answers import Changes, Cursor
+from ..stores.message_fields import MAX_CHANGES
 from .parts import Part
 from .stream import Stream
 
@@ -27,6 +28,11 @@ PATIENCE_SECONDS = 0.25  # that a wave waits for its looks; a slow one then ends
 RETRY_SECONDS = 1.0  # after a look that failed
 
 Look = tuple[float, Changes]  # when the call began, on the monotonic clock, and what it returned
+
+
+def shared_limit(limit: int) -> int:
+    """Lower a limit to one of eleven, so that a crowd of streams with different limits still shares its looks."""
+    return limit if limit >= MAX_CHANGES else 1 << limit.bit_length() - 1
 
 
 class Streams:

@@ -11,7 +11,10 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.policy import MAX_EVENTS, MAX_OPEN_REQUESTS
 from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.standing import EVERY_ASK, standing_of
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.stores.answers import StandingRow, Standings
+from diijam_consent_sdk.stores.standings import decode_standing, encode_standing
 from diijam_consent_sdk.testing import WallClock
 from diijam_consent_sdk.vocabulary import Account
 
@@ -37,6 +40,15 @@ class _Misread(Sound):
         """See `Store.load`."""
         loaded = super().load(user_ids)
         return attrs.evolve(loaded, records=tuple(map(self.shown, loaded.records)))
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`; they are of the records as they are shown, so that it is the records that fail."""
+        loaded = self.load(user_ids)
+        rows = [
+            StandingRow(record.user_id, record.version, encode_standing(standing_of(record, loaded.at)))
+            for record in loaded.records
+        ]
+        return Standings(loaded.cursor, loaded.at, EVERY_ASK, tuple(rows))
 
     def misread(self, appended: Appended) -> Appended:
         """The answer to an append, its record as it is shown."""
@@ -129,6 +141,66 @@ class CountsAppends(_Misread):
         appended = MemoryStore.append(self, user_id, events, idempotency_key=idempotency_key, provenance=provenance)
         self.appends[user_id] = self.appends.get(user_id, 0) + 1
         return self.misread(appended)
+
+
+class _Misstands(Sound):
+    """A store whose records are right, and whose standings are not."""
+
+    def stood(self, row: StandingRow) -> StandingRow:
+        """The row as it is given."""
+        return row
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        found = super().standings(user_ids)
+        return attrs.evolve(found, users=tuple(map(self.stood, found.users)))
+
+
+class KeepsFirstStandings(_Misstands):
+    """A standing stays what it was when it was first given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: dict[str, StandingRow] = {}
+
+    def append(
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        appended = super().append(
+            user_id, events, expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance
+        )
+        self.standings([user_id])
+        return appended
+
+    def stood(self, row: StandingRow) -> StandingRow:
+        """The row as it is given."""
+        first = self.first.setdefault(row.user_id, row)
+        return StandingRow(row.user_id, row.version, first.standing)
+
+
+class StandsUnrestricted(_Misstands):
+    """A standing has no restriction, though the record has."""
+
+    def stood(self, row: StandingRow) -> StandingRow:
+        """The row as it is given."""
+        standing = decode_standing(row.standing, EVERY_ASK)
+        lifted = attrs.evolve(standing, all_restricted=False, restricted=frozenset())
+        return StandingRow(row.user_id, row.version, encode_standing(lifted))
+
+
+class StandsForAnother(_Misstands):
+    """A standing is another user's."""
+
+    def stood(self, row: StandingRow) -> StandingRow:
+        """The row as it is given."""
+        return StandingRow(f"{row.user_id}-2", row.version, row.standing)
 
 
 class WritesHalf(Sound):
@@ -496,6 +568,7 @@ class CountsErasures(Sound):
 
 
 BROKEN: list[type[Sound]] = [
+    KeepsFirstStandings, StandsUnrestricted, StandsForAnother,
     ForgetsEnds, ForgetsWithdrawals, AgreesUntold, DueADayLate, KeepsOneRestriction, CountsAppends, WritesHalf,
     MindsNoVersion, MindsNoKey, AnswersKeysAnew, KeepsKeys, TellsNoRepeat,
     SharesKeys, HoardsErased, TellsNoChanges, LagsBehind, RefusesNoes,

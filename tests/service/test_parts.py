@@ -20,7 +20,7 @@ from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.parts import Part
 from diijam_consent_sdk.service.stream import Stream
 from diijam_consent_sdk.standing import AskScope, view_names
-from diijam_consent_sdk.stores import Changes, Cursor, wire
+from diijam_consent_sdk.stores import Changes, Cursor, Write, wire
 from diijam_consent_sdk.stores.messages import ChangesAnswer
 from tests.service.fakes import FaultyStore
 from tests.service.test_feed import Clock, run, until
@@ -72,12 +72,12 @@ class Crowd:
 Body = Callable[[ChangeFeed, Crowd], Awaitable[T]]
 
 
-def run_crowd(store: FaultyStore, body: Body[T], clock: Clock | None = None) -> T:
-    """Run *body* with a feed over the store, and streams from the store's head."""
+def run_crowd(store: FaultyStore, body: Body[T], clock: Clock | None = None, after: Cursor | None = None) -> T:
+    """Run *body* with a feed over the store, and streams from *after*, or else from the store's head."""
 
     async def main(feed: ChangeFeed) -> T:
         """Make the crowd on this loop."""
-        with Crowd(feed, store.inner.load(()).cursor) as crowd:
+        with Crowd(feed, after or store.inner.load(()).cursor) as crowd:
             return await body(feed, crowd)
 
     return run(store, main) if clock is None else run(store, main, clock)
@@ -127,6 +127,23 @@ def test_a_thousand_streams_cost_one_look_and_one_encoding(store: FaultyStore, m
     assert found[0].found.user_ids == {"u-1": 1}
     assert store.calls.count("changes") == 2
     assert store.calls.count("watch") <= 2
+
+
+def test_streams_with_different_limits_share_their_looks(store: FaultyStore) -> None:
+    """Streams of a thousand limits cost eleven looks at most, and no part has more than its limit."""
+
+    async def body(feed: ChangeFeed, crowd: Crowd) -> list[int]:
+        """Open streams of every limit after a thousand entries."""
+        for limit in range(1, 1001):
+            crowd.add(limit=limit)
+        return [len(part.found.user_ids) for part in await crowd.parts()]
+
+    after = store.inner.load(()).cursor
+    for start in range(0, 1000, 100):
+        store.inner.append_many([Write(f"u-{n}", OPEN) for n in range(start, start + 100)])
+    sizes = run_crowd(store, body, after=after)
+    assert all(limit / 2 < size <= limit for limit, size in enumerate(sizes, 1))
+    assert store.calls.count("changes") <= 11
 
 
 def test_streams_that_began_apart_come_together(store: FaultyStore) -> None:

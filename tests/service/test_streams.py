@@ -162,10 +162,10 @@ def test_each_part_has_at_most_its_limit(connect: Connect, store: MemoryStore) -
     after = head(store)
     for number in range(7):
         store.append(f"u-{number}", OPEN)
-    client = connect().open(after, limit=3, wait=1)
+    client = connect().open(after, limit=4, wait=1)
     lines = list(client.rest())
-    assert [list(line.answer.user_ids) for line in lines] == [["u-0", "u-1", "u-2"], ["u-3", "u-4", "u-5"], ["u-6"]]
-    assert [line.answer.complete for line in lines] == [False, False, True]
+    assert [list(line.answer.user_ids) for line in lines] == [["u-0", "u-1", "u-2", "u-3"], ["u-4", "u-5", "u-6"]]
+    assert [line.answer.complete for line in lines] == [False, True]
     assert is_chain(lines)
 
 

@@ -103,6 +103,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "parts: from their arrival": (Leases, "finish_poll", stream_mutants.from_arrival),
     "parts: wherever the feed is": (Leases, "finish_poll", stream_mutants.wherever_the_feed_is),
     "parts: never cut": (Exchanges, "apply", stream_mutants.never_cut),
+    "parts: in another view": (Leases, "_check_view", mutants.renew_other_views),
     "parts: in any generation": (Leases, "finish_poll", stream_mutants.any_generation),
     "parts: the first without a deadline": (Parts, "seconds", stream_mutants.no_deadline),
     "parts: silent for ever": (Parts, "seconds", stream_mutants.no_silence),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.standing import AskScope
 from tests.simulator.client import SimClient
 from tests.simulator.ledger import Lag
 from tests.simulator.scenarios import MAIL, look, process, sent_load
@@ -171,12 +172,24 @@ def a_busy_service(world: World) -> None:
     see_that_it_is_fresh(world, client, 5)
 
 
+def a_token_exchanged_beside_a_stream(world: World) -> None:
+    """The token is exchanged for one of other asks while a stream goes on: nothing but its parts shows it."""
+    client, stream = streaming(world)
+    world.ledger.views.change(frozenset({AskScope.PROFILE}))
+    for _ in range(2 * int(world.bound)):
+        world.write("user1", e.Hidden("avatar"))
+        world.run_for(1)
+        look(world, client)
+    see_that_it_is_cut(world, stream)
+
+
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "parts: of any stream": a_part_of_another_stream,
     "parts: after any place": a_part_that_is_lost,
     "parts: from their arrival": a_part_that_is_late,
     "parts: wherever the feed is": a_part_beside_a_poll,
     "parts: never cut": a_part_beside_a_poll,
+    "parts: in another view": a_token_exchanged_beside_a_stream,
     "parts: in any generation": a_stream_of_the_generation_before,
     "parts: the first without a deadline": a_proxy_that_holds_back,
     "parts: silent for ever": a_stream_that_goes_silent,

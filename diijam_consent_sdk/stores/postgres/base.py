@@ -14,8 +14,8 @@ from ...errors import StoreError, StoreUnavailable, StoreUnusable
 from .._retry import Attempts, Failure
 from ..sql.statements import Statement
 from .connection import PEER, PREPARE_AFTER, SETUP_SECONDS, AnyConnection, is_direct, options
-from .errors import NO_LEDGER, connection_failure, translated
-from .schema import SCHEMA, check
+from .errors import connection_failure, translated
+from .schema import FORMAT_OF_LEDGER, SCHEMA, check_format
 from .tables import TABLES, check_tables
 from .transactions import begin_writing
 
@@ -23,7 +23,7 @@ NO_CONNECTION = (PoolTimeout, PoolClosed)
 UNREACHED = "PostgreSQL did not answer in time, or every connection is in use"
 CLOSED = "the store is closed: make a new one"
 VACUUM = f"VACUUM {SCHEMA}.entries, {SCHEMA}.records, {SCHEMA}.appends"
-SET_UP: list[Statement] = [(PEER, ()), ("SELECT NULL, NULL, NULL, NULL, format FROM ledger", ()), (TABLES, ())]
+SET_UP: list[Statement] = [(PEER, ()), FORMAT_OF_LEDGER, (TABLES, ())]
 
 
 class PostgresBase:
@@ -92,9 +92,7 @@ def check_connection(connection: AnyConnection, rows: list[list[Any]]) -> None:
         StoreUnusable: there is no ledger, or one of another format, or something else acts on its tables.
     """
     (peer,), formats, tables = rows
-    if not formats:
-        raise StoreUnusable(NO_LEDGER)
-    check(formats[0])
+    check_format(formats)
     check_tables(tables)
     connection.prepare_threshold = PREPARE_AFTER if is_direct(connection, peer) else None
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 
 from ...errors import StoreUnusable
 from ..sql.dialect import OPEN_REQUEST
-from ..sql.statements import Row
-from .errors import translated
+from ..sql.statements import Row, Statement
+from .errors import NO_LEDGER, translated
 from .url import parameters
 
 SCHEMA = "diijam_consent"
@@ -74,6 +75,7 @@ HEAD = (
     " FROM ledger l, pg_catalog.pg_control_system(), pg_catalog.pg_database d"
     " WHERE d.datname = pg_catalog.current_database()) head"
 )
+FORMAT_OF_LEDGER: Statement = ("SELECT format FROM ledger", ())  # for reads that need no head
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger
@@ -95,6 +97,18 @@ def check(row: Row) -> None:
         raise StoreUnusable(f"the ledger has format {row[4]}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
     if row[4] < FORMAT:
         raise StoreUnusable(f"the ledger has format {row[4]}: run diijam-consent init on it for format {FORMAT}")
+
+
+def check_format(rows: Sequence[Row]) -> None:
+    """
+    Check by the rows of `FORMAT_OF_LEDGER` that there is a ledger in this version's format.
+
+    Raises:
+        StoreUnusable: there is none, or one of a newer version, or of an older one.
+    """
+    if not rows:
+        raise StoreUnusable(NO_LEDGER)
+    check((None, None, None, None, *rows[0]))
 
 
 def prepare(url: str, *, connect_seconds: int = 10) -> int:
@@ -125,7 +139,7 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
             db.execute(f"CREATE SCHEMA {SCHEMA}")
         found = _format(db)
         if found > FORMAT:
-            check((None, None, None, None, found))
+            check_format([(found,)])
         for number, migration in enumerate(MIGRATIONS[found:], start=found + 1):
             db.execute(migration.encode())
             if number == 1:

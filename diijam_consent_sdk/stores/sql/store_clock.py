@@ -6,6 +6,8 @@ A wall clock set years ahead would otherwise end every consent for good.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +15,7 @@ from ..._clock import steady_seconds
 from ..._logging import log
 
 MAX_AHEAD = timedelta(hours=1)
+_lock = threading.RLock()  # of all clocks; a signal handler may come back here
 AHEAD = (
     "the clock of this ledger's machine jumped ahead by more than an hour, so only withdrawals and other refusals are"
     " written: set it right, then try again; if it is right, start this process again (a test passes clock=)"
@@ -53,12 +56,16 @@ class StoreClock:
             ahead to be used.
         """
         measured = timedelta(seconds=self._steady())
-        start = shown - measured
-        if self._first is None or self._latest is None:
-            self._first = self._latest = start
-        was_ahead, self.is_ahead = self.is_ahead, start - self._first > MAX_AHEAD
+        with _lock:  # or a thread would put an earlier time in place of another one's
+            was_ahead, now = self.is_ahead, self._advance(shown - measured, measured, last)
         if self.is_ahead and not was_ahead:
             log.error("store.clock_ahead")
+        return now
+
+    def _advance(self, start: datetime, measured: timedelta, last: datetime | None) -> datetime:
+        if self._first is None or self._latest is None:
+            self._first = self._latest = start
+        self.is_ahead = start - self._first > MAX_AHEAD
         start = self._latest if self.is_ahead else max(start, self._latest)
         now = start + measured if last is None else max(start + measured, last)
         self._latest = max(self._latest, now - measured)
@@ -69,3 +76,13 @@ class StoreClock:
         if self._latest is None:
             return datetime.now(UTC)
         return self._latest + timedelta(seconds=self._steady())
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held the lock is not there."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

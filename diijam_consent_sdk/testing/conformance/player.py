@@ -15,9 +15,11 @@ import attrs
 from ...decisions import Ask, Decision
 from ...events import NO_PROVENANCE, Erased, Event, LedgerEntry, Provenance
 from ...record import ConsentRecord
+from ...standing import standing_of
 from ...stores import wire
 from ...stores.answers import Appended, Changes, Cursor, Loaded
 from ...stores.protocol import Store
+from ...stores.standings import decode_standing
 from .cases import Step
 from .comparing import REFUSALS, Mismatch, compare, expect, expect_accepted, expect_refusal
 from .described import Described
@@ -84,9 +86,10 @@ class Player:
                 self._proof.play(user.user_id, step)
 
     def end(self) -> None:
-        """Check what holds after every case: history, versions, positions and changes agree with what was accepted."""
+        """Check what holds after every case: all that the store gives agrees with what was accepted."""
         for user in self._users.values():
             self._check_history(user, self._store.history(user.user_id))
+        self._check_standings()
         changed = self._collect_changes()
         for user in self._users.values():
             if user.position:
@@ -191,6 +194,15 @@ class Player:
         places = [(entry.position, entry.at) for entry in history]
         if any(later[0] <= earlier[0] or later[1] < earlier[1] for earlier, later in pairwise(places)):
             raise Mismatch("positions or times of the history run back")
+
+    def _check_standings(self) -> None:
+        """Check that each user's standing, which clients decide on, is what the record makes of it."""
+        found = self._store.standings([user.user_id for user in self._users.values()])
+        for user, row in zip(self._users.values(), found.users, strict=True):
+            record = self._load(user).records[0]
+            expect("user and version of the standing", (row.user_id, row.version), (record.user_id, record.version))
+            expected = standing_of(record, found.at).narrowed(found.view)
+            expect("standing", decode_standing(row.standing, found.view), expected)
 
     def _collect_changes(self) -> dict[str, int]:
         """Collect the users who changed since the case began, page by page."""

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from diijam_consent_sdk.service.scopes import Scope
@@ -150,13 +151,16 @@ def test_the_command_line_over_a_service(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_is_an_end_in_good_order(serving: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Stopped, or with its terminal closed, the service prints that it stopped and nothing else."""
-    listening(serving)
+def test_a_signal_is_an_end_in_good_order(serving: subprocess.Popen[bytes], token: str, number: signal.Signals) -> None:
+    """Stopped, or with its terminal closed, the service writes the access lines, then that it stopped, no more."""
+    url, question = listening(serving), {"nonce": "n" * 16, "user_ids": []}
+    httpx.post(f"{url}/v1/records/load", json=question, headers={"authorization": f"Bearer {token}"})
     serving.send_signal(number)
     code, out, err = done(serving)
-    assert (code, out) == (0, "")
-    assert [line for line in err.splitlines() if not line.startswith("{")] == ["stopped"]
+    *lines, last = err.splitlines()
+    assert (code, out, last) == (0, "", "stopped")
+    (told,) = (line for line in map(json.loads, lines) if line["event"] == "service.request")
+    assert (told["token"], told["status"], told["level"]) == ("orders", 200, "info")
 
 
 def test_it_outlives_its_terminal_if_it_is_to(token: str, start: Start) -> None:

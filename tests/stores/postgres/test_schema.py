@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing, suppress
 
 import attrs
@@ -45,7 +46,12 @@ def test_many_prepare_at_once(empty: str) -> None:
 def test_a_newer_ledger_is_refused(url: str, db: psycopg.Connection, store: PostgresStore) -> None:
     """Neither an open store, nor a new one, nor `init` touches a ledger of a newer format."""
     db.execute("UPDATE ledger SET format = format + 1")
-    for call in (lambda: store.append("u-1", [OPENED]), lambda: PostgresStore(url), lambda: schema.prepare(url)):
+    calls: list[Callable[[], object]] = [
+        lambda: store.append("u-1", [OPENED]), lambda: store.load(["u-1"]), lambda: store.history("u-1"),
+        lambda: store.history_page("u-1", 0), lambda: store.notice("n-1"), store.notices, store.remarks, store.verify,
+        lambda: PostgresStore(url), lambda: schema.prepare(url),
+    ]  # fmt: skip
+    for call in calls:
         with pytest.raises(StoreUnusable, match="upgrade diijam-consent-sdk"):
             call()
     assert db.execute("SELECT position FROM ledger").fetchone() == (0,)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -154,6 +156,35 @@ def test_a_repeat_is_answered_whatever_the_clock_shows(store: SqlStore, machine:
     first = store.append("u-1", [YES], idempotency_key="k-1")
     machine.wall += timedelta(days=9_000)
     assert store.append("u-1", [YES], idempotency_key="k-1") == repeat_of(first)
+
+
+class _Slow(datetime):
+    """A time during whose use another thread reads the clock, if it can."""
+
+    meanwhile: Callable[[], object]
+
+    def __sub__(self, other: Any) -> Any:
+        self.meanwhile()
+        return datetime.combine(self.date(), self.timetz()) - other
+
+
+def test_two_threads_never_set_the_clock_back(machine: Machine) -> None:
+    """A read that is overtaken by a later one in another thread leaves the later time as the least to come."""
+    clock = StoreClock(lambda: machine.steady)
+    clock.read(START, None)
+    later = START + timedelta(minutes=30)
+    other = threading.Thread(target=clock.read, args=(later, None))
+
+    def overtake() -> None:
+        """Let the other thread read, and wait for it, but not if it waits as well."""
+        other.start()
+        other.join(0.05)
+
+    last = _Slow(2026, 11, 24, 8, 0, 1, tzinfo=UTC)
+    last.meanwhile = overtake
+    clock.read(START, last)
+    other.join()
+    assert clock.read(START, None) == later
 
 
 def test_the_clock_of_a_test_may_jump() -> None:
