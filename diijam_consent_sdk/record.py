@@ -39,6 +39,7 @@ from .vocabulary import (
     RequestState,
 )
 
+EVERY_FIELD = frozenset(Field)
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNSAID: dict[str, Any] = dict.fromkeys(("given_at", "expires_at", "withdrawn_at", "entry_version", "said_at"))
 ACCEPTED_WHEN_UNKNOWN = (  # among them every way to say no, since a no needs no account
@@ -215,7 +216,7 @@ class ConsentRecord:
 
     def is_all_restricted(self) -> bool:
         """Whether the user restricted all personal data, at once or field by field."""
-        return self.all_restricted or self.restricted == frozenset(Field)
+        return self.all_restricted or self.restricted == EVERY_FIELD
 
     def publication(self, field: Field) -> Publication | bool:
         """The word by which the user made a field public, or whether it is public."""
@@ -446,7 +447,7 @@ def _apply(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
             everything = record.all_restricted or data is None
             return attrs.evolve(record, all_restricted=everything, restricted=record.restricted | (data or frozenset()))
         case e.RestrictionLifted(data):
-            return attrs.evolve(record, all_restricted=False, restricted=record.restricted - (data or frozenset(Field)))
+            return attrs.evolve(record, all_restricted=False, restricted=record.restricted - (data or EVERY_FIELD))
         case e.Notified(notice, recipient, data, purpose):
             told = Notice(notice=notice, recipient=recipient, data=data, purpose=purpose, told_at=at, **UNSAID)
             return attrs.evolve(record, notices=_put(record.notices, {notice: record.notices.get(notice, told)}))

@@ -118,6 +118,8 @@ def is_cut(line: bytes) -> bool:
 
 
 def _remove_marks(line: bytes) -> bytes:
+    if not line.startswith(BOM):
+        return line
     # Empty files among those that were joined leave several marks in a row.
     for _ in range(MAX_MARKS):
         line = line.removeprefix(BOM)

@@ -13,6 +13,7 @@ from .answers import Write
 
 MAX_WRITES = 1_000  # of one `append_many`
 MAX_MANY_EVENTS = 10_000  # of all of them
+_EVENTS = get_args(Event)
 
 
 def checked_ids(user_ids: Iterable[str]) -> list[str]:
@@ -44,7 +45,7 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
     if len(batch) > MAX_EVENTS:
         raise ValueError(f"one append has at most {MAX_EVENTS:,} events: make several of it")
     for event in batch:
-        if not isinstance(event, get_args(Event)):
+        if not isinstance(event, _EVENTS):
             raise TypeError(f"an event is needed, not {type(event).__name__}")
     return batch
 

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar, get_args
 
 import attrs
@@ -25,9 +26,10 @@ from .strict_json import MAX_MESSAGE, UNKNOWN_FIELD, check_names, spelled
 from .strict_json import Malformed as Malformed  # noqa: PLC0414 - raised here, so named here
 
 EVENT_TYPES: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
-_FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in get_args(Event)}
-TIME_FIELDS = {name for kind in (*get_args(Event), Provenance) for name in time_fields(kind)}
-_PROVENANCE_FIELDS = tuple(field.name for field in attrs.fields(Provenance))
+_KINDS: tuple[type[Any], ...] = (*get_args(Event), Provenance)
+_FIELDS = {kind: tuple(field.name for field in attrs.fields(kind)) for kind in _KINDS}
+_TIMES = {kind: time_fields(kind) for kind in _KINDS}
+TIME_FIELDS = frozenset(chain.from_iterable(_TIMES.values()))
 
 # "sorted" makes the bytes of one value the same in every process and version: digests are taken over them.
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -68,13 +70,13 @@ def event_from(fields: object) -> Event:
 
 def _make(kind: type[T], given: dict[str, Any]) -> T:
     """Make an event or a provenance of the fields that are *given*; `Malformed` if they do not fit."""
-    known = [field.name for field in attrs.fields(kind)]  # type: ignore[arg-type]
-    unknown = given.keys() - set(known)
-    if unknown:
+    known = _FIELDS[kind]
+    if unknown := given.keys() - known:
         raise Malformed(f"{kind.__name__} has no field {min(unknown)[:40]!r}; known: {', '.join(known) or 'none'}")
     try:
-        for time in given.keys() & TIME_FIELDS:
-            given[time] = None if given[time] is None else _time(given[time])
+        for time in _TIMES[kind]:
+            if given.get(time) is not None:
+                given[time] = _time(given[time])
         return kind(**given)
     except (TypeError, ValueError) as error:
         raise Malformed(f"{kind.__name__}: {error}") from None
@@ -99,7 +101,7 @@ def decode_event(data: bytes) -> Event:
 
 def provenance_fields(provenance: Provenance) -> dict[str, Any]:
     """Describe a provenance by plain values, without those that are None."""
-    fields = {name: getattr(provenance, name) for name in _PROVENANCE_FIELDS}
+    fields = {name: getattr(provenance, name) for name in _FIELDS[Provenance]}
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -111,7 +113,7 @@ def provenance_from(fields: object) -> Provenance:
         Malformed: *fields* describe no provenance.
     """
     if not isinstance(fields, dict):
-        raise Malformed(f"a provenance is an object with some of {', '.join(_PROVENANCE_FIELDS)}")
+        raise Malformed(f"a provenance is an object with some of {', '.join(_FIELDS[Provenance])}")
     return _make(Provenance, dict(fields))
 
 

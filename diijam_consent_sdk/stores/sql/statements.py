@@ -25,7 +25,7 @@ class UnlockedBatch(list[Statement]):
 
 class CommitBatch(list[Statement]):
     """
-    The last batch of a transaction: the database may send the commit along with it.
+    The last batch of a transaction, which only writes: the database may send the commit along with it.
 
     Args:
         statements: The batch.

@@ -6,9 +6,11 @@ import math
 import secrets
 import sqlite3
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from os import PathLike
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..._logging import log
 from ...errors import StoreUnusable
@@ -19,7 +21,7 @@ from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
 from ..sql.repeats import Repeat
-from ..sql.statements import CommitBatch, Query, Steps, Transaction, UnlockedBatch
+from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
 from .database import Database, FileDatabase
@@ -156,12 +158,18 @@ class SqliteDatabaseStore(SqlStore):
             while True:
                 if not (db.in_transaction or isinstance(batch, UnlockedBatch)):
                     self._database.begin_write(db)
-                rows = [db.execute(*statement).fetchall() for statement in batch]
-                if isinstance(batch, CommitBatch) and batch.is_erasure:
-                    self._database.mark_scrub_due(db)
-                batch = steps.send(rows)
+                batch = steps.send(self._run_batch(db, batch))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def _run_batch(self, db: sqlite3.Connection, batch: list[Statement]) -> list[list[Any]]:
+        if not isinstance(batch, CommitBatch):
+            return [db.execute(*statement).fetchall() for statement in batch]
+        for sql, run in groupby(batch, key=itemgetter(0)):
+            db.executemany(sql, [values for _, values in run])
+        if batch.is_erasure:
+            self._database.mark_scrub_due(db)
+        return []
 
     def _watch(self) -> Callable[[float], object]:
         return lambda seconds: self._database.pause(min(LOOK_EVERY_SECONDS, seconds))

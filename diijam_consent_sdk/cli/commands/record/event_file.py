@@ -48,11 +48,12 @@ class Batch:
 
     def digest(self, label: str) -> bytes:
         """Compute what makes the key: the same for the same user, events and label, however the JSON is spelled."""
-        digest = hashlib.sha256()
+        digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
+        said.pop("by", None)
         for part in (
             label.encode(errors="surrogateescape"),
             self.user_id.encode(),
-            wire.encode(wire.provenance_fields(self.provenance)),
+            wire.encode(said),
             *map(wire.encode_event, self.events),
         ):
             digest.update(len(part).to_bytes(8, "big") + part)
@@ -119,9 +120,10 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str]:
     return events, start
 
 
-def read_batches(stream: BinaryIO) -> Iterator[tuple[Batch, str]]:
+def read_batches(stream: BinaryIO, actor: str | None = None) -> Iterator[tuple[Batch, str]]:
     """
-    Read the batches of a file that `check_lines` accepted, each with the digest of all lines to its last one.
+    Read the batches of a file that `check_lines` accepted, each with the digest of all lines to its last one. *actor*
+    writes them, whatever the lines say.
 
     An append has at most 1,000 events, so more adjacent lines of one user are several batches.
     """
@@ -129,7 +131,7 @@ def read_batches(stream: BinaryIO) -> Iterator[tuple[Batch, str]]:
     read, digest = LineDigest(), ""
     for line in Lines(stream):
         blank = not line.strip()
-        user_id, event, provenance = ("", None, NO_PROVENANCE) if blank else parse_line(line)
+        user_id, event, provenance = ("", None, NO_PROVENANCE) if blank else parse_line(line, actor)
         if event is not None:
             is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
             if batch is not None and not (is_same and len(batch.events) < MAX_EVENTS):
@@ -146,11 +148,10 @@ def read_batches(stream: BinaryIO) -> Iterator[tuple[Batch, str]]:
         yield batch, digest
 
 
-def parse_line(line: bytes) -> tuple[str, Event, Provenance]:
+def parse_line(line: bytes, actor: str | None = None) -> tuple[str, Event, Provenance]:
     """
-    Parse the user, the event and its provenance of one line. No error repeats the content of the line.
-
-    `by` is left out: the writer is the one who runs the import.
+    Parse the user, the event and its provenance of one line, with *actor* in place of the writer that the line names.
+    No error repeats the content of the line.
 
     Raises:
         ValueError, TypeError: the line is malformed.
@@ -165,8 +166,10 @@ def parse_line(line: bytes) -> tuple[str, Event, Provenance]:
     missing = missing_fields(attrs.fields(kind), fields) if kind else ()
     if missing:
         raise ValueError(f"{fields['type']} needs {' and '.join(missing)}")
+    if actor is not None and isinstance(said, dict):
+        said["by"] = actor
     try:
-        provenance = attrs.evolve(wire.provenance_from(said), by=None)
+        provenance = wire.provenance_from(said)
         return identifier(value["user_id"]), wire.event_from(fields), provenance
     except wire.Malformed as error:
         raise ValueError(_remove_texts(str(error), _collect_texts(fields) | _collect_texts(said))) from None
@@ -189,7 +192,7 @@ def _remove_texts(message: str, texts: Collection[str]) -> str:
 
 def _parse_json(line: bytes) -> Any:
     try:
-        return json.loads(line.rstrip().decode(), object_pairs_hook=_make_object, parse_constant=_refuse_constant)
+        return _decoder.decode(line.rstrip().decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
@@ -210,6 +213,9 @@ def _make_object(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"not JSON: {name}")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_make_object, parse_constant=_refuse_constant)
 
 
 def _raise_malformed(bad: list[str], bad_count: int) -> NoReturn:

@@ -32,11 +32,12 @@ def import_events(
     summary = Summary(total, done)
     written_before, complete = done.line, attrs.evolve(done)
     try:
-        importer = Importer(store, actor, store.load([]).cursor, summary)
+        importer = Importer(store, store.load([]).cursor, summary)
         done.cursor = str(importer.head)
         with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
             batches = (
-                Keyed(batch, occurrences.key(batch.digest(label)), digest) for batch, digest in read_batches(stream)
+                Keyed(batch, occurrences.key(batch.digest(label)), digest)
+                for batch, digest in read_batches(stream, actor)
             )
             seen = done.new + done.known + done.kept + done.refused
             for together in taken_together(each for each in batches if each.batch.lines[-1] > written_before):

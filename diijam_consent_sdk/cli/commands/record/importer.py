@@ -23,7 +23,7 @@ from .event_file import Batch
 from .import_summary import Summary
 
 SHOWN_LINES = 20
-MAX_TOGETHER = 200  # batches in one transaction, which also delays others that write
+MAX_TOGETHER = 500  # batches in one transaction, which also delays others that write
 MAX_EVENTS_TOGETHER = 1_000
 
 
@@ -64,10 +64,9 @@ def taken_together(batches: Iterable[Keyed]) -> Iterator[list[Keyed]]:
 
 @attrs.define
 class Importer:
-    """Appends batches to *store* in the name of *actor*, and counts what became of them. *head* is from before."""
+    """Appends batches to *store*, and counts what became of them. *head* is from before."""
 
     store: Store
-    actor: str
     head: Cursor
     summary: Summary
 
@@ -105,8 +104,8 @@ class Importer:
         writes = []
         for each in keyed:
             batch = each.batch
-            said = attrs.evolve(batch.provenance, by=self.actor)
-            writes.append(Write(batch.user_id, batch.events, following.get(batch.user_id), each.key, said))
+            version = following.get(batch.user_id)
+            writes.append(Write(batch.user_id, batch.events, version, each.key, batch.provenance))
             if batch.user_id in versions:
                 versions[batch.user_id] += len(batch.events)
                 following[batch.user_id] = versions[batch.user_id]

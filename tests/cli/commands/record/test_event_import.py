@@ -254,11 +254,11 @@ def test_many_lines_take_few_transactions(ledger: Ledger, cli: Cli, monkeypatch:
         return append_many(store, writes)
 
     monkeypatch.setattr("diijam_consent_sdk.stores.sqlite.store.SqliteDatabaseStore.append_many", counted)
-    data = b"".join(line(f"u-{number}", PUBLISHED if number == 70 else OPENED) for number in range(300))
+    data = b"".join(line(f"u-{number}", PUBLISHED if number == 70 else OPENED) for number in range(600))
     result = cli("record", "--file", "-", stdin=data)
-    assert (result.status, result.out) == (2, summary(299, 0, 1))
+    assert (result.status, result.out) == (2, summary(599, 0, 1))
     assert result.err.startswith("line 71: Published is refused")
-    assert calls == [200, 100]
+    assert calls == [500, 100]
 
 
 def test_what_is_too_large_together_is_written_in_halves(

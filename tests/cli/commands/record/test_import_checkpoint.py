@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cli.commands.record import import_checkpoint
-from diijam_consent_sdk.stores import Appended
+from diijam_consent_sdk.errors import StoreUnavailable
+from diijam_consent_sdk.stores import Appended, SqliteStore, Write
 from tests.cli.conftest import Cli, Ledger, Start
 from tests.cli.fakes import FailingStore
 
@@ -119,6 +120,30 @@ def test_refusals_before_the_interruption_count(
     assert "error: the policy refused 1 lines" in result.err
 
 
+def test_what_came_before_a_failure_counts_once(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction that was not the first try of its lines may fail: they all count when they come again."""
+    ledger.record("u-1", e.AccountOpened())
+    said = {"method": "import", "said_at": "2024-01-01T00:00:00Z"}
+    hidden = {"type": "Hidden", "field": "avatar"}
+    past = [{"user_id": "u-1", "event": event, "provenance": said} for event in ({"type": "AccountOpened"}, hidden)]
+    Path("events.jsonl").write_text(LINES[0] + "".join(json.dumps(line) + "\n" for line in past))
+    append_many, calls = SqliteStore.append_many, list[Sequence[Write]]()
+
+    def fail_late(store: SqliteStore, writes: Sequence[Write]) -> object:
+        calls.append(writes)
+        if len(calls) == 4:  # of what is left of the second batch, after it was refused and its first event too
+            raise StoreUnavailable("the disk is full")
+        return append_many(store, writes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("diijam_consent_sdk.cli.commands.record.importer.MAX_TOGETHER", 1)
+        patch.setattr(SqliteStore, "append_many", fail_late)
+        assert "of 3 lines 1 were written" in cli("record", "--file", "events.jsonl").err
+    result = cli("record", "--file", "events.jsonl")
+    assert "going on after line 1" in result.err
+    assert [line.split()[-2] for line in result.out.splitlines()] == ["2", "0", "1", "0"]
+
+
 def test_a_file_of_somebody_else_stays(cli: Cli, failing: FailingStore) -> None:
     """What is no checkpoint is neither read as one nor overwritten."""
     Path("events.jsonl").write_text(LINES[0])
@@ -146,7 +171,7 @@ def test_a_folder_that_cannot_be_written(cli: Cli, failing: FailingStore, monkey
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_process_that_was_stopped_is_finished_by_another(ledger: Ledger, start: Start, cli: Cli, stop: int) -> None:
     """After Ctrl-C, and after kill -9, the same command finishes: each line is in the ledger once."""
-    events = [json.dumps({"user_id": f"u-{n}", "event": {"type": "AccountOpened"}}) + "\n" for n in range(2_000)]
+    events = [json.dumps({"user_id": f"u-{n}", "event": {"type": "AccountOpened"}}) + "\n" for n in range(3_000)]
     Path("events.jsonl").write_text("".join(events))
     process = start("record", "--file", "events.jsonl")
     while ledger.entries() < 20:
@@ -154,8 +179,8 @@ def test_a_process_that_was_stopped_is_finished_by_another(ledger: Ledger, start
         assert process.poll() is None
     process.send_signal(stop)
     process.communicate(timeout=60)
-    assert ledger.entries() < 2_000
+    assert ledger.entries() < 3_000
     assert cli("record", "--file", "events.jsonl").status == 0
-    assert ledger.entries() == 2_000
-    assert ledger.look("SELECT count(DISTINCT user_id) FROM entries") == 2_000
+    assert ledger.entries() == 3_000
+    assert ledger.look("SELECT count(DISTINCT user_id) FROM entries") == 3_000
     assert cli("verify").status == 0

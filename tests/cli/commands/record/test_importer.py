@@ -83,7 +83,7 @@ class Outcome:
 def run(store: CountingStore, batches: list[Keyed]) -> Outcome:
     """Import batches."""
     summary = Summary(0, Progress())
-    work, shown = Importer(store, "shop", store.load([]).cursor, summary), io.StringIO()
+    work, shown = Importer(store, store.load([]).cursor, summary), io.StringIO()
     with redirect_stderr(shown):
         for together in taken_together(batches):
             work.append(together)
@@ -102,13 +102,13 @@ def taken(*batches: tuple[str, int, bool]) -> list[str]:
 
 
 def test_batches_are_written_together() -> None:
-    """A transaction has at most 200 batches and 1,000 events, and of a user nothing after what was said here."""
+    """A transaction has at most 500 batches and 1,000 events, and of a user nothing after what was said here."""
     assert taken() == []
     assert taken(("a", 1, False), ("b", 1, False), ("a", 1, False), ("c", 1, False)) == ["ab", "ac"]
     assert taken(("a", 1, True), ("b", 1, True), ("a", 1, True), ("a", 1, False), ("a", 1, True)) == ["abaa", "a"]
     assert taken(("a", 600, True), ("b", 400, False), ("a", 1, True), ("d", 1_000, False)) == ["ab", "a", "d"]
-    groups = taken(*((f"{number % 10}", 1, True) for number in range(450)))
-    assert [len(group) for group in groups] == [200, 200, 50]
+    groups = taken(*((f"{number % 10}", 1, True) for number in range(1_050)))
+    assert [len(group) for group in groups] == [500, 500, 50]
 
 
 def test_several_words_of_each_customer_take_one_transaction() -> None:
@@ -155,7 +155,7 @@ def test_what_is_refused_is_named_in_the_order_of_the_file() -> None:
     first: Said = ("a", [e.AccountOpened(), e.Hidden("avatar")], imported(1))
     shown = io.StringIO()
     with redirect_stderr(shown):
-        work = Importer(store, "shop", store.load([]).cursor, Summary(3, Progress()))
+        work = Importer(store, store.load([]).cursor, Summary(3, Progress()))
         work.append(keyed(first, ("b", [e.Published("avatar")], e.NO_PROVENANCE)))
     assert [line.partition(":")[0] for line in shown.getvalue().splitlines()] == ["line 1", "line 3"]
 
