@@ -50,10 +50,11 @@ test-browser: $(VENV)/browser ## run the privacy centre's tests in Chromium
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "Chromium is needed: apt-get install chromium, or set CHROMIUM to its path"; exit 1; }
 	$(BIN)/python -m pytest tests/examples/browser
 
-lint: $(VENV)/dev ## check style, types and the import arrows
+lint: $(VENV)/lint ## check style, types and the import arrows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/interrogate --quiet diijam_consent_sdk diijam_consent_pytest.py tests examples benchmarks
 
@@ -73,6 +74,10 @@ soak: $(VENV)/dev ## drive the real leases through a million simulated steps of 
 
 reliability: $(VENV)/dev ## measure how soon a no is everywhere, and what keeping 100,000 users fresh costs
 	$(BIN)/python -m tests.faults.measure
+
+$(VENV)/lint: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
 
 $(VENV)/docs: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --group docs

@@ -21,6 +21,10 @@ V = TypeVar("V")
 
 NO_HEAD = Cursor("", 0, "")  # the head of a user that was not loaded
 
+# mypy alone takes this name for true. It reports `if user:` where it finds no `__bool__` (with `truthy-bool`), pyright
+# where it finds one that gives no answer.
+MYPY = False
+
 
 # A Struct with `gc=False` for its cost: many are made in little time, and the garbage collector would visit all of them
 # again and again. Nothing that they refer to refers to them, so they are part of no cycle.
@@ -83,8 +87,10 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """The user, for guards: their `self` may be a `BoundGuard`, which has the user under the same name."""
         return self
 
-    if not TYPE_CHECKING:  # mypy is not told: with `truthy-bool` it reports `if user:`, and goes on to the next line
+    if not TYPE_CHECKING:
         __rich_repr__ = None  # a Struct's own would show every field, the user id among them
+
+    if not MYPY:
 
         def __bool__(self) -> NoReturn:
             raise TypeError("a UserConsent is no answer: call one of its guards, such as can_market(channel)")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-IGNORED = re.compile(r"  # type: ignore\[([\w-]+)\]$", re.MULTILINE)
+IGNORED = re.compile(r"  # type: ignore\[([\w-]+)\](?:  # pyright: .+)?$", re.MULTILINE)
 REPORTED = re.compile(r"^\S+\.py:(\d+): error: .*\[([\w-]+)\]$", re.MULTILINE)
 
 
