@@ -23,8 +23,8 @@ def now_section(file: Contents, texts: Texts) -> Markup:
 
 def _remarks(record: ConsentRecord, texts: Texts) -> Iterator[Markup]:
     """Yield what holds beside the answers: the account, a pending erasure, restrictions and objections."""
-    changed_at = "" if record.account_changed_at is None else texts.time(record.account_changed_at)
-    yield element("p", texts(f"account_{record.account}", at=changed_at))
+    since = {} if record.account_changed_at is None else {"at": texts.time(record.account_changed_at)}
+    yield element("p", texts(f"account_{record.account}", **since))
     if record.is_erasing():
         yield element("p", texts("erasing"), class_="note")
     if record.is_all_restricted():

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import attrs
 
 Json = str | int | bool | list["Json"] | dict[str, "Json"] | None
 
 
-def plain(value: object) -> Json:
+def plain(value: Any) -> Json:
     """Turn a value into what JSON has: a set becomes a sorted list, a time an RFC 3339 string."""
     if isinstance(value, frozenset):
         return [*sorted(map(str, value))]
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    return value if value is None or isinstance(value, (bool, int)) else str(value)
+    as_it_is: Json = value
+    return as_it_is
 
 
 def plain_fields(value: attrs.AttrsInstance) -> dict[str, Json]:
@@ -27,6 +29,8 @@ def plain_fields(value: attrs.AttrsInstance) -> dict[str, Json]:
 def write_json(content: dict[str, Json]) -> str:
     """Write an indented object. What a terminal would obey or hide is spelled as an escape."""
     text = json.dumps(content, ensure_ascii=False, indent=2)
-    if not text.replace("\n", "").isprintable():
-        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
-    return text + "\n"
+    return "".join(f"{line if line.isprintable() else _escape(line)}\n" for line in text.split("\n"))
+
+
+def _escape(line: str) -> str:
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

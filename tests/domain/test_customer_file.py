@@ -23,7 +23,7 @@ from diijam_consent_sdk.decisions import Market, Process, decide
 from diijam_consent_sdk.events import LedgerEntry, Provenance
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.record import fold, unopened
-from diijam_consent_sdk.vocabulary import Channel, Language, Method
+from diijam_consent_sdk.vocabulary import Channel, Field, Language, Method
 from diijam_consent_sdk.wording.headings import HEADINGS
 from tests import strategies
 
@@ -152,6 +152,13 @@ def test_requests_and_holds_have_their_times_and_states() -> None:
     assert (hold["kind"], hold["data"], hold["is_live"], hold["until"]) == ("debt", ["payment"], True, None)
     resolved = decoded(file_of(*SAID, step(e.RequestResolved("q-1", "refused", "no-proof"))))["requests"][0]
     assert (resolved["state"], resolved["outcome"], resolved["reason"]) == (None, "refused", "no-proof")
+
+
+def test_sets_are_sorted_lists() -> None:
+    """The same customer's file is the same text in every process, whose sets have orders of their own."""
+    hold = step(e.HoldPlaced("h-1", "debt", list(Field)))
+    found = decoded(file_of(step(e.AccountOpened()), hold))
+    assert found["entries"][1]["event"]["data"] == found["holds"][0]["data"] == sorted(Field)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
