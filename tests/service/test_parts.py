@@ -118,6 +118,8 @@ def test_a_thousand_streams_cost_one_look_and_one_encoding(store: FaultyStore, m
         await crowd.parts()
         assert (store.calls.count("changes"), len(encoded)) == (1, 1)
         coming = asyncio.create_task(crowd.parts())
+        for _ in range(3):  # until each of the thousand has asked
+            await asyncio.sleep(0)
         await asyncio.sleep(0.2)
         feed.wake(store.inner.append("u-1", OPEN).cursor)
         return await coming

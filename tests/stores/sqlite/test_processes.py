@@ -46,9 +46,13 @@ class Crew:
             if len(self.acknowledged) >= ACKNOWLEDGED:
                 return
             with running(self.path, WORKER, f"{number}-{generation}") as program:
-                threading.Timer(self.chance.uniform(0.3, 1.5), program.kill).start()
+                end = threading.Timer(self.chance.uniform(0, 1), program.kill)
+                if generation == 0:  # the others are killed while they write, however long they take to start
+                    end.start()
                 assert program.stdout is not None
                 for line in program.stdout:
+                    if end.ident is None:
+                        end.start()
                     user_id, token = line.split() if line.endswith("\n") else ("", "")
                     if user_id:
                         self.acknowledged[user_id] = Cursor.parse(token)
