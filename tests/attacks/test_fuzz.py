@@ -93,7 +93,6 @@ def test_whatever_is_sent_is_answered(served: Served, bystanders: Callable[[], A
     @given(body=bodies(path))
     @settings(
         max_examples=150,
-        deadline=None,
         database=None,
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),

@@ -22,7 +22,7 @@ from tests.cache.world import AT, answers_of, consenting, standing_bytes, withdr
 from tests.domain.history import History, opened
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.moves(), hypothesis.frozensets(hypothesis.sampled_from(AskScope)))
 def test_a_standing_without_its_ends_answers_the_same(moves: list[tuple[int, e.Event]], view: View) -> None:
     """Without its ends a standing answers every ask as the record did at that instant, at whatever time it is asked."""

@@ -216,7 +216,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["write", "write", "take", "crash"]),
 WRITES = st.lists(st.tuples(st.integers(0, 9), events()), min_size=30, max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS, WRITES, st.integers(1, 4))
 def test_a_copy_comes_true(steps: list[tuple[str, int]], writes: list[tuple[int, e.Event]], most: int) -> None:
     """Whatever is written, and whenever the consumer dies and has only the last token, the copy is true in the end."""

@@ -328,7 +328,7 @@ def test_both_languages_have_each_text(key: str) -> None:
     assert placeholders(vi) == placeholders(en)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(strategies.moves())
 def test_the_file_of_any_history_can_be_made(moves: list[tuple[int, e.Event]]) -> None:
     """Whatever happened, both forms are whole, all entries are there, and the answers are those of `decide`."""

@@ -120,7 +120,7 @@ def test_explanation_tells_of_which_state_it_is() -> None:
     assert (explanation.version, explanation.as_of) == (2, seconds(3))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(strategies.moves(), st.integers(0, 9))
 def test_decision_of_an_explanation_is_the_decision(moves: list[tuple[int, e.Event]], wait: int) -> None:
     """`explain` decides as `decide` does, and shows evidence just for a yes of rows 6, 7, 13 and 16."""
@@ -137,7 +137,7 @@ def test_decision_of_an_explanation_is_the_decision(moves: list[tuple[int, e.Eve
         assert rests_on == (explanation.evidence and type(explanation.evidence).__name__)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(strategies.moves())
 def test_the_record_of_a_past_instant_is_what_it_was(moves: list[tuple[int, e.Event]]) -> None:
     """At each instant the entries up to it make the record of that time; before the first, the user is unknown."""

@@ -216,7 +216,7 @@ def _rests_on(history: History, *asks: Ask) -> list[tuple[int | None, datetime |
 
 # Properties
 
-many = settings(deadline=None, max_examples=80)
+many = settings(max_examples=80)
 Tried = list[tuple[tuple[int, e.Event], e.Provenance]]
 
 

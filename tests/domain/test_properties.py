@@ -22,7 +22,7 @@ Moves = list[tuple[int, e.Event]]
 INSTANT = timedelta(microseconds=1)
 AGES = timedelta(days=400_000)
 
-many = settings(deadline=None, max_examples=100)
+many = settings(max_examples=100)
 
 
 def played(moves: Moves) -> History:

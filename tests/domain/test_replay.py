@@ -217,7 +217,7 @@ def test_an_erasure_against_a_later_yes_is_listed() -> None:
     assert [no.is_against_later_yes for no in lost(old, after)] == [True, True]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(events(), max_size=12), st.lists(events(), max_size=12), st.lists(events(), max_size=6))
 def test_after_a_replay_no_yes_stands_against_a_lost_no(
     shared: list[e.Event], said: list[e.Event], since: list[e.Event]

@@ -265,7 +265,7 @@ def slow_words(crowd: list[Person], *, is_imported: bool) -> Iterator[dict[str, 
                 yield word(purpose, channel, month, len(yes), len(no))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(people(), st.integers(0, 40))
 def test_a_slow_count_agrees(crowd: list[Person], days: int) -> None:
     """Counted again from each record and entry, with no standing and no grouping, the numbers are the same."""
@@ -294,7 +294,7 @@ def test_a_slow_count_agrees(crowd: list[Person], days: int) -> None:
     }  # fmt: skip
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(people())
 def test_a_page_can_be_made_of_any_ledger(crowd: list[Person]) -> None:
     """Whatever is on record, the page is whole in both languages, and names nobody."""

@@ -23,7 +23,7 @@ from tests.strategies import START, asks
 
 from .history import History
 
-many = settings(deadline=None, max_examples=100)
+many = settings(max_examples=100)
 WAITS = [timedelta(), timedelta(seconds=1), timedelta(seconds=7), timedelta(days=400_000)]
 
 Dated = tuple[ConsentRecord, datetime]

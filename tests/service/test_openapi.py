@@ -178,7 +178,6 @@ def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -
         @given(case=strategy)
         @settings(
             max_examples=25,
-            deadline=None,
             database=None,
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),

@@ -310,7 +310,8 @@ def test_a_service_stops_during_a_walk(
     place: str, served: Callable[[], Process], token_files: tuple[Path, dict[str, str]]
 ) -> None:
     """SIGTERM ends it in order, long before the walk would end."""
-    store = SqliteStore(place.removeprefix("sqlite:///")) if place.startswith("sqlite") else PostgresStore(place, deadline=60)
+    is_file = place.startswith("sqlite")
+    store = SqliteStore(place.removeprefix("sqlite:///")) if is_file else PostgresStore(place, deadline=60)
     for number in range(20):
         store.append(f"u-{number}", [OPENED_EVENT, *[e.Withdrawn("surveys")] * 999])
     store.close()

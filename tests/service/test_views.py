@@ -23,7 +23,7 @@ from diijam_consent_sdk.vocabulary import Channel, Field, HoldKind, Purpose, Req
 from tests import strategies
 from tests.domain.history import History
 
-many = settings(deadline=None, max_examples=100)
+many = settings(max_examples=100)
 some_views = st.frozensets(st.sampled_from(AskScope))
 WAITS = [timedelta(), timedelta(seconds=7), timedelta(days=400_000)]
 DATA = {Field.EMAIL, Field.USERNAME}

@@ -144,7 +144,6 @@ TestSimulated = Simulated.TestCase
 TestSimulated.settings = settings(
     max_examples=12,
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
     derandomize=True,

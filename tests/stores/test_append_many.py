@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
@@ -125,7 +125,7 @@ WRITES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.lists(st.lists(WRITES, max_size=6), max_size=3))
 def test_many_together_are_as_one_by_one(calls: list[list[Write]]) -> None:
     """Whatever the writes, their results and the ledger are those of single appends in the same order."""

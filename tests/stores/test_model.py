@@ -248,7 +248,6 @@ def test_a_store_is_its_model(home: str) -> None:
         settings=settings(
             max_examples=60 if home == "memory" else 12,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -107,7 +107,6 @@ def at(plain: Any, path: tuple[object, ...]) -> Any:
 
 
 @given(strategies.events())
-@settings(deadline=None)
 def test_an_event_comes_back(event: e.Event) -> None:
     """Decoding what was encoded gives the event, and encoding that gives the bytes."""
     data = wire.encode_event(event)
@@ -126,7 +125,7 @@ def test_each_kind_of_event_comes_back(event: e.Event) -> None:
 
 
 @given(records())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_record_comes_back(record: ConsentRecord) -> None:
     """Decoding what was encoded gives the record, and encoding that gives the bytes."""
     data = wire.encode(record)
@@ -354,7 +353,7 @@ def test_the_fields_are_all_of_them() -> None:
 
 
 @given(records(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_random_record_that_lacks_fields_never_decodes(record: ConsentRecord, data: st.DataObject) -> None:
     """Whatever the record, without any one or more of its fields, at any depth, it is `Malformed`."""
     whole = json.loads(wire.encode(record))
@@ -380,7 +379,7 @@ JSON = st.recursive(
 
 @given(st.binary(max_size=200) | JSON.map(json.dumps).map(str.encode))
 @example(b"\x00" * 64)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_arbitrary_bytes_decode_to_nothing(data: bytes) -> None:
     """Whatever the bytes, decoding them ends in `Malformed` and in nothing else."""
     for decode in DECODERS:
@@ -389,7 +388,7 @@ def test_arbitrary_bytes_decode_to_nothing(data: bytes) -> None:
 
 
 @given(st.sampled_from(EACH_EVENT), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_an_event_with_any_value_in_a_field(event: e.Event, data: st.DataObject) -> None:
     """An event in which a value was replaced by any other is `Malformed`, or just the event with that value."""
     plain = json.loads(wire.encode_event(event))
@@ -406,7 +405,7 @@ def test_an_event_with_any_value_in_a_field(event: e.Event, data: st.DataObject)
 
 
 @given(st.binary(min_size=1, max_size=3), st.integers(0, len(WIRE) - 1), st.integers(0, 3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_record_with_any_bytes_replaced(patch: bytes, place: int, cut: int) -> None:
     """A record in which any few bytes were replaced is `Malformed`, or reads as exactly what now stands there."""
     data = WIRE[:place] + patch + WIRE[place + cut :]

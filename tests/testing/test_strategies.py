@@ -15,9 +15,7 @@ from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.testing import strategies
 from diijam_consent_sdk.vocabulary import Account
 
-some = settings(
-    deadline=None, max_examples=2_000, database=None, phases=[Phase.generate]
-)  # found is enough, no shrinking
+some = settings(max_examples=2_000, database=None, phases=[Phase.generate])  # found is enough, no shrinking
 
 
 @pytest.mark.parametrize("kind", get_args(Event), ids=lambda kind: kind.__name__)
@@ -33,7 +31,7 @@ def test_records_of_every_account(account: Account) -> None:
     assert found.account is account
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(strategies.records("u-7"), strategies.asks(), strategies.instants())
 def test_records_are_whole(record: ConsentRecord, ask: Ask, at: datetime) -> None:
     """Every record is the user's asked for, survives the wire, and answers every ask."""

@@ -108,7 +108,7 @@ STEPS = st.lists(st.sampled_from(["page", "a", "b", "c", "erase a", "erase b"]),
 
 
 @given(STEPS, STEPS, st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_order_of_appends_erasures_and_pages_is_a_break(before: list[str], during: list[str], size: int) -> None:
     """Whatever happens before each page, the walk leads to the head of its last page."""
     store, walk = MemoryStore(), ChainWalk()
@@ -133,7 +133,7 @@ def play(store: MemoryStore, step: str) -> None:
 
 
 @given(STEPS, st.integers(0), st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_blanked_entry_is_found_in_pages_too(before: list[str], where: int, size: int) -> None:
     """An entry that was blanked without a tombstone keeps the chain whole, and still shows at the end."""
     store = MemoryStore()

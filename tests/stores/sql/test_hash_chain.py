@@ -352,7 +352,7 @@ def played(history: list[tuple[str, list[e.Event]]]) -> MemoryStore:
 
 
 @given(histories)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_honest_ledger_verifies(history: list[tuple[str, list[e.Event]]]) -> None:
     """Whatever was appended and erased, in whatever order, the chain leads to the head."""
     store = played([("u-1", [OPENED]), *history])
@@ -372,7 +372,7 @@ def erase_what_may_be(store: MemoryStore) -> None:
 
 
 @given(histories, LINKS, st.integers(min_value=0), st.integers(min_value=0))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_one_change_is_found(history: list[tuple[str, list[e.Event]]], what: str, where: int, other: int) -> None:
     """Whichever link is dropped, moved or altered, the chain breaks there; an erasure too many, by the end."""
     store = played([("u-1", [OPENED]), ("u-2", [OPENED]), ("u-2", [TOLD, e.AccountClosed(), e.Erased()]), *history])

@@ -163,7 +163,7 @@ histories = st.lists(st.tuples(st.sampled_from(["u", "ü", "đ"]), strategies.ev
 
 
 @given(histories)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_honest_ledger_verifies(
     verify: Verify, tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, e.Event]]
 ) -> None:

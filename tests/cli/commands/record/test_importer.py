@@ -170,7 +170,7 @@ def batches() -> st.SearchStrategy[list[Said]]:
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(batches(), batches(), st.sampled_from([1, 2, 1_000]))
 def test_together_is_as_if_each_came_alone(before: list[Said], said: list[Said], most: int) -> None:
     """Whatever was there, each user's entries, the counts and the reasons are those of one batch at a time."""
