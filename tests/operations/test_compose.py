@@ -12,6 +12,9 @@ import jsonschema_rs
 import pytest
 
 from diijam_consent_sdk.cli.app import app
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
+from diijam_consent_sdk.service.tokens import TokenFile
 from tests.operations.deployment import DEPLOY, Image, compose, kubernetes
 
 COMPOSE = compose()
@@ -116,13 +119,33 @@ def test_pods_may_do_as_little_as_they_can() -> None:
 
 
 def test_probes_ask_what_there_is() -> None:
-    """Probes name the container's port; a store's outage ends no process, since only its health is asked for there."""
+    """Probes name the container's port, and ask for no health: a broken ledger must leave the way open for noes."""
     (container,) = kubernetes()["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["ports"] == [{"name": "http", "containerPort": 8700}]
-    assert container["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
-    assert container["livenessProbe"]["tcpSocket"] == {"port": "http"}
-    assert "httpGet" not in container["livenessProbe"]
+    assert "startupProbe" not in container
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert container[probe]["tcpSocket"] == {"port": "http"}
+        assert "httpGet" not in container[probe]
+
+
+def test_a_secret_of_kubernetes_is_a_tokens_file(tmp_path: Path) -> None:
+    """The folder of a mounted Secret is taken, links and sticky bit and all, and a changed Secret is read again."""
+    (tmp_path / "consent").mkdir()
+    mount, now = tmp_path / "consent", 0.0
+    mount.chmod(0o1777)
+    tokens: list[str] = []
+    for version in ("..1", "..2"):
+        (mount / version).mkdir()
+        tokens.append(new_token(mount / version / "tokens.json", "shop", [Scope.ASK]))
+        (mount / version / "tokens.json").chmod(0o440)
+    (mount / "..data").symlink_to("..1")
+    (mount / "tokens.json").symlink_to("..data/tokens.json")
+    file = TokenFile(mount / "tokens.json", clock=lambda: now)
+    assert [file.find(token) is not None for token in tokens] == [True, False]
+    (mount / "..data_tmp").symlink_to("..2")
+    (mount / "..data_tmp").rename(mount / "..data")
+    now = 1.0
+    assert [file.find(token) is not None for token in tokens] == [False, True]
 
 
 def test_the_objects_fit_each_other() -> None:
