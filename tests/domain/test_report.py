@@ -82,7 +82,6 @@ def word(purpose: str, channel: str | None, month: str, yes: int, no: int) -> di
         (e.AccountClosed(), []),
         (e.Agreed("n"), []),
     ],
-    ids=repr,
 )
 def test_a_word_counts_for_each_channel(event: e.Event, counted: list[tuple[str, str | None, int, int]]) -> None:
     """A yes or no counts once, and for marketing once for each channel that it is about; nothing else counts."""
