@@ -190,6 +190,13 @@ class HoldReleased:
 
 
 @attrs.frozen
+class ErasureConfirmed:
+    """A holder of copies confirmed that it erased the user's data: clauses 1 and 6."""
+
+    holder: str = attrs.field(converter=identifier)
+
+
+@attrs.frozen
 class Erased:
     """The user's data was deleted or anonymised; only a tombstone stays: clause 6."""
 
@@ -199,7 +206,7 @@ class Erased:
 Event = (
     AccountOpened | AccountClosed | Granted | Withdrawn | Objected | ObjectionLifted | Restricted | RestrictionLifted
     | Notified | Agreed | AgreementWithdrawn | Published | Hidden | RequestFiled | RequestReplied
-    | RequestExtended | RequestResolved | HoldPlaced | HoldReleased | Erased
+    | RequestExtended | RequestResolved | HoldPlaced | HoldReleased | ErasureConfirmed | Erased
 )  # fmt: skip
 NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden, AccountClosed, Erased)
 

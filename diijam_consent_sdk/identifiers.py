@@ -1,5 +1,5 @@
 """
-The ids of users, recipients, notices, holds and requests, and the tags of languages, as they come from outside.
+The ids of users, recipients, notices, holds, requests and holders, and tags of languages, as they come from outside.
 
 Two spellings that look alike would make one person two, so what can be an id is narrow.
 """
@@ -25,7 +25,8 @@ _language_tag = re.compile(LANGUAGE_TAG)
 
 def identifier(value: str) -> str:
     """
-    Return *value* as a plain string, if it can name a user, recipient, notice, hold or request. No error repeats it.
+    Return *value* as a plain string, if it can name a user, recipient, notice, hold, request or holder. No error
+    repeats it.
 
     Two spellings that look alike would make one person two, so an id is in form NFC and has no invisible characters.
 

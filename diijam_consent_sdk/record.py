@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar, assert_never
 import attrs
 
 from . import events as e
+from .holders import ERASING, NO_HOLDERS, Erasure, HolderRegistry, erasure_after, holder_refusals
 from .notices import UNREGISTERED, NoticeRegistry, notice_refusals
 from .policy import (
     BASIS,
@@ -44,13 +45,14 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 UNSAID: dict[str, Any] = dict.fromkeys(("given_at", "expires_at", "withdrawn_at", "entry_version", "said_at"))
 ACCEPTED_WHEN_UNKNOWN = (  # among them every way to say no, since a no needs no account
     e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden,
-    e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.Erased,
+    e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.ErasureConfirmed, e.Erased,
 )  # fmt: skip
 ACCEPTED_WHEN_CLOSED = (
     e.AccountOpened, e.Withdrawn, e.AgreementWithdrawn, e.Objected, e.Restricted, e.Hidden,
     e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved,
-    e.HoldPlaced, e.HoldReleased, e.Erased,
+    e.HoldPlaced, e.HoldReleased, e.ErasureConfirmed, e.Erased,
 )  # fmt: skip
+NOT_ERASING = "no erasure is pending and the account is not closed"
 
 
 def consent_key(purpose: Purpose, channel: Channel | None) -> str:
@@ -187,7 +189,8 @@ class ConsentRecord:
     All that holds for one user. A record of version 0 has no events; an erased record is a tombstone without details.
 
     `consents` is keyed by purpose, for marketing by `marketing:<channel>`; `notices`, `holds`, `requests` by id;
-    `publications` by field: of each that the user ever published or hid.
+    `publications` by field: of each that the user ever published or hid. `erasure` is there while an erasure request is
+    open or the account is closed.
     """
 
     user_id: str = attrs.field(repr=False)
@@ -205,6 +208,7 @@ class ConsentRecord:
     notices: Mapping[str, Notice]
     holds: Mapping[str, Hold]
     requests: Mapping[str, Request]
+    erasure: Erasure | None
 
     def open_requests(self) -> list[Request]:
         """The requests that are not resolved."""
@@ -248,7 +252,7 @@ def unopened(user_id: str) -> ConsentRecord:
     return ConsentRecord(
         user_id=user_id, version=0, account=Account.UNKNOWN, account_changed_at=None, origin=None, anonymised=False,
         consents={}, objected=frozenset(), all_restricted=False, restricted=frozenset(), published=frozenset(),
-        publications={}, notices={}, holds={}, requests={},
+        publications={}, notices={}, holds={}, requests={}, erasure=None,
     )  # fmt: skip
 
 
@@ -258,10 +262,12 @@ def refusal(
     at: datetime,
     notices: NoticeRegistry = UNREGISTERED,
     provenance: e.Provenance = e.NO_PROVENANCE,
+    *,
+    holders: HolderRegistry = NO_HOLDERS,
 ) -> str | None:
     """
     Return why the policy refuses *event* on this record at this instant, or None if the event is accepted. *notices*
-    are the registered ones that it may name, *provenance* says how it reached Diijam.
+    are the registered ones that it may name, *provenance* says how it reached Diijam, *holders* are those registered.
     """
     tests = chain(
         _refusals(record, event, at),
@@ -269,6 +275,7 @@ def refusal(
         _limits(record, event),
         notice_refusals(event, notices),
         _agreement_refusals(record, event, notices),
+        holder_refusals(event, record.erasure, holders),
     )
     return next((reason for refused, reason in tests if refused), None)
 
@@ -316,9 +323,10 @@ def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[t
             yield hold in record.holds, "this hold id is known already"
         case e.HoldReleased(hold):
             yield hold not in record.holds or not record.holds[hold].is_live(at), "there is no such live hold"
+        case e.ErasureConfirmed():
+            yield record.erasure is None, NOT_ERASING
         case e.Erased():
-            unasked = account is not Account.CLOSED and not record.is_erasing()
-            yield unasked, "no erasure is pending and the account is not closed"
+            yield record.erasure is None, NOT_ERASING
             holds = ", ".join(hold.hold for hold in record.live_holds(at))
             yield bool(holds), f"live holds keep the data, release them first: {holds}"
 
@@ -395,7 +403,13 @@ def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]
 
 def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
     """Return the record after an accepted *entry*. Raises nothing for an event that `refusal` accepts."""
-    return attrs.evolve(_apply(record, entry), version=entry.version)
+    if not isinstance(entry.event, ERASING):
+        return attrs.evolve(_apply(record, entry), version=entry.version)
+    was_erasing = record.erasure is not None and record.is_erasing()  # first, as the maps may be changed in place
+    after = _apply(record, entry)
+    is_closed, is_erasing = after.account is Account.CLOSED, after.is_erasing()
+    erasure = erasure_after(after.erasure, entry, was_erasing=was_erasing, is_erasing=is_erasing, is_closed=is_closed)
+    return attrs.evolve(after, version=entry.version, erasure=erasure)
 
 
 def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> ConsentRecord:
@@ -479,6 +493,8 @@ def _apply(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
             return attrs.evolve(record, holds=_put(record.holds, {hold: placed}))
         case e.HoldReleased(hold):
             return attrs.evolve(record, holds=_evolve_entry(record.holds, hold, {"released_at": at}))
+        case e.ErasureConfirmed():
+            return record  # see `erasure_after`
         case e.Erased(anonymised):
             tombstone = attrs.evolve(unopened(record.user_id), account=Account.ERASED, account_changed_at=at)
             return attrs.evolve(tombstone, anonymised=anonymised)

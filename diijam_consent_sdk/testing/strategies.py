@@ -17,6 +17,7 @@ with needs_extra("the module strategies", "testing", "hypothesis"):
 
 from .. import events as e
 from ..decisions import Ask, Market, Process, Retain, Share, Show
+from ..holders import NO_HOLDERS, HolderRegistry
 from ..policy import BASIS, PUBLISHABLE, Basis
 from ..record import ConsentRecord, fold, refusal, unopened
 from ..vocabulary import Channel, Field, HoldKind, Method, Origin, Outcome, Purpose, RequestKind
@@ -28,6 +29,7 @@ NOTICES = ("n-1", "n-2")
 RECIPIENTS = ("acme-records", "bolt-ads")
 REQUESTS = ("q-1", "q-2", "q-3")
 HOLDS = ("h-1", "h-2", "h-3")
+HOLDERS = ("mailer", "warehouse")
 REASONS = ("not-yours", "archive")
 COMMON_FIELDS = (Field.EMAIL, Field.PHONE, Field.DEVICE, Field.USERNAME)
 OPT_IN = tuple(purpose for purpose, basis in BASIS.items() if basis is Basis.OPT_IN)
@@ -111,6 +113,7 @@ def events() -> st.SearchStrategy[e.Event]:
         st.builds(e.Restricted, data_sets(min_size=0)),
         st.builds(e.RestrictionLifted, st.none() | data_sets(min_size=0)),
         st.builds(e.Published, field),
+        st.builds(e.ErasureConfirmed, st.sampled_from(HOLDERS)),
         st.builds(e.Erased, st.booleans()),
     )
     kinds = [saying_yes(), saying_no(), keeping(), rest]
@@ -141,19 +144,24 @@ def moves() -> st.SearchStrategy[list[tuple[int, e.Event]]]:
     return st.tuples(opening, yeses, rest).map(lambda parts: [*parts[0], *parts[1], *parts[2]])
 
 
+def holder_registries() -> st.SearchStrategy[HolderRegistry]:
+    """Some of `HOLDERS`, each registered at an instant."""
+    return st.just(NO_HOLDERS) | st.builds(HolderRegistry, st.dictionaries(st.sampled_from(HOLDERS), instants()))
+
+
 def records(user_id: str = "u-1") -> st.SearchStrategy[ConsentRecord]:
     """Any record that the policy allows: the fold of the `moves` that it accepts."""
 
-    def played(tried: list[tuple[int, e.Event]], said: list[e.Provenance]) -> ConsentRecord:
+    def played(tried: list[tuple[int, e.Event]], said: list[e.Provenance], holders: HolderRegistry) -> ConsentRecord:
         record, at = unopened(user_id), START
         for (wait, event), provenance in zip(tried, cycle(said), strict=False):
             at += timedelta(seconds=wait)
-            if refusal(record, event, at, provenance=provenance) is None:
+            if refusal(record, event, at, provenance=provenance, holders=holders) is None:
                 version = record.version + 1
                 record = fold(record, e.LedgerEntry(version, user_id, version, at, event, provenance))
         return record
 
-    return st.builds(played, moves(), st.lists(provenances(), min_size=1, max_size=8))
+    return st.builds(played, moves(), st.lists(provenances(), min_size=1, max_size=8), holder_registries())
 
 
 def asks() -> st.SearchStrategy[Ask]:

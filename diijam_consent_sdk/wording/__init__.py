@@ -30,6 +30,7 @@ NAMES: Mapping[type[e.Event], str] = {
     e.Notified: "notified", e.Agreed: "agreed", e.AgreementWithdrawn: "agreement_withdrawn",
     e.Published: "published", e.Hidden: "hidden", e.RequestFiled: "filed", e.RequestReplied: "replied",
     e.RequestExtended: "extended", e.HoldPlaced: "hold_placed", e.HoldReleased: "hold_released",
+    e.ErasureConfirmed: "erasure_confirmed",
 }  # fmt: skip
 
 

@@ -95,6 +95,10 @@ SENTENCES: Mapping[str, Pair] = {
         "Lý do phải giữ dữ liệu không còn nữa: {kind} (mã “{hold}”).",
         "The reason to keep data is gone: {kind} (hold “{hold}”).",
     ),
+    "erasure_confirmed": (
+        "Nơi giữ bản sao dữ liệu của bạn (“{holder}”) xác nhận đã xóa bản sao đó.",
+        "The holder of a copy of your data (“{holder}”) confirmed that it erased the copy.",
+    ),
     "erased": ("Diijam đã xóa dữ liệu của bạn.", "Diijam erased your data."),
     "anonymised": ("Diijam đã ẩn danh dữ liệu của bạn.", "Diijam anonymised your data."),
 }

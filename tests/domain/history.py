@@ -10,6 +10,7 @@ import attrs
 from diijam_consent_sdk.decisions import Ask, Decision, decide
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.events import NO_PROVENANCE, AccountOpened, Event, LedgerEntry, Provenance
+from diijam_consent_sdk.holders import NO_HOLDERS, HolderRegistry
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
 from tests.strategies import START
 
@@ -19,11 +20,15 @@ POSITIONS_BEFORE = 100  # other users' entries, so that a position never equals 
 
 @attrs.define
 class History:
-    """What happened to one user. `at` is the store's time for what comes next: set it, or `tick`."""
+    """
+    What happened to one user. `at` is the store's time for what comes next: set it, or `tick`. `holders` are those
+    registered then.
+    """
 
     at: datetime = START
     record: ConsentRecord = attrs.field(factory=lambda: unopened(USER_ID))
     entries: list[LedgerEntry] = attrs.field(factory=list)
+    holders: HolderRegistry = NO_HOLDERS
 
     def tick(self, seconds: float) -> Self:
         """Let time pass."""
@@ -39,7 +44,7 @@ class History:
         """
         record, entries = self.record, list(self.entries)
         for event in events:
-            reason = refusal(record, event, self.at, provenance=provenance)
+            reason = refusal(record, event, self.at, provenance=provenance, holders=self.holders)
             if reason is not None:
                 raise InvalidEvent(reason)
             position = POSITIONS_BEFORE + len(entries) + 1

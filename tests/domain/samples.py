@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import Ask, Market, Process, Retain, Share, Show
+from diijam_consent_sdk.holders import HolderRegistry
+from tests.strategies import START
 
 EACH_EVENT: tuple[e.Event, ...] = (
     e.AccountOpened("google"),
@@ -25,15 +29,19 @@ EACH_EVENT: tuple[e.Event, ...] = (
     e.RequestResolved("q-1", "refused", "not-yours"),
     e.HoldPlaced("h-2", "tax", ["payment"]),
     e.HoldReleased("h-1"),
+    e.ErasureConfirmed("mailer"),
     e.Erased(anonymised=True),
 )
 
-# What the samples above refer to. `Erased` needs more: no live hold, and an erasure pending or the account closed.
+# What the samples above refer to. `ErasureConfirmed` needs more: an erasure pending or the account closed, and one of
+# `HOLDERS`; and `Erased` no live hold besides.
 NEEDED: tuple[e.Event, ...] = (
     e.Notified("n-1", "acme-records", ["email", "username"], "marketing"),
     e.RequestFiled("q-1", "complaint"),
     e.HoldPlaced("h-1", "debt", ["payment"]),
 )
+
+HOLDERS = HolderRegistry({"mailer": START + timedelta(days=1)})  # which owes nothing of what began before
 
 EACH_ASK: tuple[Ask, ...] = (
     Process("surveys", ["email"]),

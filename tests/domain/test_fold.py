@@ -13,6 +13,7 @@ from hypothesis import given
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import Show
+from diijam_consent_sdk.holders import Erasure
 from diijam_consent_sdk.record import (
     Consent,
     Hold,
@@ -109,14 +110,15 @@ def test_account_opened(origin: Origin) -> None:
 def test_account_closed() -> None:
     """Closing notes when, and keeps where the account came from."""
     history = History().append(e.AccountOpened("facebook")).tick(3)
-    assert changed(history, e.AccountClosed(), account=Account.CLOSED, account_changed_at=seconds(3))
+    erasure = Erasure(began_at=seconds(3), confirmed=frozenset())
+    assert changed(history, e.AccountClosed(), account=Account.CLOSED, account_changed_at=seconds(3), erasure=erasure)
     assert history.record.origin is Origin.FACEBOOK
 
 
 def test_reopened() -> None:
-    """Reopening notes when, and the new origin."""
+    """Reopening notes when, and the new origin, and ends the erasure that closing began."""
     history = opened(3, e.AccountClosed(), 4)
-    expected = {"account": Account.OPEN, "account_changed_at": seconds(7), "origin": Origin.GOOGLE}
+    expected = {"account": Account.OPEN, "account_changed_at": seconds(7), "origin": Origin.GOOGLE, "erasure": None}
     assert changed(history, e.AccountOpened("google"), **expected)
 
 
@@ -141,6 +143,7 @@ def test_closing_ends_consents_agreements_and_publications() -> None:
         },
         notices={"n-1": attrs.evolve(NOTICE, entry_version=3)},
         published=frozenset(),
+        erasure=Erasure(began_at=seconds(5), confirmed=frozenset()),
     )
 
 
@@ -348,7 +351,9 @@ def test_request_filed(kind: str, days: int, received_at: datetime | None, *, pr
         reason=None,
         resolved_at=None,
     )
-    assert changed(opened(2), e.RequestFiled("q-1", kind, processor, received_at), requests={"q-1": filed})
+    erasure = Erasure(began_at=seconds(2), confirmed=frozenset()) if kind == "erasure" else None
+    asked = e.RequestFiled("q-1", kind, processor, received_at)
+    assert changed(opened(2), asked, requests={"q-1": filed}, erasure=erasure)
 
 
 def test_request_replied() -> None:

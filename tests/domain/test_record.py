@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.holders import Erasure
 from diijam_consent_sdk.record import (
     Consent,
     ConsentRecord,
@@ -49,12 +50,13 @@ def test_unopened() -> None:
         notices={},
         holds={},
         requests={},
+        erasure=None,
     )
 
 
 def test_no_field_of_a_record_has_a_default() -> None:
     """Bytes that lack a field can never read as an empty one."""
-    for kind in (ConsentRecord, Consent, Notice, Publication, Hold, Request):
+    for kind in (ConsentRecord, Consent, Notice, Publication, Hold, Request, Erasure):
         assert all(field.default is attrs.NOTHING and field.kw_only for field in attrs.fields(kind))
 
 

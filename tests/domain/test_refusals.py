@@ -12,7 +12,7 @@ from diijam_consent_sdk.record import refusal
 from diijam_consent_sdk.vocabulary import Account, Channel, Field, Outcome, Purpose
 
 from .history import History, opened, seconds
-from .samples import EACH_EVENT, NEEDED
+from .samples import EACH_EVENT, HOLDERS, NEEDED
 
 ERASED_USER = "the user was erased, and a user id is never used again"
 NEVER_OPENED = "the account was never opened: only opening, saying no and requests are accepted"
@@ -308,10 +308,10 @@ def test_unknown_user_refuses_every_event_but_opening_noes_and_requests(event: e
     history = History().append(e.RequestFiled("q-1", "erasure"))
     accepted = (
         e.AccountOpened, e.Withdrawn, e.Objected, e.Restricted, e.Hidden,
-        e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.Erased,
+        e.RequestFiled, e.RequestReplied, e.RequestExtended, e.RequestResolved, e.ErasureConfirmed, e.Erased,
     )  # fmt: skip
     expected = None if isinstance(event, accepted) else NEVER_OPENED
-    assert refusal(history.record, event, seconds(0)) == expected
+    assert refusal(history.record, event, seconds(0), holders=HOLDERS) == expected
 
 
 def test_unknown_user_is_erased_only_on_request() -> None:
@@ -420,10 +420,10 @@ def test_a_no_is_never_refused_for_its_number() -> None:
 @each_event
 def test_open_account_accepts_every_event_but_opening(event: e.Event) -> None:
     """An open account accepts each event whose other needs are met."""
-    needed = [e.RequestFiled("q-9", "erasure")] if isinstance(event, e.Erased) else NEEDED
-    history = opened(*needed)
+    is_ending = isinstance(event, (e.ErasureConfirmed, e.Erased))
+    history = opened(*([e.RequestFiled("q-9", "erasure")] if is_ending else NEEDED))
     expected = OPEN_ALREADY if isinstance(event, e.AccountOpened) else None
-    assert refusal(history.record, event, history.at) == expected
+    assert refusal(history.record, event, history.at, holders=HOLDERS) == expected
 
 
 @each_event
@@ -435,7 +435,8 @@ def test_closed_account_accepts_little(event: e.Event) -> None:
     yeses = (
         e.AccountClosed, e.Granted, e.Notified, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted
     )  # fmt: skip
-    assert refusal(history.record, event, history.at) == (CLOSED if isinstance(event, yeses) else None)
+    expected = CLOSED if isinstance(event, yeses) else None
+    assert refusal(history.record, event, history.at, holders=HOLDERS) == expected
 
 
 @pytest.mark.parametrize("purpose", [p for p in Purpose if BASIS[p] is Basis.OPT_IN and p is not Purpose.MARKETING])

@@ -115,6 +115,7 @@ TAKES_ID: dict[str, Callable[[Any], object]] = {
     "RequestResolved.request": lambda name: e.RequestResolved(name, "refused"),
     "HoldPlaced.hold": lambda name: e.HoldPlaced(name, "debt", ["email"]),
     "HoldReleased.hold": e.HoldReleased,
+    "ErasureConfirmed.holder": e.ErasureConfirmed,
     "Share.recipient": lambda name: d.Share(name, ["email"], "payment"),
 }
 

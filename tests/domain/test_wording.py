@@ -101,6 +101,10 @@ TOLD = {
         "Lý do phải giữ dữ liệu không còn nữa: khoản nợ chưa thanh toán (mã “h-1”).",
         "The reason to keep data is gone: an open debt (hold “h-1”).",
     ),
+    e.ErasureConfirmed("mailer"): (
+        "Nơi giữ bản sao dữ liệu của bạn (“mailer”) xác nhận đã xóa bản sao đó.",
+        "The holder of a copy of your data (“mailer”) confirmed that it erased the copy.",
+    ),
 }  # fmt: skip
 
 
