@@ -12,6 +12,7 @@ from datetime import datetime
 import attrs
 import msgspec
 
+from ..due import OwedErasure
 from ..errors import ConsentError
 from ..events import Event, LedgerEntry, Provenance
 from ..record import ConsentRecord
@@ -132,6 +133,24 @@ class OpenRequests:
     at: datetime
     records: tuple[ConsentRecord, ...] = attrs.field(repr=False)
     after: str | None = attrs.field(repr=False)
+
+
+ErasurePlace = tuple[datetime | None, str]  # in the order of `OwedErasures`: `due_at` and user
+
+
+@attrs.frozen
+class OwedErasures:
+    """
+    A page of the erasures that a holder has yet to confirm, as of the store's time `at`: in order of `due_at`, those
+    without one last, and of user ids.
+
+    `after` is where to go on; None after the last page. A page that has fewer erasures than asked for may still have a
+    next one.
+    """
+
+    at: datetime
+    erasures: tuple[OwedErasure, ...] = attrs.field(repr=False)
+    after: ErasurePlace | None = attrs.field(repr=False)
 
 
 @attrs.frozen

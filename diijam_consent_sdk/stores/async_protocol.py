@@ -11,17 +11,19 @@ from .answers import (
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
     WriteResult,
 )
-from .registry import AsyncNotices
+from .registry import AsyncRegistry
 
 
-class AsyncStore(AsyncNotices, Protocol):
+class AsyncStore(AsyncRegistry, Protocol):
     """The same ledger, its methods coroutines."""
 
     async def load(self, user_ids: Iterable[str]) -> Loaded:
@@ -58,6 +60,9 @@ class AsyncStore(AsyncNotices, Protocol):
 
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
+
+    async def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """See `Store.erasures`."""
 
     async def close(self) -> None:
         """See `Store.close`."""

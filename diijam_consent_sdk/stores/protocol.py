@@ -19,8 +19,10 @@ from .answers import (
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     StandingRow,
     Standings,
     StandingsPage,
@@ -29,7 +31,7 @@ from .answers import (
 )
 from .async_protocol import AsyncStore
 from .changes_stream import AsyncChangesStream, ChangesStream, StreamsChanges
-from .registry import Notices
+from .registry import Registry
 
 __all__ = [  # the whole protocol, wherever its parts are
     "BEFORE_FIRST",
@@ -42,8 +44,10 @@ __all__ = [  # the whole protocol, wherever its parts are
     "ChangesStream",
     "Cursor",
     "Entries",
+    "ErasurePlace",
     "Loaded",
     "OpenRequests",
+    "OwedErasures",
     "StandingRow",
     "Standings",
     "StandingsPage",
@@ -54,7 +58,7 @@ __all__ = [  # the whole protocol, wherever its parts are
 ]
 
 
-class Store(Notices, Protocol):
+class Store(Registry, Protocol):
     """A ledger and its records. Safe to use from several threads."""
 
     def load(self, user_ids: Iterable[str]) -> Loaded:
@@ -152,6 +156,14 @@ class Store(Notices, Protocol):
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """Read the users after *after* with open requests, at most *limit* of them in one page."""
+
+    def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """
+        Read the erasures that *holder* has yet to confirm after a place, at most *limit* of them in one page.
+
+        Raises:
+            ValueError: no such holder is registered.
+        """
 
     def close(self) -> None:
         """Release what the store holds; any further call raises `StoreUnavailable`."""

@@ -1,9 +1,10 @@
-"""The part of the store protocol that keeps a ledger's registry: what takes no position in the ledger."""
+"""The part of the store protocol that keeps a ledger's registry, notices and holders: it takes no position there."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from ..holders import RegisteredHolder
 from ..notices import NoticeText, RegisteredNotice
 
 MAX_NOTICES_PAGE = 20  # each has at most 512 KiB of texts
@@ -43,6 +44,41 @@ class Notices(Protocol):
         """Refuse, from now on and for good, `Granted` and `Notified` under an id that is not registered."""
 
 
+class Holders(Protocol):
+    """The registered holders of a ledger. Safe to use from several threads."""
+
+    def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """
+        Register who has copies of customers' data, durable before this returns. It takes no position in the ledger.
+
+        The same name again is the same registration: the first time and writer stay.
+
+        Args:
+            holder: The name of the holder.
+
+            by: The writer that the registration names.
+
+        Raises:
+            InvalidEvent: the ledger has as many holders as it takes.
+
+            StoreUnavailable: nothing was written.
+
+            OutcomeUnknown: it may have been registered; the same call again finds out.
+
+            TypeError, ValueError: an argument is malformed.
+        """
+
+    def retire_holder(self, holder: str) -> None:
+        """Remove a holder, which then owes nothing. One that is not registered changes nothing."""
+
+    def holders(self) -> list[RegisteredHolder]:
+        """Read the registered holders, in order of their names."""
+
+
+class Registry(Notices, Holders, Protocol):
+    """The whole registry."""
+
+
 class AsyncNotices(Protocol):
     """The same registry, its methods coroutines."""
 
@@ -57,3 +93,20 @@ class AsyncNotices(Protocol):
 
     async def require_notices(self) -> None:
         """See `Notices.require_notices`."""
+
+
+class AsyncHolders(Protocol):
+    """The same holders, the methods coroutines."""
+
+    async def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """See `Holders.register_holder`."""
+
+    async def retire_holder(self, holder: str) -> None:
+        """See `Holders.retire_holder`."""
+
+    async def holders(self) -> list[RegisteredHolder]:
+        """See `Holders.holders`."""
+
+
+class AsyncRegistry(AsyncNotices, AsyncHolders, Protocol):
+    """The whole registry, its methods coroutines."""

@@ -216,6 +216,8 @@ def check_records(records: Iterable[ConsentRecord]) -> None:
     """
     for record in records:
         times = [record.account_changed_at]
+        if record.erasure is not None:
+            times.append(record.erasure.began_at)
         for name, key_of, times_of in PARTS:
             if parts := getattr(record, name):
                 for key, part in parts.items():

@@ -8,10 +8,20 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.holders import RegisteredHolder
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, AsyncStore, Changes, Cursor, Loaded
 from diijam_consent_sdk.stores.history import HistoryPage, read_history_page
-from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Standings, StandingsPage, Write, WriteResult
+from diijam_consent_sdk.stores.protocol import (
+    Entries,
+    ErasurePlace,
+    OpenRequests,
+    OwedErasures,
+    Standings,
+    StandingsPage,
+    Write,
+    WriteResult,
+)
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 T = TypeVar("T")
@@ -91,6 +101,22 @@ class Blocking:
     def require_notices(self) -> None:
         """See `Notices.require_notices`."""
         self._wait(self._store.require_notices())
+
+    def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """See `Holders.register_holder`."""
+        return self._wait(self._store.register_holder(holder, by=by))
+
+    def retire_holder(self, holder: str) -> None:
+        """See `Holders.retire_holder`."""
+        self._wait(self._store.retire_holder(holder))
+
+    def holders(self) -> list[RegisteredHolder]:
+        """See `Holders.holders`."""
+        return self._wait(self._store.holders())
+
+    def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """See `Store.erasures`."""
+        return self._wait(self._store.erasures(holder, after, limit=limit))
 
     def close(self) -> None:
         """Close the store; its loop stays for those who ask it all the same, until the process ends."""

@@ -21,11 +21,12 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.holders import Erasure
 from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Publication, Request, refusal, unopened
 from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.vocabulary import Field, Purpose
 from tests import strategies
-from tests.domain.samples import EACH_EVENT, NEEDED
+from tests.domain.samples import EACH_EVENT, HOLDERS, NEEDED
 from tests.strategies import START
 
 from .contract import OPENED, folded
@@ -44,6 +45,8 @@ FULL: list[e.Event] = [
     e.RequestResolved("q-1", "refused", "not-yours"),
     e.HoldPlaced("h-2", "tax", ["payment"], START + timedelta(days=9)),
     e.HoldReleased("h-1"),
+    e.RequestFiled("q-3", "erasure"),
+    e.ErasureConfirmed("mailer"),
 ]
 
 
@@ -57,7 +60,7 @@ def record_of(user_id: str, events: list[e.Event], imported: Container[e.Event] 
         at = START + timedelta(seconds=second, microseconds=second)
         record = folded(user_id, entries)
         provenance = IMPORTED if event in imported else e.NO_PROVENANCE
-        if refusal(record, event, at, provenance=provenance) is None:
+        if refusal(record, event, at, provenance=provenance, holders=HOLDERS) is None:
             entries.append(e.LedgerEntry(second + 1, user_id, record.version + 1, at, event, provenance))
     return folded(user_id, entries)
 
@@ -322,8 +325,8 @@ def test_the_times_are_all_of_them() -> None:
     """The test above goes through every field that holds a time, in each kind of part."""
     expected = {"account_changed_at", "given_at", "expires_at", "withdrawn_at", "told_at"}
     expected |= {"placed_at", "until", "released_at", "filed_at", "due_at", "resolved_at"}
-    expected |= {"received_at", "reply_due_at", "replied_at", "said_at"}
-    kinds = (ConsentRecord, Consent, Notice, Publication, Hold, Request)
+    expected |= {"received_at", "reply_due_at", "replied_at", "said_at", "began_at"}
+    kinds = (ConsentRecord, Consent, Notice, Publication, Hold, Request, Erasure)
     assert {field.name for kind in kinds for field in attrs.fields(kind) if "datetime" in str(field.type)} == expected
     assert {path[-1] for path in TIMES} == expected
 
@@ -349,6 +352,7 @@ def test_the_fields_are_all_of_them() -> None:
     expected: set[tuple[str, ...]] = {(field.name,) for field in attrs.fields(ConsentRecord)}
     for name, kind in MAPS.items():
         expected |= {(name, key, field.name) for key in getattr(RECORD, name) for field in attrs.fields(kind)}
+    expected |= {("erasure", field.name) for field in attrs.fields(Erasure)}
     assert set(FIELDS) == expected
 
 

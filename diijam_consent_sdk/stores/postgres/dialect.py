@@ -12,7 +12,7 @@ from .schema import HEAD, REQUESTING, SCHEMA, check, database_time
 
 # A pool's connections may carry another program's search_path. (`position` and `extract` are syntax, which always means
 # PostgreSQL's own.)
-TABLES = re.compile(r"\b(FROM|INTO|UPDATE) (entries|records|appends|notices|ledger)\b")
+TABLES = re.compile(r"\b(FROM|INTO|UPDATE) (entries|records|appends|notices|holders|ledger)\b")
 
 GATHERED = (
     "SELECT user_ids, joined FROM (SELECT pg_catalog.string_agg(user_id, pg_catalog.chr(10)) AS user_ids,"
@@ -36,6 +36,13 @@ WHERE user_ids IS NOT NULL
 STANDINGS_OF = STANDINGS.format(places="WHERE user_id = ANY(?)")
 STANDINGS_AFTER = STANDINGS.format(places="WHERE user_id > ? ORDER BY user_id LIMIT ?")
 
+# The users first, since sorting would carry each record along.
+ERASING = f"""
+SELECT user_id, CASE WHEN pg_catalog.sum(octet_length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record
+FROM records WHERE user_id IN (SELECT user_id FROM records
+    WHERE erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id LIMIT ?)
+"""  # noqa: S608 - our own columns
+
 DIALECT = Dialect(
     head=HEAD,
     records=GATHERED.format("SELECT user_id, record FROM records WHERE user_id = ANY(?)"),
@@ -48,6 +55,7 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
     ),
+    erasing=GATHERED.format(ERASING),
     standings=lambda user_ids, limits: (STANDINGS_OF, (limits.max_bytes, limits.lasting, user_ids)),
     standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.max_bytes, limits.lasting, after, limit)),
     named_notices="SELECT notice, terms FROM notices WHERE notice = ANY(?)",

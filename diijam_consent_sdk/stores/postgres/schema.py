@@ -10,7 +10,9 @@ import psycopg
 
 from ...errors import StoreUnusable
 from ..sql.dialect import OPEN_REQUEST
+from ..sql.records import PUT, VALUES
 from ..sql.statements import Row, Statement
+from ..sql.verify import refold_query
 from .errors import NO_LEDGER, translated
 from .url import parameters
 
@@ -58,6 +60,11 @@ UPDATE records SET version = (convert_from(record, 'UTF8')::json->>'version')::b
 ALTER TABLE records ALTER version SET NOT NULL, ALTER standing_version DROP DEFAULT,
     ALTER standing_format DROP DEFAULT, ALTER made_at DROP DEFAULT, ALTER next_change_at DROP DEFAULT,
     ALTER standing DROP DEFAULT;
+""",
+    """
+ALTER TABLE records ADD erasure_due_at bigint;
+CREATE INDEX records_erasing ON records (user_id) WHERE erasure_due_at IS NOT NULL;
+CREATE TABLE holders (holder text COLLATE "C" PRIMARY KEY, registered_at text NOT NULL, writer text);
 """,
 )
 
@@ -145,7 +152,22 @@ def prepare(url: str, *, connect_seconds: int = 10) -> int:
             if number == 1:
                 db.execute("INSERT INTO ledger VALUES (true, 1, %s, 0)", (secrets.token_hex(16),))
             db.execute("UPDATE ledger SET format = %s", (number,))
+        if found < FORMAT:
+            _make_records_again(db)
         return found
+
+
+def _make_records_again(db: psycopg.Connection) -> None:
+    """Fold each user's entries: the records of an older format lack what those of this one have."""
+    for (user_id,) in db.execute("SELECT user_id FROM records").fetchall():
+        query = refold_query(user_id)
+        rows = [db.execute(_placed(sql), values).fetchall() for sql, values in query.statements]
+        db.execute(_placed(PUT), VALUES(query.parse(*rows).row))
+
+
+def _placed(sql: str) -> bytes:
+    """Mark the places of values as psycopg does."""
+    return sql.replace("?", "%s").encode()
 
 
 def _check_server(db: psycopg.Connection) -> None:

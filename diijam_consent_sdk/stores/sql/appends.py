@@ -13,12 +13,14 @@ import attrs
 
 from ...errors import InvalidEvent, StoreUnavailable, VersionConflict
 from ...events import is_no
+from ...holders import ERASING, NO_HOLDERS, HolderRegistry
 from ...notices import UNREGISTERED, NoticeRegistry, named_notices
 from ...record import ConsentRecord, unopened
 from ..answers import Appended
 from .append_plans import Outcome, PlannedAppend
 from .dialect import cursor_of, insert_link, records_from
 from .hash_chain import Link, stamp
+from .holders import ALL_HOLDERS, holders_from
 from .notices import registry_from
 from .operations import Head, Operations, erase
 from .repeats import (
@@ -66,17 +68,22 @@ class Appends:
         users = list(dict.fromkeys(plan.user_id for plan in plans))
         select_known = select_appends(plan.key for plan in plans)
         named = sorted({notice for plan in plans for notice in named_notices(plan.events)})
+        is_erasing = any(isinstance(event, ERASING) for plan in plans for event in plan.events)
+        select_holders = [ALL_HOLDERS] if is_erasing else []
         head_rows, record_rows, *rows = yield [
             self.operations.select_head(),
             self.operations.select_bounded_records(users),
             *select_known,
+            *select_holders,
             *self._select_notices(named),
         ]
-        known, notice_rows = KnownAppends(rows[: len(select_known)]), rows[len(select_known) :]
+        known, rows = KnownAppends(rows[: len(select_known)]), rows[len(select_known) :]
+        holder_rows, notice_rows = rows[: len(select_holders)], rows[len(select_holders) :]
         head = self.operations.read_head(head_rows)
         judge = AppendJudge(
             head, records_from(record_rows), known,
             notices=registry_from(*notice_rows) if notice_rows else UNREGISTERED,
+            holders=HolderRegistry.of(holders_from(holder_rows[0])) if holder_rows else NO_HOLDERS,
             refuses_yes=self.operations.clock_trouble() is not None,
         )  # fmt: skip
         outcomes = [judge.judge(plan) for plan in plans]
@@ -143,10 +150,12 @@ class AppendJudge:
         known: KnownAppends,
         *,
         notices: NoticeRegistry = UNREGISTERED,
+        holders: HolderRegistry = NO_HOLDERS,
         refuses_yes: bool = False,
     ) -> None:
-        self._cursor, self.now = head.cursor, head.now
-        self._records, self._known, self._notices = records, known, notices
+        # Not before a holder was registered, should the clock have been set back: it would owe nothing of what begins.
+        self._cursor, self.now = head.cursor, max([head.now, *holders.registered.values()])
+        self._records, self._known, self._notices, self._holders = records, known, notices, holders
         self._refuses_yes = refuses_yes
         self.links: list[Link] = []
         self.written: dict[str, ConsentRecord] = {}
@@ -165,8 +174,9 @@ class AppendJudge:
             return VersionConflict(plan.expected_version, record.version)
         try:
             links, record = stamp(
-                record, plan.events, self.now, self._cursor, self._notices, provenance=plan.provenance
-            )
+                record, plan.events, self.now, self._cursor,
+                notices=self._notices, holders=self._holders, provenance=plan.provenance,
+            )  # fmt: skip
         except InvalidEvent as refused:
             return refused
         self._add(plan, links, record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -12,14 +12,15 @@ from typing import TypeVar
 from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
-from ...notices import NoticeText, RegisteredNotice
 from ..answers import (
     Appended,
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
@@ -27,28 +28,27 @@ from ..answers import (
 )
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..registry import MAX_NOTICES_PAGE
 from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
 from .appends import Appends
+from .async_registry_store import AsyncSqlRegistry
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
+from .holders import NO_HOLDER
 from .operations import Clock, Operations
-from .registry import Registry
 from .repeats import LongFolds, Repeat, rebuild
 from .standings import ENDLESS, StandingReads
-from .statements import Query, Transaction
+from .statements import Query
 
 T = TypeVar("T")
 News = TypeVar("News", Changes, EntriesPage)
 
 
-class AsyncSqlStore(ABC):
+class AsyncSqlStore(AsyncSqlRegistry):
     """`SqlStore` for asyncio: its methods are coroutines."""
 
     def __init__(self, dialect: Dialect, clock: Clock | None) -> None:
         self._operations = Operations(dialect, clock)
-        self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
 
     @property
@@ -58,14 +58,6 @@ class AsyncSqlStore(ABC):
     @property
     def _appends(self) -> Appends:
         return Appends(self._operations)
-
-    @abstractmethod
-    async def _read(self, query: Query[T]) -> T:
-        """See `SqlStore._read`."""
-
-    @abstractmethod
-    async def _write(self, transaction: Transaction[T]) -> T:
-        """See `SqlStore._write`."""
 
     @abstractmethod
     async def _append(self, plan: PlannedAppend) -> Outcome:
@@ -179,21 +171,15 @@ class AsyncSqlStore(ABC):
         """See `Store.open_requests`."""
         return await self._read(self._operations.open_requests(after, limit))
 
-    async def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
-        """See `Notices.register_notice`."""
-        return await self._write(self._registry.register(text, by))
-
-    async def notice(self, notice: str) -> RegisteredNotice | None:
-        """See `Notices.notice`."""
-        return await self._read(self._registry.notice(notice))
-
-    async def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
-        """See `Notices.notices`."""
-        return await self._read(self._registry.page(after, limit))
-
-    async def require_notices(self) -> None:
-        """See `Notices.require_notices`."""
-        await self._write(self._registry.require())
+    async def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """See `Store.erasures`."""
+        try:
+            page = await self._read(self._holders.erasures(holder, after, limit))
+        except TooLarge:  # which one user's never is
+            return await self.erasures(holder, after, limit=limit // 2)
+        if page is None:
+            raise ValueError(NO_HOLDER)
+        return page
 
     async def chain_page(self, after: int, limit: int) -> ChainPage:
         """See `SqlStore.chain_page`."""

@@ -14,6 +14,7 @@ from ..answers import Cursor
 from ..registry import MAX_NOTICES_PAGE
 from .dialect import insert_link, links_after, links_from, records_from, select_hash
 from .hash_chain import Link, check_link
+from .holders import ALL_HOLDERS, insert_holder
 from .notices import insert_notice, select_notice, select_notices
 from .operations import Operations, erase
 from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
@@ -27,8 +28,8 @@ FIRST: Place = ("", b"", b"")  # before the first of the kept appends
 def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None] = lambda *_: None) -> Cursor:
     """
     Copy to *target* what it lacks of *source*: entries with their proofs at their positions, records, what is kept of
-    idempotency keys, and the registered notices with their times and writers. Run again, the copy goes on where it
-    ended. The target keeps another epoch.
+    idempotency keys, and the registered notices and holders with their times and writers. Run again, the copy goes on
+    where it ended. The target keeps another epoch.
 
     Args:
         source: Where the ledger is. What is written to it meanwhile is copied too, as far as it is seen.
@@ -52,6 +53,7 @@ def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None]
         raise StoreUnusable("the ledger to copy to holds another history: copy to an empty one")
     _copy_mark(source, target)
     _copy_notices(source, target)
+    _copy_holders(source, target)
     users = 0
     while here.position < _head(source).position:
         links = _read_page(source, here.position)
@@ -63,6 +65,7 @@ def copy(source: SqlStore, target: SqlStore, on_page: Callable[[int, int], None]
         on_page(here.position, users)
     _copy_appends(source, target, here.position)
     _copy_notices(source, target)  # what was registered meanwhile
+    _copy_holders(source, target)
     return here
 
 
@@ -105,6 +108,12 @@ def _copy_notices(source: SqlStore, target: SqlStore) -> None:
         after = rows[-1][0]
     if source._read(Query([(source._operations.dialect.notices_required, ())], bool)):
         target.require_notices()
+
+
+def _copy_holders(source: SqlStore, target: SqlStore) -> None:
+    """Make the target's holders those of the source: the retired ones go."""
+    rows: list[Row] = source._read(Query([ALL_HOLDERS], list))
+    target._write(Transaction(partial(_adopt_holders, target._operations, rows)))
 
 
 def _copy_appends(source: SqlStore, target: SqlStore, up_to: int) -> None:
@@ -179,6 +188,11 @@ def _adopt_notices(operations: Operations, rows: Sequence[Row]) -> Steps[None]:
         elif tuple(found[0]) != tuple(row):
             raise StoreUnusable("the ledger to copy to has another registration of a notice: copy to an empty one")
     yield CommitBatch(lacking)
+
+
+def _adopt_holders(operations: Operations, rows: Sequence[Row]) -> Steps[None]:
+    yield [operations.select_head()]  # as below
+    yield CommitBatch([("DELETE FROM holders", ()), *map(insert_holder, rows)])
 
 
 def _adopt_appends(operations: Operations, rows: Sequence[Row]) -> Steps[None]:

@@ -17,6 +17,7 @@ import msgspec
 
 from ...errors import HeadNotContinued, InvalidEvent, LedgerBroken
 from ...events import Erased, Event, LedgerEntry, Provenance
+from ...holders import HolderRegistry
 from ...notices import NAMING, NoticeRegistry
 from ...record import ConsentRecord, fold, refusal
 from ...vocabulary import instant
@@ -73,13 +74,14 @@ def stamp(
     events: Sequence[Event],
     at: datetime,
     head: Cursor,
-    notices: NoticeRegistry,
     *,
+    notices: NoticeRegistry,
+    holders: HolderRegistry,
     provenance: Provenance,
 ) -> tuple[list[Link], ConsentRecord]:
     """
     Make the links that append *events* after *head*, and the record that they make. *notices* are the registered ones
-    that the events name.
+    that the events name, *holders* all that are registered, where events of `holders.ERASING` need them.
 
     Raises:
         InvalidEvent: the policy refuses one of the events, each judged on the record that those before it make.
@@ -87,7 +89,7 @@ def stamp(
     position, previous = head.position, bytes.fromhex(head.hash)
     links = []
     for number, event in enumerate(events, start=1):
-        reason = refusal(record, event, at, notices, provenance)
+        reason = refusal(record, event, at, notices, provenance, holders=holders)
         if reason is not None:
             raise InvalidEvent(f"event {number} of {len(events)}, {type(event).__name__}, is refused: {reason}")
         position += 1

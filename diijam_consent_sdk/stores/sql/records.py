@@ -11,6 +11,7 @@ from operator import attrgetter
 
 import attrs
 
+from ...due import erasure_due_at
 from ...record import END_OF_TIME, ConsentRecord
 from ...standing import standing_of
 from .. import wire
@@ -18,7 +19,9 @@ from ..standings import STANDING_FORMAT, encode_standing
 
 # A standing is used with the record's own version and the reader's own format, from `made_at` to before
 # `next_change_at`: integers, so that SQL can compare them.
-COLUMNS = "user_id, version, standing_version, standing_format, made_at, next_change_at, standing, record"
+COLUMNS = (
+    "user_id, version, standing_version, standing_format, made_at, next_change_at, erasure_due_at, standing, record"
+)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -29,6 +32,7 @@ def microseconds(at: datetime) -> int:
 
 
 NEVER = microseconds(END_OF_TIME)
+NO_DUE_TIME = NEVER + 1  # of an erasure that nobody asked for: after all others
 
 
 @attrs.frozen
@@ -41,6 +45,7 @@ class RecordRow:
     standing_format: int
     made_at: int  # in microseconds since 1970
     next_change_at: int  # the same; `NEVER` if no end lies ahead
+    erasure_due_at: int | None  # the same; `NO_DUE_TIME` if only a closing began it, None if none is under way
     standing: bytes = attrs.field(repr=False)
     record: bytes = attrs.field(repr=False)
 
@@ -65,6 +70,15 @@ def record_row(record: ConsentRecord, at: datetime) -> RecordRow:
     return RecordRow(
         user_id=record.user_id, version=record.version, standing_version=record.version,
         standing_format=STANDING_FORMAT, made_at=microseconds(at),
-        next_change_at=NEVER if ends is None else microseconds(ends),
+        next_change_at=NEVER if ends is None else microseconds(ends), erasure_due_at=_due_in_order(record),
         standing=encode_standing(standing), record=wire.encode(record),
     )  # fmt: skip
+
+
+def _due_in_order(record: ConsentRecord) -> int | None:
+    return None if record.erasure is None else due_in_order(erasure_due_at(record))
+
+
+def due_in_order(due_at: datetime | None) -> int:
+    """Make the integer by which erasures are in the order of `OwedErasures`."""
+    return NO_DUE_TIME if due_at is None else microseconds(due_at)

@@ -7,7 +7,7 @@ The base of stores for threads over a SQL database: the public methods, over rea
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -15,14 +15,15 @@ from typing import TypeVar
 from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
 from ...identifiers import identifier
-from ...notices import NoticeText, RegisteredNotice
 from ..answers import (
     Appended,
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
@@ -30,29 +31,28 @@ from ..answers import (
 )
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from ..registry import MAX_NOTICES_PAGE
 from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
 from .appends import Appends
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
+from .holders import NO_HOLDER
 from .operations import Clock, Operations
-from .registry import Registry
+from .registry_store import SqlRegistry
 from .repeats import LongFolds, Repeat, rebuild
 from .standings import ENDLESS, StandingReads
-from .statements import Query, Transaction
+from .statements import Query
 
 T = TypeVar("T")
 News = TypeVar("News", Changes, EntriesPage)
 CALLERS_CLOCK = "entries were stamped by a clock that a caller gave, as tests do: their times prove nothing"
 
 
-class SqlStore(ABC):
+class SqlStore(SqlRegistry):
     """A `Store` over a SQL database. A subclass runs its queries and transactions."""
 
     def __init__(self, dialect: Dialect, clock: Clock | None) -> None:
         self._operations = Operations(dialect, clock)
-        self._registry = Registry(self._operations)
         self._long_folds = LongFolds()
 
     @property
@@ -62,14 +62,6 @@ class SqlStore(ABC):
     @property
     def _appends(self) -> Appends:
         return Appends(self._operations)
-
-    @abstractmethod
-    def _read(self, query: Query[T]) -> T:
-        """Run a query on one unchanging state of the database."""
-
-    @abstractmethod
-    def _write(self, transaction: Transaction[T]) -> T:
-        """Run a transaction; it is durable when this returns."""
 
     @abstractmethod
     def _append(self, plan: PlannedAppend) -> Outcome:
@@ -207,21 +199,15 @@ class SqlStore(ABC):
         """See `Store.open_requests`."""
         return self._read(self._operations.open_requests(after, limit))
 
-    def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
-        """See `Notices.register_notice`."""
-        return self._write(self._registry.register(text, by))
-
-    def notice(self, notice: str) -> RegisteredNotice | None:
-        """See `Notices.notice`."""
-        return self._read(self._registry.notice(notice))
-
-    def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
-        """See `Notices.notices`."""
-        return self._read(self._registry.page(after, limit))
-
-    def require_notices(self) -> None:
-        """See `Notices.require_notices`."""
-        self._write(self._registry.require())
+    def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """See `Store.erasures`."""
+        try:
+            page = self._read(self._holders.erasures(holder, after, limit))
+        except TooLarge:  # which one user's never is
+            return self.erasures(holder, after, limit=limit // 2)
+        if page is None:
+            raise ValueError(NO_HOLDER)
+        return page
 
     def chain_page(self, after: int, limit: int) -> ChainPage:
         """Read the links after a position, at most *limit* of them, for a `ChainWalk` beside a ledger in use."""

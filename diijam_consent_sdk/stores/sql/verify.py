@@ -105,12 +105,16 @@ def _verified_records(records: Iterable[Row], refold: Callable[[str], Refolded],
             found = refold(kept.user_id)
         except LookupError:  # entries that no record accepts, under hashes that fit
             found = None
-        if found is None or (found.row.record, found.row.version) != (kept.record, kept.version):
+        if found is None or _of_record(found.row) != _of_record(kept):
             raise LedgerBroken(position, "a record is not what its entries make")
         # One of another format is used by no reader of this version.
         if kept.standing_format == found.row.standing_format and kept != found.row:
             raise LedgerBroken(found.position, "a standing is not what its record makes")
         yield kept
+
+
+def _of_record(row: RecordRow) -> tuple[bytes, int, int | None]:
+    return row.record, row.version, row.erasure_due_at
 
 
 @attrs.frozen

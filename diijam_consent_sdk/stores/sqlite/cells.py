@@ -16,7 +16,7 @@ HEADER_BYTES = 1 + 2  # of the header's size, and of the filler's, which takes t
 LEAST_FILLER = 58
 
 
-def filler_bytes(*values: str | bytes | int) -> int:
+def filler_bytes(*values: str | bytes | int | None) -> int:
     """Count the bytes of filler that, as one more column, bring the cell of a row of *values* to `CELL_BYTES`."""
     columns = [_kind_and_size(value) for value in values]
     content = HEADER_BYTES + sum(_varint(kind) + size for kind, size in columns) + LEAST_FILLER
@@ -30,8 +30,10 @@ def _varint(number: int) -> int:
     return max(1, (number.bit_length() + 6) // 7)
 
 
-def _kind_and_size(value: str | bytes | int) -> tuple[int, int]:
+def _kind_and_size(value: str | bytes | int | None) -> tuple[int, int]:
     """Return a value's serial type, of an integer one that takes as much room, and how many bytes it takes."""
+    if value is None:
+        return 0, 0
     if isinstance(value, bytes):
         return 2 * len(value) + 12, len(value)
     if isinstance(value, str):

@@ -25,6 +25,12 @@ BOUNDED = (
     f" OR (SELECT sum(length(record)) FROM records WHERE {ASKED_FOR}) <= {MAX_LOAD_BYTES}"
     f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
 )
+# The places first, since sorting would carry each record along.
+ERASING = f"""
+SELECT user_id, CASE WHEN sum(length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record FROM records
+WHERE rowid IN (SELECT rowid FROM records INDEXED BY records_erasing
+    WHERE erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id LIMIT ?)
+"""
 # The id is read from the row, not from the index that led to it: a damaged one must give nobody another's standing.
 FOUND = "FROM ({places}) CROSS JOIN records ON records.rowid = place"
 USABLE = f"{IS_USABLE} ?1"
@@ -74,6 +80,7 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
     ),
+    erasing=GATHERED.format(ERASING),
     standings=lambda user_ids, limits: (STANDINGS_OF, (limits.lasting, limits.max_bytes, asked(user_ids))),
     standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.lasting, limits.max_bytes, after, limit)),
     named_notices="SELECT notice, terms FROM notices WHERE notice IN (SELECT value FROM json_each(?))",

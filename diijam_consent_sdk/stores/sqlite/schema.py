@@ -12,7 +12,7 @@ from ..sql.dialect import OPEN_REQUEST
 from .cells import PAGE_BYTES
 
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
-FORMAT = 2  # raised whenever an older version of this library could misread the file
+FORMAT = 3  # raised whenever an older version of this library could misread the file
 OLDER = (
     "make a new ledger, or copy this one by the version that wrote it to PostgreSQL, where init brings it up to date"
 )
@@ -31,9 +31,11 @@ CREATE INDEX entries_of_user ON entries (user_id, version) WHERE user_id IS NOT 
 CREATE TABLE records (
     user_id TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, standing_version INTEGER NOT NULL,
     standing_format INTEGER NOT NULL, made_at INTEGER NOT NULL, next_change_at INTEGER NOT NULL,
-    standing BLOB NOT NULL, record BLOB NOT NULL, filler BLOB NOT NULL
+    erasure_due_at INTEGER, standing BLOB NOT NULL, record BLOB NOT NULL, filler BLOB NOT NULL
 );
 CREATE INDEX records_requesting ON records (user_id) WHERE {REQUESTING};
+CREATE INDEX records_erasing ON records (user_id) WHERE erasure_due_at IS NOT NULL;
+CREATE TABLE holders (holder TEXT NOT NULL PRIMARY KEY, registered_at TEXT NOT NULL, writer TEXT);
 CREATE TABLE notices (
     notice TEXT NOT NULL PRIMARY KEY, registered_at TEXT NOT NULL, writer TEXT, terms BLOB NOT NULL, texts BLOB NOT NULL
 );

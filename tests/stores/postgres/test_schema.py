@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 
-import attrs
 import psycopg
 import pytest
 
 from diijam_consent_sdk.errors import StoreUnusable
-from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.standing import standing_of
-from diijam_consent_sdk.stores import PostgresStore, wire
+from diijam_consent_sdk.events import AccountClosed, RequestFiled
+from diijam_consent_sdk.stores import PostgresStore, SqliteStore
 from diijam_consent_sdk.stores.postgres import schema
-from diijam_consent_sdk.stores.protocol import StandingRow
-from diijam_consent_sdk.stores.standings import encode_standing
-from diijam_consent_sdk.vocabulary import Account
+from diijam_consent_sdk.vocabulary import RequestKind
 
 from ..cluster import shared
 from ..contract import OPENED, at_once, head, sign_up
@@ -68,20 +66,31 @@ def test_an_older_ledger_is_brought_up_to_date(url: str, store: PostgresStore, m
     assert head(store) == cursor
 
 
-def test_records_without_a_standing_are_given_one_when_read(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record of before standings were stored keeps its version, and its standing is made of it at each reading."""
-    record = attrs.evolve(unopened("u-1"), version=7, account=Account.CLOSED)
+def test_records_of_an_older_format_are_made_again(empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a record of before erasures were kept lacks is found in its user's entries, and so is its standing."""
+    with (
+        closing(SqliteStore(tmp_path / "consents.db")) as store,
+        closing(sqlite3.connect(tmp_path / "consents.db")) as db,
+    ):
+        store.append("u-1", [OPENED, RequestFiled("q-1", RequestKind.ERASURE)])
+        store.append("u-2", [OPENED, AccountClosed()])
+        entries, records = db.execute("SELECT * FROM entries").fetchall(), store.load(["u-1", "u-2"]).records
     with monkeypatch.context() as before:
-        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        before.setattr(schema, "FORMAT", 2)
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        before.setattr(schema, "FORMAT", 3)
         schema.prepare(empty)
-    with psycopg.connect(empty, autocommit=True) as db:
-        db.execute(f"INSERT INTO {schema.SCHEMA}.records VALUES ('u-1', %s)", (wire.encode(record),))
-    assert schema.prepare(empty) == 2
-    with closing(PostgresStore(empty)) as store:
-        found = store.standings(["u-1"])
-        row = StandingRow("u-1", 7, encode_standing(standing_of(record, found.at)))
-        assert found.users == store.list_standings(None).users == (row,)
+    with psycopg.connect(empty, autocommit=True, options=f"-c search_path={schema.SCHEMA}") as old:
+        for entry in entries:
+            old.execute("INSERT INTO entries VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", entry)
+        for record in records:
+            old.execute("INSERT INTO records VALUES (%s, 'of an older format', 2, 2, 1, 0, 0, '')", (record.user_id,))
+        old.execute("UPDATE ledger SET position = 4, hash = %s, at = %s", (entries[-1][9], entries[-1][3]))
+    with pytest.raises(StoreUnusable, match="run diijam-consent init on it for format 4"):
+        PostgresStore(empty)
+    assert schema.prepare(empty) == 3
+    with closing(PostgresStore(empty)) as found:
+        assert found.load(["u-1", "u-2"]).records == records
+        assert found.verify().position == 4
 
 
 def test_a_failed_migration_leaves_nothing_half_done(
