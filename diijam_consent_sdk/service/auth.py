@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
+from functools import partial
 
 from ..errors import WHO_GIVES_SCOPES
 from ..events import Event
-from ..identifiers import MAX_ID_CHARACTERS
+from ..identifiers import MAX_ID_CHARACTERS, identifier
 from .operation import Call
 from .problems import Refused
-from .scopes import Scope, expanded, needed_for
+from .scopes import ERASURES, Scope, expanded, needed_for
+from .store_calls import check_arguments
 from .tokens import HELP, TokenEntry
 
 CHALLENGE = "WWW-Authenticate"
@@ -47,9 +49,22 @@ def authorize_append(call: Call, events: Iterable[Event], *, is_import: bool = F
     Raises:
         Refused: 403, it lacks some; the problem names them.
     """
-    missing = needed_for(events, is_import=is_import) - expanded(call.token.scopes)
+    holder = call.token.name if Scope.CONFIRM in call.token.scopes else None
+    missing = needed_for(events, is_import=is_import, holder=holder) - expanded(call.token.scopes)
     if missing:
         raise _forbidden(call, missing, " and ")
+
+
+def authorize_holder(call: Call, holder: str) -> None:
+    """
+    Check that the call's token, found by `authorize`, may see what a holder owes: any, or the one of its own name.
+
+    Raises:
+        Refused: 403, it may not.
+    """
+    is_own = Scope.CONFIRM in call.token.scopes and holder == call.token.name
+    if not is_own and Scope.WRITE_ERASURES not in expanded(call.token.scopes):
+        raise _forbidden(call, ERASURES, "")
 
 
 def may_read(call: Call) -> bool:
@@ -96,3 +111,13 @@ def writer(token: TokenEntry, passed_on: str | None) -> str:
     if passed_on is None or Scope.RELAY not in token.scopes:
         return token.name
     return f"{token.name}/{passed_on}"[:MAX_ID_CHARACTERS].rstrip()
+
+
+def checked_writer(token: TokenEntry, passed_on: str | None) -> str:
+    """
+    Do as `writer` does, with a name that nobody has checked yet.
+
+    Raises:
+        InvalidArguments: *passed_on* is no id.
+    """
+    return writer(token, None if passed_on is None else check_arguments(partial(identifier, passed_on)))

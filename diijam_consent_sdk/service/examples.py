@@ -6,6 +6,13 @@ from typing import Any
 
 from ..notices import NoticeText
 from ..stores import append_messages
+from ..stores.holder_messages import PATHS as HOLDER_PATHS
+from ..stores.holder_messages import (
+    DueErasuresQuestion,
+    ListHoldersQuestion,
+    RegisterHolderQuestion,
+    RetireHolderQuestion,
+)
 from ..stores.ledger_messages import PATHS as LEDGER_PATHS
 from ..stores.ledger_messages import EntriesQuestion
 from ..stores.messages import PATHS, AppendQuestion, ChangesQuestion, HistoryQuestion, LoadQuestion, RequestsQuestion
@@ -30,6 +37,7 @@ DETAILS = {
     "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
     "too-large": "ask for fewer users or append fewer events",
     "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
+    "unknown-holder": "no such holder is registered: see the name, or register it",
     "store-unusable": "the database is damaged: restore it from a backup",
     "ledger-broken": "the ledger is broken at position 7: its content was altered: restore it, then start the service",
     "store-unavailable": "another process holds the database locked: try again",
@@ -80,6 +88,7 @@ RECORD = {
     "notices": {},
     "holds": {},
     "requests": {},
+    "erasure": None,
 }
 STANDING = {
     "account": "open",
@@ -175,4 +184,15 @@ EXAMPLES |= {
     ),
     NOTICE_PATHS[RequireNoticesQuestion]: ({}, {}),
     TOKEN_PATHS[TokenQuestion]: ({}, {"name": "mailer", "scopes": ["ask:marketing"], "expires_at": None, "at": AT}),
+}
+HOLDER = {"holder": "mailer", "registered_at": AT, "by": "operations"}
+PLACE = ["2026-12-14T08:00:00Z", "u-7"]
+EXAMPLES |= {
+    HOLDER_PATHS[RegisterHolderQuestion]: ({"holder": "mailer"}, {"holder": HOLDER}),
+    HOLDER_PATHS[RetireHolderQuestion]: ({"holder": "mailer"}, {}),
+    HOLDER_PATHS[ListHoldersQuestion]: ({}, {"holders": [HOLDER]}),
+    HOLDER_PATHS[DueErasuresQuestion]: (
+        {"holder": "mailer", "after": PLACE, "limit": 1000},
+        {"at": AT, "erasures": [{"user_id": "u-9", "due_at": None, "kept": ["payment"]}], "after": None},
+    ),
 }

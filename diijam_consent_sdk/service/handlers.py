@@ -27,6 +27,7 @@ from .append_handlers import APPEND_OPERATIONS
 from .changes_handler import changes
 from .context import Context
 from .encoding import encode_page, encode_whole, join
+from .holder_handlers import HOLDER_OPERATIONS
 from .ledger_handlers import LEDGER_OPERATIONS
 from .metrics import METRICS_TYPE
 from .notice_handlers import NOTICE_OPERATIONS
@@ -136,6 +137,6 @@ async def show_document() -> dict[str, Any]:
 
 OPERATIONS = (
     *STANDING_OPERATIONS, load, *APPEND_OPERATIONS, history, requests_due, changes, *LEDGER_OPERATIONS,
-    *NOTICE_OPERATIONS, own_token,
+    *NOTICE_OPERATIONS, *HOLDER_OPERATIONS, own_token,
 )  # fmt: skip
 HANDLERS = (*map(declared, OPERATIONS), health, show_metrics, show_document)

@@ -16,7 +16,7 @@ from ..stores.registry_messages import (
     RequireNoticesQuestion,
     known_notice,
 )
-from .auth import writer
+from .auth import checked_writer
 from .operation import Call, operation
 from .problems import Refused
 from .scopes import ANY, NOTICES
@@ -39,7 +39,7 @@ async def register_notice(call: Call, data: RegisterNoticeQuestion) -> bytes:
         )  # fmt: skip
         return wire.encode(answer)
 
-    by = writer(call.token, data.by)
+    by = checked_writer(call.token, data.by)
     return await call.context.store.register_notice(call.token.name, data.text(), by, encode)
 
 

@@ -15,6 +15,12 @@ from litestar.openapi.spec import Components, Example, SecurityScheme
 from litestar.params import Body
 
 from ..stores.append_messages import AppendManyQuestion
+from ..stores.holder_messages import (
+    DueErasuresQuestion,
+    ListHoldersQuestion,
+    RegisterHolderQuestion,
+    RetireHolderQuestion,
+)
 from ..stores.ledger_messages import EntriesQuestion
 from ..stores.message_fields import APPEND_BODY_BYTES, LOAD_BODY_BYTES, MAX_BODY_BYTES, SMALL_BODY_BYTES, Question
 from ..stores.messages import PATHS, AppendQuestion, ChangesQuestion, HistoryQuestion, LoadQuestion, RequestsQuestion
@@ -31,7 +37,7 @@ from .examples import DETAILS, EXAMPLES, MORE, NONCE
 from .operation import Operation
 from .problems import PROBLEM_JSON, PROBLEMS, make_problem
 from .schemas import components
-from .scopes import ANY, APPENDS, ASKS, CHANGES, EVENTS, NOTICES, READS, Scope
+from .scopes import ANY, APPENDS, ASKS, CHANGES, ERASURES, EVENTS, HOLDERS, NOTICES, OWED, READS, Scope
 
 VERSION = "1"
 DESCRIPTION = f"""Diijam's ledger of what customers allowed, over HTTP.
@@ -51,6 +57,7 @@ SECURITY = SecurityScheme(
     description="A token made by `diijam-consent token new`. One of the alternatives that an operation lists is enough."
     " An append needs the scopes of all its events: "
     + "; ".join(f"`{scope}` for {', '.join(names)}" for scope, names in EVENTS.items())
+    + "; of `ErasureConfirmed` of the holder that has the token's own name, `confirm` is enough"
     + ". `write:imports` is needed beside them for what was collected before this ledger. `write` stands for all"
     " `write:…`; no other scope includes another. The scopes `ask…` add up: each names asks, and a standing has what"
     " these need.",
@@ -69,6 +76,10 @@ OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple
     EntriesQuestion: ("Read the ledger in order", READS, ()),
     RegisterNoticeQuestion: ("Register a notice", NOTICES, ("invalid-event", "outcome-unknown")),
     LoadNoticesQuestion: ("Load or list notices", ANY, ()),
+    RegisterHolderQuestion: ("Register a holder", ERASURES, ("invalid-event", "outcome-unknown")),
+    RetireHolderQuestion: ("Retire a holder", ERASURES, ("outcome-unknown",)),
+    ListHoldersQuestion: ("List holders", HOLDERS, ()),
+    DueErasuresQuestion: ("List the erasures that a holder owes", OWED, ("unknown-holder",)),
     TokenQuestion: ("Look at the own token", ANY, ()),
     RequireNoticesQuestion: ("Require notices for good", NOTICES, ("outcome-unknown",)),
     "health": ("Is the store well?", None, ("store-unavailable", "store-unusable", "ledger-broken")),

@@ -12,6 +12,16 @@ from ..identifiers import LANGUAGE_TAG, MAX_ID_CHARACTERS, MAX_TAG_CHARACTERS
 from ..stores import wire
 from ..stores.answers import MAX_POSITION
 from ..stores.append_messages import AppendManyAnswer, AppendManyQuestion, WriteFields
+from ..stores.holder_messages import (
+    DueErasuresAnswer,
+    DueErasuresQuestion,
+    ListHoldersAnswer,
+    ListHoldersQuestion,
+    RegisterHolderAnswer,
+    RegisterHolderQuestion,
+    RetireHolderAnswer,
+    RetireHolderQuestion,
+)
 from ..stores.ledger_messages import EntriesAnswer, EntriesQuestion
 from ..stores.message_fields import MAX_WAIT_SECONDS, MAX_WORDS
 from ..stores.messages import (
@@ -47,7 +57,8 @@ MESSAGES = (
     AppendQuestion, AppendAnswer, AppendManyQuestion, AppendManyAnswer, HistoryQuestion, HistoryAnswer, ChangesQuestion,
     ChangesAnswer, RequestsQuestion, RequestsAnswer, EntriesQuestion, EntriesAnswer, RegisterNoticeQuestion,
     RegisterNoticeAnswer, LoadNoticesQuestion, LoadNoticesAnswer, RequireNoticesQuestion,
-    RequireNoticesAnswer, TokenQuestion, TokenAnswer, Problem,
+    RequireNoticesAnswer, RegisterHolderQuestion, RegisterHolderAnswer, RetireHolderQuestion, RetireHolderAnswer,
+    ListHoldersQuestion, ListHoldersAnswer, DueErasuresQuestion, DueErasuresAnswer, TokenQuestion, TokenAnswer, Problem,
 )  # fmt: skip
 # The checks of `identifiers.identifier` that types do not state; no pattern could state the last of them portably.
 IDENTIFIER = {
@@ -88,6 +99,9 @@ def components() -> dict[str, Schema]:
     found["RegisterNoticeQuestion"]["properties"]["texts"]["propertyNames"]["pattern"] = LANGUAGE_TAG
     found["Entry"]["properties"]["provenance"] = {"$ref": REF.format(name="Provenance")}
     found["Cursor"]["properties"]["position"].update(minimum=0, maximum=MAX_POSITION)
+    due_at, user_id = found["Place"]["prefixItems"]  # which have no names to complete them by
+    due_at["anyOf"][0].update(TIME)
+    user_id.update(IDENTIFIER)
     found["Provenance"] = _provenance(found["Provenance"])
     found["ChangesQuestion"]["oneOf"] = _kinds_of_polls(found["ChangesQuestion"]["properties"])
     for name, schema in found.items():

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from ..events import Event
+from ..events import ErasureConfirmed, Event
 from ..standing import View, view_from
 
 
@@ -42,6 +42,9 @@ CHANGES = READS | ASKS
 WRITES = frozenset(scope for scope in Scope if scope.startswith(Scope.WRITE))
 APPENDS = WRITES | {Scope.CONFIRM}
 NOTICES = frozenset({Scope.WRITE_NOTICES})
+ERASURES = frozenset({Scope.WRITE_ERASURES})
+HOLDERS = ERASURES | READS
+OWED = ERASURES | {Scope.CONFIRM}
 # Which scopes some operations need beside one of these, all of them.
 LISTS = frozenset({Scope.LIST})
 
@@ -53,7 +56,7 @@ EVENTS: Mapping[Scope, tuple[str, ...]] = {
     Scope.WRITE_REQUESTS: ("RequestFiled", "RequestReplied", "RequestExtended", "RequestResolved"),
     Scope.WRITE_NOTICES: ("Notified",),
     Scope.WRITE_HOLDS: ("HoldPlaced", "HoldReleased"),
-    Scope.WRITE_ERASURES: ("Erased",),
+    Scope.WRITE_ERASURES: ("Erased", "ErasureConfirmed"),
 }
 SCOPE_OF_EVENT: Mapping[str, Scope] = {name: scope for scope, names in EVENTS.items() for name in names}
 
@@ -83,7 +86,7 @@ def view_of(scopes: frozenset[Scope]) -> View:
     return view_from(ASKS & scopes)
 
 
-def needed_for(events: Iterable[Event], *, is_import: bool = False) -> frozenset[Scope]:
+def needed_for(events: Iterable[Event], *, is_import: bool = False, holder: str | None = None) -> frozenset[Scope]:
     """
     Find the scopes that an append needs, all of them.
 
@@ -91,6 +94,13 @@ def needed_for(events: Iterable[Event], *, is_import: bool = False) -> frozenset
         events: Its events.
 
         is_import: Whether they were collected before this ledger (`Method.IMPORT`).
+
+        holder: Whose erasures the token may confirm as that holder; None if it has not `Scope.CONFIRM`.
     """
-    needed = {SCOPE_OF_EVENT[type(event).__name__] for event in events}
+    needed = {_needed_for(event, holder) for event in events}
     return frozenset(needed | {Scope.WRITE_IMPORTS} if is_import else needed)
+
+
+def _needed_for(event: Event, holder: str | None) -> Scope:
+    is_own = isinstance(event, ErasureConfirmed) and event.holder == holder
+    return Scope.CONFIRM if is_own else SCOPE_OF_EVENT[type(event).__name__]

@@ -11,7 +11,7 @@ from ..stores.sql.chain_walk import ChainPage
 from .lanes import Lane
 
 T = TypeVar("T")
-ITEMS = ("users", "records", "entries")  # of what a call may find
+ITEMS = ("users", "records", "entries", "erasures")  # of what a call may find
 INLINE_ITEMS = 16  # records, rows or entries that are encoded on the event loop: a thread would cost more
 
 

@@ -15,14 +15,15 @@ import attrs
 
 from .._threads import await_promise, run_in_thread
 from ..events import Event, Provenance, takes_away
-from ..notices import NoticeText, RegisteredNotice
 from ..stores.answers import (
     Appended,
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
@@ -40,13 +41,14 @@ from .admission import Admission
 from .joint_appends import MAX_JOINED_EVENTS, JointAppends
 from .joint_loads import MAX_JOINED_USERS, JointLoads, only_records, only_standings
 from .lanes import Lane
+from .registry_executor import RegistryExecutor, unchanged
 from .store_calls import check_arguments, check_arguments_async, run_call
 from .store_lanes import StoreLanes
 
 T = TypeVar("T")
 
 
-class StoreExecutor:
+class StoreExecutor(RegistryExecutor):
     """
     The store's methods as coroutines. Use it on one event loop only.
 
@@ -71,7 +73,7 @@ class StoreExecutor:
 
     async def head(self) -> Cursor:
         """Load the ledger's head, ahead of all loads and lists."""
-        found: Standings = await self._call(self._lanes.heads, None, partial(self._store.standings, ()), _unchanged)
+        found: Standings = await self._call(self._lanes.heads, None, partial(self._store.standings, ()), unchanged)
         return found.cursor
 
     async def standings(self, caller: Hashable, user_ids: list[str], convert: Callable[[Standings], T]) -> T:
@@ -175,31 +177,22 @@ class StoreExecutor:
         call = partial(self._store.open_requests, after, limit=limit)
         return await self._call(self._lanes.listers, caller, call, convert)
 
-    async def register_notice(
-        self, caller: Hashable, text: NoticeText, by: str, convert: Callable[[RegisteredNotice], T]
+    async def erasures(
+        self,
+        caller: Hashable,
+        holder: str,
+        after: ErasurePlace | None,
+        limit: int,
+        convert: Callable[[OwedErasures], T],
     ) -> T:
-        """See `Notices.register_notice`."""
-        call = partial(self._store.register_notice, text, by=by)
-        return await self._call(self._lanes.writers, (caller, False), call, convert)
-
-    async def notice(self, caller: Hashable, notice: str, convert: Callable[[RegisteredNotice | None], T]) -> T:
-        """See `Notices.notice`."""
-        return await self._call(self._lanes.listers, caller, partial(self._store.notice, notice), convert)
-
-    async def notices(
-        self, caller: Hashable, after: str | None, limit: int, convert: Callable[[list[RegisteredNotice]], T]
-    ) -> T:
-        """See `Notices.notices`."""
-        return await self._call(self._lanes.listers, caller, partial(self._store.notices, after, limit=limit), convert)
-
-    async def require_notices(self, caller: Hashable) -> None:
-        """See `Notices.require_notices`."""
-        await self._call(self._lanes.writers, (caller, False), self._store.require_notices, _unchanged)
+        """See `Store.erasures`."""
+        call = partial(self._store.erasures, holder, after, limit=limit)
+        return await self._call(self._lanes.listers, caller, call, convert)
 
     async def changes(self, after: Cursor, limit: int) -> Changes:
         """Call `Store.changes` without waiting for news."""
         call = partial(self._store.changes, after, wait=0.0, limit=limit)
-        changes: Changes = await self._call(self._lanes.looks, None, call, _unchanged)
+        changes: Changes = await self._call(self._lanes.looks, None, call, unchanged)
         return changes
 
     async def wait_for_changes(self, after: Cursor, wait: float) -> Changes:
@@ -242,7 +235,3 @@ class StoreExecutor:
 
 def _without_record(result: WriteResult) -> WriteResult:
     return attrs.evolve(result, record=None) if isinstance(result, Appended) else result
-
-
-def _unchanged(found: T) -> T:
-    return found

@@ -9,9 +9,19 @@ from typing import Any
 import attrs
 
 from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.holders import RegisteredHolder
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
-from diijam_consent_sdk.stores.protocol import Entries, OpenRequests, Standings, StandingsPage, Write, WriteResult
+from diijam_consent_sdk.stores.protocol import (
+    Entries,
+    ErasurePlace,
+    OpenRequests,
+    OwedErasures,
+    Standings,
+    StandingsPage,
+    Write,
+    WriteResult,
+)
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 
 
@@ -100,6 +110,26 @@ class FaultyStore:
         """See `Notices.require_notices`."""
         self._enter("require_notices")
         self.inner.require_notices()
+
+    def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """See `Holders.register_holder`."""
+        self._enter("register_holder")
+        return self.inner.register_holder(holder, by=by)
+
+    def retire_holder(self, holder: str) -> None:
+        """See `Holders.retire_holder`."""
+        self._enter("retire_holder")
+        self.inner.retire_holder(holder)
+
+    def holders(self) -> list[RegisteredHolder]:
+        """See `Holders.holders`."""
+        self._enter("holders")
+        return self.inner.holders()
+
+    def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """See `Store.erasures`."""
+        self._enter("erasures")
+        return self.inner.erasures(holder, after, limit=limit)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -18,9 +18,12 @@ from diijam_consent_sdk.service.scopes import (
     APPENDS,
     ASKS,
     CHANGES,
+    ERASURES,
     EVENTS,
+    HOLDERS,
     LISTS,
     NOTICES,
+    OWED,
     READS,
     SCOPE_OF_EVENT,
     Scope,
@@ -36,6 +39,9 @@ NEEDS: dict[frozenset[Scope] | None, str] = {
     CHANGES: "`ask…` or `read`",
     APPENDS: "by event, below",
     NOTICES: "`write:notices`",
+    ERASURES: "`write:erasures`",
+    HOLDERS: "`write:erasures` or `read`",
+    OWED: "`write:erasures`, or `confirm` for its own",
     ANY: "any",
 }
 BESIDE = {frozenset[Scope](): "", LISTS: "`list` and "}

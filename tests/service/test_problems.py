@@ -30,7 +30,7 @@ from tests.service.fakes import FaultyStore
 
 SECRET = "nguyen.van.a"
 LOAD, APPEND, CHANGES = "/v1/records/load", "/v1/events/append", "/v1/changes"
-LARGE = ("/standings/load", "/records/load", "/append", "/append-many", "/register")
+LARGE = ("/standings/load", "/records/load", "/append", "/append-many", "/notices/register")
 
 
 def is_problem(answer: httpx.Response, key: str) -> dict[str, Any]:

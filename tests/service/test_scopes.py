@@ -57,7 +57,7 @@ EVENTS: dict[str, list[dict[str, Any]]] = {
     "write:holds": [
         {"type": "HoldPlaced", "hold": "h", "kind": "tax", "data": ["email"]}, {"type": "HoldReleased", "hold": "h"},
     ],
-    "write:erasures": [{"type": "Erased"}],
+    "write:erasures": [{"type": "Erased"}, {"type": "ErasureConfirmed", "holder": "mailer"}],
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from ...events import Event, LedgerEntry, Provenance
+from ...holders import RegisteredHolder
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..answers import (
@@ -14,8 +15,10 @@ from ..answers import (
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
@@ -26,7 +29,7 @@ from ..history import HistoryPage, join_history
 from ..message_fields import MAX_USERS
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
-from . import append_exchange, exchange, ledger_exchange, registry_exchange, standing_exchange
+from . import append_exchange, exchange, holder_exchange, ledger_exchange, registry_exchange, standing_exchange
 from .exchange import Exchange
 from .parts import Parts
 from .stream import AsyncHttpChangesStream
@@ -126,6 +129,11 @@ class AsyncHttpStore:
         found: OpenRequests = await self._run(exchange.open_requests(after, limit))
         return found
 
+    async def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = MAX_USERS) -> OwedErasures:
+        """See `Store.erasures`."""
+        page: OwedErasures = await self._run(holder_exchange.erasures(holder, after, limit))
+        return page
+
     async def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
         """See `HttpStore.register_notice`."""
         registered: RegisteredNotice = await self._run(registry_exchange.register_notice(text, by))
@@ -145,6 +153,20 @@ class AsyncHttpStore:
     async def require_notices(self) -> None:
         """See `Notices.require_notices`."""
         await self._run(registry_exchange.require_notices())
+
+    async def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """See `Holders.register_holder`. The writer is the token's name; *by* counts from a relay alone."""
+        registered: RegisteredHolder = await self._run(holder_exchange.register_holder(holder, by))
+        return registered
+
+    async def retire_holder(self, holder: str) -> None:
+        """See `Holders.retire_holder`."""
+        await self._run(holder_exchange.retire_holder(holder))
+
+    async def holders(self) -> list[RegisteredHolder]:
+        """See `Holders.holders`."""
+        found: list[RegisteredHolder] = await self._run(holder_exchange.holders())
+        return found
 
     async def own_token(self) -> OwnToken:
         """See `HttpStore.own_token`."""

@@ -11,6 +11,7 @@ import attrs
 from ...errors import StoreUnavailable, TooLarge
 from .. import (
     append_messages,
+    holder_messages,
     ledger_messages,
     message_fields,
     messages,
@@ -34,6 +35,7 @@ PATHS = (
     | append_messages.PATHS
     | ledger_messages.PATHS
     | registry_messages.PATHS
+    | holder_messages.PATHS
     | token_messages.PATHS
 )
 

@@ -44,6 +44,7 @@ ADVICE = {
 WITH_DETAIL: Mapping[str, type[Exception]] = {
     "invalid-event": InvalidEvent,
     "malformed": ValueError,
+    "unknown-holder": ValueError,
     "store-unusable": StoreUnusable,
 }
 

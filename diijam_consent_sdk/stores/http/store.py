@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from ...events import Event, LedgerEntry, Provenance
+from ...holders import RegisteredHolder
 from ...identifiers import identifier
 from ...notices import NoticeText, RegisteredNotice
 from ..answers import (
@@ -14,8 +15,10 @@ from ..answers import (
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
@@ -26,7 +29,7 @@ from ..history import HistoryPage, join_history
 from ..message_fields import MAX_USERS
 from ..registry import MAX_NOTICES_PAGE
 from ..token_messages import OwnToken
-from . import append_exchange, exchange, ledger_exchange, registry_exchange, standing_exchange
+from . import append_exchange, exchange, holder_exchange, ledger_exchange, registry_exchange, standing_exchange
 from .exchange import Exchange
 from .parts import Parts
 from .stream import HttpChangesStream
@@ -149,6 +152,11 @@ class HttpStore:
         found: OpenRequests = self._run(exchange.open_requests(after, limit))
         return found
 
+    def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = MAX_USERS) -> OwedErasures:
+        """See `Store.erasures`."""
+        page: OwedErasures = self._run(holder_exchange.erasures(holder, after, limit))
+        return page
+
     def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
         """See `Notices.register_notice`. The writer is the token's name; *by* counts from a relay alone."""
         registered: RegisteredNotice = self._run(registry_exchange.register_notice(text, by))
@@ -168,6 +176,20 @@ class HttpStore:
     def require_notices(self) -> None:
         """See `Notices.require_notices`."""
         self._run(registry_exchange.require_notices())
+
+    def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """See `Holders.register_holder`. The writer is the token's name; *by* counts from a relay alone."""
+        registered: RegisteredHolder = self._run(holder_exchange.register_holder(holder, by))
+        return registered
+
+    def retire_holder(self, holder: str) -> None:
+        """See `Holders.retire_holder`."""
+        self._run(holder_exchange.retire_holder(holder))
+
+    def holders(self) -> list[RegisteredHolder]:
+        """See `Holders.holders`."""
+        found: list[RegisteredHolder] = self._run(holder_exchange.holders())
+        return found
 
     def own_token(self) -> OwnToken:
         """
