@@ -13,7 +13,6 @@ import attrs
 
 from .._threads import Promise
 from ..events import Event, Provenance
-from ..notices import NoticeText, RegisteredNotice
 from ..stores.answers import Appended, Changes, Cursor, Entries, Loaded, OpenRequests, Standings, StandingsPage
 from ..stores.async_protocol import AsyncStore
 from ..stores.changes_stream import AsyncChangesStream, ChangesStream, StreamsChanges
@@ -147,49 +146,6 @@ class OpenRequestsAfter(StoreCall[OpenRequests]):
     def on(self, store: AnyStore) -> OpenRequests | Awaitable[OpenRequests]:
         """See `StoreCall.on`."""
         return store.open_requests(self.after)
-
-
-@attrs.frozen
-class RegisterNotice(StoreCall[RegisteredNotice]):
-    """Register a notice."""
-
-    text: NoticeText
-    by: str | None
-
-    def on(self, store: AnyStore) -> RegisteredNotice | Awaitable[RegisteredNotice]:
-        """See `StoreCall.on`."""
-        return store.register_notice(self.text, by=self.by)
-
-
-@attrs.frozen
-class LoadNotice(StoreCall[RegisteredNotice | None]):
-    """Load a registered notice."""
-
-    notice: str
-
-    def on(self, store: AnyStore) -> RegisteredNotice | Awaitable[RegisteredNotice | None] | None:
-        """See `StoreCall.on`."""
-        return store.notice(self.notice)
-
-
-@attrs.frozen
-class NoticesAfter(StoreCall[list[RegisteredNotice]]):
-    """Load the page of notices that follows an id."""
-
-    after: str | None
-
-    def on(self, store: AnyStore) -> list[RegisteredNotice] | Awaitable[list[RegisteredNotice]]:
-        """See `StoreCall.on`."""
-        return store.notices(self.after)
-
-
-@attrs.frozen
-class RequireNotices(StoreCall[None]):
-    """Require notices, for good."""
-
-    def on(self, store: AnyStore) -> Awaitable[None] | None:
-        """See `StoreCall.on`."""
-        return store.require_notices()
 
 
 @attrs.frozen

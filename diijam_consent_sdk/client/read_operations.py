@@ -9,6 +9,7 @@ from ..decisions import Ask, Explanation, check_ask, explain
 from ..due import Due, due
 from ..errors import StoreUnavailable, StoreUnusable
 from ..events import LedgerEntry
+from ..holders import HolderRegistry
 from ..identifiers import identifier
 from ..record import ConsentRecord, record_at
 from ..stores.answers import Cursor, Loaded
@@ -18,6 +19,7 @@ from .exchanges import LAGS, NOWHERE, A, Exchanges
 from .histories import read_history
 from .limiter import LimitedCalls
 from .lookups import ROUNDS
+from .registry_effects import ListHolders
 
 
 class ReadOperations:
@@ -81,8 +83,9 @@ class ReadOperations:
         return (yield from read_history(self._calls, user_id))
 
     def due(self) -> Effects[Due]:
-        """Read the work list, page by page."""
+        """Read the work list, page by page, as the holders are that were registered before."""
         self._check_open()
+        holders = yield from self._calls.run(perform(ListHolders()), self._calls.until())
         records: list[ConsentRecord] = []
         after: str | None = None
         while True:
@@ -90,4 +93,4 @@ class ReadOperations:
             records += page.records
             after = page.after
             if after is None:
-                return due(records, page.at)
+                return due(records, page.at, HolderRegistry.of(holders))

@@ -1,7 +1,9 @@
-"""The registry of notices, as either client offers it. They share `RegistryOperations`."""
+"""The registry of notices and holders, as either client offers it. They share `RegistryOperations`."""
 
 from __future__ import annotations
 
+from ..due import OwedErasure
+from ..holders import RegisteredHolder
 from ..notices import NoticeText, RegisteredNotice
 from .base import BaseClient
 from .runners import TaskRunner, ThreadRunner
@@ -60,6 +62,55 @@ class Registry(BaseClient):
         """
         self._runner.run(self._engine.registry.require())
 
+    def register_holder(self, holder: str) -> RegisteredHolder:
+        """
+        Register who has copies of customers' data. Each erasure that begins from then on waits for the holder's
+        `ErasureConfirmed`.
+
+        The same name again is the same registration: its first time and writer stay.
+
+        Raises:
+            InvalidEvent: the ledger has as many holders as it takes.
+
+            OutcomeUnknown: it may have been registered; the same call again finds out.
+
+            StoreUnavailable, StoreUnusable: nothing was written.
+
+            NotEntitled: the service's token lacks the scope `write:erasures`.
+
+            ClientClosed: the client is closed.
+
+            ValueError, TypeError: the name is malformed.
+        """
+        return self._runner.run(self._engine.registry.register_holder(holder))
+
+    def retire_holder(self, holder: str) -> None:
+        """
+        Remove a holder: no erasure waits for it any more. One that is not registered changes nothing.
+
+        Errors as for `register_holder`.
+        """
+        self._runner.run(self._engine.registry.retire_holder(holder))
+
+    def holders(self) -> list[str]:
+        """List the names of the registered holders, sorted. Errors as for `notice`."""
+        return [known.holder for known in self._runner.run(self._engine.registry.holders())]
+
+    def erasures(self, holder: str) -> list[OwedErasure]:
+        """
+        List the erasures that a holder has yet to confirm, those that are due first at the beginning.
+
+        A closed account that nobody asked to erase has no `due_at`, and comes last. Once its copies are erased, record
+        `ErasureConfirmed(holder)` of the user.
+
+        Raises:
+            ValueError: no such holder is registered, or the name is malformed.
+
+            NotEntitled: the service's token lacks the scope `write:erasures`, or `confirm` and the holder's name. All
+                other errors are those of `notice`.
+        """
+        return self._runner.run(self._engine.registry.erasures(holder))
+
 
 class AsyncRegistry(BaseClient):
     """The registry's methods of the client for asyncio."""
@@ -81,3 +132,19 @@ class AsyncRegistry(BaseClient):
     async def require_notices(self) -> None:
         """See `ConsentClient.require_notices`."""
         await self._runner.run(self._engine.registry.require())
+
+    async def register_holder(self, holder: str) -> RegisteredHolder:
+        """See `ConsentClient.register_holder`."""
+        return await self._runner.run(self._engine.registry.register_holder(holder))
+
+    async def retire_holder(self, holder: str) -> None:
+        """See `ConsentClient.retire_holder`."""
+        await self._runner.run(self._engine.registry.retire_holder(holder))
+
+    async def holders(self) -> list[str]:
+        """See `ConsentClient.holders`."""
+        return [known.holder for known in await self._runner.run(self._engine.registry.holders())]
+
+    async def erasures(self, holder: str) -> list[OwedErasure]:
+        """See `ConsentClient.erasures`."""
+        return await self._runner.run(self._engine.registry.erasures(holder))

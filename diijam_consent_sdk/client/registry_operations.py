@@ -1,12 +1,29 @@
-"""The operations of a client on the registry of notices, written once for both clients."""
+"""The operations of a client on the registry of notices and holders, written once for both clients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
+from ..due import OwedErasure
+from ..holders import RegisteredHolder
+from ..identifiers import identifier
 from ..notices import NoticeText, RegisteredNotice
-from .effects import Effects, LoadNotice, NoticesAfter, RegisterNotice, RequireNotices, perform
+from ..stores.answers import ErasurePlace
+from .effects import Effects, StoreCall, perform
 from .limiter import LimitedCalls
+from .registry_effects import (
+    ErasuresAfter,
+    ListHolders,
+    LoadNotice,
+    NoticesAfter,
+    RegisterHolder,
+    RegisterNotice,
+    RequireNotices,
+    RetireHolder,
+)
+
+T = TypeVar("T")
 
 
 class RegistryOperations:
@@ -26,30 +43,51 @@ class RegistryOperations:
         self._calls = calls
         self._actor = actor
 
+    def _run(self, call: StoreCall[T], *, is_write: bool = False) -> Effects[T]:
+        self._check_open()
+        return (yield from self._calls.run(perform(call), self._calls.until(), is_write=is_write))
+
     def register(self, text: NoticeText) -> Effects[RegisteredNotice]:
         """Register a notice."""
-        self._check_open()
-        return (
-            yield from self._calls.run(perform(RegisterNotice(text, self._actor)), self._calls.until(), is_write=True)
-        )
+        return (yield from self._run(RegisterNotice(text, self._actor), is_write=True))
 
     def notice(self, notice: str) -> Effects[RegisteredNotice | None]:
         """Load a notice."""
-        self._check_open()
-        return (yield from self._calls.run(perform(LoadNotice(notice)), self._calls.until()))
+        return (yield from self._run(LoadNotice(notice)))
 
     def notices(self) -> Effects[list[RegisteredNotice]]:
         """Load all notices, page by page; each page has a deadline."""
-        self._check_open()
         found: list[RegisteredNotice] = []
         while True:
-            after = found[-1].text.notice if found else None
-            page = yield from self._calls.run(perform(NoticesAfter(after)), self._calls.until())
+            page = yield from self._run(NoticesAfter(found[-1].text.notice if found else None))
             if not page:
                 return found
             found += page
 
     def require(self) -> Effects[None]:
         """Require notices."""
-        self._check_open()
-        yield from self._calls.run(perform(RequireNotices()), self._calls.until(), is_write=True)
+        yield from self._run(RequireNotices(), is_write=True)
+
+    def register_holder(self, holder: str) -> Effects[RegisteredHolder]:
+        """Register a holder."""
+        return (yield from self._run(RegisterHolder(identifier(holder), self._actor), is_write=True))
+
+    def retire_holder(self, holder: str) -> Effects[None]:
+        """Retire a holder."""
+        yield from self._run(RetireHolder(identifier(holder)), is_write=True)
+
+    def holders(self) -> Effects[list[RegisteredHolder]]:
+        """Load the holders."""
+        return (yield from self._run(ListHolders()))
+
+    def erasures(self, holder: str) -> Effects[list[OwedErasure]]:
+        """Load all that a holder owes, page by page; each page has a deadline."""
+        holder = identifier(holder)
+        found: list[OwedErasure] = []
+        after: ErasurePlace | None = None
+        while True:
+            page = yield from self._run(ErasuresAfter(holder, after))
+            found += page.erasures
+            after = page.after
+            if after is None:
+                return found

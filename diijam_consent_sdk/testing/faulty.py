@@ -7,7 +7,7 @@ Outages are rare and short, so a test must make the one that it is about.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
@@ -15,14 +15,17 @@ import attrs
 
 from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry, Provenance
+from ..holders import RegisteredHolder
 from ..notices import NoticeText, RegisteredNotice
 from ..stores.answers import (
     Appended,
     Changes,
     Cursor,
     Entries,
+    ErasurePlace,
     Loaded,
     OpenRequests,
+    OwedErasures,
     Standings,
     StandingsPage,
     Write,
@@ -32,10 +35,12 @@ from ..stores.protocol import Store
 from ..stores.registry import MAX_NOTICES_PAGE
 
 T = TypeVar("T", Loaded, Standings)
+A = TypeVar("A")
 
 METHODS = (
     "load", "standings", "list_standings", "append", "append_many", "changes", "entries", "history", "open_requests",
-    "register_notice", "notice", "notices", "require_notices",
+    "erasures", "register_notice", "notice", "notices", "require_notices", "register_holder", "retire_holder",
+    "holders",
 )  # fmt: skip
 WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
 
@@ -122,6 +127,12 @@ class FaultyStore:
         if method in self._losses:
             raise self._losses[method]
 
+    def _call(self, method: str, call: Callable[[], A]) -> A:
+        self._enter(method)
+        answer = call()
+        self._leave(method)
+        return answer
+
     def load(self, user_ids: Iterable[str]) -> Loaded:
         """See `Store.load`."""
         wanted = tuple(user_ids)
@@ -142,10 +153,7 @@ class FaultyStore:
 
     def list_standings(self, after_user_id: str | None, limit: int = 1000) -> StandingsPage:
         """See `Store.list_standings`."""
-        self._enter("list_standings")
-        page = self.inner.list_standings(after_user_id, limit)
-        self._leave("list_standings")
-        return page
+        return self._call("list_standings", lambda: self.inner.list_standings(after_user_id, limit))
 
     def _altered(self, answer: T) -> T:
         fields = {name: value for name, value in self.alter.items() if hasattr(answer, name)}
@@ -170,65 +178,55 @@ class FaultyStore:
 
     def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
         """See `Store.append_many`."""
-        self._enter("append_many")
-        results = self.inner.append_many(writes)
-        self._leave("append_many")
-        return results
+        return self._call("append_many", lambda: self.inner.append_many(writes))
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""
-        self._enter("changes")
-        changes = self.inner.changes(after, wait=wait, limit=limit)
-        self._leave("changes")
-        return changes
+        return self._call("changes", lambda: self.inner.changes(after, wait=wait, limit=limit))
 
     def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
         """See `Store.entries`."""
-        self._enter("entries")
-        entries = self.inner.entries(after, wait=wait, limit=limit)
-        self._leave("entries")
-        return entries
+        return self._call("entries", lambda: self.inner.entries(after, wait=wait, limit=limit))
 
     def history(self, user_id: str) -> list[LedgerEntry]:
         """See `Store.history`."""
-        self._enter("history")
-        entries = self.inner.history(user_id)
-        self._leave("history")
-        return entries
+        return self._call("history", lambda: self.inner.history(user_id))
 
     def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
-        self._enter("open_requests")
-        page = self.inner.open_requests(after, limit=limit)
-        self._leave("open_requests")
-        return page
+        return self._call("open_requests", lambda: self.inner.open_requests(after, limit=limit))
+
+    def erasures(self, holder: str, after: ErasurePlace | None = None, *, limit: int = 1000) -> OwedErasures:
+        """See `Store.erasures`."""
+        return self._call("erasures", lambda: self.inner.erasures(holder, after, limit=limit))
 
     def register_notice(self, text: NoticeText, *, by: str | None = None) -> RegisteredNotice:
         """See `Notices.register_notice`."""
-        self._enter("register_notice")
-        registered = self.inner.register_notice(text, by=by)
-        self._leave("register_notice")
-        return registered
+        return self._call("register_notice", lambda: self.inner.register_notice(text, by=by))
 
     def notice(self, notice: str) -> RegisteredNotice | None:
         """See `Notices.notice`."""
-        self._enter("notice")
-        found = self.inner.notice(notice)
-        self._leave("notice")
-        return found
+        return self._call("notice", lambda: self.inner.notice(notice))
 
     def notices(self, after: str | None = None, *, limit: int = MAX_NOTICES_PAGE) -> list[RegisteredNotice]:
         """See `Notices.notices`."""
-        self._enter("notices")
-        page = self.inner.notices(after, limit=limit)
-        self._leave("notices")
-        return page
+        return self._call("notices", lambda: self.inner.notices(after, limit=limit))
 
     def require_notices(self) -> None:
         """See `Notices.require_notices`."""
-        self._enter("require_notices")
-        self.inner.require_notices()
-        self._leave("require_notices")
+        self._call("require_notices", self.inner.require_notices)
+
+    def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+        """See `Holders.register_holder`."""
+        return self._call("register_holder", lambda: self.inner.register_holder(holder, by=by))
+
+    def retire_holder(self, holder: str) -> None:
+        """See `Holders.retire_holder`."""
+        self._call("retire_holder", lambda: self.inner.retire_holder(holder))
+
+    def holders(self) -> list[RegisteredHolder]:
+        """See `Holders.holders`."""
+        return self._call("holders", self.inner.holders)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -17,7 +17,9 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import Malformed
 from diijam_consent_sdk.customer_file import CustomerFile
 from diijam_consent_sdk.decisions import Ask
+from diijam_consent_sdk.due import Due, OwedErasure
 from diijam_consent_sdk.events import Event, LedgerEntry
+from diijam_consent_sdk.holders import RegisteredHolder
 from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.status import Status
@@ -114,6 +116,26 @@ class AsyncFace:
     def require_notices(self) -> None:
         """See `AsyncConsentClient.require_notices`."""
         self._run(self.client.require_notices())
+
+    def register_holder(self, holder: str) -> RegisteredHolder:
+        """See `AsyncConsentClient.register_holder`."""
+        return self._run(self.client.register_holder(holder))
+
+    def retire_holder(self, holder: str) -> None:
+        """See `AsyncConsentClient.retire_holder`."""
+        self._run(self.client.retire_holder(holder))
+
+    def holders(self) -> list[str]:
+        """See `AsyncConsentClient.holders`."""
+        return self._run(self.client.holders())
+
+    def erasures(self, holder: str) -> list[OwedErasure]:
+        """See `AsyncConsentClient.erasures`."""
+        return self._run(self.client.erasures(holder))
+
+    def due(self) -> Due:
+        """See `AsyncConsentClient.due`."""
+        return self._run(self.client.due())
 
     def close(self) -> None:
         """See `AsyncConsentClient.close`."""

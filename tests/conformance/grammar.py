@@ -18,6 +18,9 @@ How the conformance cases are written by hand, and the JSON that they become. A 
     register-invalid-event %n-1 surveys      refused; `register-malformed`: no notice at all
     notice %n-1 vi=Xin                       the words registered, or `null`
     require                                  notices are required from then on
+    holder mailer                            a holder is registered; `retire mailer`: it is not any more
+    holders mailer,warehouse                 those that are registered then
+    owes mailer asked=user closed=other      whose erasure it has yet to confirm, in order, with a due time or without
     entry 2 method=app notice=%n-1           the provenance of the entry, and the notice whose digest it keeps
     explain Market email @5 => yes consented 4 entry_version=2     as of five seconds after the beginning
     @other + AccountOpened                   of another user
@@ -35,12 +38,13 @@ from pathlib import Path
 from typing import Any
 
 from .proof_grammar import PROOF
-from .words import PLAIN, answer_from, fields, said_value
+from .words import PLAIN, answer_from, fields, said_value, value_from
 
 SAID = ("method", "evidence", "language", "said_at")
 SETS = {"published", "restricted", "objected"}
 STEP = re.compile(
-    r"(?:@(?P<user>\w+) )?(?P<sign>[-+=?]|wait|record|due|history|entry|explain|register|notice|require)"
+    r"(?:@(?P<user>\w+) )?(?P<sign>[-+=?]|wait|record|due|history|entry|explain|register|notice|require"
+    r"|holders|holder|retire|owes)"
     r"(?P<why>[a-z-]*)(?: (?P<rest>.*))?$"
 )
 OPTIONS = re.compile(r"\[(.*?)\] ?")
@@ -147,9 +151,22 @@ def _record(words: list[str]) -> dict[str, Any]:
     return expected
 
 
+def _owes(words: list[str]) -> dict[str, Any]:
+    holder, *more = words
+    given = dict(word.split("=") for word in more)
+    return {
+        "holder": holder,
+        **{part: [u for u in given.get(part, "").split(",") if u] for part in ("asked", "closed")},
+    }
+
+
 NAMED: dict[str, Callable[[list[str]], dict[str, Any]]] = {
     **PROOF,
     "wait": lambda words: {"seconds": int(words[0])},
     "due": _due,
+    "holder": lambda words: {"holder": words[0]},
+    "retire": lambda words: {"holder": words[0]},
+    "holders": lambda words: {"are": value_from("holders*", words[0])},
+    "owes": _owes,
     "record": lambda words: {"is": _record(words)},
 }  # the steps that begin with a word

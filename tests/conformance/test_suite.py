@@ -96,7 +96,7 @@ def test_every_event_is_accepted_and_refused() -> None:
     steps = [step for case in load_cases() for step in case.steps if step["do"] == "append" and step["events"]]
     accepted = {event["type"] for step in steps if "refused" not in step for event in step["events"]}
     refused = {step["events"][-1]["type"] for step in steps if step.get("refused") == "invalid-event"}
-    assert len(accepted) == len(refused) == 20
+    assert len(accepted) == len(refused) == 21
 
 
 def in_memory(wall: WallClock | None) -> AbstractContextManager[MemoryStore]:

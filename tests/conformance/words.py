@@ -26,6 +26,7 @@ FIELDS = {
     "RequestResolved": "request outcome reason",
     "HoldPlaced": "hold kind data* until!",
     "HoldReleased": "hold",
+    "ErasureConfirmed": "holder",
     "Erased": "anonymised?",
     "Process": "purpose data*",
     "Market": "channel data*",

@@ -120,6 +120,7 @@ def test_every_call_can_fail(store: FaultyStore, method: str) -> None:
         "append": ("u-2", [AccountOpened()]), "changes": (head,), "entries": (head,),
         "history": ("u-1",),
         "register_notice": (NoticeText("n-1", {"vi": "lời"}, ["surveys"]),), "notice": ("n-1",),
+        **dict.fromkeys(("register_holder", "retire_holder", "erasures"), ("mailer",)),
     }  # fmt: skip
     options = {"wait": 0} if method in {"changes", "entries"} else {}
     with store.failing(LedgerBroken(1, "another hash")), pytest.raises(LedgerBroken):

@@ -15,7 +15,8 @@ import attrs
 
 FORMAT = 1
 Step = Mapping[str, Any]
-TIMED = {"append", "explain", "register"}  # steps in which the store's clock counts
+TIMED = {"append", "explain", "register", "holder"}  # steps in which the store's clock counts
+FOR_ITSELF = {"require", "holder"}  # which change what others may write
 
 
 @attrs.frozen
@@ -44,8 +45,8 @@ class Case:
         return "wait" in actions and not TIMED.isdisjoint(actions[actions.index("wait") :])
 
     def needs_new_ledger(self) -> bool:
-        """Whether the case changes a ledger for good, so that it has to have one for itself."""
-        return any(step["do"] == "require" for step in self.steps)
+        """Whether the case changes what others may write, so that it has to have a ledger for itself."""
+        return any(step["do"] in FOR_ITSELF for step in self.steps)
 
 
 def load_cases() -> list[Case]:

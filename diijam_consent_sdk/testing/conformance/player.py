@@ -23,6 +23,7 @@ from ...stores.standings import decode_standing
 from .cases import Step
 from .comparing import REFUSALS, Mismatch, compare, expect, expect_accepted, expect_refusal
 from .described import Described
+from .holders import STEPS, Holders
 from .proof import Proof
 
 Decide = Callable[[ConsentRecord, Ask, datetime], Decision]
@@ -60,6 +61,7 @@ class Player:
         self._head, self._began_at = head.cursor, head.at
         self._described = Described(head.at, self._user_id)
         self._proof = Proof(self._store, self._described)
+        self._holders = Holders(self._store, lambda label: self._load(self._user(label)).records[0])
 
     def play(self, step: Step) -> None:
         """Play one step; raises `Mismatch` if something else happens than the step expects."""
@@ -82,6 +84,8 @@ class Player:
             case "history":
                 expected = self._described.events(step)
                 expect("history", [entry.event for entry in self._store.history(user.user_id)], expected)
+            case action if action in STEPS:
+                self._holders.play(step)
             case _:
                 self._proof.play(user.user_id, step)
 

@@ -22,7 +22,7 @@ from .player import Decide, Player
 
 NewLedger = Callable[[], AbstractContextManager[Store]]
 NEEDS_CLOCK = "needs a store whose clock can be set"
-NEEDS_LEDGER = "needs a new ledger for itself, which it changes for good"
+NEEDS_LEDGER = "needs a new ledger for itself, where it changes what others may write"
 
 
 class CaseOutcome(StrEnum):
@@ -63,7 +63,7 @@ def run(
         decide: Decides asks on the store's records.
 
         new_ledger: Makes a new, empty ledger of the same kind and on the same clock, and removes it afterwards. Without
-            it, cases that require notices are skipped, because that is for good.
+            it, cases that require notices or register holders are skipped, because others would be refused, too.
 
     Raises:
         StoreUnavailable: the store is out of reach, so the case neither held nor failed.
