@@ -28,6 +28,7 @@ from .commands import (
     file,
     head,
     history,
+    holder,
     init,
     notice,
     permitted,
@@ -121,6 +122,13 @@ _add_command(notice.add, notice.USAGE, notice.ADD_EXAMPLES, to=notice_app)
 _add_command(notice.list_, "notice list [OPTIONS]", notice.LIST_EXAMPLES, to=notice_app)
 _add_command(notice.show, "notice show ID [--lang LANGUAGE] [OPTIONS]", notice.SHOW_EXAMPLES, to=notice_app)
 app.command(notice_app)
+holder_app = App(name="holder", help=holder.HELP, help_epilogue=holder.ADD_EXAMPLES)
+_add_command(holder.add, "holder add NAME [OPTIONS]", holder.ADD_EXAMPLES, to=holder_app)
+_add_command(holder.list_, "holder list [OPTIONS]", holder.LIST_EXAMPLES, to=holder_app)
+_add_command(holder.retire, "holder retire NAME [OPTIONS]", holder.RETIRE_EXAMPLES, to=holder_app)
+_add_command(holder.owed, "holder owed NAME [OPTIONS]", holder.OWED_EXAMPLES, to=holder_app)
+_add_command(holder.confirm, "holder confirm NAME USER_ID ... [OPTIONS]", holder.CONFIRM_EXAMPLES, to=holder_app)
+app.command(holder_app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from ..wording import in_vietnam
 
@@ -65,6 +66,17 @@ def print_status(*lines: str) -> None:
         for line in lines:
             sys.stderr.write(printable(line) + "\n")
         sys.stderr.flush()
+
+
+def print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table on standard output, with a heading for each column; nothing if there are no rows."""
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(printable, row))
+    if table.row_count:
+        make_console(sys.stdout).print(table)
 
 
 class _Console(Console):

@@ -6,16 +6,13 @@ The law sets a time for each request; this is the work list of the people who an
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from datetime import datetime
-
-from rich.table import Table
 
 from ...due import Due, PendingErasure
 from ...record import Hold
 from ...stores import wire
-from ..console import format_time, make_console, print_json, print_result, printable
+from ..console import format_time, print_json, print_result, print_table
 from ..options import Json
 from ..store import Url, make_client, open_store
 
@@ -30,7 +27,7 @@ Examples:
 def due(*, as_json: Json = False, url: Url = None) -> int:
     """
     What customers asked for and have not been given yet, by the time it is due; and of the pending erasures, which may
-    be done now, and which are held, by what and until when.
+    be done now, and which are held: by what and until when, and which holders of copies have yet to confirm.
 
     A request is "overdue" once the time of the deed, or of a reply that was not given, has passed; "due soon" in the
     last quarter of that time; else "on track". Record a reply with `diijam-consent record USER RequestReplied`, one
@@ -50,22 +47,12 @@ def due(*, as_json: Json = False, url: Url = None) -> int:
         print_json(_to_json(owed))
         return 0
     print_result(f"open requests      {len(owed.requests)}")
-    _print_table(("state", "due at", "reply by", "kind", "request", "user"), _request_rows(owed))
+    print_table(("state", "due at", "reply by", "kind", "request", "user"), _request_rows(owed))
     print_result(f"may be erased now  {len(owed.erasable)}")
-    _print_table(("due at", "", "user"), _erasure_rows(owed.erasable, owed.at))
+    print_table(("due at", "", "user"), _erasure_rows(owed.erasable, owed.at))
     print_result(f"held               {len(owed.held)}")
-    _print_table(("due at", "", "user", "until", "holds"), _held_rows(owed))
+    print_table(("due at", "", "user", "until", "holds", "to confirm"), _held_rows(owed))
     return 0
-
-
-def _print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*map(printable, row))
-    if table.row_count:
-        make_console(sys.stdout).print(table)
 
 
 def _lateness(due_at: datetime, at: datetime) -> str:
@@ -92,9 +79,15 @@ def _erasure_rows(erasures: Iterable[PendingErasure], at: datetime) -> list[tupl
 
 def _held_rows(owed: Due) -> list[tuple[str, ...]]:
     return [
-        (*row, "released" if it.until is None else format_time(it.until), ", ".join(map(_format_hold, it.holds)))
+        (*row, _format_until(it), ", ".join(map(_format_hold, it.holds)), ", ".join(it.missing))
         for row, it in zip(_erasure_rows(owed.held, owed.at), owed.held, strict=True)
     ]
+
+
+def _format_until(erasure: PendingErasure) -> str:
+    if erasure.until is not None:
+        return format_time(erasure.until)
+    return "released" if erasure.holds else ""
 
 
 def _format_hold(hold: Hold) -> str:
@@ -107,6 +100,9 @@ def _to_json(owed: Due) -> bytes:
         "requests": [{"user_id": it.user_id, "state": it.state, "request": it.request} for it in owed.requests],
         "erasable": [{"user_id": it.user_id, "due_at": it.due_at} for it in owed.erasable],
         "held": [
-            {"user_id": it.user_id, "due_at": it.due_at, "until": it.until, "holds": it.holds} for it in owed.held
+            {
+                "user_id": it.user_id, "due_at": it.due_at, "until": it.until, "holds": it.holds, "missing": it.missing,
+            }
+            for it in owed.held
         ],
     })  # fmt: skip

@@ -6,7 +6,6 @@ A consent is worth what its words are worth; registered, they can be proved year
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
-from rich.table import Table
 
 from ...identifiers import identifier
 from ...notices import MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ...stores import wire
 from ...stores.message_fields import MAX_BODY_BYTES
-from ..console import format_time, make_console, print_json, print_result, printable
+from ..console import format_time, print_json, print_result, print_table
 from ..input import open_input
 from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, make_client, open_store
@@ -170,13 +168,8 @@ def list_(*, as_json: Json = False, url: Url = None) -> int:
     if as_json:
         print_json(wire.encode({"notices": [_to_json(notice) for notice in notices]}))
         return 0
-    table = Table(box=None, pad_edge=False)
-    for name in ("notice", "registered at", "by", "languages", "purposes", "recipient", "digest"):
-        table.add_column(name, overflow="fold")
-    for notice in notices:
-        table.add_row(*(printable(_format(value)) for value in _row(notice)))
-    if notices:
-        make_console(sys.stdout).print(table)
+    columns = ("notice", "registered at", "by", "languages", "purposes", "recipient", "digest")
+    print_table(columns, (tuple(map(_format, _row(notice))) for notice in notices))
     return 0
 
 

@@ -48,6 +48,7 @@ class Replayed:
     written: int = 0
     against_later_yes: list[tuple[str, str]] = attrs.field(factory=list)  # user and event
     not_done: list[tuple[str, str]] = attrs.field(factory=list)  # user and reason
+    holders: list[str] = attrs.field(factory=list)  # that were registered again
 
     def note(self) -> str:
         """Describe what was done when the replay had to stop."""
@@ -70,8 +71,8 @@ def replay(
     For each customer these are the withdrawals, objections, restrictions, hidden fields, closings and erasure requests
     in force at the end of the other ledger. They are written even where the customer has said yes since, and then
     listed: ask again. A consent that the customer had replaced by one that ends sooner is withdrawn. Of a customer who
-    was erased there, the request is filed again, and the erasure done where no hold keeps the data. No yes is written.
-    Run again, nothing is written twice.
+    was erased there, the request is filed again, and the erasure done where no hold keeps the data and no holder has to
+    confirm it. Holders that are missing are registered first. No yes is written. Run again, nothing is written twice.
 
     Exit status: 0 all is written, 1 something could not be, and is listed, 2 the ledgers could not be read or written,
     130 interrupted.
@@ -107,7 +108,11 @@ class _Replay:
     done: Replayed
 
     def run(self) -> None:
-        """Compare all users, page by page, and write what is lost of those on a page together."""
+        """
+        Register the holders that are lost, so that what is written then waits for them; then compare all users, page by
+        page, and write what is lost of those on a page together.
+        """
+        self._register_holders()
         checked = 0
         with show_progress("comparing", count_users(self.old)) as update:
             for page in pages_of_users(self.old):
@@ -120,6 +125,13 @@ class _Replay:
                 for start in range(0, len(lost), MAX_TOGETHER):
                     self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
                 update(checked, checked)
+
+    def _register_holders(self) -> None:
+        known = {holder.holder for holder in self.new.holders()}
+        self.done.holders = [holder.holder for holder in self.old.holders() if holder.holder not in known]
+        if self.provenance is not None:
+            for holder in self.done.holders:
+                self.new.register_holder(holder, by=self.provenance.by)
 
     def _lost(self, user_id: str) -> list[tuple[str, LostNo]]:
         lost = lost_noes(user_id, self.old.history(user_id), self.new.history(user_id))
@@ -161,9 +173,12 @@ def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:
             "against_later_yes": [{"user_id": user, "event": event} for user, event in done.against_later_yes],
             "not_done": [{"user_id": user, "reason": reason} for user, reason in done.not_done],
         }
-        print_json(wire.encode({"users": done.users, "written": done.written, "dry_run": dry_run, **lists}))
+        counts = {"users": done.users, "written": done.written, "holders": done.holders}
+        print_json(wire.encode({**counts, "dry_run": dry_run, **lists}))
         return
     print_result(f"{'to write' if dry_run else 'written':<18}{done.written:>9,} noes of {done.users:,} users")
+    for holder in done.holders:
+        print_result(f"{'to register' if dry_run else 'registered':<20}holder {holder}")
     for user, event in done.against_later_yes:
         print_result(f"against a later yes  {user}  {event}")
     for user, reason in done.not_done:

@@ -100,6 +100,25 @@ def test_a_copy_requires_notices_as_the_ledger_does(cli: Cli, url: str, ledger: 
             new.append("v-1", [e.Granted("surveys", "unregistered")])
 
 
+def test_holders_move_as_they_are(cli: Cli, url: str, ledger: Ledger) -> None:
+    """With time and writer; who was retired since the last run is gone after the next, and what is owed is the same."""
+    cli("init", "--url", url)
+    with closing(SqliteStore(ledger.path)) as old, closing(PostgresStore(url, deadline=5)) as new:
+        for holder in ("mailer", "warehouse"):
+            old.register_holder(holder, by="dpo")
+        old.append("u-1", [e.RequestFiled("q-1", "erasure"), e.ErasureConfirmed("mailer")])
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        assert new.holders() == old.holders()
+        assert new.erasures("warehouse").erasures == old.erasures("warehouse").erasures != ()
+        with pytest.raises(InvalidEvent, match="warehouse"):
+            new.append("u-1", [e.Erased()])
+        old.retire_holder("warehouse")
+        old.register_holder("search")
+        assert cli("copy", "--from", ledger.url, "--to", url).status == 0
+        assert new.holders() == old.holders()
+    assert cli("verify", "--url", url).status == 0
+
+
 def test_another_registration_is_not_written_over(cli: Cli, url: str, ledger: Ledger) -> None:
     """A target that has other content under an id is refused, and keeps it."""
     cli("init", "--url", url)

@@ -105,10 +105,31 @@ def test_a_dry_run_writes_nothing(old: Ledger, ledger: Ledger, cli: Cli) -> None
     result = cli("replay", "--from", old.url, "--url", ledger.url, "--dry-run", "--json")
     assert result.status == 0
     assert json.loads(result.out) == {
-        "users": 6, "written": 9, "dry_run": True, "against_later_yes": [{"user_id": "u-1", "event": "Withdrawn"}],
-        "not_done": [],
+        "users": 6, "written": 9, "holders": [], "dry_run": True, "not_done": [],
+        "against_later_yes": [{"user_id": "u-1", "event": "Withdrawn"}],
     }  # fmt: skip
     assert ledger.entries() == before
+
+
+def test_lost_holders_are_registered_before_the_erasures_that_they_owe(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """The restored ledger files the requests, and erases nobody before the holder has confirmed to it, too."""
+    with closing(SqliteStore(old.path)) as store:
+        store.register_holder("mailer")
+    shown = json.loads(cli("replay", "--from", old.url, "--url", ledger.url, "--dry-run", "--json").out)
+    assert (shown["holders"], cli("holder", "list", "--url", ledger.url).out) == (["mailer"], "")
+    result = cli("replay", "--from", old.url, "--url", ledger.url, "--actor", "u7")
+    assert result.status == 1
+    assert "registered          holder mailer" in result.out.splitlines()
+    assert [line.split()[2] for line in result.out.splitlines() if line.startswith("not done")] == ["u-4", "u-5"]
+    assert "or retire the holder: mailer" in result.out
+    with closing(SqliteStore(ledger.path)) as store:
+        assert [(known.holder, known.by) for known in store.holders()] == [("mailer", "u7")]
+        assert [owed.user_id for owed in store.erasures("mailer").erasures] == ["u-4", "u-5", "u-3"]
+    cli("holder", "confirm", "mailer", "u-4", "--url", ledger.url)
+    again = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert again.out.splitlines()[0] == "written                   1 noes of 2 users"
+    assert "holder mailer" not in again.out
+    assert answers(ledger)["u-4"] == (False,) * 3
 
 
 def test_the_entries_tell_where_they_come_from(old: Ledger, ledger: Ledger, cli: Cli) -> None:

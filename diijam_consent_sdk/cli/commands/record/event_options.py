@@ -47,6 +47,7 @@ class EventOptions:
     reason: Annotated[str | None, _option("reason", "The id of the text that says why.")] = None
     outcome: Annotated[str | None, _option("outcome", f"{', '.join(Outcome)}.")] = None
     hold: Annotated[str | None, _option("hold", "The hold's id.")] = None
+    holder: Annotated[str | None, _option("holder", "Who has erased its copies.")] = None
     until: Annotated[str | None, _option("until", "When it ends: 2027-01-31T00:00:00+07:00.")] = None
     origin: Annotated[str | None, _option("origin", f"{', '.join(Origin)}.")] = None
     anonymised: Annotated[bool, _option("anonymised", "The data was anonymised, not deleted.")] = False

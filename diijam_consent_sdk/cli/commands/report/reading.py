@@ -16,6 +16,7 @@ from ....documents.asks import every_ask
 from ....due import Due, due
 from ....errors import HistoryChanged, StoreUnavailable, StoreUnusable
 from ....events import LedgerEntry
+from ....holders import HolderRegistry
 from ....report import Alike, Report, count_answers, count_entries, count_work
 from ....stores import wire
 from ....stores.answers import Cursor, StandingsPage
@@ -100,11 +101,12 @@ def _groups(page: StandingsPage) -> Iterator[Alike]:
 
 def _owed(store: Store, update: Update) -> Iterator[Due]:
     """Yield the work list of all users, page by page."""
+    holders = HolderRegistry.of(store.holders())
     after: str | None = None
     done = 0
     while True:
         page = store.open_requests(after)
-        yield due(page.records, page.at)
+        yield due(page.records, page.at, holders)
         done += len(page.records)
         update(done, done)
         after = page.after
