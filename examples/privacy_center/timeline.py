@@ -36,7 +36,7 @@ class Day:
     lines: Sequence[Line]
 
 
-DIIJAMS = (e.Notified, e.RequestReplied, e.RequestExtended, e.HoldPlaced, e.HoldReleased, e.Erased)
+DIIJAMS = (e.Notified, e.RequestReplied, e.RequestExtended, e.HoldPlaced, e.HoldReleased, e.ErasureConfirmed, e.Erased)
 TONES: dict[str, tuple[type, ...]] = {
     "yes": (e.Granted, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted),
     "no": (e.Withdrawn, e.AgreementWithdrawn, e.Hidden, e.Objected, e.Restricted),
@@ -70,7 +70,7 @@ def _how(entry: e.LedgerEntry, words: Words) -> str:
 
 Case = (
     e.AccountOpened | e.AccountClosed | e.RequestFiled | e.RequestReplied | e.RequestExtended | e.RequestResolved
-    | e.HoldPlaced | e.HoldReleased | e.Erased
+    | e.HoldPlaced | e.HoldReleased | e.ErasureConfirmed | e.Erased
 )  # fmt: skip
 
 
@@ -132,6 +132,8 @@ def _case_sentence(event: Case, history: Sequence[e.LedgerEntry], words: Words) 
             return words("said.hold_placed", kind=words(f"hold.{kind}"), fields=words.fields(data))
         case e.HoldReleased(hold):
             return words("said.hold_released", kind=_hold(hold, history, words))
+        case e.ErasureConfirmed(holder):
+            return words("said.erasure_confirmed", holder=partner(holder))
         case e.Erased(anonymised):
             return words("said.anonymised" if anonymised else "said.erased")
         case _:
