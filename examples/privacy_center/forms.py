@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from diijam_consent_sdk import Field, Outcome, Purpose
 from diijam_consent_sdk import events as e
 
+from ..centers.access import version_in
 from .notices import notices
 
 # A no goes through whatever happened meanwhile. A yes counts only on the record that its page showed: one that was
 # changed elsewhere since then, perhaps by a no, has to be looked at first.
-MAX_VERSION_DIGITS = 15
 NOES = {"withdraw", "object", "restrict", "refuse", "hide", "file"}
 
 
@@ -75,10 +75,7 @@ def parse_version(form: Mapping[str, str]) -> int | None:
     """
     if form.get("say") in NOES:
         return None
-    version = form.get("version", "")
-    if not (version.isascii() and version.isdigit() and len(version) <= MAX_VERSION_DIGITS):
-        raise ValueError("the form's version is none")
-    return int(version)
+    return version_in(form)
 
 
 def _channels(form: Mapping[str, str]) -> list[str]:

@@ -13,8 +13,9 @@ from functools import cache
 from diijam_consent_sdk import AsyncConsentClient, Channel, Field, NoticeText, Purpose
 from diijam_consent_sdk.policy import CHANNEL_FIELD
 
+from ..centers.words import LANGUAGES
 from .views import OPT_IN
-from .words import LANGUAGES, Words
+from .words import Words
 
 # The data that the words name. What a customer listens to is sensitive by law, and the words say so.
 DATA: Mapping[Purpose, frozenset[Field]] = {

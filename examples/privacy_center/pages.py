@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from litestar import Request, get, post
-from litestar.connection import ASGIConnection
-from litestar.datastructures import Cookie, State
-from litestar.exceptions import (
-    ClientException,
-    NotAuthorizedException,
-    NotFoundException,
-    PermissionDeniedException,
-)
+from litestar import get, post
+from litestar.datastructures import State
+from litestar.exceptions import ClientException, NotAuthorizedException, NotFoundException
 from litestar.response import Redirect, Template
 
 from diijam_consent_sdk import Method, Provenance, is_user_id
 from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
 from diijam_consent_sdk.events import Event, RequestFiled
 from diijam_consent_sdk.record import ConsentRecord
-from diijam_consent_sdk.vocabulary import Account, Language
+from diijam_consent_sdk.vocabulary import Account
 
+from ..centers.access import Asking, kept_cookie, language_of, read_form
+from ..centers.words import LANGUAGES
 from .customers import Customer
 from .forms import parse_event, parse_version
 from .services import BOUND_SECONDS, ask_all, heard_after
 from .timeline import days
 from .views import View
-from .words import LANGUAGES, Words
-
-Asking = Request[Any, Any, State]
-Identify = Callable[[Asking], str | None]
+from .words import Words
 
 PAGES = ("choices", "sharing", "profile", "limits", "requests", "timeline")
 NOTES = {"heard", "unheard", "conflict", "refused", "many"}
-ELSEWHERE = "a demo answers on its own machine alone"
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-
-def language_of(request: Asking) -> Language:
-    """The language the visitor chose; Vietnamese unless it was English."""
-    return "en" if request.cookies.get("language") == "en" else "vi"
 
 
 def signed_in(request: Asking) -> Customer:
@@ -67,25 +52,13 @@ def _picked(customers: Sequence[Customer], who: str) -> Customer | None:
     return next((customer for number, customer in enumerate(customers) if str(number) == who), None)
 
 
-def only_here(connection: ASGIConnection[Any, Any, Any, Any], _: object) -> None:
-    """
-    Let a demo, where everybody can be anybody, answer on this machine's loopback address alone.
-
-    Raises:
-        PermissionDeniedException: the connection came in at another address.
-    """
-    host, _ = connection.scope.get("server") or ("", None)
-    if connection.app.state.identify is None and host not in LOOPBACK:
-        raise PermissionDeniedException(ELSEWHERE)
-
-
 @get("/")
 async def welcome(request: Asking, state: State) -> Template | Redirect:
     """Whom would you like to be? With an `identify` that is known, and the first page comes at once."""
     if state.identify is not None:
         signed_in(request)
         return Redirect("/choices", status_code=303)
-    return _template(request, "welcome.html", page="", customer=None, people=state.customers)
+    return _template(request, "welcome.html", page="", who="", people=state.customers)
 
 
 @post("/sign-in")
@@ -93,19 +66,19 @@ async def sign_in(request: Asking, state: State) -> Redirect:
     """Be that customer: a demo asks for no password."""
     if state.identify is not None:
         raise NotFoundException
-    who = (await _form(request)).get("who", "")
+    who = (await read_form(request)).get("who", "")
     if _picked(state.customers, who) is None:
         raise ClientException
-    return Redirect("/choices", status_code=303, cookies=[_cookie("who", who)])
+    return Redirect("/choices", status_code=303, cookies=[kept_cookie("who", who)])
 
 
 @post("/language")
 async def speak(request: Asking) -> Redirect:
     """Go on in that language."""
-    form = await _form(request)
+    form = await read_form(request)
     if form.get("language") not in LANGUAGES:
         raise ClientException
-    return Redirect(f"/{_page(form)}", status_code=303, cookies=[_cookie("language", form["language"])])
+    return Redirect(f"/{_page(form)}", status_code=303, cookies=[kept_cookie("language", form["language"])])
 
 
 @get("/{page:str}")
@@ -121,7 +94,7 @@ async def show(request: Asking, state: State) -> Template:
     note, tone = _note(request.query_params, words)
     return _template(
         request, f"{page}.html",
-        page=page, pages=PAGES, customer=customer, note=note, note_tone=tone,
+        page=page, pages=PAGES, who=customer.called(words), note=note, note_tone=tone,
         view=View(record, user, datetime.now(UTC), words), days=days(history, words),
         asked=await ask_all(state.services, user_id),
     )  # fmt: skip
@@ -136,7 +109,7 @@ async def services(request: Asking, state: State) -> Template:
 @post("/say")
 async def say(request: Asking, state: State) -> Redirect:
     """Record what the customer says; show the page again once the services have heard."""
-    user_id, form = signed_in(request).user_id, await _form(request)
+    user_id, form = signed_in(request).user_id, await read_form(request)
     page = _page(form)
     try:
         event, seen = parse_event(form), parse_version(form)
@@ -169,18 +142,10 @@ def _template(request: Asking, name: str, **context: object) -> Template:
     return Template(template_name=name, context={"t": words, "languages": LANGUAGES, **context})
 
 
-async def _form(request: Asking) -> Mapping[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-
-
 def _page(form: Mapping[str, str]) -> str:
     """Return the page a form was on; the first page if the form names no page."""
     page = form.get("page", "")
     return page if page in PAGES else ""
-
-
-def _cookie(name: str, value: str) -> Cookie:
-    return Cookie(key=name, value=value, httponly=True, samesite="strict")
 
 
 def _note(query: Mapping[str, str], words: Words) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from diijam_consent_sdk import Outcome, Purpose, RequestKind
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.wording.provenance import import_claim, provenance_facts
 
+from ..centers.words import HANOI
 from .customers import partner
-from .words import HANOI, Words
+from .words import Words
 
 
 @attrs.frozen

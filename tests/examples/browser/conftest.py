@@ -19,8 +19,9 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.stores import SqliteStore
-from examples.privacy_center.__main__ import server
-from examples.privacy_center.customers import CHOSEN, fill
+from examples.centers.serving import make_server
+from examples.privacy_center.app import create_app
+from examples.privacy_center.customers import CHOSEN, customers, fill
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -51,7 +52,8 @@ class Center:
 def running(path: Path) -> Iterator[Center]:
     """A privacy centre over the ledger at *path*, in a thread."""
     at, ready = socket.create_server(("127.0.0.1", 0)), threading.Event()
-    one = server(at, partial(AsyncConsentClient.from_url, f"sqlite:///{path}"), [], ready.set)
+    connect = partial(AsyncConsentClient.from_url, f"sqlite:///{path}")
+    one = make_server(at, lambda hosts: create_app(connect, customers(), hosts=hosts), ready.set)
     thread = threading.Thread(target=one.run, kwargs={"sockets": [at]}, daemon=True)
     thread.start()
     assert ready.wait(30)

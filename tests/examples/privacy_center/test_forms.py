@@ -24,8 +24,9 @@ from diijam_consent_sdk.events import (
 )
 from diijam_consent_sdk.stores import MemoryStore
 from examples.privacy_center.notices import notices
+from tests.examples.visitor import Visitor
 
-from .conftest import LAN, NAM, Visitor, said
+from .conftest import LAN, NAM, said
 
 PROMOTIONS, SURVEYS = (notices()[purpose].notice for purpose in (Purpose.MARKETING, Purpose.SURVEYS))
 

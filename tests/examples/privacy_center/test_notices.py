@@ -11,10 +11,12 @@ from diijam_consent_sdk import Purpose
 from diijam_consent_sdk.events import Granted
 from diijam_consent_sdk.policy import BASIS, SENSITIVE, Basis
 from diijam_consent_sdk.stores import MemoryStore
+from examples.centers.words import Text
 from examples.privacy_center.notices import notices
-from examples.privacy_center.words import Text, texts
+from examples.privacy_center.words import texts
+from tests.examples.visitor import Visitor
 
-from .conftest import Visitor, said
+from .conftest import said
 
 
 @pytest.mark.parametrize("language", ["vi", "en"])
@@ -52,7 +54,7 @@ def test_a_changed_text_is_a_new_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another word on the page, and the notice is another, without anybody thinking of it."""
     before = notices()
     changed = {**texts(), "purpose.surveys.hint": Text("Hỏi bạn vài câu.", "Ask you a few questions.")}
-    monkeypatch.setattr("examples.privacy_center.words.texts", lambda: changed)
+    monkeypatch.setattr("examples.centers.words.read_texts", lambda _: changed)
     after = notices.__wrapped__()
     assert after[Purpose.SURVEYS].notice != before[Purpose.SURVEYS].notice
     assert after[Purpose.CONTESTS] == before[Purpose.CONTESTS]

@@ -14,8 +14,9 @@ from diijam_consent_sdk.stores import MemoryStore
 from examples.privacy_center import pages
 from examples.privacy_center.app import create_app
 from examples.privacy_center.customers import Customer
+from tests.examples.visitor import FailingStore, Visitor
 
-from .conftest import LAN, FailingStore, Visitor, said
+from .conftest import LAN, said
 
 
 def test_nobody_signed_in(visitor: Visitor) -> None:

@@ -102,7 +102,8 @@ def test_port_taken(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """If a package is missing, the message names the command that installs it."""
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "examples.privacy_center.__main__")
+    for importing in ("examples.privacy_center.__main__", "examples.centers.serving"):
+        monkeypatch.delitem(sys.modules, importing)
     with pytest.raises(SystemExit) as stopped:
         importlib.import_module("examples.privacy_center.__main__")
     assert stopped.value.code == 2

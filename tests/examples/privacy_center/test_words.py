@@ -13,7 +13,7 @@ from diijam_consent_sdk import Channel, Field, HoldKind, Origin, Outcome, Purpos
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.vocabulary import Language, Word
-from examples import privacy_center
+from examples import centers, privacy_center
 from examples.privacy_center import timeline
 from examples.privacy_center.customers import CHOSEN
 from examples.privacy_center.pages import NOTES, PAGES
@@ -28,7 +28,8 @@ LATER = datetime(2036, 5, 1, 20, tzinfo=UTC)
 
 def keys_asked_for() -> set[str]:
     """Every key that a template, or a module, can ask for."""
-    sources = [*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")]
+    folders = FOLDER, Path(centers.__file__).parent
+    sources = [path for folder in folders for pattern in ("templates/*.html", "*.py") for path in folder.glob(pattern)]
     literal = r'(?:\bt|words)\(\s*f?["\']([a-z_.{}]+?)["\'](?: if .*? else "([a-z_.{}]+)")?'
     found = {key for path in sources for key in re.findall(literal, path.read_text(encoding="utf-8")) if any(key)}
     keys = {key for pair in found for key in pair if key and "{" not in key and not key.endswith(".")}

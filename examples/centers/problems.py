@@ -11,8 +11,7 @@ from litestar.response import Redirect, Template
 
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreError
 
-from .pages import ELSEWHERE, PAGES, language_of
-from .words import Words
+from .access import ELSEWHERE, language_of
 
 log = logging.getLogger(__name__)
 
@@ -21,24 +20,24 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Template | Redi
     """The page for an error. Errors of the library carry no user id; what nobody foresaw is logged in full."""
     if isinstance(error, NotAuthorizedException) and request.app.state.identify is None:
         return Redirect("/", status_code=303)
-    status, problem = _problem(request.method, error)
+    status, problem = problem_of(request.method, error)
+    may_work_later = request.method == "GET" and (status >= 500 or status == 401)
     if problem == "broken":
         log.error("center.broken", exc_info=error)
-    page = request.url.path.strip("/")
     return Template(
         template_name="problem.html",
         status_code=status,
         context={
-            "t": Words(language_of(request)),
+            "t": request.app.state.words(language_of(request)),
             "problem": problem,
-            "page": page if page in PAGES else "",
+            "again": request.url.path if may_work_later else "",
             "languages": {},  # the form of a switch would need a token, and this page may come before there is one
-            "customer": None,
+            "who": "",
         },
     )
 
 
-def _problem(method: str, error: Exception) -> tuple[int, str]:  # noqa: PLR0911 - a row each
+def problem_of(method: str, error: Exception) -> tuple[int, str]:  # noqa: PLR0911 - a row each
     """The status, and the key of the words."""
     match error:
         case OutcomeUnknown():
