@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +26,12 @@ SIGNED_UP = (AccountOpened(), Granted("marketing", notice="n", channels={"email"
 ALL = [Scope.ASK, Scope.READ, Scope.WRITE]
 # The service reads its tokens again after half a second; whoever types the command is slower.
 TYPED = {"diijam-consent ping": "sleep 0.6; diijam-consent ping"}
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skip a test where a program of its page is missing."""
+    missing = [name for name in programs if not shutil.which(name)]
+    return pytest.mark.skipif(bool(missing), reason=f"apt-get install {' '.join(missing)}")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@needs("openssl")
 def test_containers(machine: Machine) -> None:
     """The image is built, secrets and tokens are made, and a client of the service is let in with its token."""
     secrets = machine.folder / "work" / "deploy" / "secrets"
@@ -116,6 +124,7 @@ def test_rotating_tokens(machine: Machine) -> None:
     assert machine.at("/etc/shop/consent.token").read_text().startswith("dcs_")
 
 
+@needs("sqlite3")
 def test_an_upgrade(machine: Machine) -> None:
     """The new version is tried on a copy, then takes the ledger over; the old one stays beside it."""
     path, backup = machine.at("/var/lib/consent/consents.db"), machine.at("/srv/backups/consents-2026-11-24.db")
@@ -133,6 +142,7 @@ def test_an_upgrade(machine: Machine) -> None:
     assert not list((machine.folder / "work").glob("rehearsal*"))
 
 
+@needs("sqlite3", "curl")
 def test_a_restore_and_its_drill(machine: Machine) -> None:
     """A no that the backup lacks is in force again after the restore; the drill leaves nothing behind."""
     work = machine.folder / "work"

@@ -31,9 +31,9 @@ from tests.stores import cluster
 IMAGE = Image.read()
 SERVICES = compose()["services"]
 PASSWORD = "a-word-of-the-tests"
-# A new mount namespace, in which everything is read-only from then on. Root needs no user namespace for one.
-AS_ROOT = [] if os.geteuid() == 0 else ["--map-root-user"]
-READ_ONLY = ["unshare", "--mount", *AS_ROOT, "sh", "-c", 'mount -o remount,bind,ro / && exec "$@"', "sh"]
+# A new mount namespace, in which everything is read-only from then on. It is root's: in the user namespace that others
+# need for one, root's folders are nobody's, and the service takes no tokens from there.
+READ_ONLY = ["unshare", "--mount", "sh", "-c", 'mount -o remount,bind,ro / && exec "$@"', "sh"]
 
 
 def can_be_read_only() -> bool:
@@ -87,7 +87,9 @@ class Container:
             if found := re.match(r"listening on http://0\.0\.0\.0:(\d+)", line):
                 self.url = f"http://127.0.0.1:{found[1]}"
                 break
-        assert self.url, "".join(said)
+        if not self.url:
+            self.process.communicate()
+            raise AssertionError("".join(said))
         self.reader = threading.Thread(target=self.process.stderr.read, daemon=True)
         self.reader.start()
 
