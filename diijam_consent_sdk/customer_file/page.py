@@ -41,5 +41,5 @@ def _head(file: Contents, texts: Texts, sections: list[str]) -> Iterator[Markup]
     if file.is_erased:
         yield element("h2", texts("anonymised" if file.record.anonymised else "erased"), class_="first")
         yield element("p", texts("tombstone", at=texts.time(file.entries[-1].at)))
-    if len(sections) > 1:
+    else:
         yield contents(texts, sections)

@@ -37,16 +37,17 @@ def words_shown(entry: LedgerEntry, notices: Notices, language: Language) -> tup
         The notice, and the tag of its text in the language it was asked in. None: no words are proved by the entry,
         because it names no notice, or none that was registered then.
     """
-    notice = notices.get(named_notice(entry) or "")
+    named = named_notice(entry)
+    notice = None if named is None else notices.get(named)
     if notice is None or notice.digest != entry.notice_digest:
         return None
     tags = {tag.lower(): tag for tag in notice.text.texts}
-    wanted = [*_ever_shorter(entry.provenance.language or ""), language]
+    wanted = [*_ever_shorter(entry.provenance.language), language]
     return notice, next((tags[tag] for tag in wanted if tag in tags), next(iter(notice.text.texts)))
 
 
-def _ever_shorter(tag: str) -> Iterator[str]:
+def _ever_shorter(tag: str | None) -> Iterator[str]:
     """Yield a BCP 47 tag and what is left of it without its last parts: the look-up of RFC 4647."""
-    parts = tag.lower().split("-")
+    parts = [] if tag is None else tag.lower().split("-")
     for length in range(len(parts), 0, -1):
         yield "-".join(parts[:length])

@@ -61,6 +61,7 @@ LEAVING: Story = (
     (1 * DAY, e.Restricted(), WEB, None),
     (2 * DAY, e.RequestFiled("q-1", "erasure"), WEB, None),
 )
+TOMBSTONE: Story = ((10 * DAY, e.Erased(), NOBODY, None),)
 
 
 def kept_file(language: Language, story: Story = SAID) -> CustomerFile:
@@ -83,7 +84,10 @@ def kept(language: Language) -> dict[Path, str]:
     return {
         KEPT / f"customer-{language}.html": as_kept(file.to_html()),
         KEPT / f"customer-{language}.json": file.to_json(),
-        KEPT / f"leaving-{language}.html": as_kept(kept_file(language, LEAVING).to_html()),
+        **{
+            KEPT / f"{name}-{language}.html": as_kept(kept_file(language, story).to_html())
+            for name, story in (("leaving", LEAVING), ("unknown", ()), ("erased", TOMBSTONE))
+        },
     }
 
 

@@ -238,6 +238,13 @@ def test_the_file_is_as_it_was_looked_at(language: Language) -> None:
         assert shown == path.read_text(encoding="utf-8"), path.name
 
 
+def test_an_entry_without_its_hash_leaves_the_cell_empty() -> None:
+    """What is not known of a proof is not made up."""
+    file = file_of(step(e.AccountOpened()))
+    page = attrs.evolve(file, entries=[attrs.evolve(file.entries[0], hash=None)]).to_html()
+    assert page.count("<td><code></code></td>") == 2
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_is_whole_and_accessible(language: Language) -> None:
     """Its language, headings, table headers, links and texts are there; nothing is fetched and nothing runs."""
