@@ -23,7 +23,7 @@ def plain(value: Any) -> Json:
 
 def plain_fields(value: attrs.AttrsInstance) -> dict[str, Json]:
     """Turn the fields of a value into what JSON has."""
-    return {name: plain(part) for name, part in attrs.asdict(value, recurse=False).items()}
+    return {name: plain(part) for name, part in attrs.asdict(value).items()}
 
 
 def write_json(content: dict[str, Json]) -> str:
