@@ -22,6 +22,7 @@ from diijam_consent_sdk.stores import SqliteStore, Store
 from diijam_consent_sdk.stores.protocol import Write
 
 WEEKS, NEW_A_WEEK = 60, 8
+LAST_WEEKS = 4  # of which requests are open, and in which a mailer and a warehouse have copies
 WEEK = timedelta(weeks=1)
 WEB = Provenance("privacy-center", Method.WEB, language="vi")
 SHARING = NoticeText(
@@ -34,6 +35,8 @@ SHARING = NoticeText(
     {Field.USERNAME},
     "tre-xanh-records",  # no real label
 )
+HOLDERS = ("mailer", "warehouse")
+ENDS = [("fulfilled",), ("fulfilled",), ("fulfilled",), ("refused", "not-yours"), ("cancelled",)]
 TOLD = e.Notified(SHARING.notice, "tre-xanh-records", SHARING.data, Purpose.MARKETING)
 
 
@@ -55,6 +58,8 @@ def tell(store: Store, clock: StoryClock) -> None:
     store.append_many([*_imports(chance, clock.now)])
     for week in range(WEEKS):
         clock.now = clock.start + week * WEEK
+        for holder in HOLDERS if week == WEEKS - LAST_WEEKS else ():
+            store.register_holder(holder, by="legal")
         store.append_many([*_newcomers(chance, week), *_later(chance, week), *_requests(chance, week, clock.now)])
 
 
@@ -101,28 +106,30 @@ def _later(chance: Random, week: int) -> Iterator[Write]:
     for number in _earlier(chance, week, 0.004):
         yield Write(_user(number), [e.Objected(Purpose.SURVEYS), e.Restricted({Field.LOCATION})], provenance=WEB)
     for number in _earlier(chance, week, 0.0015):
-        yield Write(_user(number), [e.AccountClosed(), e.Erased(anonymised=chance.random() < 0.3)])
+        confirmed = map(e.ErasureConfirmed, HOLDERS if week >= WEEKS - LAST_WEEKS else ())
+        yield Write(_user(number), [e.AccountClosed(), *confirmed, e.Erased(anonymised=chance.random() < 0.3)])
 
 
 def _requests(chance: Random, week: int, now: datetime) -> Iterator[Write]:
     """Yield requests: those of the last weeks are open, and debts and disputes hold some erasures."""
     kinds = [RequestKind.ACCESS, RequestKind.RECTIFICATION, RequestKind.COMPLAINT]
-    for number in _earlier(chance, week, 0.008):
+    is_open = week >= WEEKS - LAST_WEEKS
+    for number in _earlier(chance, week, 0.02 if is_open else 0.008):
         request, kind = f"q-{week}", chance.choice(kinds)
         received_at = now - timedelta(days=chance.randrange(7))
         events: list[e.Event] = [e.RequestFiled(request, kind, received_at=received_at)]
         if chance.random() < 0.8:
             events.append(e.RequestReplied(request))
-        if week < WEEKS - 3:
+        if not is_open:
             events.append(e.RequestResolved(request, *chance.choice(ENDS)))
         yield Write(_user(number), events, provenance=WEB)
-    for number in _earlier(chance, week, 0.01) if week >= WEEKS - 4 else ():
+    for number in _earlier(chance, week, 0.01) if is_open else ():
         holds = [kind for kind in (HoldKind.DEBT, HoldKind.DISPUTE, HoldKind.TAX) if chance.random() < 0.4]
         placed = [e.HoldPlaced(f"h-{kind}", kind, {Field.PAYMENT}) for kind in holds]
-        yield Write(_user(number), [*placed, e.RequestFiled("q-erase", RequestKind.ERASURE)], provenance=WEB)
-
-
-ENDS = [("fulfilled",), ("fulfilled",), ("fulfilled",), ("refused", "not-yours"), ("cancelled",)]
+        confirmed = [e.ErasureConfirmed(holder) for holder in HOLDERS if chance.random() < 0.7]
+        replied = [e.RequestReplied("q-erase")] if chance.random() < 0.8 else []
+        asked = e.RequestFiled("q-erase", RequestKind.ERASURE)
+        yield Write(_user(number), [*placed, asked, *replied, *confirmed], provenance=WEB)
 
 
 def main(arguments: Sequence[str]) -> int:

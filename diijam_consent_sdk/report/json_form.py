@@ -83,5 +83,6 @@ def _erasures(counts: ErasureCounts, entries: EntryCounts) -> Json:
         "erasable": {"in_time": counts.erasable[False], "overdue": counts.erasable[True]},
         "held": {"in_time": counts.held[False], "overdue": counts.held[True]},
         "waiting_for_holds": _numbers(HoldKind, counts.holds),
+        "waiting_for_holders": _numbers(sorted(counts.holders), counts.holders),
         "done": done,
     }

@@ -51,12 +51,14 @@ class ErasureCounts:
     Attributes:
         erasable, held: Those that may be done now, and those that may not, by whether their time has passed.
 
-        holds: Held ones that wait for a hold of this kind to end. One may wait for several kinds.
+        holds, holders: Held ones that wait for a hold of this kind to end, or for this holder of copies to confirm. One
+            may wait for several.
     """
 
     erasable: Counter[bool] = attrs.field(factory=Counter)
     held: Counter[bool] = attrs.field(factory=Counter)
     holds: Counter[HoldKind] = attrs.field(factory=Counter)
+    holders: Counter[str] = attrs.field(factory=Counter)
 
     def add(self, part: Due) -> None:
         """Count the erasures of a work list."""
@@ -64,6 +66,7 @@ class ErasureCounts:
         for erasure in part.held:
             self.held[erasure.due_at <= part.at] += 1
             self.holds.update({hold.kind for hold in erasure.holds})
+            self.holders.update(erasure.missing)
 
 
 @attrs.frozen

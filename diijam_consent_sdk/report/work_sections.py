@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 from .._html import Markup, element
-from ..documents.tables import Row, cell, head_cell, section, table
+from ..documents.tables import Row, cell, head_cell, lines, section, table
 from ..documents.texts import Texts
-from ..vocabulary import HoldKind, Outcome, RequestKind, RequestState, Word
+from ..vocabulary import HoldKind, Outcome, RequestKind, RequestState
 from .charts import bar, legend
 from .contents import Counts
 from .entry_counts import EntryCounts, MonthlyErasure
 from .work_counts import ErasureCounts, RequestCounts
-
-W = TypeVar("W", bound=Word)
 
 
 def requests_section(report: Counts, texts: Texts) -> Markup:
@@ -61,13 +58,8 @@ def _overdue(counts: RequestCounts, texts: Texts) -> Iterator[Markup]:
 def _ended(entries: EntryCounts, texts: Texts) -> Iterator[Markup]:
     yield element("h3", texts("ended"))
     yield element("p", texts("ended_lead"))
-    yield _word_table("ended", ("outcome", "number"), Outcome, entries.outcomes, texts)
-
-
-def _word_table(name: str, columns: Sequence[str], words: Iterable[W], counts: Mapping[W, int], texts: Texts) -> Markup:
-    """Build a table with the number of each word."""
-    rows = [(head_cell(texts.name(word)), *_numbers([counts.get(word, 0)], texts)) for word in words]
-    return table(texts(name), map(texts, columns), rows)
+    rows = [(head_cell(texts.name(word)), *_numbers([entries.outcomes.get(word, 0)], texts)) for word in Outcome]
+    yield table(texts("ended"), map(texts, ("outcome", "number")), rows)
 
 
 def erasures_section(report: Counts, texts: Texts) -> Markup:
@@ -85,10 +77,18 @@ def _pending(counts: ErasureCounts, texts: Texts) -> Iterator[Markup]:
     yield table(texts("erasures"), map(texts, ("state", "in_time", "overdue")), [
         (head_cell(texts(name)), *_numbers((number[False], number[True]), texts)) for name, number in states.items()
     ])  # fmt: skip
-    if counts.holds:
+    if counts.held:
         yield element("h3", texts("waits"))
-        waited_for = [kind for kind in HoldKind if counts.holds[kind]]
-        yield _word_table("waits", ("waits", "waiting"), waited_for, counts.holds, texts)
+        yield table(texts("waits"), map(texts, ("waits", "waiting")), [*_waits(counts, texts)])
+
+
+def _waits(counts: ErasureCounts, texts: Texts) -> Iterator[Row]:
+    """Yield the rows of what erasures wait for: kinds of holds, then the holders that have not confirmed."""
+    for kind in HoldKind:
+        if counts.holds[kind]:
+            yield head_cell(texts.name(kind)), *_numbers([counts.holds[kind]], texts)
+    for holder, number in sorted(counts.holders.items()):
+        yield head_cell(lines(holder, texts("unconfirmed"))), *_numbers([number], texts)
 
 
 def _done(entries: EntryCounts, texts: Texts) -> Iterator[Markup]:

@@ -142,6 +142,10 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     "held": ("Còn phải chờ", "Has to wait"),
     "in_time": ("Trong hạn", "In time"),
     "waits": ("Phải chờ vì", "Waiting for"),
+    "unconfirmed": (
+        "nơi giữ bản sao, chưa xác nhận đã xóa",
+        "it has copies, and has not confirmed that it erased them",
+    ),
     "waiting": ("Số yêu cầu phải chờ", "Erasures that wait"),
     "done": ("Đã làm", "Done"),
     "done_none": ("Chưa dữ liệu của khách hàng nào được xóa.", "No customer has been erased."),

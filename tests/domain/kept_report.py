@@ -11,6 +11,7 @@ from pathlib import Path
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.events import Provenance
+from diijam_consent_sdk.holders import HolderRegistry
 from diijam_consent_sdk.record import fold, unopened
 from diijam_consent_sdk.report import Report
 from diijam_consent_sdk.vocabulary import Language, Method
@@ -56,7 +57,9 @@ def people(stories: Iterable[Story]) -> Iterable[Person]:
 
 def kept_report() -> Report:
     """The report on a ledger of some of each kind."""
-    return report_of(people((SAID, LEAVING, FAN, FAN, HELD, ERASED, EARLY_NO, CLOSED)), START + 14.5 * DAY)
+    holders = HolderRegistry({"mailer": START - 20 * DAY})
+    stories = SAID, LEAVING, FAN, FAN, HELD, ERASED, EARLY_NO, CLOSED
+    return report_of(people(stories), START + 14.5 * DAY, holders=holders)
 
 
 def kept_reports(language: Language) -> dict[Path, str]:

@@ -21,6 +21,7 @@ from diijam_consent_sdk.documents.asks import every_ask
 from diijam_consent_sdk.due import due
 from diijam_consent_sdk.errors import NotEntitled
 from diijam_consent_sdk.events import LedgerEntry, Provenance
+from diijam_consent_sdk.holders import HolderRegistry
 from diijam_consent_sdk.record import fold, unopened
 from diijam_consent_sdk.report import Alike, count_answers, count_entries, count_work
 from diijam_consent_sdk.report.charts import Column, Mark, bar, columns_chart, highest_mark
@@ -216,6 +217,23 @@ def test_erasures_count_by_what_they_wait_for() -> None:
     waits = {kind: number for kind, number in found["waiting_for_holds"].items() if number}
     assert waits == {"debt": 1, "dispute": 1}
     assert decoded(person(free), at=held.at)["erasures"]["erasable"] == {"in_time": 1, "overdue": 0}
+
+
+def test_erasures_count_by_the_holders_that_have_not_confirmed() -> None:
+    """An erasure waits for each registered holder that has not confirmed it, and then it may not be done."""
+    holders = HolderRegistry(dict.fromkeys(("mailer", "warehouse", "lab"), strategies.START))
+    some = History(holders=holders).play(
+        e.AccountOpened(), e.RequestFiled("q", "erasure"), e.ErasureConfirmed("lab"), e.ErasureConfirmed("mailer")
+    )
+    none = History(holders=holders).play(e.AccountOpened(), e.RequestFiled("q", "erasure"), e.ErasureConfirmed("lab"))
+    report = report_of([person(some), person(none)], some.at, holders=holders)
+    found = json.loads(report.to_json())["erasures"]
+    assert found["held"] == {"in_time": 2, "overdue": 0}
+    assert found["erasable"] == {"in_time": 0, "overdue": 0}
+    assert found["waiting_for_holders"] == {"mailer": 1, "warehouse": 2}
+    texts = Page(report.to_html("en")).texts
+    assert texts[texts.index("mailer") :][2] == "1"
+    assert texts[texts.index("warehouse") :][2] == "2"
 
 
 def test_the_json_has_its_keys_in_order() -> None:

@@ -34,6 +34,8 @@ def test_the_story_has_some_of_everything() -> None:
     assert all(sum(row[state] for row in found["requests"]["open"]) for state in ("on_track", "due_soon", "overdue"))
     assert found["erasures"]["held"]["in_time"]
     assert found["erasures"]["erasable"]["in_time"]
+    assert set(found["erasures"]["waiting_for_holders"]) == {"mailer", "warehouse"}
+    assert sum(found["erasures"]["waiting_for_holds"].values())
     assert all(found["requests"]["ended"].values())
 
 
