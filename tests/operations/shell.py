@@ -25,6 +25,7 @@ STAND_INS = {
     "diijam-consent": FORKED + CLI,
     "pip": LOGGED,
     "systemctl": LOGGED,
+    "useradd": LOGGED,
     "sudo": '[ "$1" = -u ] && shift 2; exec "$@"',
     "python3": '[ "$1 $2" = "-m venv" ] && mkdir -p "$3/bin" && cp "$MACHINE/bin/"{pip,diijam-consent} "$3/bin"',
     "scp": 'cp "$1" "${2#*:}"',

@@ -93,6 +93,24 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def test_the_first_set_up(machine: Machine) -> None:
+    """The version stands behind a link, the service's folder is its own, and a client is let in with the token made."""
+    machine.at("/opt/consent").rmdir()
+    machine.at("/var/lib/consent").rmdir()
+    asked = machine.run("tls.md", blocks=slice(0, 1))
+    assert asked == ["pip install .[service]", "useradd --system consent"]
+    assert machine.at("/opt/consent").readlink() == Path("consent-1")
+    assert oct(machine.at("/var/lib/consent").stat().st_mode)[-3:] == "700"
+    tokens = machine.at("/var/lib/consent/tokens.json")
+    assert [entry.name for entry in list_tokens(tokens)] == ["shop"]
+    secret = new_token(tokens, "mailer", ALL)
+    service = running(MemoryStore(), tokens)
+    try:
+        machine.run("tls.md", {"https://consent.example": service.url, "dcs_...": secret}, blocks=slice(2, 3))
+    finally:
+        service.stop()
+
+
 @needs("openssl")
 def test_containers(machine: Machine) -> None:
     """The image is built, secrets and tokens are made, and a client of the service is let in with its token."""
