@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from diijam_consent_sdk.service.server import protocol
+from diijam_consent_sdk.service.server import KEEP_ALIVE_SECONDS, protocol
 
 
 def application(answer: bytes) -> Any:
@@ -43,8 +43,9 @@ def main() -> None:
     at.listen()
     print(at.getsockname()[1], flush=True)
     config = uvicorn.Config(
-        app, http=protocol(), log_config=None, access_log=False, lifespan="off", server_header=False
-    )
+        app, http=protocol(), log_config=None, access_log=False, lifespan="off", server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )  # fmt: skip
     uvicorn.Server(config).run(sockets=[at])
 
 

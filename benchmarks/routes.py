@@ -56,15 +56,21 @@ class Asked:
     def ask(self, request: bytes) -> bytes:
         """Send a request, and read the answer's body."""
         self.connection.sendall(request)
-        answer = self.connection.recv(65_536)
+        answer = self._read()
         while (end := answer.find(b"\r\n\r\n")) < 0:
-            answer += self.connection.recv(65_536)
+            answer += self._read()
         if not answer.startswith(b"HTTP/1.1 200"):
             raise SystemExit(f"answered {answer[:60]!r}")
         length = int(answer[:end].lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         while len(answer) < end + 4 + length:
-            answer += self.connection.recv(65_536)
+            answer += self._read()
         return answer[end + 4 :]
+
+    def _read(self) -> bytes:
+        read = self.connection.recv(65_536)
+        if not read:
+            raise SystemExit("the server closed the connection")
+        return read
 
     def round(self, requests: Sequence[bytes], *, counts: bool) -> None:
         """Ask all of them, one after the other."""

@@ -31,7 +31,7 @@ def _not_empty(_: object, __: object, data: frozenset[Field]) -> None:
         raise ValueError("a share names the fields it hands over")
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Process:
     """May data be processed for a purpose? `data`: the fields, `None` any personal data, `()` none: clause 4."""
 
@@ -39,7 +39,7 @@ class Process:
     data: frozenset[Field] | None = attrs.field(converter=converters.optional(fields_of), default=None)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Market:
     """May marketing reach the user over a channel, touching its own field and these `data`? Clause 4."""
 
@@ -48,7 +48,7 @@ class Market:
     data: frozenset[Field] = attrs.field(converter=fields_of, default=())
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Share:
     """May these fields be shared with a recipient for a purpose? Clause 5."""
 
@@ -57,14 +57,14 @@ class Share:
     purpose: Purpose = attrs.field(converter=Purpose)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Show:
     """May a field be shown publicly? Clause 7."""
 
     field: Field = attrs.field(converter=Field)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Retain:
     """May a field be kept? Clause 6."""
 

@@ -39,7 +39,8 @@ class UserCache(Cache[str, UserConsent]):
 
     def __init__(self, capacity: int, fast_path: FastPath, fetches: Fetches) -> None:
         super().__init__(maxsize=inf)  # the capacity is kept below
-        self.by_id: Mapping[str, UserConsent] = vars(self)["_Cache__data"]
+        self._items: dict[str, UserConsent] = vars(self)["_Cache__data"]
+        self.by_id: Mapping[str, UserConsent] = self._items
         self.capacity = capacity
         self._fast_path = fast_path
         self._fetches = fetches
@@ -53,10 +54,10 @@ class UserCache(Cache[str, UserConsent]):
 
     def __setitem__(self, user_id: str, user: UserConsent) -> None:
         """Put a user in place of the one with the same id, if there is one; evict another when full."""
-        if user_id in self:
+        if user_id in self.by_id:
             del self[user_id]
         # Not left to `Cache`, which keeps a count beside its items: an interruption between the two would shift it.
-        while len(self) >= self.capacity:
+        while len(self.by_id) >= self.capacity:
             self.popitem()
         super().__setitem__(user_id, user)
 
@@ -89,9 +90,7 @@ class UserCache(Cache[str, UserConsent]):
             user = self[user_id]
             if user is not NOBODY:  # a signal handler closed the client meanwhile
                 user.invalidate(answers)
-        for user_id in self._ids():
-            with suppress(KeyError):
-                super().__delitem__(user_id)
+        self._items.clear()  # all at once: the count that `Cache` keeps is not used
 
     def _ids(self) -> list[str]:
         while True:

@@ -80,12 +80,12 @@ class Lookups:
 
         Gives the error to raise after the batch, if it ends early at a malformed id.
         """
-        cached = self._leases.users
+        cached = self._leases.users.by_id
         batch = UserBatch()
         missing: list[str] = []
         failure: Exception | None = None
         for place, user_id in enumerate(user_ids, first):
-            if type(user_id) is str and user_id in cached and (user := cached[user_id]).is_live():
+            if type(user_id) is str and (user := cached.get(user_id)) is not None and user.is_live():
                 batch.found[user_id] = user
                 batch.user_ids.append(user_id)
                 continue
