@@ -57,16 +57,16 @@ def test_instructions_of_a_guard_are_always_as_many() -> None:
 
 
 def test_a_simulated_process_serves_one_thing_after_the_other() -> None:
-    """A load waits for the part before it, news within 50 ms is one part, and work is counted once."""
+    """A load waits for a slice of parts at most, news between two waves is one part, and work is counted once."""
     process = Process(1000, Costs(part=1e-5, change=0.0, load=0.001, append=0.0))
     process.run([(0.0, "change"), (0.005, "load"), (0.02, "change"), (0.03, "change")])
-    assert process.loaded == [pytest.approx(0.006)]
+    assert process.loaded == [pytest.approx(0.001, abs=0.0006)]
     assert sorted(round(delay, 2) >= 0.02 for delay in process.told) == [False, True, True]
     assert process.busy == pytest.approx(2 * 0.01 + 0.001)
 
 
 def test_more_processes_bear_more() -> None:
-    """Twice the processes take half the core each, and tell a change sooner."""
+    """With twice the processes each takes less of its core, and a change is told sooner."""
     one, two = (simulate(Fleet("", processes, 4_000, 10, 100, 0), Costs()) for processes in (1, 2))
-    assert one[0] / two[0] == pytest.approx(2, rel=0.15)
+    assert 1.3 < one[0] / two[0] <= 2
     assert two[1] < one[1]

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +298,8 @@ def test_workers_that_die_at_once_are_started_again(start: Serve, ledger: str) -
     end = time.monotonic() + 4
     while time.monotonic() < end:
         for worker in workers(process):
-            worker.kill()
+            with suppress(psutil.NoSuchProcess):  # it had ended before the signal
+                worker.kill()
         time.sleep(0.01)
     until(lambda: figure(process.listening(), "polls_held") == 0)
     pauses = [float(found) for found in re.findall(r'"again_in": ([\d.]+)', "".join(process.said))]
