@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from diijam_consent_sdk import ConsentClient
 
 from .customers import customers, fill
+from .holders import HOLDERS
 
 try:
     from litestar import Litestar
@@ -26,7 +27,8 @@ the end. With --url it shows and writes to that ledger: pick its customers with 
   make privacy-center                                                     the made-up customers
   python -m examples.privacy_center --url sqlite:///consents.db --user u-00905
 
-Flip a switch and watch the three services beside it. Or speak to the same ledger from another terminal:
+Flip a switch and watch the three services beside it. Ask for erasure, and two holders of copies confirm theirs. Or
+speak to the same ledger from another terminal:
 
   DIIJAM_CONSENT_URL=... diijam-consent record u-00905 Withdrawn --purpose marketing
 
@@ -48,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make_app(given: argparse.Namespace, connect: Connect, hosts: list[str]) -> Litestar:
-    return create_app(connect, customers(given.user), hosts=hosts)
+    holders = () if given.url else HOLDERS  # those of your own ledger do their own work
+    return create_app(connect, customers(given.user), hosts=hosts, holders=holders)
 
 
 def _check(given: argparse.Namespace, consent: ConsentClient) -> None:

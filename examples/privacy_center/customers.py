@@ -17,6 +17,7 @@ import attrs
 from diijam_consent_sdk import events
 from diijam_consent_sdk.stores import SqliteStore
 
+from .holders import HOLDERS
 from .words import Words
 
 DATA = Path(__file__).parent.parent / "data"
@@ -78,18 +79,24 @@ def customers(user_ids: Sequence[str] = ()) -> list[Customer]:
 
 
 def fill(path: Path) -> None:
-    """Make a ledger of the chosen customers, each event at a made-up time of the past year or so."""
+    """
+    Make a ledger of the chosen customers, each event at a made-up time of the past year or so. Two holders are
+    registered from the beginning, and confirmed the one erasure that is done.
+    """
     now = datetime.now(UTC)
     dated = [
         (at, user_id, event)
         for user_id, batch in _batches()
         for at, event in zip(_instants(len(batch), now), batch, strict=True)
     ]
-    instants = [now]
+    instants = [now - timedelta(days=PAST_DAYS + QUIET_DAYS)]
     with closing(SqliteStore(path, clock=lambda: instants[-1])) as store:
+        for holder in HOLDERS:
+            store.register_holder(holder, by="privacy-team")
         for at, user_id, event in sorted(dated, key=itemgetter(0)):
             instants.append(at)
-            store.append(user_id, [event])
+            confirmed = map(events.ErasureConfirmed, HOLDERS) if isinstance(event, events.Erased) else ()
+            store.append(user_id, [*confirmed, event])
 
 
 def _batches() -> Iterator[tuple[str, list[events.Event]]]:

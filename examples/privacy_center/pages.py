@@ -95,7 +95,7 @@ async def show(request: Asking, state: State) -> Template:
     return _template(
         request, f"{page}.html",
         page=page, pages=PAGES, who=customer.called(words), note=note, note_tone=tone,
-        view=View(record, user, datetime.now(UTC), words), days=days(history, words),
+        view=View(record, user, datetime.now(UTC), words, state.holders), days=days(history, words),
         asked=await ask_all(state.services, user_id),
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from diijam_consent_sdk.wording.provenance import import_claim, provenance_facts
 
 from ..centers.words import HANOI
 from .customers import partner
+from .holders import holder_name
 from .words import Words
 
 
@@ -134,7 +135,7 @@ def _case_sentence(event: Case, history: Sequence[e.LedgerEntry], words: Words) 
         case e.HoldReleased(hold):
             return words("said.hold_released", kind=_hold(hold, history, words))
         case e.ErasureConfirmed(holder):
-            return words("said.erasure_confirmed", holder=partner(holder))
+            return words("said.erasure_confirmed", holder=holder_name(holder, words))
         case e.Erased(anonymised):
             return words("said.anonymised" if anonymised else "said.erased")
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import ceil
 from secrets import token_hex
@@ -26,6 +26,7 @@ from diijam_consent_sdk.record import Consent, ConsentRecord, Hold, Notice, Requ
 from diijam_consent_sdk.vocabulary import Account
 
 from .customers import partner
+from .holders import holder_name
 from .words import Words
 
 DAY_SECONDS = 86_400
@@ -96,12 +97,15 @@ class View:
         at: When.
 
         words: In which language.
+
+        holders: Whose confirmation of an erasure is shown.
     """
 
     record: ConsentRecord
     user: UserConsent
     at: datetime
     words: Words
+    holders: Collection[str] = ()
 
     @property
     def is_open(self) -> bool:
@@ -187,6 +191,12 @@ class View:
         """What Diijam still owes an answer to, the most urgent first."""
         requests = sorted(self.record.open_requests(), key=lambda request: request.due_at)
         return [Asked(r, ceil((r.due_at - self.at).total_seconds() / DAY_SECONDS)) for r in requests]
+
+    def copies(self) -> list[tuple[str, bool]]:
+        """Each holder's name, and whether it has confirmed the erasure under way."""
+        erasure = self.record.erasure
+        confirmed = frozenset() if erasure is None else erasure.confirmed
+        return [(holder_name(holder, self.words), holder in confirmed) for holder in self.holders]
 
     def past_requests(self) -> list[Request]:
         """What was resolved, the latest first."""

@@ -22,6 +22,7 @@ from diijam_consent_sdk.stores import SqliteStore
 from examples.centers.serving import make_server
 from examples.privacy_center.app import create_app
 from examples.privacy_center.customers import CHOSEN, customers, fill
+from examples.privacy_center.holders import HOLDERS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -53,7 +54,7 @@ def running(path: Path) -> Iterator[Center]:
     """A privacy centre over the ledger at *path*, in a thread."""
     at, ready = socket.create_server(("127.0.0.1", 0)), threading.Event()
     connect = partial(AsyncConsentClient.from_url, f"sqlite:///{path}")
-    one = make_server(at, lambda hosts: create_app(connect, customers(), hosts=hosts), ready.set)
+    one = make_server(at, lambda hosts: create_app(connect, customers(), hosts=hosts, holders=HOLDERS), ready.set)
     thread = threading.Thread(target=one.run, kwargs={"sockets": [at]}, daemon=True)
     thread.start()
     assert ready.wait(30)

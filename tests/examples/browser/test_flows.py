@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from diijam_consent_sdk import Channel, Outcome, Purpose, RequestKind
-from diijam_consent_sdk.events import Agreed, Granted, Objected, RequestFiled, RequestResolved, Restricted, Withdrawn
+from diijam_consent_sdk.events import (
+    Agreed,
+    ErasureConfirmed,
+    Granted,
+    Objected,
+    RequestFiled,
+    RequestResolved,
+    Restricted,
+    Withdrawn,
+)
 from examples.privacy_center.notices import notices
 
 from .conftest import WHO, Center, Visit
@@ -77,16 +86,24 @@ def test_sharing(visit: Visit, center: Center, script: bool) -> None:
 
 @with_and_without
 def test_erasure(visit: Visit, center: Center, script: bool) -> None:
-    """A customer asks for erasure after a second look, sees it due and every service stopped, and cancels it."""
+    """
+    A customer asks for erasure after a second look, sees it due, every service stopped and both holders' copies gone,
+    and cancels it.
+    """
     page = visit("requests", who="generous", language="en", java_script_enabled=script)
     assert not page.get_by_role("button", name="Ask for erasure").is_visible()
     page.get_by_text("I want to be erased").click()
     page.get_by_role("button", name="Ask for erasure").click()
     page.get_by_text("20 days left").wait_for()
     answered(page, "fraud", "erasure_requested")
-    (filed,) = center.last_said("generous")
-    assert isinstance(filed, RequestFiled)
+    filed = next(event for event in reversed(center.last_said("generous", 3)) if isinstance(event, RequestFiled))
     assert filed.kind is RequestKind.ERASURE
+    for copy in ("the mailing system", "the data warehouse"):
+        gone = page.get_by_text(f"The copy in {copy} was erased")
+        while not script and not gone.is_visible():  # the page does not follow what happens elsewhere
+            page.reload()
+        gone.wait_for()
+    assert set(center.last_said("generous", 2)) == {ErasureConfirmed("mailer"), ErasureConfirmed("warehouse")}
     row = page.locator(".request", has_text="20 days left")
     row.get_by_role("button", name="Cancel").click()
     answered(page, "fraud", "needed_for_service")

@@ -16,6 +16,7 @@ from diijam_consent_sdk.vocabulary import Language, Word
 from examples import centers, privacy_center
 from examples.privacy_center import timeline
 from examples.privacy_center.customers import CHOSEN
+from examples.privacy_center.holders import HOLDERS
 from examples.privacy_center.pages import NOTES, PAGES
 from examples.privacy_center.services import ASKS
 from examples.privacy_center.views import MAY_BE_OBJECTED_TO, OPT_IN
@@ -37,6 +38,7 @@ def keys_asked_for() -> set[str]:
         "nav": PAGES, "note": NOTES, "about": [*CHOSEN.values(), "other"], "panel": ASKS, "field": Field,
         "outcome": Outcome, "hold": HoldKind, "sharing": ["agreed", "not_agreed", "withdrawn", "expired"],
         "panel.ask": [ask for asks in ASKS.values() for ask in asks],
+        "holder": HOLDERS,
         "said": [*(f"opened_{origin}" for origin in Origin), *Outcome],
     }  # fmt: skip
     keys |= {f"{prefix}.{member}" for prefix, named in members.items() for member in named}
@@ -120,6 +122,8 @@ def story() -> list[e.LedgerEntry]:
         e.AccountClosed(),
     ):
         store.append("u-1", [event])
+    store.register_holder("warehouse")
+    store.append("u-1", [e.ErasureConfirmed("warehouse")])
     history = store.history("u-1")
     store.close()
     return history
@@ -154,6 +158,7 @@ SENTENCES: dict[Language, list[str]] = {
         "Diijam has to keep, because of an open debt: payment details.",
         "The reason to keep data is gone: an open debt.",
         "You closed your account, which ended everything you had allowed.",
+        "The copy of your data in the data warehouse was erased.",
     ],
     "vi": [
         "Bạn mở tài khoản Diijam bằng Google.",
@@ -170,8 +175,8 @@ def test_timeline(language: Language) -> None:
     lines = [line for day in timeline.days(story(), Words(language)) for line in day.lines][::-1]
     expected = SENTENCES[language]
     assert [line.text for line in lines][: len(expected)] == expected
-    assert len(lines) == 26
-    assert [number for number, line in enumerate(lines) if line.is_diijams] == [12, 18, 19, 20, 23, 24]
+    assert len(lines) == 27
+    assert [number for number, line in enumerate(lines) if line.is_diijams] == [12, 18, 19, 20, 23, 24, 26]
     assert [number for number, line in enumerate(lines) if line.until] == [1, 23]
     assert [line.tone for line in lines][:4] == ["plain", "yes", "yes", "no"]
 
@@ -186,7 +191,7 @@ def test_a_vietnamese_sentence_is_whole() -> None:
 def test_timeline_is_day_by_day() -> None:
     """Entries stand under their day in Vietnam."""
     days = timeline.days(story(), VIETNAMESE)
-    assert [(day.date, len(day.lines)) for day in days] == [("2/11/2026", 9), ("1/11/2026", 17)]
+    assert [(day.date, len(day.lines)) for day in days] == [("2/11/2026", 10), ("1/11/2026", 17)]
 
 
 def test_every_vocabulary_is_worded() -> None:
