@@ -29,9 +29,9 @@ with needs_extra("the Django middleware", "django", "django", "asgiref"):
 from ..cache.user import UserConsent
 from ..client import ConsentClient
 from ..decisions import Ask
-from ..errors import ConsentDenied, ConsentError
+from ..errors import ConsentError
 from .identity import is_current, require_user_id
-from .problem import PROBLEM_JSON, problem_response
+from .problem import PROBLEM_JSON, error_response
 from .unsubscribe_page import ALLOWED, HTML, LANGUAGE, UnsubscribeResponse, Unsubscribing
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class ConsentMiddleware:
-    """Answers a request whose view raised `ConsentDenied` with 403 and the reason."""
+    """
+    Answers a request whose view raised a `ConsentError` with a problem document: for `ConsentDenied` 403 and the
+    reason, for the others what the customer can do now (docs/how-to/choices.md).
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -54,9 +57,9 @@ class ConsentMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """See Django: None leaves the error to others."""
-        if not isinstance(error, ConsentDenied):
+        if not isinstance(error, ConsentError):
             return None
-        problem = problem_response(error.decision, request.headers.get("Accept-Language"))
+        problem = error_response(error, request.headers.get("Accept-Language"))
         return HttpResponse(problem.body, PROBLEM_JSON, problem.status, headers=problem.headers)
 
 

@@ -1,7 +1,7 @@
 """
-Turn a denial into an HTTP response, an RFC 9457 problem document.
+Turn a denial, and any other error of the library, into an HTTP response: an RFC 9457 problem document.
 
-Every framework sends the same one, so a page needs one way to show a refusal.
+Every framework sends the same ones, so a page needs one way to show them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from typing import Any
 
 import attrs
 
+from .._logging import log
 from ..decisions import Decision
+from ..errors import ConsentDenied, ConsentError
+from ..status import cause_of
+from ..stores.problem_document import PROBLEM_TYPE
 from ..vocabulary import LANGUAGES, Language
+from .failures import FAILURES, TEXTS
 
 PROBLEM_JSON = "application/problem+json"
-PROBLEM_TYPE = "urn:diijam-consent:denied"
+RETRY_SECONDS = 30
 FORBIDDEN = 403
 TITLES: Mapping[Language, str] = {
     "vi": "Không được phép sử dụng dữ liệu này",
@@ -33,6 +38,28 @@ class ProblemResponse:
     body: bytes
 
 
+def error_response(error: ConsentError, accept_language: str | None = None) -> ProblemResponse:
+    """
+    Make the response to a request that ended in *error*, and log what needs an operator.
+
+    Args:
+        error: What was raised. A `ConsentDenied` is answered as `problem_response` answers its decision.
+
+        accept_language: The request's header. Without Vietnamese or English in it, the text is Vietnamese.
+    """
+    if isinstance(error, ConsentDenied):
+        return problem_response(error.decision, accept_language)
+    failure = next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
+    if failure.is_for_operator:
+        log.error("request.failed", error=type(error).__name__, cause=cause_of(error))
+    language = preferred_language(accept_language)
+    title, *sentences = TEXTS[language][failure.key]
+    response = _respond(failure.key, failure.status, language, title=title, detail=" ".join(sentences))
+    if failure.may_retry:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
 def problem_response(decision: Decision, accept_language: str | None = None) -> ProblemResponse:
     """
     Make the response to a denied request. The status is 403 for every reason; the document has the reason.
@@ -43,16 +70,16 @@ def problem_response(decision: Decision, accept_language: str | None = None) -> 
         accept_language: The request's header. Without Vietnamese or English in it, the text is Vietnamese.
     """
     language = preferred_language(accept_language)
-    document: dict[str, Any] = {
-        "type": PROBLEM_TYPE,
-        "title": TITLES[language],
-        "status": FORBIDDEN,
-        "detail": decision.message(language),
-        "reason": decision.reason,
-        "clause": decision.clause,
-    }
+    return _respond(
+        "denied", FORBIDDEN, language,
+        title=TITLES[language], detail=decision.message(language), reason=decision.reason, clause=decision.clause,
+    )  # fmt: skip
+
+
+def _respond(key: str, status: int, language: Language, *, title: str, **fields: Any) -> ProblemResponse:
+    document = {"type": PROBLEM_TYPE + key, "title": title, "status": status, **fields}
     headers = {"Cache-Control": "no-store", "Content-Language": language}
-    return ProblemResponse(FORBIDDEN, headers, json.dumps(document, ensure_ascii=False).encode())
+    return ProblemResponse(status, headers, json.dumps(document, ensure_ascii=False).encode())
 
 
 def preferred_language(accept_language: str | None) -> Language:

@@ -1,6 +1,7 @@
 """
 Starlette and FastAPI: call `install(app, client, identify)` once, then `user_of(request)`, in FastAPI as
-`Depends(user_of)`. It loads a `UserConsent` once per user and request. A `ConsentDenied` becomes 403 with its reason.
+`Depends(user_of)`. It loads a `UserConsent` once per user and request. A `ConsentDenied` becomes 403 with its reason,
+any other `ConsentError` a problem document that a customer can read.
 `unsubscribe(client, links)` is the route of the links in mails.
 """
 
@@ -23,7 +24,7 @@ from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient
 from ..errors import ConsentDenied, ConsentError
 from .identity import is_current, require_user_id
-from .problem import PROBLEM_JSON, problem_response
+from .problem import PROBLEM_JSON, error_response
 from .unsubscribe_page import ALLOWED, HTML, LANGUAGE, UnsubscribeResponse, Unsubscribing
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def install(app: Starlette, client: AsyncConsentClient | ConsentClient, identify
     """
     Install consent in an application, before it starts or in its lifespan. The client stays open when it ends.
 
+    The library's errors get an exception handler (docs/how-to/choices.md). The application's own for one of them stays,
+    and so does one for `ConsentError`; only that for `ConsentDenied` is replaced.
+
     Args:
         app: An application of Starlette or FastAPI.
 
@@ -49,10 +53,13 @@ def install(app: Starlette, client: AsyncConsentClient | ConsentClient, identify
     Raises:
         RuntimeError: the application has started, and a middleware hides where its exception handlers are.
     """
-    if app.middleware_stack is not None:
-        _find_exception_layer(app.middleware_stack).add_exception_handler(ConsentDenied, denied)
+    kinds = [ConsentDenied] if ConsentError in app.exception_handlers else [ConsentDenied, ConsentError]
+    layer = app.middleware_stack and _find_exception_layer(app.middleware_stack)
     setattr(app.state, ATTRIBUTE, (client, identify))
-    app.add_exception_handler(ConsentDenied, denied)
+    for kind in kinds:
+        app.add_exception_handler(kind, failed)
+        if layer is not None:
+            layer.add_exception_handler(kind, failed)
 
 
 async def user_of(request: Request) -> UserConsent:
@@ -77,11 +84,11 @@ async def user_of(request: Request) -> UserConsent:
     return kept[1]
 
 
-async def denied(request: Request, error: Exception) -> Response:
-    """Handle `ConsentDenied` with the response to a denied request; any other error is raised again."""
-    if not isinstance(error, ConsentDenied):
+async def failed(request: Request, error: Exception) -> Response:
+    """Handle a `ConsentError` with its problem document; any other error is raised again."""
+    if not isinstance(error, ConsentError):
         raise error
-    problem = problem_response(error.decision, request.headers.get("accept-language"))
+    problem = error_response(error, request.headers.get("accept-language"))
     return Response(problem.body, problem.status, problem.headers, PROBLEM_JSON)
 
 

@@ -20,14 +20,13 @@ from ..errors import ConsentError, InvalidEvent
 from ..events import Provenance, Withdrawn
 from ..vocabulary import LANGUAGES, Language, Method, Purpose
 from ..wording import list_labels
-from .problem import preferred_language
+from .problem import RETRY_SECONDS, preferred_language
 
 if TYPE_CHECKING:  # else every application would need the extra `links`
     from ..links import UnsubscribeLink, UnsubscribeLinks
 
 LANGUAGE = "lang"  # the query's parameter
 ALLOWED = ("GET", "HEAD", "POST")
-RETRY_SECONDS = 30
 HTML = "text/html; charset=utf-8"
 
 # By language: title and paragraphs, by what the page is about.
