@@ -74,7 +74,7 @@ class Installs(Memory):
             arrival = Arrival(fetch, answer, self._basis_of(fetch, answer), self._generation_at(answer.cursor))
             installed: dict[str, UserConsent] = {}
             for user_id, row in zip(fetch.user_ids, answer.users, strict=True):
-                cached = self.users.get(user_id)
+                cached = self.users.by_id.get(user_id)
                 if row.user_id == user_id and self._may_install(user_id, cached, fetch, answer.cursor.position):
                     try:
                         installed[user_id] = self._install(arrival, row, cached)

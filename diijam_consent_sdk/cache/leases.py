@@ -85,7 +85,7 @@ class Leases(Installs):
     def _change(self, user_id: str, position: int) -> None:
         """Drop what is older than a user's change (rule 3). The new `applied` is published only after this."""
         self._fetches.note(user_id, position)
-        user = self.users.get(user_id)
+        user = self.users.by_id.get(user_id)
         if user is not None and user.position < position:
             self._drop(user_id)
 

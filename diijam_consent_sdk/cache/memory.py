@@ -109,7 +109,7 @@ class Memory:
         wanted, self._wanted_on_fast_path = self._wanted_on_fast_path, {}
         while wanted:  # a guard that is under way may still add to it
             user_id, user = wanted.popitem()
-            if self.users.get(user_id) is user and user.is_in(self._history.generation):
+            if self.users.by_id.get(user_id) is user and user.is_in(self._history.generation):
                 self.fast_path.add(user)
 
     def _confirm(self, head: Cursor) -> None:
@@ -117,7 +117,7 @@ class Memory:
         waiting = self._history.confirm(head)
         if waiting is not None:
             for user_id in list(waiting.waiting):
-                user = self.users.get(user_id)
+                user = self.users.by_id.get(user_id)
                 if user is not None:
                     user.promote(waiting, self._history.generation)
 
