@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import attrs
@@ -24,6 +26,9 @@ from ...stores.token_messages import OwnToken
 from ...stores.url import is_http
 from ..console import print_result, print_status
 from ..store import FILE_SCHEME, Url, open_store, require_url
+
+if TYPE_CHECKING:
+    from ...stores.http.store import HttpStore
 
 DEADLINE_SECONDS = 3.0  # for one load
 LOADS = 5  # whose median is shown; one more comes first, which connects
@@ -44,7 +49,7 @@ class PingResult:
     What was measured of a store.
 
     Attributes:
-        position: The position of the ledger's last entry.
+        position: The position of the ledger's last entry; None if the token may neither ask nor read.
 
         connect_seconds: The time of the first load, which connects.
 
@@ -55,7 +60,7 @@ class PingResult:
         clock_precision_seconds: How far off `clock_seconds` may be.
     """
 
-    position: int
+    position: int | None
     connect_seconds: float
     load_seconds: float
     clock_seconds: float
@@ -86,14 +91,17 @@ def ping(*, as_json: Json = False, url: Url = None) -> int:
     address = require_url(url)
     try:
         with open_store(address, deadline=DEADLINE_SECONDS) as store:
-            result = _measure_what_is_allowed(store)
-            own = _own_token(address, store)
+            service = _as_service(address, store)
+            result = _measure_what_is_allowed(store, service)
+            own = None if service is None else service.own_token()
     except (ConsentError, ValueError, OSError) as error:
         if as_json:
             print_result(json.dumps({"ok": False, "error": str(error)}, ensure_ascii=False))
         raise
     if as_json:
-        fields: dict[str, object] = {name: round(value, 6) for name, value in attrs.asdict(result).items()}
+        fields: dict[str, object] = {
+            name: None if value is None else round(value, 6) for name, value in attrs.asdict(result).items()
+        }
         fields |= {} if own is None else {"token": {"name": own.name, "scopes": own.scopes, "expires_at": _end(own)}}
         print_result(json.dumps({"ok": True, "store": _without_secrets(address), **fields}, ensure_ascii=False))
     else:
@@ -105,27 +113,31 @@ def ping(*, as_json: Json = False, url: Url = None) -> int:
     return 0
 
 
-def _measure_what_is_allowed(store: Store) -> PingResult:
-    """Ask for the head as guards do, or as who reads records does if the token may only read."""
-    try:
-        return _measure(store.standings)
-    except NotEntitled:
-        return _measure(store.load)
+def _measure_what_is_allowed(store: Store, service: HttpStore | None) -> PingResult:
+    """Ask for the head as guards do, or as who reads records does; a token that may do neither asks about itself."""
+    calls: list[Callable[[], Standings | Loaded | OwnToken]] = [partial(store.standings, ()), partial(store.load, ())]
+    if service is not None:
+        calls.append(service.own_token)
+    *preferred, last = calls
+    for call in preferred:
+        with suppress(NotEntitled):
+            return _measure(call)
+    return _measure(last)
 
 
-def _measure(load: Callable[[Iterable[str]], Standings | Loaded]) -> PingResult:
+def _measure(call: Callable[[], Standings | Loaded | OwnToken]) -> PingResult:
     seconds: list[float] = []
     clocks: list[tuple[float, float]] = []
     for _ in range(1 + LOADS):
         sent, began = datetime.now(UTC), time.perf_counter()
-        loaded = load(())
+        answer = call()
         took = time.perf_counter() - began
         seconds.append(took)
         # The store read its clock at some time during the load, so half of its duration is the greatest error.
-        clocks.append((took / 2, (loaded.at - sent).total_seconds() - took / 2))
+        clocks.append((took / 2, (answer.at - sent).total_seconds() - took / 2))
     precision, ahead = min(clocks)
     return PingResult(
-        position=loaded.cursor.position,
+        position=None if isinstance(answer, OwnToken) else answer.cursor.position,
         connect_seconds=seconds[0],
         load_seconds=statistics.median(seconds[1:]),
         clock_seconds=ahead,
@@ -143,19 +155,23 @@ def _to_lines(url: str, result: PingResult, own: OwnToken | None) -> list[str]:
         f"store     {_without_secrets(url)}",
         "reached   yes",
         f"token     {_describe(own) if own is not None else 'none needed'}",
-        f"ledger    {result.position:,} entries",
+        f"ledger    {_describe_position(result)}",
         f"load      {load}; the first, which connects, {connect}",
         f"clock     {abs(result.clock_seconds):.3f} s {direction} this machine's, give or take {precision}",
     ]
 
 
-def _own_token(url: str, store: Store) -> OwnToken | None:
-    """Look at the token of a service's client; None of another store, which needs none."""
+def _describe_position(result: PingResult) -> str:
+    return "not shown to this token" if result.position is None else f"{result.position:,} entries"
+
+
+def _as_service(url: str, store: Store) -> HttpStore | None:
+    """Return the client of a service; None of another store, which needs no token."""
     if not is_http(url):
         return None
     from ...stores.http.store import HttpStore  # noqa: PLC0415 - httpx is slow to import
 
-    return store.own_token() if isinstance(store, HttpStore) else None
+    return store if isinstance(store, HttpStore) else None
 
 
 def _describe(own: OwnToken) -> str:

@@ -72,6 +72,20 @@ def test_a_service_answers(service: Running, cli: Cli) -> None:
     assert "dcs_" not in result.out
 
 
+def test_a_token_that_only_writes_answers(
+    service: Running, tokens: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token of least scope is reported as taken, although it may not learn where the ledger ends."""
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(tokens, "notices", [Scope.WRITE_NOTICES]))
+    said = cli("ping", "--url", service.url)
+    assert (said.status, said.err) == (0, "")
+    assert sheet(said.out)["token"] == "notices, may write:notices; ends never"
+    assert sheet(said.out)["ledger"] == "not shown to this token"
+    found = json.loads(cli("ping", "--url", service.url, "--json").out)
+    assert (found["ok"], found["position"]) == (True, None)
+    assert abs(found["clock_seconds"]) < 60
+
+
 def test_postgres_answers(cli: Cli) -> None:
     """A database answers too; its password, which stands in the URL, is not shown."""
     url = shared().database()
