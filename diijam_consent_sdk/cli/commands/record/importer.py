@@ -13,7 +13,8 @@ from datetime import datetime
 import attrs
 
 from ....errors import InvalidEvent, TooLarge, VersionConflict
-from ....events import AccountOpened, LedgerEntry, Provenance
+from ....events import AccountOpened, Erased, ErasureConfirmed, LedgerEntry, Provenance
+from ....holders import HolderRegistry
 from ....record import ConsentRecord, fold, refusal
 from ....stores.answers import Appended, Cursor, Write, WriteResult
 from ....stores.protocol import Store
@@ -35,8 +36,16 @@ class Keyed:
     key: str
     digest: str
 
-    def singles(self) -> Iterator[Keyed]:
-        """Yield a batch for each event, with a key of its own."""
+    def parts(self) -> Iterator[Keyed]:
+        """
+        Yield what is written all or none: of an imported batch each event, with a key of its own.
+
+        So an account that is open already keeps no imported no out, and what was written beside a refused event is
+        known when that one is accepted on another day: written again, it would overrule what was said here since.
+        """
+        if self.batch.provenance.said_at is None:
+            yield self
+            return
         for number, single in enumerate(self.batch.singles()):
             yield Keyed(single, f"{self.key}-{number}", self.digest)
 
@@ -73,11 +82,11 @@ class Importer:
     def append(self, keyed: Sequence[Keyed]) -> None:
         """
         Append batches in one transaction, or in several where that would be too large, or where one is refused: the
-        user's next waits until that one is explained, or written in part.
+        user's next waits until that one is explained.
         """
         reasons: dict[int, str] = {}
         try:
-            self._append(keyed, reasons)
+            self._append([part for each in keyed for part in each.parts()], reasons)
         finally:
             print_status(*(f"line {line}: {reason}" for line, reason in sorted(reasons.items())))
 
@@ -112,12 +121,7 @@ class Importer:
         return writes
 
     def _settle(self, keyed: Keyed, result: WriteResult, reasons: dict[int, str]) -> Iterable[Keyed]:
-        """
-        Count a batch that was written or refused, and give what is to be tried again, in order.
-
-        An imported batch that was refused is tried again event by event, so an account that is open already keeps no
-        imported no out.
-        """
+        """Count a batch that was written or refused, and give what is to be tried again."""
         batch = keyed.batch
         if isinstance(result, Appended):
             self._count(batch, result)
@@ -125,8 +129,6 @@ class Importer:
             return [keyed]
         elif not isinstance(result, InvalidEvent):
             raise result
-        elif batch.provenance.said_at is not None and len(batch.events) > 1:
-            return keyed.singles()
         else:
             self._explain(batch, result, reasons)
         return ()
@@ -161,10 +163,12 @@ def _find_refused(store: Store, batch: Batch) -> tuple[int, str, bool] | None:
 
     The store's error does not name the line.
     """
-    loaded = store.load([batch.user_id])
+    loaded, rests_on_holders = store.load([batch.user_id]), (ErasureConfirmed, Erased)
     record, said = loaded.records[0], batch.provenance
+    is_asked = any(isinstance(event, rests_on_holders) for event in batch.events)
+    holders = HolderRegistry.of(store.holders() if is_asked else ())
     for line, event in zip(batch.lines, batch.events, strict=True):
-        reason = refusal(record, event, loaded.at, provenance=said)
+        reason = refusal(record, event, loaded.at, provenance=said, holders=holders)
         if reason is not None:
             is_kept = said.said_at is not None and said.said_at <= loaded.at and _stands(record, batch, loaded.at)
             return line, f"{type(event).__name__} is refused: {reason}", is_kept

@@ -131,7 +131,7 @@ def test_what_came_before_a_failure_counts_once(ledger: Ledger, cli: Cli, monkey
 
     def fail_late(store: SqliteStore, writes: Sequence[Write]) -> object:
         calls.append(writes)
-        if len(calls) == 4:  # of what is left of the second batch, after it was refused and its first event too
+        if len(calls) == 3:  # of what is left of the second batch, whose first event was refused
             raise StoreUnavailable("the disk is full")
         return append_many(store, writes)
 

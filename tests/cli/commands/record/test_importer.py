@@ -20,6 +20,7 @@ from diijam_consent_sdk.cli.commands.record.import_checkpoint import Progress
 from diijam_consent_sdk.cli.commands.record.import_summary import Summary
 from diijam_consent_sdk.cli.commands.record.importer import Importer, Keyed, taken_together
 from diijam_consent_sdk.errors import TooLarge
+from diijam_consent_sdk.notices import NoticeText
 from diijam_consent_sdk.stores import MemoryStore, Write
 from diijam_consent_sdk.stores.protocol import WriteResult
 from tests import strategies
@@ -158,6 +159,32 @@ def test_what_is_refused_is_named_in_the_order_of_the_file() -> None:
         work = Importer(store, store.load([]).cursor, Summary(3, Progress()))
         work.append(keyed(first, ("b", [e.Published("avatar")], e.NO_PROVENANCE)))
     assert [line.partition(":")[0] for line in shown.getvalue().splitlines()] == ["line 1", "line 3"]
+
+
+def test_a_word_beside_a_refused_one_is_written_once() -> None:
+    """Imported again once its neighbour is accepted, it overrules nothing that the customer has said here since."""
+    store = CountingStore()
+    store.append("a", [e.AccountOpened(), e.Objected("payment")])
+    store.require_notices()
+    said = keyed(("a", [e.ObjectionLifted("payment"), granted("n")], imported(1)))
+    assert run(store, said).done.refused == 1
+    store.append("a", [e.Objected("payment")])
+    store.register_notice(NoticeText("n", texts={"en": "May we write?"}, purposes={"marketing"}))
+    again = run(store, said)
+    assert (again.done.new, again.done.known) == (1, 1)
+    assert "payment" in store.load(["a"]).records[0].objected
+
+
+def test_the_refused_event_is_found_among_holders() -> None:
+    """What is named is the event that was refused, and why, where others of its batch rest on registered holders."""
+    store = CountingStore()
+    store.register_holder("mailer")
+    store.append("a", [e.AccountOpened(), e.RequestFiled("r", "erasure")])
+    held = e.HoldPlaced("h", "debt", ["email"])
+    batch: Said = ("a", [e.ErasureConfirmed("mailer"), held, e.Erased()], e.NO_PROVENANCE)
+    assert run(store, keyed(batch)).printed == [
+        "line 3: Erased is refused: live holds keep the data, release them first: h"
+    ]
 
 
 def batches() -> st.SearchStrategy[list[Said]]:

@@ -54,6 +54,7 @@ A_LIFE = [
     ("RequestExtended --request r-2 --reason archive", e.RequestExtended("r-2", "archive")),
     ("RequestResolved --request r-1 --outcome cancelled", e.RequestResolved("r-1", outcome="cancelled")),
     ("AccountClosed", e.AccountClosed()),
+    ("ErasureConfirmed --holder mailer", e.ErasureConfirmed("mailer")),
     ("Erased --anonymised", e.Erased(anonymised=True)),
 ]
 
@@ -73,6 +74,7 @@ def test_prints_where_it_stands(ledger: Ledger, cli: Cli) -> None:
 def test_every_event(ledger: Ledger, cli: Cli) -> None:
     """Every event can be typed, and what was typed is what is recorded."""
     recorded = []
+    assert cli("holder", "add", "mailer").status == 0
     for words, _ in A_LIFE:
         assert cli("record", "u-1", *words.split()).err == ""
         store = SqliteStore(ledger.path)
