@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -28,6 +29,7 @@ BATCH = 1000
 ROUNDS = 11
 ASK = Market("email")
 ONE, RAW = "HTTP, one request a check", "HTTP, raw transfer of the same bytes"
+PLAIN = "SQLite, a plain program that reads (id, 200 bytes)"
 
 
 def cold(store: Store, user_ids: Sequence[str]) -> int:
@@ -68,6 +70,25 @@ def raw(client: httpx.Client, user_ids: Sequence[str]) -> int:
     return len(user_ids)
 
 
+def plain_file(path: Path, user_ids: Sequence[str]) -> Path:
+    """A SQLite file of ids with 200 bytes each."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE users (id TEXT PRIMARY KEY, choices BLOB NOT NULL)")
+        with db:
+            db.executemany("INSERT INTO users VALUES (?, ?)", ((user, secrets.token_bytes(200)) for user in user_ids))
+    return path
+
+
+def plain(path: Path, user_ids: Sequence[str]) -> int:
+    """Read them in the same batches, and throw them away."""
+    with closing(sqlite3.connect(path)) as db:
+        for start in range(0, len(user_ids), BATCH):
+            some = user_ids[start : start + BATCH]
+            db.execute(f"SELECT id, choices FROM users WHERE id IN ({','.join('?' * len(some))})", some).fetchall()
+    return len(user_ids)
+
+
 def one_by_one(store: Store, user_ids: Sequence[str]) -> int:
     """A load and a decision for each."""
     for user_id in user_ids:
@@ -92,7 +113,7 @@ def main() -> None:
     count = people.scaled(USERS)
     path, user_ids = people.ledger(count), people.ids(count)
     random.Random(people.SEED).shuffle(user_ids)
-    with ExitStack() as stack, tempfile.TemporaryDirectory():
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         service = stack.enter_context(serving(path))
         http = stack.enter_context(closing(HttpStore(service.url, token=service.token, deadline=60)))
         file, memory = stack.enter_context(closing(SqliteStore(path))), stack.enter_context(closing(copied(path)))
@@ -101,6 +122,7 @@ def main() -> None:
         contenders: dict[str, Callable[[], int]] = {
             "memory, cold": partial(cold, memory, user_ids),
             "SQLite, cold": partial(cold, file, user_ids),
+            PLAIN: partial(plain, plain_file(Path(folder) / "plain.db", people.ids(count)), user_ids),
             "HTTP, cold": partial(cold, http, user_ids),
             "any store, warm": warm(file, user_ids, stack),
             "any store, warm, permitted_mask": masked(file, user_ids, stack),
@@ -112,10 +134,18 @@ def main() -> None:
             times = interleaved(contenders, rounds=ROUNDS)
     rows = [
         [name, f"{1e9 / spread(took).median:,.0f}", spread(took).text(0)]
-        + [ratios(times[other], took).text() for other in (RAW, ONE, "SQLite, cold")]
+        + [ratios(times[other], took).text() for other in (RAW, ONE, PLAIN, "SQLite, cold")]
         for name, took in times.items()
     ]
-    columns = ["", "users a second", "ns a user", "× raw transfer", "× one request a check", "× SQLite, cold"]
+    columns = [
+        "",
+        "users a second",
+        "ns a user",
+        "× raw transfer",
+        "× one request a check",
+        "× plain SQLite",
+        "× SQLite, cold",
+    ]
     report.publish("audience", f"Filtering {count:,} users", report.table(columns, rows))
 
 
