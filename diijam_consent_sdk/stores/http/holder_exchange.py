@@ -61,9 +61,9 @@ def erasures(holder: str, after: ErasurePlace | None, limit: int) -> Exchange:
     def read(answer: messages.DueErasuresAnswer) -> OwedErasures:
         page = answer.result()
         places = [(owed.due_at, owed.user_id) for owed in page.erasures]
-        places = [*([] if after is None else [after]), *places]
         if page.after is not None and page.after not in places[-1:]:
             places.append(page.after)
+        places = [*([] if after is None else [after]), *places]  # last, or a page that ends where it began would do
         if any(_order(earlier) >= _order(later) for earlier, later in pairwise(places)):
             raise Mismatched
         return page

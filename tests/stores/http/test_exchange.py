@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,9 +13,17 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, StoreUnusable, TooLarge
 from diijam_consent_sdk.notices import RegisteredNotice
 from diijam_consent_sdk.record import unopened
-from diijam_consent_sdk.stores import Appended, Cursor, message_fields, messages, registry_messages, wire
+from diijam_consent_sdk.stores import (
+    Appended,
+    Cursor,
+    holder_messages,
+    message_fields,
+    messages,
+    registry_messages,
+    wire,
+)
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.http import append_exchange, exchange, problems, registry_exchange
+from diijam_consent_sdk.stores.http import append_exchange, exchange, holder_exchange, problems, registry_exchange
 from tests.strategies import START
 
 JSON = {"content-type": "application/json"}
@@ -144,6 +153,24 @@ def test_a_list_of_notices_goes_on_in_order() -> None:
     for wrong in (["n-1"], ["n-3", "n-2"], ["n-2", "n-2"]):
         with pytest.raises(Failure, match="about something else"):
             answered(page, answer(*wrong))
+
+
+def test_a_list_of_what_is_owed_goes_on_in_order() -> None:
+    """A page that goes back, or ends where it was to begin, is not believed: the list would never end."""
+    first, second = ((START, user_id) for user_id in ("u-1", "u-2"))
+
+    def answer(after: tuple[datetime, str], *places: tuple[datetime, str]) -> holder_messages.DueErasuresAnswer:
+        owed = [holder_messages.DueErasure(user_id=user_id, due_at=due_at, kept=[]) for due_at, user_id in places]
+        return holder_messages.DueErasuresAnswer(
+            nonce="n", at=START, erasures=owed, after=holder_messages.Place(*after)
+        )
+
+    page = holder_exchange.erasures("mailer", first, 10)
+    for right in (answer(second), answer(second, second)):
+        assert answered(page, right).after == second
+    for wrong in (answer(first), answer(first, first), answer(first, second)):
+        with pytest.raises(Failure, match="about something else"):
+            answered(page, wrong)
 
 
 def test_a_registration_is_of_the_notice_sent() -> None:
