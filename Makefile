@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo privacy-center test test-browser lint bench mutants soak reliability bench-check docs dist clean
+.PHONY: help demo privacy-center support-center test test-browser lint bench mutants soak reliability bench-check docs dist clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,10 +43,13 @@ demo: $(VENV)/demo ## load 2,000 customers, run a campaign, see one customer say
 privacy-center: $(VENV)/examples ## serve the page where customers see and change their choices (PORT=)
 	@$(BIN)/python -m examples.privacy_center $(if $(PORT),--port $(PORT))
 
+support-center: $(VENV)/examples ## serve the page where staff answer customers' requests (PORT=)
+	@$(BIN)/python -m examples.support_center $(if $(PORT),--port $(PORT))
+
 test: $(VENV)/dev ## run all tests, in random order, on all cores
 	$(BIN)/python -m pytest -n auto
 
-test-browser: $(VENV)/browser ## run the privacy centre's tests in Chromium
+test-browser: $(VENV)/browser ## run the tests of both centres and all pages in Chromium
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "Chromium is needed: apt-get install chromium, or set CHROMIUM to its path"; exit 1; }
 	$(BIN)/python -m pytest tests/examples/browser
 

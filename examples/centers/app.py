@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -47,7 +48,7 @@ def make_center(
     identify: Identify | None,
     hosts: Collection[str],
     state: Mapping[str, Any],
-    texts: Mapping[str, Any],
+    shown: Mapping[str, Any],
 ) -> Litestar:
     """
     Make a centre of its handlers.
@@ -67,7 +68,7 @@ def make_center(
 
         state: What its handlers share.
 
-        texts: What its templates share.
+        shown: What each of its pages is made with.
     """
     static = create_static_files_router(path="/static", directories=[folder / "static", HERE / "static"])
     return Litestar(
@@ -75,11 +76,11 @@ def make_center(
         guards=[only_here],
         lifespan=[lifespan],
         exception_handlers={Exception: answer},
-        template_config=TemplateConfig(instance=_make_templates(folder, texts)),
+        template_config=TemplateConfig(instance=_templates(folder)),
         csrf_config=_make_csrf(),
         allowed_hosts=AllowedHostsConfig(allowed_hosts=list(hosts)),
         before_send=[_protect],
-        state=State({**state, "identify": identify, "words": words}),
+        state=State({**state, "identify": identify, "words": words, "shown": shown}),
         request_max_body_size=MAX_FORM_BYTES,
         openapi_config=None,
         logging_config=None,
@@ -88,10 +89,11 @@ def make_center(
     )
 
 
-def _make_templates(folder: Path, texts: Mapping[str, Any]) -> JinjaTemplateEngine:
+@cache
+def _templates(folder: Path) -> JinjaTemplateEngine:
+    """The templates of a centre, compiled once for all its applications: tests make hundreds."""
     loader = FileSystemLoader([folder / "templates", HERE / "templates"])
     templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    templates.globals.update(texts)
     return JinjaTemplateEngine.from_environment(templates)
 
 

@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.response import Redirect, Template
 
-from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreError
+from diijam_consent_sdk.errors import ClientClosed, NotEntitled, OutcomeUnknown, StoreError
 
 from .access import ELSEWHERE, language_of
 
@@ -28,6 +28,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Template | Redi
         template_name="problem.html",
         status_code=status,
         context={
+            **request.app.state.shown,
             "t": request.app.state.words(language_of(request)),
             "problem": problem,
             "again": request.url.path if may_work_later else "",
@@ -42,6 +43,8 @@ def problem_of(method: str, error: Exception) -> tuple[int, str]:  # noqa: PLR09
     match error:
         case OutcomeUnknown():
             return 503, "outcome"
+        case NotEntitled():
+            return 503, "not_entitled"
         case StoreError() | ClientClosed():
             return 503, "unavailable" if method == "GET" else "not_written"
         case NotAuthorizedException():

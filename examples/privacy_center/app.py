@@ -65,5 +65,5 @@ def create_app(
     made_up = identify is None and all(one.about in CHOSEN.values() for one in customers)
     return make_center(
         Path(__file__).parent, Words, HANDLERS, connected, identify=identify, hosts=hosts,
-        state={"customers": customers, "holders": holders}, texts={"made_up": made_up, "picks": identify is None},
+        state={"customers": customers, "holders": holders}, shown={"made_up": made_up, "picks": identify is None},
     )  # fmt: skip

@@ -139,7 +139,9 @@ HANDLERS = [welcome, sign_in, speak, show, services, say]
 
 def _template(request: Asking, name: str, **context: object) -> Template:
     words = Words(language_of(request))
-    return Template(template_name=name, context={"t": words, "languages": LANGUAGES, **context})
+    return Template(
+        template_name=name, context={**request.app.state.shown, "t": words, "languages": LANGUAGES, **context}
+    )
 
 
 def _page(form: Mapping[str, str]) -> str:

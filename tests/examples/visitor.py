@@ -31,8 +31,14 @@ class FailingStore(MemoryStore):
             raise self.failure
         return super().load(user_ids)
 
+    def open_requests(self, *arguments: Any, **options: Any) -> Any:
+        """See `Store.open_requests`."""
+        if self.failure is not None and self.all_fail:
+            raise self.failure
+        return super().open_requests(*arguments, **options)
 
-class _Forms(HTMLParser):
+
+class Forms(HTMLParser):
     """Finds the forms of a page, each with the fields that its button sends."""
 
     def __init__(self) -> None:
@@ -41,7 +47,7 @@ class _Forms(HTMLParser):
         self.buttons: dict[str, tuple[str, dict[str, str]]] = {}
         self.locked: set[str] = set()
         self.on: dict[str, bool] = {}
-        self._action = ""
+        self._action = self._select = ""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """One tag."""
@@ -50,7 +56,13 @@ class _Forms(HTMLParser):
             self._action = given["action"]
             self.forms.append({})
         elif tag == "input":
-            self.forms[-1][given["name"]] = given["value"]
+            if given.get("type") != "radio" or "checked" in given:
+                self.forms[-1][given["name"]] = given["value"]
+        elif tag == "select":
+            self._select = given["name"]
+            self.forms[-1][self._select] = ""
+        elif tag == "option" and "selected" in given:
+            self.forms[-1][self._select] = given["value"]
         elif tag == "button":
             own = {given["name"]: given["value"]} if "name" in given else {}
             key = given.get("id") or f"{given['name']}-{given['value']}"
@@ -70,22 +82,22 @@ class Visitor:
     status: int = 0
     path: str = ""
 
-    def open(self, path: str) -> _Forms:
+    def open(self, path: str) -> Forms:
         """Open a page."""
         return self._took(self.http.get(path))
 
-    def press(self, key: str, **changed: str) -> _Forms:
+    def press(self, key: str, **changed: str) -> Forms:
         """Press a button of the page, its form as it stands or *changed*."""
         action, form = self.page().buttons[key]
         return self.send(action, {**form, **changed})
 
-    def send(self, action: str, form: dict[str, str]) -> _Forms:
+    def send(self, action: str, form: dict[str, str]) -> Forms:
         """Send a form."""
         return self._took(self.http.post(action, data=form))
 
-    def page(self) -> _Forms:
+    def page(self) -> Forms:
         """The buttons of the page that is open."""
-        forms = _Forms()
+        forms = Forms()
         forms.feed(self.html)
         return forms
 
@@ -98,13 +110,13 @@ class Visitor:
         """The services' answers, by ask."""
         return dict(re.findall(r'data-ask="(\w+)" data-answer="(\w+)"', self.html))
 
-    def sign_in(self, who: int = 0, language: str = "en") -> _Forms:
+    def sign_in(self, who: int = 0, language: str = "en") -> Forms:
         """Be one of the customers."""
         self.open("/")
         if language == "en":
             self.press("language-en")
         return self.press(f"who-{who}")
 
-    def _took(self, answer: Any) -> _Forms:
+    def _took(self, answer: Any) -> Forms:
         self.html, self.status, self.path = answer.text, answer.status_code, answer.url.path
         return self.page()

@@ -1,1 +1,1 @@
-"""The privacy centre in a real browser: Debian's Chromium, driven by Playwright. `make test-browser` runs these."""
+"""All pages in a real browser: Debian's Chromium, driven by Playwright. `make test-browser` runs these."""

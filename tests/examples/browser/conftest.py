@@ -1,4 +1,4 @@
-"""A running privacy centre for each test, and one Chromium; without it the tests are skipped, with the remedy."""
+"""A running centre for each test, and one Chromium; without it the tests are skipped, with the remedy."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from litestar import Litestar
 
 from diijam_consent_sdk import AsyncConsentClient
 from diijam_consent_sdk.events import Event
 from diijam_consent_sdk.stores import SqliteStore
-from examples.centers.serving import make_server
+from examples.centers.serving import Connect, make_server
 from examples.privacy_center.app import create_app
 from examples.privacy_center.customers import CHOSEN, customers, fill
 from examples.privacy_center.holders import HOLDERS
+from examples.support_center.app import create_app as support_app
+from examples.support_center.staff import MADE_UP
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -39,7 +42,7 @@ PATIENCE_MS = 20_000  # the machine may be busy
 
 @attrs.frozen
 class Center:
-    """A privacy centre that runs, and the ledger under it."""
+    """A centre that runs, and the ledger under it."""
 
     url: str
     store: SqliteStore
@@ -49,12 +52,25 @@ class Center:
         return [entry.event for entry in self.store.history(WHO[about][1])][-count:]
 
 
+MakeApp = Callable[[Connect, list[str]], Litestar]
+
+
+def privacy_center(connect: Connect, hosts: list[str]) -> Litestar:
+    """The privacy centre of the made-up customers."""
+    return create_app(connect, customers(), hosts=hosts, holders=HOLDERS)
+
+
+def support_center(connect: Connect, hosts: list[str]) -> Litestar:
+    """The support centre of the made-up customers."""
+    return support_app(connect, MADE_UP, hosts=hosts, made_up=True)
+
+
 @contextmanager
-def running(path: Path) -> Iterator[Center]:
-    """A privacy centre over the ledger at *path*, in a thread."""
+def running(path: Path, make_app: MakeApp = privacy_center) -> Iterator[Center]:
+    """A centre over the ledger at *path*, in a thread."""
     at, ready = socket.create_server(("127.0.0.1", 0)), threading.Event()
     connect = partial(AsyncConsentClient.from_url, f"sqlite:///{path}")
-    one = make_server(at, lambda hosts: create_app(connect, customers(), hosts=hosts, holders=HOLDERS), ready.set)
+    one = make_server(at, partial(make_app, connect), ready.set)
     thread = threading.Thread(target=one.run, kwargs={"sockets": [at]}, daemon=True)
     thread.start()
     assert ready.wait(30)
@@ -99,20 +115,17 @@ def browser() -> Iterator[Browser]:
 Visit = Callable[..., "Page"]
 
 
-@pytest.fixture
-def visit(browser: Browser, center: Center) -> Iterator[Visit]:
-    """Opens a page as one of the customers. At the end: no page asked another host for anything, none complained."""
+@contextmanager
+def opening(browser: Browser, center: Center) -> Iterator[Visit]:
+    """Opens pages of a centre. At the end: no page asked another host for anything, none complained."""
     complaints: list[str] = []
     contexts = []
 
-    def open_page(page: str = "choices", *, who: str = "generous", language: str = "vi", **options: Any) -> Page:
+    def open_page(page: str, cookies: dict[str, str], **options: Any) -> Page:
         options = {"viewport": {"width": 1400, "height": 1000}, "reduced_motion": "reduce", **options}
         contexts.append(context := browser.new_context(**options))
         context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies([
-            {"name": "who", "value": str(WHO[who][0]), "url": center.url},
-            {"name": "language", "value": language, "url": center.url},
-        ])  # fmt: skip
+        context.add_cookies([{"name": name, "value": value, "url": center.url} for name, value in cookies.items()])
         context.on("request", lambda request: _foreign(request.url, center, complaints))
         context.on("weberror", lambda error: complaints.append(str(error.error)))
         opened = context.new_page()
@@ -128,3 +141,14 @@ def visit(browser: Browser, center: Center) -> Iterator[Visit]:
 def _foreign(url: str, center: Center, complaints: list[str]) -> None:
     if not url.startswith(center.url):
         complaints.append(url)
+
+
+@pytest.fixture
+def visit(browser: Browser, center: Center) -> Iterator[Visit]:
+    """Opens a page of the privacy centre as one of the customers."""
+    with opening(browser, center) as open_page:
+
+        def as_customer(page: str = "choices", *, who: str = "generous", language: str = "vi", **options: Any) -> Page:
+            return open_page(page, {"who": str(WHO[who][0]), "language": language}, **options)
+
+        yield as_customer

@@ -1,13 +1,15 @@
 """
 Take the pictures in docs/images again: `apt-get install pngquant poppler-utils fonts-noto-core`, `make test-browser`,
-then `.venv/bin/python -m tests.examples.browser.screenshots`. The dates in those of the privacy centre and the report
-are the day's.
+then `.venv/bin/python -m tests.examples.browser.screenshots`, for all or for those NAMED on the command line:
+`privacy-center`, `support-center`, `customer-file`, `report`, `unsubscribe`. Most show the dates of the day.
 """
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +26,9 @@ from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.vocabulary import LANGUAGES, Language
 from examples import audit, report
 from examples.privacy_center.customers import fill
+from examples.support_center.story import fill as tell
 
-from .conftest import CHROMIUM, QUIET, WHO, Center, running
+from .conftest import CHROMIUM, QUIET, WHO, Center, running, support_center
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 WIDE, PHONE = {"width": 1360, "height": 940}, {"width": 360, "height": 740}
@@ -42,8 +45,38 @@ def take(browser: Browser, center: Center, name: str, page: str, pressed: str = 
         shown.wait_for_selector("#note:not(:empty)")
     picture = IMAGES / f"privacy-center-{name}.png"
     shown.screenshot(path=picture)
-    subprocess.run(["pngquant", "--strip", "--force", "--output", picture, "128", picture], check=True)
+    shrink(picture)
     context.close()
+
+
+def shrink(picture: Path) -> None:
+    """Make a picture's file small."""
+    subprocess.run(["pngquant", "--strip", "--force", "--output", picture, "128", picture], check=True)
+
+
+def take_support(browser: Browser, folder: Path) -> None:
+    """The support centre: the work list, a customer with a form open, and the erasures, wide and on a phone."""
+    path = folder / "support.db"
+    tell(path)
+    with running(path, support_center) as center:
+        for language, viewport, ratio in (("vi", WIDE, 1), ("en", PHONE, 2)):
+            context = browser.new_context(viewport=viewport, device_scale_factor=ratio, reduced_motion="reduce")  # type: ignore[arg-type]
+            context.add_cookies([
+                {"name": "staff", "value": "0", "url": center.url},
+                {"name": "language", "value": language, "url": center.url},
+            ])  # fmt: skip
+            shown = context.new_page()
+            shown.goto(f"{center.url}/requests")
+            shown.screenshot(path=IMAGES / f"support-center-requests-{language}.png")
+            shown.fill("#customer", "u-00077")
+            shown.click("#find-open")
+            shown.click("#request-1-resolve-open")
+            shown.screenshot(path=IMAGES / f"support-center-customer-{language}.png", full_page=True)
+            shown.goto(f"{center.url}/erasures")
+            shown.screenshot(path=IMAGES / f"support-center-erasures-{language}.png")
+            context.close()
+    for picture in IMAGES.glob("support-center-*.png"):
+        shrink(picture)
 
 
 def take_document(browser: Browser, folder: Path, name: str, pages: dict[Language, str], printed_page: int) -> None:
@@ -57,7 +90,7 @@ def take_document(browser: Browser, folder: Path, name: str, pages: dict[Languag
     page = ["-f", str(printed_page), "-l", str(printed_page)]
     subprocess.run(["pdftoppm", "-png", "-r", "110", *page, "-singlefile", folder / "file.pdf", printed], check=True)
     for png in (picture, printed.with_suffix(".png")):
-        subprocess.run(["pngquant", "--strip", "--force", "--output", png, "128", png], check=True)
+        shrink(png)
 
 
 def take_file(browser: Browser, folder: Path) -> None:
@@ -78,7 +111,7 @@ def take_report(browser: Browser, folder: Path) -> None:
     take_document(browser, folder, "report", {language: found.to_html(language) for language in LANGUAGES}, 2)
 
 
-def take_link(browser: Browser) -> None:
+def take_link(browser: Browser, _: Path) -> None:
     """The page of an unsubscribe link, on a phone in Vietnamese and wide in English."""
     links = UnsubscribeLinks(Fernet.generate_key(), "https://diijam.vn/u")
     token = links.url("u-1", [Channel.EMAIL]).rpartition("/")[2]
@@ -89,27 +122,39 @@ def take_link(browser: Browser) -> None:
         shown.set_content(asked.ask(links.open(token)).body.decode())
         picture = IMAGES / f"unsubscribe-{language}.png"
         shown.screenshot(path=picture)
-        subprocess.run(["pngquant", "--strip", "--force", "--output", picture, "128", picture], check=True)
+        shrink(picture)
 
 
-def main() -> None:
-    """Take them all."""
+def take_privacy(browser: Browser, folder: Path) -> None:
+    """The privacy centre."""
+    path = folder / "consents.db"
+    fill(path)
+    with running(path) as center:
+        take(browser, center, "sign-in", "")
+        take(browser, center, "choices", "choices", "#marketing-notification")
+        take(browser, center, "night", "sharing", color_scheme="dark")
+        take(browser, center, "timeline", "timeline")
+        take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
+
+
+TAKES = {
+    "privacy-center": take_privacy,
+    "support-center": take_support,
+    "customer-file": take_file,
+    "report": take_report,
+    "unsubscribe": take_link,
+}
+
+
+def main(names: Sequence[str]) -> None:
+    """Take those of these names, or all."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        path = Path(folder) / "consents.db"
-        fill(path)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        with running(path) as center:
-            take(browser, center, "sign-in", "")
-            take(browser, center, "choices", "choices", "#marketing-notification")
-            take(browser, center, "night", "sharing", color_scheme="dark")
-            take(browser, center, "timeline", "timeline")
-            take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
-        take_file(browser, Path(folder))
-        take_report(browser, Path(folder))
-        take_link(browser)
+        for name in names or TAKES:
+            TAKES[name](browser, Path(folder))
         browser.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

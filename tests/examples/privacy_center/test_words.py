@@ -49,7 +49,7 @@ def keys_asked_for() -> set[str]:
     keys |= {f"purpose.{purpose}.hint" for purpose in OPT_IN}
     problems = (
         "not_written", "outcome", "unavailable", "not_found", "forbidden",
-        "bad_form", "broken", "signed_out", "elsewhere",
+        "bad_form", "broken", "signed_out", "elsewhere", "not_entitled",
     )  # fmt: skip
     return keys | {f"problem.{problem}{more}" for problem in problems for more in ("", "_text")}
 
