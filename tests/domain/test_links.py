@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import string
 from base64 import urlsafe_b64decode
+from email.message import EmailMessage
+from email.policy import SMTP
 
 import pytest
 from cryptography.fernet import Fernet
@@ -93,6 +95,15 @@ def test_headers() -> None:
     url = headers["List-Unsubscribe"]
     assert (url[0], url[-1]) == ("<", ">")
     assert links.open(token(url[1:-1])).channels == {Channel.EMAIL, Channel.MESSAGE}
+
+
+def test_the_headers_survive_a_mail() -> None:
+    """A mail of Python's with the policy that the page names has the link in one piece on one line."""
+    mail = EmailMessage(policy=SMTP.clone(max_line_length=998))
+    headers = links.headers("u-1", MAIL)
+    for name, value in headers.items():
+        mail[name] = value
+    assert f"List-Unsubscribe: {headers['List-Unsubscribe']}\r\n".encode() in mail.as_bytes()
 
 
 @pytest.mark.parametrize(
