@@ -64,7 +64,10 @@ def new_token(
 
     def add(entries: Entries) -> Entries:
         if any(other.name == name for other in entries):
-            raise ValueError(f"{name} has a token already: rotate it, revoke it first, or give another name")
+            raise ValueError(
+                f"{name} has a token already: rotate it to replace it; for other scopes revoke it, then make one with"
+                " all of them; another service needs another name"
+            )
         return (*entries, entry)
 
     _change(Path(path), add)
