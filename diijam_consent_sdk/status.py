@@ -49,7 +49,12 @@ class Status:
         age_seconds: The greatest age of what the feed reported last, on the lease clock; None before its first report.
 
         watch_lag_seconds: For how long the watch that is furthest behind has not been at the ledger's end, with all its
-            items taken in; None without a watch.
+            items taken in; None without a watch. A watch that goes on from a token counts from its own begin, not from
+            the token's time.
+
+        watch_caught_up_at: The instant (UTC) as of which every copy that a watch keeps was true: the watch that is
+            furthest behind was then at the ledger's end, with all its items taken in. None without a watch, and until
+            each was there once.
 
         users: How many users are kept in memory.
 
@@ -68,6 +73,7 @@ class Status:
     position: int | None
     age_seconds: float | None
     watch_lag_seconds: float | None
+    watch_caught_up_at: datetime | None
     users: int
     hits: int
     misses: int

@@ -175,3 +175,8 @@ def _on_lease_clock(ends_at: datetime | None, arrival: Arrival) -> float:
     if ends_at is None:
         return inf  # one object for nearly all users: another float would cost each guard a miss of the CPU cache
     return arrival.fetch.sent_at + (ends_at - arrival.answer.at).total_seconds() * CLOCK_RATE
+
+
+def instant_of_look(sent_at: float, waited: float, now: float) -> float:
+    """Return an instant no later than the store's look, which came *waited* seconds after the question arrived."""
+    return sent_at + min(waited * CLOCK_RATE, now - sent_at)

@@ -15,7 +15,7 @@ from ..standing import View
 from ..stores.answers import Changes, Cursor
 from .history import is_behind
 from .in_flight import Poll
-from .installs import CLOCK_RATE, Installs
+from .installs import Installs, instant_of_look
 from .pending_writes import Write
 
 
@@ -52,7 +52,7 @@ class Leases(Installs):
             poll.check(changes)
             if poll.after != self.applied:  # another poll from there was answered first
                 return False
-            looked_at = poll.sent_at + min(changes.waited * CLOCK_RATE, now - poll.sent_at)  # a NaN renews nothing
+            looked_at = instant_of_look(poll.sent_at, changes.waited, now)  # a NaN renews nothing
             seen_before = poll.head_seen_before(looked_at) if changes.complete else poll.after
             if not self._history.continues_at(changes.cursor):
                 self._restart(changes.cursor, now)

@@ -81,7 +81,7 @@ class Engine:
         self.ledger = LedgerOperations(
             self.reads.head, self._check_open, deadline=deadline, max_staleness=max_staleness, spawn=spawn
         )
-        self._health = Health(self.leases, clock, self.ledger.watch_lag)
+        self._health = Health(self.leases, clock, self.ledger.watch_lag, self.ledger.watch_caught_up_at)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)
         self._lookups = Lookups(self._exchanges, self._single_flight, self._calls, self._on_exchange)
         self._writes = Writes(self.leases, clock, spawn, max_staleness)

@@ -25,14 +25,21 @@ class Health:
         clock: The lease clock, in seconds.
 
         watch_lag: Gives how far the watch that is furthest behind lags, in seconds.
+
+        watch_caught_up_at: Gives the instant as of which every copy that a watch keeps is true.
     """
 
     def __init__(
-        self, leases: Leases, clock: Callable[[], float], watch_lag: Callable[[], float | None] = lambda: None
+        self,
+        leases: Leases,
+        clock: Callable[[], float],
+        watch_lag: Callable[[], float | None],
+        watch_caught_up_at: Callable[[], datetime | None],
     ) -> None:
         self._leases = leases
         self._clock = clock
         self._watch_lag = watch_lag
+        self._watch_caught_up_at = watch_caught_up_at
         self._lock = threading.Lock()
         self._is_reachable: bool | None = None  # None: before the first exchange
         self._last_error: str | None = None
@@ -69,6 +76,7 @@ class Health:
             position=leases.applied.position if leases.applied else None,
             age_seconds=leases.feed_age(self._clock()),
             watch_lag_seconds=self._watch_lag(),
+            watch_caught_up_at=self._watch_caught_up_at(),
             users=len(leases),
             hits=counters.hits,
             misses=counters.misses,

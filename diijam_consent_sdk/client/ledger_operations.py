@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import isfinite
 from weakref import WeakSet
@@ -73,6 +75,14 @@ class LedgerOperations:
     def watch_lag(self) -> float | None:
         """Return how far the watch that is furthest behind lags, in seconds; None without a watch."""
         return max((watch.lag() for watch in list(self._watches)), default=None)
+
+    def watch_caught_up_at(self) -> datetime | None:
+        """Return the instant as of which every copy was true; None without a watch, and while that is unknown."""
+        instants = [watch.caught_up_at for watch in list(self._watches)]
+        known = [instant for instant in instants if instant is not None]
+        if not known or len(known) < len(instants):
+            return None
+        return datetime.now(UTC) - timedelta(seconds=time.monotonic() - min(known))
 
 
 def _checked_wait(wait: float) -> float:

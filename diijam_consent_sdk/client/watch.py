@@ -16,6 +16,7 @@ import attrs
 from cachetools import LRUCache
 
 from .._jitter import random
+from ..cache.installs import instant_of_look
 from ..decisions import Ask, Decision, check_ask, decide, entitlement_error, scope_of
 from ..errors import HistoryChanged, StoreUnavailable, StoreUnusable, TooLarge
 from ..standing import View
@@ -88,7 +89,8 @@ class Watch:
         self._check_open = check_open
         self._patience = max_staleness
         self._wait = 0.0  # the first poll shows at once what is new
-        self._looked_at = self._caught_up_at = time.monotonic()
+        self._began_at = self._looked_at = time.monotonic()
+        self.caught_up_at: float | None = None  # when it was at the end last; None: a copy is as old as its token
         self._is_complete = False  # whether the last page reached the ledger's end
         self._answers: LRUCache[tuple[bytes, View], Answer] = LRUCache(REMEMBERED)
 
@@ -102,7 +104,7 @@ class Watch:
             StoreUnavailable: nothing was heard of the store for `max_staleness` seconds.
         """
         if self._is_complete:  # and its items are taken in, or nobody would ask for the next
-            self._caught_up_at, self._is_complete = self._looked_at, False
+            self.caught_up_at, self._is_complete = self._looked_at, False
         failing_since, pause = time.monotonic(), min(MAX_PAUSE_SECONDS, self._patience / 6)
         while True:
             self._check_open()
@@ -116,7 +118,7 @@ class Watch:
 
     def lag(self) -> float:
         """Return for how long the watch has not been at the ledger's end with all its items taken in, in seconds."""
-        return time.monotonic() - self._caught_up_at
+        return time.monotonic() - (self._began_at if self.caught_up_at is None else self.caught_up_at)
 
     def _step(self) -> Effects[list[Watched]]:
         if self._token is None:
@@ -148,8 +150,9 @@ class Watch:
 
     def _follow(self, token: WatchToken) -> Effects[list[Watched]]:
         """Give the users of a page of changes; after a wait without any, none."""
-        looked_at = time.monotonic()  # no later than the store's look
+        sent_at = time.monotonic()
         page: Changes = yield from self._call(ChangesSince(token.cursor, self._wait, PAGE), self._wait)
+        looked_at = max(sent_at, instant_of_look(sent_at, page.waited, time.monotonic()))
         if not page.is_continuation():
             raise HistoryChanged(OTHER_HISTORY)
         self._wait = self._patience / 4

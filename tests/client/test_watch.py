@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -521,6 +521,40 @@ def test_closing_ends_a_watch(client: ConsentClient) -> None:
     client.close()
     with pytest.raises(ClientClosed):
         next(watch)
+
+
+def test_a_quiet_wait_shows_that_the_copy_is_true(client: ConsentClient, store: Between) -> None:
+    """A poll that ends without news was true when the store looked last, not when the poll began."""
+    watch = iter(client.watch(MAIL))
+    take(watch, 3)
+    threading.Timer(1.5, store.inner.append, ["u-1", [NO]]).start()
+    began_at = datetime.now(UTC)
+    take(watch, 1)
+    threading.Timer(0.1, store.inner.append, ["u-2", [NO]]).start()
+    take(watch, 1)
+    caught_up_at = client.status().watch_caught_up_at
+    assert caught_up_at is not None
+    assert caught_up_at - began_at > timedelta(seconds=1)
+
+
+def test_a_copy_of_unknown_age(client: ConsentClient, store: Between) -> None:
+    """A watch that goes on from a token says as of when the copy is true only once it was at the end itself."""
+    assert client.status().watch_caught_up_at is None
+    first = iter(client.watch(MAIL))
+    token = take(first, 3)[-1].token
+    del first
+    gc.collect()
+    store.inner.append("u-1", [NO])
+    missed_at = datetime.now(UTC)
+    watch = iter(client.watch(MAIL, after=token))
+    take(watch, 1)
+    assert client.status().watch_lag_seconds is not None
+    assert client.status().watch_caught_up_at is None  # the no is handed out, and perhaps not taken in
+    threading.Timer(0.1, store.inner.append, ["u-2", [NO]]).start()
+    take(watch, 1)
+    caught_up_at = client.status().watch_caught_up_at
+    assert caught_up_at is not None
+    assert missed_at <= caught_up_at <= datetime.now(UTC)
 
 
 def test_the_lag_is_in_the_status(client: ConsentClient, store: Between) -> None:
