@@ -1,7 +1,7 @@
 """
 Keep a mail provider's list true: whoever may be mailed is on it, and a no takes its customer off within moments.
 
-    python examples/suppression_list.py --provider http://127.0.0.1:8025 --checkpoint mailer.token
+    python examples/suppression_list.py --provider http://127.0.0.1:8025 --checkpoint mailer.checkpoint
 
 Run one for each list, under a supervisor that starts it again. It asks for the scopes `list` and `ask:marketing`.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from diijam_consent_sdk import Channel, ConsentClient, Market
+from diijam_consent_sdk.client.watch import Watched
 from diijam_consent_sdk.errors import HistoryChanged, StoreUnavailable
 
 MAIL = Market(Channel.EMAIL)
@@ -25,22 +26,26 @@ def keep_true(consent: ConsentClient, provider: httpx.Client, checkpoint: Path) 
     """Take in everybody, then each change, for ever. The token is kept only after the provider took the item in."""
     token = checkpoint.read_text() if checkpoint.exists() else None
     while True:
-        if token is None:
-            provider.delete("/contacts").raise_for_status()  # nobody is on the list until everybody is known
         try:
+            if token is None:
+                provider.delete("/contacts").raise_for_status()  # nobody is on the list until everybody is known
             for item in consent.watch(MAIL, after=token):
-                contact = f"/contacts/{item.user_id}"
-                if item.decision:
-                    ends_at = item.until and item.until.isoformat()  # the provider's own row ends then
-                    provider.put(contact, json={"ends_at": ends_at}).raise_for_status()
-                else:
-                    provider.delete(contact).raise_for_status()
+                tell(provider, item)
                 token = keep(checkpoint, item.token)
         except HistoryChanged:  # an older copy was restored: begin again with everybody
             token = None
-        except (StoreUnavailable, httpx.TransportError) as error:
+        except (StoreUnavailable, httpx.HTTPError) as error:  # also a provider that refuses or is busy
             print(f"waiting: {type(error).__name__}", flush=True)
             time.sleep(1)
+
+
+def tell(provider: httpx.Client, item: Watched) -> None:
+    """Put a customer on the list or take one off. The id is in the body: in a path "c#y" would be another's id, "c"."""
+    if item.decision:
+        ends_at = item.until and item.until.isoformat()  # the provider's own row ends then
+        provider.put("/contacts", json={"id": item.user_id, "ends_at": ends_at}).raise_for_status()
+    else:
+        provider.post("/contacts/remove", json={"id": item.user_id}).raise_for_status()
 
 
 def keep(checkpoint: Path, token: str) -> str:

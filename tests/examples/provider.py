@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote
 
 
 class Provider:
@@ -16,6 +15,7 @@ class Provider:
     def __init__(self) -> None:
         self.contacts: dict[str, str | None] = {}
         self.changes: list[str] = []
+        self.refusals: list[int] = []  # the status of each refusal to come
         self.url = ""
 
 
@@ -25,30 +25,35 @@ def running_provider() -> Iterator[Provider]:
     provider = Provider()
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers `PUT` and `DELETE` of a contact, and `DELETE` of all."""
+        """Answers `PUT` of a contact, `POST` of one to remove, and `DELETE` of all."""
 
         protocol_version = "HTTP/1.1"
 
         def do_PUT(self) -> None:
             """Put a contact on the list."""
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            provider.contacts[self._contact()] = body["ends_at"]
-            self._done(f"put {self._contact()}")
+            body = self._body()
+            self._done(f"put {body['id']}", lambda: provider.contacts.update({body["id"]: body["ends_at"]}))
+
+        def do_POST(self) -> None:
+            """Take a contact off the list."""
+            body = self._body()
+            self._done(f"remove {body['id']}", lambda: provider.contacts.pop(body["id"], None))
 
         def do_DELETE(self) -> None:
-            """Take a contact off the list, or all."""
-            if self._contact():
-                provider.contacts.pop(self._contact(), None)
-            else:
-                provider.contacts.clear()
-            self._done(f"delete {self._contact()}".strip())
+            """Take all off the list."""
+            self._done("clear", provider.contacts.clear)
 
-        def _contact(self) -> str:
-            return unquote(self.path.removeprefix("/contacts").removeprefix("/"))
+        def _body(self) -> dict[str, str]:
+            body: dict[str, str] = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            return body
 
-        def _done(self, change: str) -> None:
-            provider.changes.append(change)
-            self.send_response(204)
+        def _done(self, change: str, apply: Callable[[], object]) -> None:
+            is_busy = bool(provider.refusals)
+            if not is_busy:
+                apply()
+                provider.changes.append(change)
+            self.send_response(provider.refusals.pop() if is_busy else 204)
+            self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:

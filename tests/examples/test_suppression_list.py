@@ -102,7 +102,7 @@ def test_the_list_is_kept_true(ledger: Ledger, provider: Provider, tmp_path: Pat
         store.append("u-1", [NO])
         store.append("u-2", [e.RequestFiled("q", RequestKind.ERASURE), e.Erased()])
         until(lambda: set(provider.contacts) == {"u-0", "u-3"})
-        assert provider.changes[0] == "delete"
+        assert provider.changes[0] == "clear"
         until(checkpoint.exists)
         assert stat.S_IMODE(checkpoint.stat().st_mode) == 0o600
 
@@ -143,3 +143,28 @@ def test_a_restored_copy(provider: Provider, tmp_path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     with daemon(environment, provider, checkpoint):
         until(lambda: set(provider.contacts) == {"u-0"})
+
+
+def test_an_id_is_taken_as_it_is(provider: Provider, tmp_path: Path) -> None:
+    """Ids with the signs of a URL are neither cut nor joined: "c" said no, and stays off while "c#y" is put on."""
+    path = tmp_path / "ledger.db"
+    yes = {"c#y", "b?x=1", "d/e", "f%41", "."}
+    with closing(SqliteStore(path)) as store:
+        for user_id in yes:
+            store.append(user_id, [OPENED, YES])
+        for user_id in ("b", "c", "d", "fA", ".."):
+            store.append(user_id, [OPENED])
+    with daemon({"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}, provider, tmp_path / "mailer.token"):
+        until(lambda: len(provider.changes) == 11)
+    assert set(provider.contacts) == yes
+
+
+def test_a_provider_that_refuses(provider: Provider, tmp_path: Path) -> None:
+    """While the provider is busy or broken the daemon lives and waits, and then goes on with the item refused."""
+    path = tmp_path / "ledger.db"
+    provider.refusals = [429, 503]
+    with closing(SqliteStore(path)) as store:
+        store.append("u-0", [OPENED, YES])
+    with daemon({"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}, provider, tmp_path / "mailer.token") as process:
+        until(lambda: set(provider.contacts) == {"u-0"})
+        assert process.poll() is None

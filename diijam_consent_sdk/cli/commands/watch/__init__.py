@@ -30,7 +30,7 @@ BEGIN = wire.encode({"begin": True})
 
 EXAMPLES = f"""\
 Examples:
-  diijam-consent watch market email --checkpoint mailer.token \\
+  diijam-consent watch market email --checkpoint mailer.checkpoint \\
       --exec "python apply.py"
   diijam-consent watch market email | jq -c 'select(.allowed == false)'
   diijam-consent watch share acme-records --purpose marketing \\
