@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from litestar import get, post
 from litestar.datastructures import State
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, NotAuthorizedException
 from litestar.response import Redirect, Response, Template
 
 from diijam_consent_sdk import AsyncConsentClient, Method, Provenance
@@ -59,7 +59,13 @@ async def whole_file(request: Asking, state: State) -> Response[str] | Template:
 @post("/customers/{reference:str}")
 async def act(request: Asking) -> Template | Redirect:
     """Record what a staff member did, or show what came in between."""
-    staff, form = signed_in(request), await read_form(request)
+    form = await read_form(request)
+    try:
+        staff = signed_in(request)
+    except NotAuthorizedException:
+        if request.app.state.identify is None:
+            raise
+        return render_kept(request, None, form, "signed_out", status=401, action=request.url.path)
     user_id = _opened(request, staff)
     if user_id is None:
         return render_kept(request, staff, form, "expired", status=410)

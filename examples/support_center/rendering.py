@@ -43,7 +43,7 @@ def render_unsent(request: Asking, staff: Staff, form: Mapping[str, str], error:
 
 
 def render_kept(
-    request: Asking, staff: Staff, form: Mapping[str, str], problem: str, *, status: int, action: str = ""
+    request: Asking, staff: Staff | None, form: Mapping[str, str], problem: str, *, status: int, action: str = ""
 ) -> Template:
     """Make a page that shows what was filled in, with a button to send it again if there is an *action* for it."""
     words = words_of(request)

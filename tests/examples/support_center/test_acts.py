@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from diijam_consent_sdk import Method, Outcome, Provenance, Purpose, RequestKind
 from diijam_consent_sdk.errors import ConsentError, NotEntitled, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.events import Erased, Granted, RequestExtended, RequestFiled, RequestReplied, RequestResolved
+from examples.support_center.acts import Deed, why_refused
 from tests.examples.visitor import FailingStore
 
 from .conftest import HA, LAN, Clock, Desk, said
@@ -190,6 +192,26 @@ def test_past_its_date(ha: Desk, store: FailingStore, clock: Clock) -> None:
     assert ha.status == 409
     assert ha.note().startswith("Not recorded")
     assert len(said(store)) == 2
+
+
+def test_why_refused() -> None:
+    """Each refusal that staff can meet has words that say what to do."""
+    at = datetime.now(UTC)
+    clock = Clock(at - timedelta(days=3))
+    with closing(FailingStore(clock=clock)) as store:
+        store.append(LAN, [RequestFiled("a", "access"), RequestFiled("b", "access"), RequestFiled("e", "erasure")])
+        store.append(LAN, [RequestReplied("a"), RequestExtended("a", "r"), RequestResolved("b", Outcome.CANCELLED)])
+        record = store.load([LAN]).records[0]
+    met: list[tuple[Deed, datetime, str]] = [
+        (RequestReplied("a"), at, "replied_already"),
+        (RequestExtended("a", "s"), at, "extended_already"),
+        (RequestExtended("e", "s"), at + timedelta(days=30), "too_late"),
+        (RequestResolved("e", Outcome.FULFILLED), at, "erase_first"),
+        (RequestReplied("b"), at, "ended_already"),
+        (RequestReplied("nowhere"), at, "ended_already"),
+        (RequestResolved("a", Outcome.REFUSED), at, "refused"),
+    ]
+    assert [why_refused(deed, record, now) for deed, now, _ in met] == [note for _, _, note in met]
 
 
 def test_an_erasure_is_not_fulfilled_here(ha: Desk, store: FailingStore) -> None:

@@ -167,7 +167,7 @@ def test_nobody_signed_in(visitor: Desk, store: FailingStore) -> None:
 
 
 def test_with_a_sign_in(store: FailingStore) -> None:
-    """With `identify` the visitor is whom it finds, from anywhere; nobody picks, and no one else gets in."""
+    """With `identify` the visitor is whom it finds, from anywhere; an ended session gets nothing and loses nothing."""
     app = create_app(lambda: AsyncConsentClient(store), [HA], identify=lambda asked: asked.headers.get("x-staff"))
     with TestClient(app, base_url="https://support.example.vn") as http:
         desk = Desk(http)
@@ -178,7 +178,12 @@ def test_with_a_sign_in(store: FailingStore) -> None:
         desk.open("/")
         assert (desk.status, desk.path) == (200, "/requests")
         desk.open_customer(LAN)
-        desk.do("reply")
+        del http.headers["x-staff"]
+        desk.do("resolve", outcome="refused", reason="identity-not-shown")
+        assert desk.status == 401
+        assert "Không xác minh được chủ tài khoản" in desk.html  # what was filled in, to be sent after signing in again
+        http.headers["x-staff"] = "staff-77"
+        desk.press("again")
         assert store.history(LAN)[-1].provenance.evidence == "staff-77"
         desk.send("/sign-in", {**desk.page().forms[0], "who": "0"})
         assert desk.status == 404
