@@ -7,16 +7,14 @@ An application that embeds the service gets the lines through structlog, as it c
 
 from __future__ import annotations
 
-import select
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
 
 from .._logging import log
+from .line_writer import LineWriter
 
 EVENT = "service.request"
-PIECE_BYTES = select.PIPE_BUF  # a pipe that several processes write to takes so much in one piece
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,7 +32,7 @@ class AccessLog:
         log.info(EVENT, **fields)
 
     def flush(self) -> None:
-        """Write the lines that were kept."""
+        """Write the lines that were kept, as far as somebody takes them."""
 
 
 class BufferedAccessLog(AccessLog):
@@ -42,22 +40,16 @@ class BufferedAccessLog(AccessLog):
     Writes lines of JSON, several at a time. The server calls `flush` ten times a second, and at its end.
 
     Args:
-        write: Takes whole lines, which together have at most `PIECE_BYTES`. It raises nothing.
+        lines: Writes them.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._kept = bytearray()
+    def __init__(self, lines: LineWriter) -> None:
+        self._lines = lines
 
     def record(self, fields: dict[str, object]) -> None:
         """See `AccessLog.record`. The line is kept for a moment."""
-        line = _encode({**fields, "event": EVENT, "level": "info", "at": datetime.now(UTC)}) + b"\n"
-        if len(self._kept) + len(line) > PIECE_BYTES:
-            self.flush()
-        self._kept += line
+        self._lines.add(_encode({**fields, "event": EVENT, "level": "info", "at": datetime.now(UTC)}) + b"\n")
 
     def flush(self) -> None:
-        """Write the lines that were kept."""
-        if self._kept:
-            kept, self._kept = self._kept.decode(), bytearray()
-            self._write(kept)
+        """See `AccessLog.flush`."""
+        self._lines.flush()

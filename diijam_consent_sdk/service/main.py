@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +26,14 @@ from ..stores.url import (
     open_store,
     token_from_env,
 )
+from .line_writer import LineWriter
 from .tokens import TokenFile
 
 if TYPE_CHECKING:
     from .board import Board
     from .workers import Work
+
+_lines = LineWriter()  # of this process, whatever writes them
 
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
 
@@ -104,10 +106,10 @@ def serve(
 
         def work(process: int, on_listening: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
             """Serve in this process, or in one of several."""
-            with _served(url) as store:
+            with closing(_lines), _served(url) as store:
                 built = app.build_app(
                     store, allowed,
-                    verify_every=verify_every, board=board, process=process, access_log=BufferedAccessLog(_write),
+                    verify_every=verify_every, board=board, process=process, access_log=BufferedAccessLog(_lines),
                 )  # fmt: skip
                 if inspect.iscoroutinefunction(store.close):
                     built.on_shutdown.append(store.close)  # in the loop that its connections belong to
@@ -118,6 +120,7 @@ def serve(
         else:
             _run_workers(url, workers, work, announce, board, on_stop=at.close)  # new connections are refused at once
     _print_status("stopped")
+    _lines.close()
     return 0
 
 
@@ -211,13 +214,8 @@ def _announcer(host: str, port: int, *, is_tls: bool) -> Callable[[], None]:
 
 
 def _print_status(line: str) -> None:
-    _write(line + "\n")
-
-
-def _write(lines: str) -> None:
-    with suppress(OSError):  # the service goes on without a reader or a terminal
-        sys.stderr.write(lines)
-        sys.stderr.flush()
+    _lines.write(line + "\n")
+    _lines.flush()
 
 
 def _configure_logging() -> None:
@@ -232,6 +230,6 @@ def _configure_logging() -> None:
     )
     logger = logging.getLogger("diijam_consent_sdk")
     logger.setLevel(logging.INFO)
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(_lines)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from structlog.testing import capture_logs
 
-from diijam_consent_sdk.service.access_log import PIECE_BYTES, AccessLog, BufferedAccessLog
+from diijam_consent_sdk.service.access_log import AccessLog, BufferedAccessLog
+from diijam_consent_sdk.service.line_writer import MAX_PIECES, PIECE_BYTES, LineWriter, StandardError
 
 FIELDS: dict[str, object] = {
     "method": "POST", "path": "/v1/standings/load", "status": 200, "duration_ms": 0.2, "token": "cửa-hàng", "users": 1,
 }  # fmt: skip
 
 
+class Reader(StandardError):
+    """
+    What reads the lines.
+
+    Attributes:
+        read: The pieces that it took.
+
+        stands_still: Whether it takes none at present.
+    """
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        self.stands_still = False
+
+    def is_ready(self, seconds: float = 0.0) -> bool:
+        """See `StandardError.is_ready`."""
+        return not self.stands_still
+
+    def write(self, piece: bytes) -> None:
+        """See `StandardError.write`."""
+        assert not self.stands_still
+        self.read.append(piece.decode())
+
+
 def test_a_line_is_written_by_the_next_flush() -> None:
     """A line has the request, its time in UTC, the event and the level, as the service's other lines have."""
-    written: list[str] = []
-    log = BufferedAccessLog(written.append)
+    reader = Reader()
+    written, log = reader.read, BufferedAccessLog(LineWriter(reader))
     began = datetime.now(UTC)
     log.record(FIELDS)
     assert written == []
@@ -33,8 +61,8 @@ def test_a_line_is_written_by_the_next_flush() -> None:
 
 def test_a_crowd_of_lines_is_written_in_pieces_of_whole_lines() -> None:
     """No line is lost, doubled or cut, and no piece is so large that a pipe could mix it with another process's."""
-    written: list[str] = []
-    log = BufferedAccessLog(written.append)
+    reader = Reader()
+    written, log = reader.read, BufferedAccessLog(LineWriter(reader))
     for number in range(1_000):
         log.record({**FIELDS, "users": number})
     log.flush()
@@ -48,3 +76,52 @@ def test_an_embedded_service_logs_each_line_at_once() -> None:
     with capture_logs() as lines:
         AccessLog().record(FIELDS)
     assert lines == [{**FIELDS, "event": "service.request", "log_level": "info"}]
+
+
+def test_nothing_waits_for_a_reader_that_stands_still() -> None:
+    """What it does not take is kept in order, up to a bound; then a line tells how many were dropped."""
+    reader = Reader()
+    log = BufferedAccessLog(LineWriter(reader))
+    reader.stands_still = True
+    for number in range(10_000):
+        log.record({**FIELDS, "users": number})
+        log.flush()
+    assert reader.read == []
+    reader.stands_still = False
+    log.flush()
+    *kept, told = map(json.loads, "".join(reader.read).splitlines())
+    assert MAX_PIECES <= len(reader.read) <= MAX_PIECES + 2
+    assert [line["users"] for line in kept] == list(range(len(kept)))
+    assert (told["event"], told["lines"]) == ("service.lines_dropped", 10_000 - len(kept))
+    log.record(FIELDS)
+    log.flush()
+    assert json.loads(reader.read[-1])["users"] == 1
+
+
+def test_a_line_longer_than_a_piece_is_written_whole() -> None:
+    """Such as a traceback: it comes in order, in pieces that a pipe takes at once."""
+    reader = Reader()
+    lines = LineWriter(reader)
+    text = f"one\n{'x' * 3 * PIECE_BYTES}\ntwo\n"
+    lines.write(text)
+    lines.close()
+    assert "".join(reader.read) == text
+    assert max(map(len, reader.read)) <= PIECE_BYTES
+
+
+def test_a_full_pipe_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is written once its reader goes on, and nothing is raised once it is gone."""
+    out, into = os.pipe()
+    with os.fdopen(into, "w") as stream, os.fdopen(out) as reader:
+        monkeypatch.setattr(sys, "stderr", stream)
+        lines = LineWriter()
+        for number in range(50_000):
+            lines.write(f"{number}\n")
+        for number in range(50_000):
+            if number % 500 == 0:
+                lines.flush()
+            assert int(reader.readline()) == number
+        reader.close()
+        lines.write("more\n")
+        lines.close()
+        monkeypatch.undo()
