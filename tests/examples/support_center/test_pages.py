@@ -140,8 +140,8 @@ def test_who_still_owes_an_erasure(ha: Desk, store: FailingStore, clock: Clock) 
     ha.open("/erasures")
     held, ready = ha.html.split('id="ready"')
     assert (labels(held), labels(ready)) == ([LAN], [NAM])
-    assert re.search(r"mailer</dt><dd>all confirmed", ha.html)
-    assert re.search(r"warehouse</dt><dd>has yet to confirm for 1", ha.html)
+    assert re.search(r"mailer</dt><dd>no request waits for it", ha.html)
+    assert re.search(r"warehouse</dt><dd>requests that wait for it: 1", ha.html)
     assert "an open debt" in held
     ha.open_customer(LAN)
     assert re.findall(r'Has not confirmed yet: <span class="id">(.*?)</span>', ha.html) == ["warehouse"]
