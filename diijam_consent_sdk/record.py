@@ -362,7 +362,7 @@ def _import_refusals(
             continue
         here = f"the customer's own word on {thing} is on record, and an import never overrules it: leave {thing} out"
         yield said.said_at is None, here
-        late = f"a word on {thing} that was said no earlier was imported already: leave {thing} out of this import"
+        late = f"a word on {thing} of the same time or later was imported already: leave {thing} out of this import"
         yield said.said_at is not None and said_at <= said.said_at, late
 
 

@@ -84,9 +84,12 @@ def _make(kind: type[T], given: dict[str, Any]) -> T:
 
 def _time(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("a time is written as 2026-11-01T00:00:00Z") from None
+    if time.utcoffset() is None:
+        raise ValueError("a time needs its zone, like 2026-11-01T00:00:00+07:00")
+    return time
 
 
 def encode_event(event: Event) -> bytes:

@@ -28,7 +28,7 @@ SURVEYS = e.Granted("surveys", "n-1")
 AGREED = e.Agreed("n-1")
 AVATAR = e.Published("avatar")
 HERE = "the customer's own word on {0} is on record, and an import never overrules it: leave {0} out"
-NO_EARLIER = "a word on {0} that was said no earlier was imported already: leave {0} out of this import"
+NO_EARLIER = "a word on {0} of the same time or later was imported already: leave {0} out of this import"
 FUTURE = "said_at is in the future: give the time at which the customer said it"
 
 # By the thing: a yes to it, a no to it, and a yes to what is another thing.

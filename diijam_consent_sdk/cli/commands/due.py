@@ -87,7 +87,7 @@ def _held_rows(owed: Due) -> list[tuple[str, ...]]:
 def _format_until(erasure: PendingErasure) -> str:
     if erasure.until is not None:
         return format_time(erasure.until)
-    return "released" if erasure.holds else ""
+    return "release" if erasure.holds else ""
 
 
 def _format_hold(hold: Hold) -> str:

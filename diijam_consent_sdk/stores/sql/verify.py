@@ -81,9 +81,12 @@ def parse_head(token: str) -> Cursor:
     Raises:
         ValueError, TypeError: *token* is not, whole, what `client.head()` and `diijam-consent head` give.
     """
-    head = Cursor.parse(token)
-    if HASH.fullmatch(head.hash) is None:
-        raise ValueError("malformed head: pass what diijam-consent head printed, whole")
+    try:
+        head = Cursor.parse(token)
+    except ValueError:
+        head = None
+    if head is None or HASH.fullmatch(head.hash) is None:
+        raise ValueError("malformed head: pass the line that diijam-consent head printed, whole, not a file's name")
     return head
 
 

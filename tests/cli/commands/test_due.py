@@ -32,7 +32,7 @@ def test_the_lists(cli: Cli, ledger: Ledger) -> None:
     assert [line.split()[-1] for line in lines[2:5]] == ["u-curious", "u-free", "u-held"]
     assert lines[1].split() == ["state", "due", "at", "reply", "by", "kind", "request", "user"]
     assert "may be erased now  1" in lines
-    assert lines[-1].split()[1:] == ["u-held", "released", "invoice-7", "(tax)"]
+    assert lines[-1].split()[1:] == ["u-held", "release", "invoice-7", "(tax)"]
 
 
 def test_how_a_request_stands(cli: Cli, ledger: Ledger) -> None:

@@ -101,7 +101,7 @@ def test_the_work_list_shows_who_is_missing(cli: Cli, holding: Ledger) -> None:
     lines = cli("due").out.splitlines()
     assert "may be erased now  0" in lines
     rows = {line.split()[1]: line.split()[2:] for line in lines[-2:]}
-    assert rows == {"u-asked": ["released", "h-1", "(tax)", "mailer,", "warehouse"], "u-unknown": ["warehouse"]}
+    assert rows == {"u-asked": ["release", "h-1", "(tax)", "mailer,", "warehouse"], "u-unknown": ["warehouse"]}
     held = {it["user_id"]: it for it in json.loads(cli("due", "--json").out)["held"]}
     assert held["u-unknown"]["missing"] == ["warehouse"]
     assert (held["u-asked"]["missing"], held["u-asked"]["holds"][0]["hold"]) == (["mailer", "warehouse"], "h-1")

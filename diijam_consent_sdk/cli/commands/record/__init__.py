@@ -178,7 +178,9 @@ def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
     print_status(*filter(None, [summary.warning()]))
     if not summary.done.refused:
         return 0
-    print_status(f"error: the policy refused {summary.done.refused:,} lines, which were not written: see above")
+    count = summary.done.refused
+    noun = "line, which was" if count == 1 else "lines, which were"
+    print_status(f'error: the policy refused {count:,} {noun} not written: see "is refused" above')
     return FAILED
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 import attrs
 
 from ....errors import InvalidEvent, TooLarge, VersionConflict
-from ....events import AccountOpened, Erased, ErasureConfirmed, LedgerEntry, Provenance
+from ....events import AccountOpened, Erased, ErasureConfirmed, LedgerEntry, Provenance, takes_away
 from ....holders import HolderRegistry
 from ....record import ConsentRecord, fold, refusal
 from ....stores.answers import Appended, Cursor, Write, WriteResult
@@ -170,16 +170,25 @@ def _find_refused(store: Store, batch: Batch) -> tuple[int, str, bool] | None:
     for line, event in zip(batch.lines, batch.events, strict=True):
         reason = refusal(record, event, loaded.at, provenance=said, holders=holders)
         if reason is not None:
-            is_kept = said.said_at is not None and said.said_at <= loaded.at and _stands(record, batch, loaded.at)
-            return line, f"{type(event).__name__} is refused: {reason}", is_kept
+            is_kept = _changes_nothing(record, batch, loaded.at)
+            outcome = "is left out" if is_kept else "is refused"
+            return line, f"{type(event).__name__} {outcome}: {reason}", is_kept
         version = record.version + 1
         entry = LedgerEntry(loaded.cursor.position, batch.user_id, version, loaded.at, event, said)
         record = fold(record, entry)
     return None  # another process wrote in between, or a registered notice says something else
 
 
+def _changes_nothing(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
+    """Whether a batch is refused only for what happened here since: then the ledger is right, and no mistake made."""
+    if record.account is Account.ERASED and takes_away(batch.events):
+        return True  # an import's undated noes: nothing is left that they could take away
+    said_at = batch.provenance.said_at
+    return said_at is not None and said_at <= at and _stands(record, batch, at)
+
+
 def _stands(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
-    """Whether an import is refused only for what happened here since: then the ledger is right, and no mistake made."""
+    """Whether what the user did here, and nothing else, stands against an import."""
     if record.account in (Account.CLOSED, Account.ERASED) or isinstance(batch.events[0], AccountOpened):
         return True
     return refusal(record, batch.events[0], at, provenance=Provenance()) is None

@@ -55,7 +55,7 @@ def test_refused(mailable: Ledger, cli: Cli) -> None:
     assert result.err == (
         "line 3: AccountOpened is refused: the account is open already\n"
         "line 5: Published is refused: email is never public\n"
-        "error: the policy refused 4 lines, which were not written: see above\n"
+        'error: the policy refused 4 lines, which were not written: see "is refused" above\n'
     )
     assert mailable.entries() == 4
     assert cli("check", "u-1", "market", "email").status == 1
@@ -224,9 +224,21 @@ def test_what_was_said_here_stands(ledger: Ledger, cli: Cli, here: tuple[e.Event
     lines = [imported("u-1", "2024-01-01", event) for event in (OPENED, GRANTED, hidden)]
     result = cli("record", "--file", "-", stdin=b"".join(lines))
     assert (result.status, result.out) == (0, summary(written, 0, 0, kept=3 - written))
-    assert result.err.startswith("line 1: AccountOpened is refused: ")
-    assert "line 2: Granted is refused: " in result.err
+    assert result.err.startswith("line 1: AccountOpened is left out: ")
+    assert "line 2: Granted is left out: " in result.err
     assert cli("record", "--file", "-", stdin=b"".join(lines)).out == summary(0, written, 0, kept=3 - written)
+
+
+def test_an_undated_no_of_an_erased_user(ledger: Ledger, cli: Cli) -> None:
+    """A no has nothing to take away from an erased user: an import is run again without a failure. A yes is refused."""
+    no = line("u-1", WITHDRAWN)
+    ledger.record("u-1", e.AccountOpened(), e.AccountClosed(), e.Erased())
+    result = cli("record", "--file", "-", stdin=no)
+    assert (result.status, result.out) == (0, summary(0, 0, 0, kept=1))
+    assert result.err.startswith("line 1: Withdrawn is left out: the user was erased")
+    result = cli("record", "--file", "-", stdin=no + line("u-1", PUBLISHED))
+    assert (result.status, result.out) == (2, summary(0, 0, 2))
+    assert "refused 2 lines, which were not written" in result.err
 
 
 def test_a_mistake_in_an_import_is_a_failure(ledger: Ledger, cli: Cli) -> None:

@@ -117,7 +117,7 @@ def test_refusals_before_the_interruption_count(
     appended.clear()
     result = cli(*FILE)
     assert (result.status, appended) == (2, ["u-1"])
-    assert "error: the policy refused 1 lines" in result.err
+    assert "error: the policy refused 1 line, which was not written" in result.err
 
 
 def test_what_came_before_a_failure_counts_once(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_what_follows_a_refused_word_waits_for_it() -> None:
     found = run(store, said)
     assert [event for event, _ in found.entries["a"]] == [e.AccountOpened(), granted("old"), granted("new")]
     assert (found.done.new, found.done.kept) == (2, 1)
-    assert found.printed == ["line 1: AccountOpened is refused: the account is open already"]
+    assert found.printed == ["line 1: AccountOpened is left out: the account is open already"]
 
 
 def test_a_writer_in_between_changes_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
