@@ -30,7 +30,8 @@ PROXY = "a proxy before the service does not reach it: see that the service runs
 NO_PATH = "there is no consent service at this path: see that the URL (host, port, path) is right"
 BROKEN = "the consent service found it so, and gives no answers until it was restored; noes are still written"
 ADVICE = {
-    401: "no token was sent, or one it does not know: set DIIJAM_CONSENT_TOKEN (or _TOKEN_FILE), or pass token=",
+    401: "no token was sent, or one it does not know (any more: revoked or expired): set DIIJAM_CONSENT_TOKEN "
+    "(or _TOKEN_FILE), or pass token=",
     403: "something before the service refuses this: look at its rules",
     404: NO_PATH,
     405: NO_PATH,
