@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 from .._html import Markup, element
 from ..documents.sheet import contents, head, proof_of, write_page
@@ -39,11 +38,13 @@ def _facts(report: Counts, texts: Texts) -> Iterator[tuple[str, str]]:
 
 def _sections(report: Counts, texts: Texts) -> Iterator[tuple[str, Markup]]:
     """Yield the sections in order, each with the key of its heading."""
-    yield "consents", words_section("consents", report.entries.said, month_of(report.made_at), texts)
+    now, imported = month_of(report.made_at), report.entries.imported
+    yield "consents", words_section("consents", report.entries.said, now, texts)
     yield "answers", answers_section(report, texts)
     yield "requests", requests_section(report, texts)
     yield "erasures", erasures_section(report, texts)
-    yield "imports", words_section("imports", report.entries.imported, date.min, texts)
+    last = min(now, max((word.month for word in imported), default=now))
+    yield "imports", words_section("imports", imported, last, texts)
     yield "source", _source(report, texts)
 
 

@@ -17,18 +17,22 @@ Sums = Counter[tuple[Subject, bool]]
 
 
 def words_section(name: str, words: Words, last: date, texts: Texts) -> Markup:
-    """Build the section of this name, with a chart and a table of the months down to *last*, or to the last word."""
+    """
+    Build the section of this name, with a chart and a table of the months down to *last*. What is dated later is in one
+    row, as what is dated long before: an imported no may have any date, and a wrong one must not put away the others.
+    """
     if not words:
         return section(texts, name, element("p", texts(f"{name}_none")))
-    shown = months_until(max(last, *(word.month for word in words)), min(word.month for word in words))
+    shown = months_until(last, min(last, *(word.month for word in words)))
     by_month = {month: Sums() for month in shown}
-    earlier = Sums()
+    earlier, later = Sums(), Sums()
     for word, number in words.items():
-        by_month.get(word.month, earlier)[word.subject, word.is_yes] += number
+        sums = by_month.get(word.month, later if word.month > last else earlier)
+        sums[word.subject, word.is_yes] += number
     return section(
         texts, name, element("p", texts(f"{name}_lead"), class_="claim" if name == "imports" else ""),
         _chart(by_month, texts), legend((said, texts(f"said_{said}")) for said in ("yes", "no")),
-        _table(name, by_month, earlier, texts), element("p", texts("in_each_cell"), class_="hint"),
+        _table(name, by_month, earlier, later, texts), element("p", texts("in_each_cell"), class_="hint"),
     )  # fmt: skip
 
 
@@ -52,9 +56,9 @@ def _sum(sums: Sums, *, is_yes: bool) -> int:
     return sum(number for (_, said), number in sums.items() if said is is_yes)
 
 
-def _table(name: str, by_month: dict[date, Sums], earlier: Sums, texts: Texts) -> Markup:
+def _table(name: str, by_month: dict[date, Sums], earlier: Sums, later: Sums, texts: Texts) -> Markup:
     columns = [texts("month"), *(_name(subject, texts) for subject in SUBJECTS)]
-    return element("div", table(texts(name), columns, list(_rows(by_month, earlier, texts))), class_="months")
+    return element("div", table(texts(name), columns, list(_rows(by_month, earlier, later, texts))), class_="months")
 
 
 def _name(subject: Subject, texts: Texts) -> Markup:
@@ -62,12 +66,14 @@ def _name(subject: Subject, texts: Texts) -> Markup:
     return lines(texts.name(purpose)) if channel is None else lines(texts.name(channel), texts("marketing"))
 
 
-def _rows(by_month: dict[date, Sums], earlier: Sums, texts: Texts) -> Iterator[Row]:
-    total = sum(by_month.values(), start=earlier)
+def _rows(by_month: dict[date, Sums], earlier: Sums, later: Sums, texts: Texts) -> Iterator[Row]:
+    total = sum(by_month.values(), start=earlier + later)
     if earlier:
         yield _row(texts("earlier"), earlier, texts)
     for month, sums in by_month.items():
         yield _row(texts.month(month), sums, texts)
+    if later:
+        yield _row(texts("later"), later, texts)
     yield _row(texts("total"), total, texts)
 
 

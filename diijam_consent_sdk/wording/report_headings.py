@@ -35,6 +35,7 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     "month": ("Tháng", "Month"),
     "part": ("Tỷ lệ", "Share"),
     "earlier": ("Trước đó", "Earlier"),
+    "later": ("Sau đó", "Later"),
     "total": ("Tổng cộng", "Total"),
     # Yeses and noes by month
     "consents": ("Đồng ý và từ chối, theo từng tháng", "Yeses and noes, month by month"),

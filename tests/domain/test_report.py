@@ -433,6 +433,19 @@ def test_earlier_months_are_in_one_row_and_in_the_total() -> None:
     assert "Earlier" not in kept_report().to_html("en")
 
 
+def test_a_word_of_the_future_puts_no_month_away() -> None:
+    """An imported no with a wrong year, which is accepted, is in a row after those of the months, and in the total."""
+    wrong = Provenance("old-crm", Method.IMPORT, said_at=datetime(2226, 5, 5, tzinfo=UTC))
+    entries = [entry(e.Withdrawn("surveys"), provenance) for provenance in (IMPORTED, wrong)]
+    for counted, month in ((entries, "June 2024"), (entries[1:], "March 2026")):
+        report = attrs.evolve(report_of([], LAST_OF_MARCH), entries=count_entries(counted))
+        texts = Page(report.to_html("en")).texts
+        shown = texts[texts.index(month) :]
+        assert shown[shown.index("Later") :].index("0 / 1") < shown[shown.index("Later") :].index("Total")
+        assert not any("222" in text for text in texts)
+    assert "Later" not in kept_report().to_html("en")
+
+
 def test_the_fold_keeps_nobody() -> None:
     """What is counted has no user: two ledgers of the same words by others are equal."""
     history = opened(e.Granted("surveys", "n"), e.RequestFiled("q", "access"))
