@@ -63,6 +63,17 @@ def lost_noes(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.Ledger
     return [LostNo(no, entry, any(_is_against(no, event, restored) for event in since)) for no, entry in lost]
 
 
+def outdated_confirmations(record: ConsentRecord, restored: ConsentRecord) -> list[str]:
+    """
+    List the holders whose confirmation the restored record still has, of an erasure that began again in the other
+    ledger since, which they have not confirmed there. What they got in between, a restored ledger knows nothing of.
+    """
+    erasure, earlier = record.erasure, restored.erasure
+    if erasure is None or earlier is None or erasure.began_at <= earlier.began_at:
+        return []
+    return sorted(earlier.confirmed - erasure.confirmed)
+
+
 def _lost_one_by_one(
     before: ConsentRecord, record: ConsentRecord, restored: ConsentRecord, lost_entries: Iterable[e.LedgerEntry]
 ) -> list[Lost]:

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from ...errors import InvalidEvent
 from ...events import Provenance, RequestFiled
 from ...identifiers import identifier
-from ...replay import LostNo, lost_noes
+from ...replay import LostNo, lost_noes, outdated_confirmations
 from ...stores import wire
 from ...stores.answers import Write, WriteResult
 from ...stores.protocol import Store
@@ -29,6 +29,10 @@ from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, open_store
 
 NOT_DONE = 1
+CONFIRM_AGAIN = (
+    "ErasureConfirmed: the erasure began again after it was confirmed, before the user is recorded as erased these"
+    " holders are to erase their copies once more"
+)
 MAX_TOGETHER = 200  # noes in one transaction
 
 EXAMPLES = """\
@@ -72,7 +76,8 @@ def replay(
     in force at the end of the other ledger. They are written even where the customer has said yes since, and then
     listed: ask again. A consent that the customer had replaced by one that ends sooner is withdrawn. Of a customer who
     was erased there, the request is filed again, and the erasure done where no hold keeps the data and no holder has to
-    confirm it. Holders that are missing are registered first. No yes is written. Run again, nothing is written twice.
+    confirm it. Holders that are missing are registered first. Of an erasure that began again, those who had confirmed
+    it before are listed: have them erase again. No yes is written. Run again, nothing is written twice.
 
     Exit status: 0 all is written, 1 something could not be, and is listed, 2 the ledgers could not be read or written,
     130 interrupted.
@@ -122,6 +127,8 @@ class _Replay:
                     checked += 1
                     if record != restored and restored.account is not Account.ERASED:
                         lost += self._lost(record.user_id)
+                        if holders := outdated_confirmations(record, restored):
+                            self.done.not_done.append((record.user_id, f"{CONFIRM_AGAIN}: {', '.join(holders)}"))
                 for start in range(0, len(lost), MAX_TOGETHER):
                     self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
                 update(checked, checked)

@@ -132,6 +132,23 @@ def test_lost_holders_are_registered_before_the_erasures_that_they_owe(old: Ledg
     assert answers(ledger)["u-4"] == (False,) * 3
 
 
+def test_a_confirmation_of_an_earlier_erasure_is_listed(ledger: Ledger, tmp_path: Path, cli: Cli) -> None:
+    """Who confirmed an erasure that was cancelled and asked for again since has to erase what came in between."""
+    later = Ledger(tmp_path / "later.db")
+    with closing(SqliteStore(ledger.path)) as store:
+        store.register_holder("mailer")
+    for user_id in ("again", "same"):
+        ledger.record(user_id, e.AccountOpened(), ERASURE, e.ErasureConfirmed("mailer"))
+    shutil.copy(ledger.path, later.path)
+    later.record("again", e.RequestResolved("q-1", "cancelled"), e.RequestFiled("q-2", "erasure"))
+    later.record("same", e.Withdrawn("surveys"))
+    result = cli("replay", "--from", later.url, "--url", ledger.url)
+    (line,) = (line for line in result.out.splitlines() if line.startswith("not done"))
+    assert (result.status, line.split()[2], line.split()[-1]) == (1, "again", "mailer")
+    later.record("again", e.ErasureConfirmed("mailer"))
+    assert cli("replay", "--from", later.url, "--url", ledger.url).status == 0
+
+
 def test_the_entries_tell_where_they_come_from(old: Ledger, ledger: Ledger, cli: Cli) -> None:
     """Their provenance is the system's, with the position in the other ledger and the actor."""
     cli("replay", "--from", old.url, "--url", ledger.url, "--actor", "u7")
