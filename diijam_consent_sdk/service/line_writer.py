@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-PIECE_BYTES = select.PIPE_BUF  # a pipe that is ready takes so much at once, and in one piece
+# A pipe that is ready takes so much at once, and in one piece. Windows has no such number, and runs no service.
+PIECE_BYTES: int = getattr(select, "PIPE_BUF", 512)
 MAX_PIECES = 256  # that are kept while nobody reads; later ones are dropped
 END_SECONDS = 1.0  # that the end waits for a slow reader
 
