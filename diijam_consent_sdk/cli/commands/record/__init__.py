@@ -99,7 +99,8 @@ def record(
     One event prints the record's version, the ledger's position, and the token that another process passes as
     at_least to be sure to see it. A missing database is made.
 
-    With --file, adjacent lines of one customer with the same provenance are written together, in order, all or none.
+    With --file, adjacent lines of one customer with the same provenance are written together, in order, all or none;
+    imported lines each by itself.
     The whole file is checked before anything is written; memory stays the same however long it is. After an
     interruption run the same command again: it goes on where it was (a FILE.resume lies beside the file until the
     end), and what is there already is not written twice. A line that the policy refuses is named on standard error
