@@ -357,6 +357,7 @@ def _import_refusals(
     yield is_early, "said_at is in the future: give the time at which the customer said it"
     reopening = record.account is Account.CLOSED and isinstance(event, e.AccountOpened)
     yield reopening, "the account is closed, and an import never reopens it: leave it out"
+    yield _lifts(record, event), "an objection or restriction stands, and an import never lifts one: leave it out"
     for thing, said in _words_on(record, event):
         if said is None or said.entry_version is None:
             continue
@@ -364,6 +365,15 @@ def _import_refusals(
         yield said.said_at is None, here
         late = f"a word on {thing} of the same time or later was imported already: leave {thing} out of this import"
         yield said.said_at is not None and said_at <= said.said_at, late
+
+
+def _lifts(record: ConsentRecord, event: e.Event) -> bool:
+    match event:
+        case e.ObjectionLifted(purpose):
+            return purpose in record.objected
+        case e.RestrictionLifted(data):
+            return bool(record.all_restricted or (record.restricted if data is None else record.restricted & data))
+    return False
 
 
 def _words_on(record: ConsentRecord, event: e.Event) -> Iterator[tuple[str, Said | None]]:

@@ -308,3 +308,23 @@ def test_an_import_never_reopens_an_account() -> None:
     assert refused(history, e.AccountOpened(), LATE) == reason
     assert refused(history, e.AccountOpened(), e.Provenance(method="staff")) is None
     assert refused(History(), e.AccountOpened(), LATE) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "lifted"),
+    [
+        (e.Objected("payment"), e.ObjectionLifted("payment")),
+        (e.Restricted(), e.RestrictionLifted()),
+        (e.Restricted(["email"]), e.RestrictionLifted(["email", "phone"])),
+        (e.Restricted(["email"]), e.RestrictionLifted()),
+    ],
+)
+def test_an_import_never_lifts_an_objection_or_restriction(said: e.Event, lifted: e.Event) -> None:
+    """One that stands is lifted by the customer alone, whoever wrote it down; where none stands, nothing is lifted."""
+    reason = "an objection or restriction stands, and an import never lifts one: leave it out"
+    for provenance in (e.NO_PROVENANCE, EARLY):
+        history = opened()
+        assert refused(history, lifted, LATE) is None
+        history.append(said, provenance=provenance)
+        assert refused(history, lifted, LATE) == reason
+        assert refused(history, lifted, e.Provenance(method="web")) is None

@@ -164,15 +164,15 @@ def test_what_is_refused_is_named_in_the_order_of_the_file() -> None:
 def test_a_word_beside_a_refused_one_is_written_once() -> None:
     """Imported again once its neighbour is accepted, it overrules nothing that the customer has said here since."""
     store = CountingStore()
-    store.append("a", [e.AccountOpened(), e.Objected("payment")])
+    store.append("a", [e.AccountOpened(), e.Published("avatar")])
     store.require_notices()
-    said = keyed(("a", [e.ObjectionLifted("payment"), granted("n")], imported(1)))
+    said = keyed(("a", [e.Hidden("avatar"), granted("n")], imported(1)))
     assert run(store, said).done.refused == 1
-    store.append("a", [e.Objected("payment")])
+    store.append("a", [e.Published("avatar")])
     store.register_notice(NoticeText("n", texts={"en": "May we write?"}, purposes={"marketing"}))
     again = run(store, said)
     assert (again.done.new, again.done.known) == (1, 1)
-    assert "payment" in store.load(["a"]).records[0].objected
+    assert "avatar" in store.load(["a"]).records[0].published
 
 
 def test_the_refused_event_is_found_among_holders() -> None:
