@@ -89,7 +89,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 any token will do": (Leases, "confirm", mutants.prove_anything),
     "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),
-    "10 a clock that runs ahead": ((installs, "CLOCK_RATE", 1.2), (leases_module, "CLOCK_RATE", 1.2)),
+    "10 a clock that runs ahead": ((installs, "CLOCK_RATE", 1.2),),
     "11 no deadline": (LimitedCalls, "until", mutants.wait_forever),
     "11 whoever asks waits for parts": (Lookups, "_wait_for", mutants.wait_for_parts),
     "11 a part has its deadline from a look on": (Lookups, "_wait_for", mutants.wait_from_the_look),

@@ -20,6 +20,7 @@ from tests.certificates import Authority, needs_openssl
 from tests.cli.conftest import Cli, Ledger
 from tests.service.conftest import Running, running
 from tests.stores.cluster import shared
+from tests.stores.contract import eventually
 
 
 @pytest.fixture
@@ -77,6 +78,10 @@ def test_a_token_that_only_writes_answers(
 ) -> None:
     """A token of least scope is reported as taken, although it may not learn where the ledger ends."""
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(tokens, "notices", [Scope.WRITE_NOTICES]))
+    # The service looks for new tokens twice a second.
+    assert eventually(
+        lambda: not cli("ping", "--url", service.url).status
+    )  # the service looks for new tokens twice a second
     said = cli("ping", "--url", service.url)
     assert (said.status, said.err) == (0, "")
     assert sheet(said.out)["token"] == "notices, may write:notices; ends never"

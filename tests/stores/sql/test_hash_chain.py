@@ -173,7 +173,7 @@ def test_an_added_entry_is_found(position: int, found: int, path: Path, db: sqli
 ERASED_COLUMNS = ("user_id", "version", "at", "event", "provenance", "notice_digest", "salt")
 BLANK: dict[str, Any] = dict.fromkeys(ERASED_COLUMNS)
 ERASE = f"UPDATE entries SET {', '.join(f'{name} = NULL' for name in ERASED_COLUMNS)} WHERE position ="
-VALUES = "version, standing_version, standing_format, made_at, next_change_at, standing, record, filler"
+VALUES = "version, standing_version, standing_format, made_at, next_change_at, erasure_due_at, standing, record, filler"
 SUBTLER: dict[str, tuple[int, str]] = {
     "erased without tombstone, the user goes on": (7, f"{ERASE} 4"),
     "erased without tombstone, the first of a user": (14, f"{ERASE} 8"),
