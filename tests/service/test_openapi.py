@@ -178,7 +178,7 @@ def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -
 
         @given(case=strategy)
         @settings(
-            max_examples=25,
+            max_examples=12,
             database=None,
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
