@@ -245,17 +245,12 @@ def test_odd_values_of_a_form(lan: Visitor, store: MemoryStore, value: str) -> N
     """Whatever a field of a form holds, the answer is a page that is no failure of ours."""
     lan.open("/requests")
     for key in ("say", "page", "version", "purpose", "channel", "data", "field", "notice", "request", "kind"):
-        whole = {"say": "grant", "purpose": "surveys", "version": "2", "field": "avatar", "kind": "access"}
+        form = {
+            **lan.open("/requests").forms[0], "purpose": "surveys", "version": "2", "field": "avatar", "kind": "access",
+            "request": "r", "data": "email", "notice": "n",
+        }  # fmt: skip
         for say in ("grant", "withdraw", "object", "restrict", "agree", "refuse", "publish", "file", "cancel"):
-            form = {
-                **lan.open("/requests").forms[0],
-                **whole,
-                "request": "r",
-                "data": "email",
-                "notice": "n",
-                "say": say,
-            }
-            lan.send("/say", {**form, key: value})
+            lan.send("/say", {**form, "say": say, key: value})
             assert lan.status < 500, (key, say)
     for path in ("/language", "/sign-in"):
         for key in ("language", "who", "page"):
