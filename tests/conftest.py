@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,14 @@ from hypothesis import HealthCheck, settings
 # How long an example takes, or is drawn, says more of what else the machine does than of the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+MAX_FILES = 20_000
+
+
+def pytest_configure() -> None:
+    """Raise the soft limit of open files, as `serve` does: one test has a thousand clients and their service."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_FILES)), hard))
 
 
 @pytest.hookimpl(optionalhook=True)

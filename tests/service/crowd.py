@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,9 +26,6 @@ async def polls(
     url: str, token: str, question: dict[str, Any], many: int, meanwhile: Callable[[], Awaitable[None]]
 ) -> list[Poll]:
     """Ask the same *many* times at once, do something when all are sent, and gather the answers."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 2 * many:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4 * many, hard), hard))
     place = httpx.URL(url)
     data = json.dumps(question).encode()
     head = (
