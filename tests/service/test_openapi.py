@@ -15,6 +15,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
 from diijam_consent_sdk.service.examples import EXAMPLES
@@ -158,6 +159,23 @@ def sound(found: Any) -> Any:
     return found.ok()
 
 
+def ask_each(asker: Asker, strategy: Any, left_out: list[Any]) -> None:
+    """Send cases, each of which has to be answered as documented, by all checks but those left out."""
+
+    @given(case=strategy)
+    @settings(
+        max_examples=12,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    def answered_as_documented(case: schemathesis.Case[Any]) -> None:
+        case.body = unused(hurried(whole(case.body)))
+        case.call_and_validate(headers={"Authorization": f"Bearer {asker.token}"}, excluded_checks=left_out)
+
+    answered_as_documented()
+
+
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <s.+socket:pytest.PytestUnraisableExceptionWarning")
 def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -> None:
     """Whatever is sent, rightly or wrongly made by the document, is answered as the document says."""
@@ -169,22 +187,11 @@ def test_schemathesis_finds_no_failure(document: dict[str, Any], asker: Asker) -
     accepted.expected_statuses = [*accepted.expected_statuses, "422"]
     positive = schemathesis.GenerationMode.POSITIVE
     strategies = [
-        operation.as_strategy(generation_mode=mode).map(spelled_case if mode is positive else lambda case: case)
+        (operation.as_strategy(generation_mode=mode).map(spelled_case if mode is positive else lambda case: case), mode)
         for operation in map(sound, schema.get_all_operations())
         for mode in schemathesis.GenerationMode
         if mode is positive or operation.body  # without one, nothing can be made wrong
     ]
-    for strategy in strategies:
-
-        @given(case=strategy)
-        @settings(
-            max_examples=12,
-            database=None,
-            phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck),
-        )
-        def answered_as_documented(case: schemathesis.Case[Any]) -> None:
-            case.body = unused(hurried(whole(case.body)))
-            case.call_and_validate(headers={"Authorization": f"Bearer {asker.token}"})
-
-        answered_as_documented()
+    for strategy, mode in strategies:
+        # What was to be wrong may fit the schema by chance, and have an id that only `spelled` would make right.
+        ask_each(asker, strategy, left_out=[] if mode is positive else [positive_data_acceptance])
