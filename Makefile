@@ -47,7 +47,7 @@ support-center: $(VENV)/examples ## serve the page where staff answer customers'
 	@$(BIN)/python -m examples.support_center $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/dev ## run all tests, in random order, on all cores
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-browser: $(VENV)/browser ## run the tests of both centres and all pages in Chromium
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "Chromium is needed: apt-get install chromium, or set CHROMIUM to its path"; exit 1; }
