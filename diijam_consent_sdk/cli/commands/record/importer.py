@@ -72,6 +72,21 @@ def taken_together(batches: Iterable[Keyed]) -> Iterator[list[Keyed]]:
 
 
 @attrs.define
+class Settled:
+    """
+    What became of batches that were written together.
+
+    Attributes:
+        reasons: Why some were refused, by the line of the event.
+
+        repeats: Those that were there already and are their user's last, with what the first append made.
+    """
+
+    reasons: dict[int, str] = attrs.field(factory=dict)
+    repeats: list[tuple[Batch, Appended]] = attrs.field(factory=list)
+
+
+@attrs.define
 class Importer:
     """Appends batches to *store*, and counts what became of them. *head* is from before."""
 
@@ -84,13 +99,15 @@ class Importer:
         Append batches in one transaction, or in several where that would be too large, or where one is refused: the
         user's next waits until that one is explained.
         """
-        reasons: dict[int, str] = {}
+        settled = Settled()
         try:
-            self._append([part for each in keyed for part in each.parts()], reasons)
+            self._append([part for each in keyed for part in each.parts()], settled)
+            for batch, appended in settled.repeats:  # once all is settled: one that waited came before them in the file
+                self._count_if_outdated(batch, appended)
         finally:
-            print_status(*(f"line {line}: {reason}" for line, reason in sorted(reasons.items())))
+            print_status(*(f"line {line}: {reason}" for line, reason in sorted(settled.reasons.items())))
 
-    def _append(self, keyed: Sequence[Keyed], reasons: dict[int, str]) -> None:
+    def _append(self, keyed: Sequence[Keyed], settled: Settled) -> None:
         while keyed:
             try:
                 results = self.store.append_many(self._writes(keyed))
@@ -98,11 +115,11 @@ class Importer:
                 if len(keyed) == 1:
                     raise
                 half = len(keyed) // 2
-                self._append(keyed[:half], reasons)
-                self._append(keyed[half:], reasons)
+                self._append(keyed[:half], settled)
+                self._append(keyed[half:], settled)
                 return
             pairs = zip(keyed, results, strict=True)
-            keyed = [again for each, result in pairs for again in self._settle(each, result, reasons)]
+            keyed = [again for each, result in pairs for again in self._settle(each, result, settled)]
 
     def _writes(self, keyed: Sequence[Keyed]) -> list[Write]:
         """Make the writes. A user's second is for the version that the first makes, and so on."""
@@ -120,41 +137,44 @@ class Importer:
                 following[batch.user_id] = versions[batch.user_id]
         return writes
 
-    def _settle(self, keyed: Keyed, result: WriteResult, reasons: dict[int, str]) -> Iterable[Keyed]:
+    def _settle(self, keyed: Keyed, result: WriteResult, settled: Settled) -> Iterable[Keyed]:
         """Count a batch that was written or refused, and give what is to be tried again."""
         batch = keyed.batch
         if isinstance(result, Appended):
-            self._count(batch, result)
+            self._count(batch, result, settled)
         elif isinstance(result, VersionConflict):
             return [keyed]
         elif not isinstance(result, InvalidEvent):
             raise result
         else:
-            self._explain(batch, result, reasons)
+            self._explain(batch, result, settled)
         return ()
 
-    def _count(self, batch: Batch, appended: Appended) -> None:
+    def _count(self, batch: Batch, appended: Appended, settled: Settled) -> None:
         done = self.summary.done
         if appended.cursor.position > self.head.position:
             done.cursor = str(appended.cursor)
             done.new += len(batch.events)
             return
         done.known += len(batch.events)
-        if not batch.is_last or batch.provenance.said_at is not None:
-            return  # the file goes on about this user, or tells the past: what came later stands anyway
+        # Else the file goes on about this user, or tells the past: what came later stands anyway.
+        if batch.is_last and batch.provenance.said_at is None:
+            settled.repeats.append((batch, appended))
+
+    def _count_if_outdated(self, batch: Batch, appended: Appended) -> None:
         if self.store.load([batch.user_id]).records[0].version > appended.version:
             self.summary.outdated += 1
             if len(self.summary.outdated_lines) < SHOWN_LINES:
                 self.summary.outdated_lines.append(batch.lines[0])
 
-    def _explain(self, batch: Batch, error: InvalidEvent, reasons: dict[int, str]) -> None:
+    def _explain(self, batch: Batch, error: InvalidEvent, settled: Settled) -> None:
         """Count a batch that was refused, and note the reason by the line of the event."""
         line, reason, is_kept = _find_refused(self.store, batch) or (batch.lines[0], str(error), False)
         if is_kept:
             self.summary.done.kept += len(batch.events)
         else:
             self.summary.done.refused += len(batch.events)
-        reasons[line] = reason
+        settled.reasons[line] = reason
 
 
 def _find_refused(store: Store, batch: Batch) -> tuple[int, str, bool] | None:

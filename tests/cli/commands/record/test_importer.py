@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
@@ -197,7 +197,14 @@ def batches() -> st.SearchStrategy[list[Said]]:
     )
 
 
+AGREED_BEFORE_IT_WAS_TOLD: list[Said] = [  # refused the first time, and accepted the second
+    ("c", [e.AccountOpened(), e.Agreed("n-1")], imported(0)),
+    ("c", [e.Notified("n-1", "acme-records", ["email"], "marketing")], e.NO_PROVENANCE),
+]
+
+
 @settings(max_examples=25)
+@example([], AGREED_BEFORE_IT_WAS_TOLD, 1_000)
 @given(batches(), batches(), st.sampled_from([1, 2, 1_000]))
 def test_together_is_as_if_each_came_alone(before: list[Said], said: list[Said], most: int) -> None:
     """Whatever was there, each user's entries, the counts and the reasons are those of one batch at a time."""
