@@ -8,9 +8,10 @@ from typing import Any
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import ClientException, PermissionDeniedException
+from litestar.response import Redirect
 
-from diijam_consent_sdk.vocabulary import Language
+from diijam_consent_sdk.vocabulary import LANGUAGES, Language
 
 Asking = Request[Any, Any, State]
 Identify = Callable[[Asking], str | None]
@@ -58,3 +59,16 @@ def version_in(form: Mapping[str, str]) -> int:
 def kept_cookie(name: str, value: str) -> Cookie:
     """A cookie that no script reads and no other site sends."""
     return Cookie(key=name, value=value, httponly=True, samesite="strict")
+
+
+def speak_on(form: Mapping[str, str], path: str) -> Redirect:
+    """
+    Go on at *path* in the language that a form chose.
+
+    Raises:
+        ClientException: it is none of ours.
+    """
+    language = form.get("language", "")
+    if language not in LANGUAGES:
+        raise ClientException
+    return Redirect(path, status_code=303, cookies=[kept_cookie("language", language)])

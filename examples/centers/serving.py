@@ -56,6 +56,14 @@ def make_server(at: socket.socket, make_app: MakeApp, on_listening: Callable[[],
     return Server(config, on_listening)
 
 
+def make_parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Make the command line of a centre, whose epilog is shown as it is written."""
+    layout = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}", description=description, epilog=epilog, formatter_class=layout
+    )
+
+
 @attrs.frozen
 class Start:
     """

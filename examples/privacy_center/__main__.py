@@ -14,12 +14,13 @@ from .holders import HOLDERS
 try:
     from litestar import Litestar
 
-    from ..centers.serving import Connect, Start, stop_on_sigterm
+    from ..centers.serving import Connect, Start, make_parser, stop_on_sigterm
     from .app import create_app
 except ModuleNotFoundError as missing:
     print(f"{missing.name} is not installed: run `make privacy-center`, which installs it first", file=sys.stderr)
     raise SystemExit(2) from None
 
+DESCRIPTION = "The page where customers see and change what Diijam may do with their data."
 EPILOG = """\
 Without --url it makes a ledger of a few made-up customers of examples/data in a temporary folder, and removes it at
 the end. With --url it shows and writes to that ledger: pick its customers with --user.
@@ -39,12 +40,7 @@ Exit code 0: stopped with Ctrl-C. 2: it could not start.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; see the exit codes above."""
-    parser = argparse.ArgumentParser(
-        prog="python -m examples.privacy_center",
-        description="The page where customers see and change what Diijam may do with their data.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("examples.privacy_center", DESCRIPTION, EPILOG)
     parser.add_argument("--user", action="append", default=[], metavar="ID", help="an id to sign in as; repeatable")
     return Start("privacy-center", "privacy centre", parser, fill, _make_app, _check).run(argv, port=8765)
 

@@ -16,7 +16,7 @@ from diijam_consent_sdk.events import Event, RequestFiled
 from diijam_consent_sdk.record import ConsentRecord
 from diijam_consent_sdk.vocabulary import Account
 
-from ..centers.access import Asking, kept_cookie, language_of, read_form
+from ..centers.access import Asking, kept_cookie, language_of, read_form, speak_on
 from ..centers.words import LANGUAGES
 from .customers import Customer
 from .forms import parse_event, parse_version
@@ -76,9 +76,7 @@ async def sign_in(request: Asking, state: State) -> Redirect:
 async def speak(request: Asking) -> Redirect:
     """Go on in that language."""
     form = await read_form(request)
-    if form.get("language") not in LANGUAGES:
-        raise ClientException
-    return Redirect(f"/{_page(form)}", status_code=303, cookies=[kept_cookie("language", form["language"])])
+    return speak_on(form, f"/{_page(form)}")
 
 
 @get("/{page:str}")

@@ -13,13 +13,14 @@ from .story import fill
 try:
     from litestar import Litestar
 
-    from ..centers.serving import Connect, Start, stop_on_sigterm
+    from ..centers.serving import Connect, Start, make_parser, stop_on_sigterm
     from .app import create_app
     from .staff import MADE_UP, Staff
 except ModuleNotFoundError as missing:
     print(f"{missing.name} is not installed: run `make support-center`, which installs it first", file=sys.stderr)
     raise SystemExit(2) from None
 
+DESCRIPTION = "The page where Diijam's support answers what customers ask about their data."
 EPILOG = """\
 Without --url it makes a ledger of a few made-up customers with open requests in a temporary folder, and removes it at
 the end. With --url it shows and writes to that ledger; over a consent service its token (DIIJAM_CONSENT_TOKEN) needs
@@ -35,12 +36,7 @@ Exit code 0: stopped with Ctrl-C. 2: it could not start.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; see the exit codes above."""
-    parser = argparse.ArgumentParser(
-        prog="python -m examples.support_center",
-        description="The page where Diijam's support answers what customers ask about their data.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("examples.support_center", DESCRIPTION, EPILOG)
     parser.add_argument("--staff", action="append", default=[], metavar="ID", help="an id to act as; repeatable")
     return Start("support-center", "support centre", parser, fill, _make_app, _check).run(argv, port=8766)
 

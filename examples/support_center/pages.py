@@ -12,8 +12,7 @@ from litestar.response import Redirect, Template
 from diijam_consent_sdk import is_user_id
 from diijam_consent_sdk.vocabulary import RequestState
 
-from ..centers.access import Asking, kept_cookie, read_form
-from ..centers.words import LANGUAGES
+from ..centers.access import Asking, kept_cookie, read_form, speak_on
 from .references import PATTERN
 from .rendering import PAGES, render
 from .staff import signed_in
@@ -47,11 +46,8 @@ async def sign_in(request: Asking, state: State) -> Redirect:
 async def speak(request: Asking) -> Redirect:
     """Go on in that language."""
     form = await read_form(request)
-    if form.get("language") not in LANGUAGES:
-        raise ClientException
     place = form.get("page", "")
-    path = f"/{place}" if PLACES.fullmatch(place) else "/"
-    return Redirect(path, status_code=303, cookies=[kept_cookie("language", form["language"])])
+    return speak_on(form, f"/{place}" if PLACES.fullmatch(place) else "/")
 
 
 @get("/requests")
