@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from diijam_consent_sdk.events import AccountOpened, Granted
-from diijam_consent_sdk.stores import HttpStore, MemoryStore
+from diijam_consent_sdk.stores import Cursor, HttpStore, MemoryStore
 from diijam_consent_sdk.stores.message_fields import APPEND_BODY_BYTES, MAX_BODY_BYTES
 from tests.certificates import Authority, needs_openssl
 from tests.service.conftest import NONCE, Running, running
@@ -221,17 +221,21 @@ def test_a_client_works_through_it(proxy: Proxy, token: str) -> None:
         later.join()
 
 
+def check_stream(store: HttpStore, head: Cursor, user_id: str) -> None:
+    """Check that each part of a stream from *head* on comes by itself, at once."""
+    with closing(store.stream_changes(head, wait=60, beat=30)) as parts:
+        began = time.monotonic()
+        assert next(parts).cursor == head
+        for number in range(3):
+            store.append(user_id, [Granted("surveys", notice=f"n-{number}")])
+            assert list(next(parts).user_ids) == [user_id]
+        assert time.monotonic() - began < 10
+
+
 def test_a_stream_is_not_held_back(proxy: Proxy, token: str) -> None:
     """Each part of a stream comes through by itself, at once."""
     with closing(HttpStore(proxy.url, token=token, verify=proxy.ca, deadline=10)) as store:
-        head = store.append("streamed", [AccountOpened()]).cursor
-        with closing(store.stream_changes(head, wait=60, beat=30)) as parts:
-            began = time.monotonic()
-            assert next(parts).cursor == head
-            for number in range(3):
-                store.append("streamed", [Granted("surveys", notice=f"n-{number}")])
-                assert list(next(parts).user_ids) == ["streamed"]
-            assert time.monotonic() - began < 10
+        check_stream(store, store.append("streamed", [AccountOpened()]).cursor, "streamed")
 
 
 def test_what_is_sent_is_not_logged(proxy: Proxy, token: str) -> None:
