@@ -111,7 +111,7 @@ def check_format(rows: Sequence[Row]) -> None:
     Check by the rows of `FORMAT_OF_LEDGER` that there is a ledger in this version's format.
 
     Raises:
-        StoreUnusable: there is none, or one of a newer version, or of an older one.
+        StoreUnusable: the database has no ledger, or one in the format of a newer or an older version.
     """
     if not rows:
         raise StoreUnusable(NO_LEDGER)
