@@ -171,7 +171,7 @@ class Request:
 
     @property
     def deadlines(self) -> list[datetime]:
-        """When the deed is due, and the reply while there is none."""
+        """The times by which the deed is due and, until it is given, the reply."""
         return [self.due_at] if self.replied_at is not None else [self.due_at, self.reply_due_at]
 
     def state(self, at: datetime) -> RequestState:
@@ -372,8 +372,9 @@ def _lifts(record: ConsentRecord, event: e.Event) -> bool:
         case e.ObjectionLifted(purpose):
             return purpose in record.objected
         case e.RestrictionLifted(data):
-            return bool(record.all_restricted or (record.restricted if data is None else record.restricted & data))
-    return False
+            return record.all_restricted or bool(record.restricted & (data or EVERY_FIELD))
+        case _:
+            return False
 
 
 def _words_on(record: ConsentRecord, event: e.Event) -> Iterator[tuple[str, Said | None]]:

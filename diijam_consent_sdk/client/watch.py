@@ -25,6 +25,7 @@ from ..stores.standings import decode_standing
 from ..stores.wire import Malformed
 from ..vocabulary import Reason
 from .effects import ChangesSince, Effects, ListStandings, LoadStandings, Sleep, StoreCall, perform
+from .exchanges import LAGS
 from .limiter import LimitedCalls
 from .watch_token import WatchToken
 
@@ -38,7 +39,6 @@ OTHER_HISTORY = (
     " empty what you keep, and begin again with after=None"
 )
 OTHER_VIEW = "what the token may ask changed between two answers: try again"
-LAGS = "the store's answer lies behind an earlier one: the store lags, try again"
 
 T = TypeVar("T")
 

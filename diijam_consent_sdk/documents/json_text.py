@@ -11,12 +11,17 @@ import attrs
 Json = str | int | bool | list["Json"] | dict[str, "Json"] | None
 
 
+def rfc_3339(at: datetime) -> str:
+    """Write an instant as machines read it; UTC as `Z`."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
 def plain(value: Any) -> Json:
     """Turn a value into what JSON has: a set becomes a sorted list, a time an RFC 3339 string."""
     if isinstance(value, frozenset):
         return [*sorted(map(str, value))]
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return rfc_3339(value)
     as_it_is: Json = value
     return as_it_is
 

@@ -14,6 +14,7 @@ from ..wording import format_briefly, format_day, format_instant, in_vietnam, li
 from ..wording.numbers import format_month, format_number, format_share
 from ..wording.provenance import name_language
 from ..wording.texts import Pair
+from .json_text import rfc_3339
 
 PLACE = re.compile(r"\{(\w+)\}")
 
@@ -74,4 +75,4 @@ class Texts:
 
 
 def _time(at: datetime, shown: str) -> Markup:
-    return element("time", shown, datetime=at.isoformat().replace("+00:00", "Z"))
+    return element("time", shown, datetime=rfc_3339(at))

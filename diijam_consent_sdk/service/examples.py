@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..holders import UNKNOWN_HOLDER
 from ..notices import NoticeText
 from ..stores import append_messages
 from ..stores.holder_messages import PATHS as HOLDER_PATHS
@@ -37,7 +38,7 @@ DETAILS = {
     "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
     "too-large": "ask for fewer users or append fewer events",
     "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
-    "unknown-holder": "no such holder is registered: see the name, or register it",
+    "unknown-holder": UNKNOWN_HOLDER,
     "store-unusable": "the database is damaged: restore it from a backup",
     "ledger-broken": "the ledger is broken at position 7: its content was altered: restore it, then start the service",
     "store-unavailable": "another process holds the database locked: try again",

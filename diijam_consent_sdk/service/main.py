@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from .board import Board
     from .workers import Work
 
-_lines = LineWriter()  # of this process, whatever writes them
-
 EXTRA = ("litestar", "uvicorn", "prometheus_client")
+
+_lines = LineWriter()  # this process's: its status, log and access lines all go through it
 
 
 def serve(

@@ -9,7 +9,8 @@ from typing import get_args
 from ..events import NO_PROVENANCE, Event, Provenance
 from ..identifiers import identifier
 from ..policy import MAX_EVENTS
-from .answers import Write
+from ..vocabulary import instant
+from .answers import ErasurePlace, Write
 
 MAX_WRITES = 1_000  # of one `append_many`
 MAX_MANY_EVENTS = 10_000  # of all of them
@@ -48,6 +49,17 @@ def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:
         if not isinstance(event, _EVENTS):
             raise TypeError(f"an event is needed, not {type(event).__name__}")
     return batch
+
+
+def checked_place(place: ErasurePlace) -> ErasurePlace:
+    """
+    Check a place in the list of what a holder owes, and turn its time to UTC.
+
+    Raises:
+        ValueError, TypeError: the time has no zone, or the id is malformed.
+    """
+    due_at, user_id = place
+    return None if due_at is None else instant(due_at), identifier(user_id)
 
 
 def checked_writes(writes: Iterable[Write]) -> tuple[Write, ...]:

@@ -14,6 +14,7 @@ from ..identifiers import MAX_ID_CHARACTERS, identifier
 from ..vocabulary import Field, instant
 from . import wire
 from .answers import ErasurePlace, OwedErasures
+from .checks import checked_place
 from .message_fields import MAX_USERS, Answer, Question, UserId
 
 HolderName = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, description="The name of a holder.")]
@@ -26,8 +27,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     user_id: UserId
 
     def result(self) -> ErasurePlace:
-        """Return the place as `Store.erasures` takes it; `ValueError` if its time has no zone or its id is none."""
-        return None if self.due_at is None else instant(self.due_at), identifier(self.user_id)
+        """Return the place for `Store.erasures`. Raises `ValueError` if its time has no zone or its id is malformed."""
+        return checked_place((self.due_at, self.user_id))
 
 
 class RegisterHolderQuestion(Question, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class KnownHolder(msgspec.Struct, frozen=True, kw_only=True):
     by: str | None
 
     def result(self) -> RegisteredHolder:
-        """Return the holder as a store does; `ValueError` if its name is none, or its time has no zone."""
+        """Return the holder as a store does. Raises `ValueError` if its name is malformed or its time has no zone."""
         return RegisteredHolder(identifier(self.holder), instant(self.registered_at), self.by)
 
 
@@ -97,7 +98,7 @@ class DueErasure(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
     def result(self) -> OwedErasure:
-        """Return the erasure as a store does; `ValueError` if its id is none, or its time has no zone."""
+        """Return the erasure as a store does. Raises `ValueError` if its id is malformed or its time has no zone."""
         due_at = None if self.due_at is None else instant(self.due_at)
         return OwedErasure(identifier(self.user_id), due_at, frozenset(self.kept))
 

@@ -187,7 +187,8 @@ def confirm(
 def _is_recorded(user_id: str, result: WriteResult) -> bool:
     if isinstance(result, Exception):
         print_status(f"{user_id}: {result}")
-    return not isinstance(result, Exception)
+        return False
+    return True
 
 
 def _row(known: RegisteredHolder) -> tuple[str, ...]:

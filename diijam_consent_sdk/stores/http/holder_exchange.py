@@ -7,10 +7,9 @@ from itertools import pairwise
 
 from ...holders import RegisteredHolder
 from ...identifiers import identifier
-from ...vocabulary import instant
 from .. import holder_messages as messages
 from ..answers import ErasurePlace, OwedErasures
-from ..checks import checked_limit
+from ..checks import checked_limit, checked_place
 from ..message_fields import MAX_USERS
 from .exchange import Exchange, Mismatched
 
@@ -56,7 +55,7 @@ def holders() -> Exchange:
 
 def erasures(holder: str, after: ErasurePlace | None, limit: int) -> Exchange:
     """Build `Store.erasures`, with the limit cut to what a service accepts."""
-    start = None if after is None else messages.Place(*_checked_place(after))
+    start = None if after is None else messages.Place(*checked_place(after))
 
     def read(answer: messages.DueErasuresAnswer) -> OwedErasures:
         page = answer.result()
@@ -70,11 +69,6 @@ def erasures(holder: str, after: ErasurePlace | None, limit: int) -> Exchange:
 
     fields = {"holder": identifier(holder), "after": start, "limit": min(checked_limit(limit), MAX_USERS)}
     return Exchange(messages.DueErasuresQuestion, fields, messages.DueErasuresAnswer, read)
-
-
-def _checked_place(after: ErasurePlace) -> ErasurePlace:
-    due_at, user_id = after
-    return None if due_at is None else instant(due_at), identifier(user_id)
 
 
 def _order(place: ErasurePlace) -> tuple[bool, datetime | None, str]:

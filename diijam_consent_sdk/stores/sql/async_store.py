@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
+from ...holders import UNKNOWN_HOLDER
 from ...identifiers import identifier
 from ..answers import (
     Appended,
@@ -34,7 +35,6 @@ from .async_registry_store import AsyncSqlRegistry
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
-from .holders import NO_HOLDER
 from .operations import Clock, Operations
 from .repeats import LongFolds, Repeat, rebuild
 from .standings import ENDLESS, StandingReads
@@ -178,7 +178,7 @@ class AsyncSqlStore(AsyncSqlRegistry):
         except TooLarge:  # which one user's never is
             return await self.erasures(holder, after, limit=limit // 2)
         if page is None:
-            raise ValueError(NO_HOLDER)
+            raise ValueError(UNKNOWN_HOLDER)
         return page
 
     async def chain_page(self, after: int, limit: int) -> ChainPage:

@@ -12,10 +12,9 @@ from ...errors import InvalidEvent
 from ...holders import MAX_HOLDERS, HolderRegistry, RegisteredHolder
 from ...identifiers import identifier
 from ...record import ConsentRecord
-from ...vocabulary import instant
 from .. import wire
 from ..answers import MAX_POSITION, ErasurePlace, OwedErasures
-from ..checks import checked_limit
+from ..checks import checked_limit, checked_place
 from .dialect import records_from
 from .hash_chain import time_from
 from .operations import Operations
@@ -24,7 +23,6 @@ from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
 
 COLUMNS = "holder, registered_at, writer"
 ALL_HOLDERS: Statement = (f"SELECT {COLUMNS} FROM holders ORDER BY holder", ())  # noqa: S608 - our own columns
-NO_HOLDER = "no such holder is registered: see the name, or register it"
 FIRST = (-MAX_POSITION, "")  # before all erasures
 
 
@@ -86,7 +84,7 @@ class HolderOperations:
     def erasures(self, holder: str, after: ErasurePlace | None, limit: int) -> Query[OwedErasures | None]:
         """See `Store.erasures`; None if no such holder is registered."""
         holder, limit = identifier(holder), min(checked_limit(limit), MAX_POSITION)
-        start = FIRST if after is None else _checked_place(after)
+        start = FIRST if after is None else _in_order(after)
 
         def parse(head_rows: Sequence[Row], holder_rows: Sequence[Row], rows: Sequence[Row]) -> OwedErasures | None:
             if not holder_rows:
@@ -102,9 +100,9 @@ class HolderOperations:
         return Query([self.operations.select_head(), (select_holder, (holder,)), select_page], parse)
 
 
-def _checked_place(after: ErasurePlace) -> tuple[int, str]:
-    due_at, user_id = after
-    return due_in_order(None if due_at is None else instant(due_at)), identifier(user_id)
+def _in_order(after: ErasurePlace) -> tuple[int, str]:
+    due_at, user_id = checked_place(after)
+    return due_in_order(due_at), user_id
 
 
 def _order(record: ConsentRecord) -> tuple[int, str]:

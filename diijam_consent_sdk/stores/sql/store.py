@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ...errors import ConsentError, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance
+from ...holders import UNKNOWN_HOLDER
 from ...identifiers import identifier
 from ..answers import (
     Appended,
@@ -36,7 +37,6 @@ from .appends import Appends
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
-from .holders import NO_HOLDER
 from .operations import Clock, Operations
 from .registry_store import SqlRegistry
 from .repeats import LongFolds, Repeat, rebuild
@@ -206,7 +206,7 @@ class SqlStore(SqlRegistry):
         except TooLarge:  # which one user's never is
             return self.erasures(holder, after, limit=limit // 2)
         if page is None:
-            raise ValueError(NO_HOLDER)
+            raise ValueError(UNKNOWN_HOLDER)
         return page
 
     def chain_page(self, after: int, limit: int) -> ChainPage:

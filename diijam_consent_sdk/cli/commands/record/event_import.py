@@ -39,7 +39,7 @@ def import_events(
                 Keyed(batch, occurrences.key(batch.digest(label)), digest)
                 for batch, digest in read_batches(stream, actor)
             )
-            seen = done.new + done.known + done.kept + done.refused
+            seen = done.counted
             for together in taken_together(each for each in batches if each.batch.lines[-1] > written_before):
                 importer.append(together)
                 done.line, done.digest = together[-1].batch.lines[-1], together[-1].digest

@@ -53,6 +53,11 @@ class Progress:
     kept: int = 0
     refused: int = 0
 
+    @property
+    def counted(self) -> int:
+        """How many lines were counted, whatever became of them."""
+        return self.new + self.known + self.kept + self.refused
+
 
 class ImportCheckpoint:
     """

@@ -29,7 +29,7 @@ class Summary:
     def note(self) -> str:
         """Describe what was done when the import had to stop."""
         done = self.done
-        left = self.total - done.new - done.known - done.kept - done.refused
+        left = self.total - done.counted
         return (
             f"of {self.total:,} lines {done.new:,} were written, {done.known:,} were already there,"
             f" {done.kept + done.refused:,} were refused, {left:,} are left: run the same command again to finish"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from ....client.exchanges import LAGS, MALFORMED
 from ....client.watch import OTHER_HISTORY
@@ -19,12 +20,13 @@ from ....events import LedgerEntry
 from ....holders import HolderRegistry
 from ....report import Alike, Report, count_answers, count_entries, count_work
 from ....stores import wire
-from ....stores.answers import Cursor, StandingsPage
+from ....stores.answers import Cursor, OpenRequests, StandingsPage
 from ....stores.protocol import Store
 from ....stores.standings import decode_standing
 from ...console import show_progress
 
 Update = Callable[[int, int], None]
+Page = TypeVar("Page", StandingsPage, OpenRequests)
 
 
 def read_report(store: Store) -> Report:
@@ -79,16 +81,8 @@ def _entries(store: Store, head: Cursor, update: Update) -> Iterator[LedgerEntry
 
 def _everybody(store: Store, update: Update) -> Iterator[Alike]:
     """Yield all users, those of a page who have the same standing together."""
-    after: str | None = None
-    done = 0
-    while True:
-        page = store.list_standings(after)
+    for page in _pages(store.list_standings, lambda page: len(page.users), update):
         yield from _groups(page)
-        done += len(page.users)
-        update(done, done)
-        after = page.after
-        if after is None:
-            return
 
 
 def _groups(page: StandingsPage) -> Iterator[Alike]:
@@ -102,12 +96,18 @@ def _groups(page: StandingsPage) -> Iterator[Alike]:
 def _owed(store: Store, update: Update) -> Iterator[Due]:
     """Yield the work list of all users, page by page."""
     holders = HolderRegistry.of(store.holders())
+    for page in _pages(store.open_requests, lambda page: len(page.records), update):
+        yield due(page.records, page.at, holders)
+
+
+def _pages(read: Callable[[str | None], Page], count: Callable[[Page], int], update: Update) -> Iterator[Page]:
+    """Yield page after page to the last; once one is worked off, say how many users that makes."""
     after: str | None = None
     done = 0
     while True:
-        page = store.open_requests(after)
-        yield due(page.records, page.at, holders)
-        done += len(page.records)
+        page = read(after)
+        yield page
+        done += count(page)
         update(done, done)
         after = page.after
         if after is None:
