@@ -91,9 +91,13 @@ def _work_off(jobs: SimpleQueue[Job | None]) -> None:
     """Do what is handed over, in a thread."""
     while (job := jobs.get()) is not None:
         work, loop, settle = job
-        result, error = None, None
+        result: Any = None
+        error: BaseException | None = None
         try:
             result = work()
+        except StopIteration as raised:  # no future takes it: before Python 3.12 the caller would wait for ever
+            error = RuntimeError("the work raised StopIteration")
+            error.__cause__ = raised
         except BaseException as raised:  # noqa: BLE001 - raised where the work is waited for
             error = raised
         with suppress(RuntimeError):  # the loop is closed

@@ -31,6 +31,10 @@ async def test_work_is_done_in_a_thread_and_its_result_handed_over(lane: Lane) -
         await lane.run("a", lambda: 1 // 0)
     with pytest.raises(SystemExit):
         await lane.run("a", sys.exit)
+    with pytest.raises(RuntimeError, match="StopIteration") as raised:
+        await asyncio.wait_for(lane.run("a", lambda: next(iter(()))), PATIENCE_SECONDS)
+    assert isinstance(raised.value.__cause__, StopIteration)
+    assert lane.semaphore._free == 2
     assert await lane.run("a", lambda: 7) == 7
 
 
