@@ -9,13 +9,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
-from tests.operations.forker import CLIENT
+from tests.operations.forker import CAN_FORK, CLIENT
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations"
+ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations"
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 ROOTS = ("/opt/consent", "/var/lib/consent", "/srv/", "/etc/consent", "/etc/shop")
 CLI = f'exec "{sys.executable}" -m diijam_consent_sdk.cli "$@"'
@@ -39,6 +42,28 @@ STAND_INS = {
 }
 
 
+@contextmanager
+def forking() -> Iterator[str]:
+    """Run `forker.py`. Yields its port for the variable `FORKER`; empty where it cannot run."""
+    if not CAN_FORK:
+        yield ""
+        return
+    command = [sys.executable, "-m", "tests.operations.forker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        assert process.stdin
+        process.stdin.close()
+
+
+def put_program(folder: Path, name: str) -> None:
+    """Put the stand-in of a program into a folder."""
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/bash\n{STAND_INS[name]}\n")
+    program.chmod(0o755)
+
+
 @attrs.frozen
 class Machine:
     """
@@ -52,11 +77,8 @@ class Machine:
     forker: str = ""
 
     def __attrs_post_init__(self) -> None:
-        (self.folder / "bin").mkdir()
-        for name, text in STAND_INS.items():
-            program = self.folder / "bin" / name
-            program.write_text(f"#!/bin/bash\n{text}\n")
-            program.chmod(0o755)
+        for name in STAND_INS:
+            put_program(self.folder / "bin", name)
         for root in ROOTS:
             self.at(root).mkdir(parents=True, exist_ok=True)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,9 +15,7 @@ from diijam_consent_sdk.events import AccountOpened, Granted, Withdrawn
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import list_tokens, new_token
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
-from tests.operations.deployment import ROOT
-from tests.operations.forker import CAN_FORK
-from tests.operations.shell import Machine
+from tests.operations.shell import Machine, forking
 from tests.service.conftest import running
 
 SIGNED_UP = (AccountOpened(), Granted("marketing", notice="n", channels={"email"}))
@@ -37,15 +33,8 @@ def needs(*programs: str) -> pytest.MarkDecorator:
 @pytest.fixture(scope="module")
 def forker() -> Iterator[str]:
     """What runs the commands of all pages quickly."""
-    if not CAN_FORK:
-        yield ""
-        return
-    command = [sys.executable, "-m", "tests.operations.forker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout
-        yield process.stdout.readline().strip()
-        assert process.stdin
-        process.stdin.close()
+    with forking() as port:
+        yield port
 
 
 @pytest.fixture
