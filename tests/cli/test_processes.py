@@ -75,7 +75,7 @@ def test_stopped_while_recording(ledger: Ledger, start: Start, cli: Cli, events:
     assert err.startswith(f"stopped: of {LINES:,} lines ")
     written = int(err.split()[4])
     assert 0 <= ledger.entries() - written <= MAX_WRITES  # those of one transaction may be there and not counted yet
-    assert f"{LINES - written:,} are left: run the same command again to finish" in err
+    assert f"{LINES - written:,} are still to do: run the same command again to finish" in err
     assert counted(cli("record", "--file", str(events)).out) == [LINES, 0, 0]
     assert ledger.entries() == LINES
 

@@ -108,7 +108,8 @@ def record(
 
     A line with "provenance": {"method": "import", "said_at": ...} was said before this ledger. An import never
     overrules: where the customer has spoken here, closed the account or was erased since, the line is left out,
-    named, and counted as "left as it is", which is no failure. An imported no is always written.
+    named, and counted as "left as it is", which is no failure. An imported no is written all the same, except for
+    somebody who was erased. docs/how-to/import.md makes such lines of a CSV.
 
     Exit status: 0 all is recorded, 2 something is not, 130 interrupted.
 

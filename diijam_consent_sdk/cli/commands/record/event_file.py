@@ -18,17 +18,20 @@ from ....events import NO_PROVENANCE, Event, Provenance
 from ....identifiers import identifier
 from ....policy import MAX_EVENTS
 from ....stores import wire
+from ...console import show_progress
 from ...errors import ErrorList
-from ...input import Lines, is_cut
+from ...input import Lines, file_size, is_cut
 from ...options import missing_fields
 
 SHOWN_LINES = 20
+LINES_BETWEEN_UPDATES = 1_000  # of the progress bar, which costs more than a line
 SHOWN_CHARACTERS = 40  # that an error of the vocabulary quotes of a wrong word
 EXAMPLE = '{"user_id": "u-1", "event": {"type": "Withdrawn", "purpose": "marketing"}}'
 IMPORT_EXAMPLE = """\
   {"user_id": "u-1", "event": {"type": "Withdrawn", "purpose": "marketing"},
    "provenance": {"method": "import", "said_at": "2024-11-20T10:00:00+07:00"}}
   (on one line)"""
+NO_EVENTS = "a file has one event a line, in JSON; docs/how-to/import.md makes such lines of a CSV"
 NEEDED, KNOWN = {"user_id", "event"}, {"user_id", "event", "provenance"}
 
 
@@ -89,7 +92,7 @@ class LineDigest:
 
 def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str]:
     """
-    Check every line. Blank lines are skipped.
+    Check every line, with a progress bar. Blank lines are skipped.
 
     Returns:
         The number of events, and the digest of the first *until* lines.
@@ -102,21 +105,24 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str]:
     bad: list[str] = []
     bad_count = events = 0
     read, start = LineDigest(), ""
-    for number, line in enumerate(Lines(stream), start=1):
-        read.add(line)
-        if number == until:
-            start = read.hexdigest()
-        if not line.strip():
-            continue
-        events += 1
-        try:
-            parse_line(line)
-        except (ValueError, TypeError) as error:
-            bad_count += 1
-            if len(bad) < SHOWN_LINES:
-                bad.append(f"  line {number}: {error}")
+    with show_progress("checking", file_size(stream), "lines") as update:
+        for line in Lines(stream):
+            read.add(line)
+            if read.number == until:
+                start = read.hexdigest()
+            if read.number % LINES_BETWEEN_UPDATES == 0:
+                update(stream.tell(), read.number)
+            if not line.strip():
+                continue
+            events += 1
+            try:
+                parse_line(line)
+            except (ValueError, TypeError) as error:
+                bad_count += 1
+                if len(bad) < SHOWN_LINES:
+                    bad.append(f"  line {read.number}: {error}")
     if bad_count:
-        _raise_malformed(bad, bad_count)
+        _raise_malformed(bad, bad_count, has_events=bad_count < events)
     return events, start
 
 
@@ -218,8 +224,10 @@ def _refuse_constant(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(object_pairs_hook=_make_object, parse_constant=_refuse_constant)
 
 
-def _raise_malformed(bad: list[str], bad_count: int) -> NoReturn:
+def _raise_malformed(bad: list[str], bad_count: int, *, has_events: bool) -> NoReturn:
     if bad_count > len(bad):
         bad.append(f"  and {bad_count - len(bad)} more")
+    if not has_events:
+        raise ErrorList(f"no line is an event, nothing was written: {NO_EVENTS}", bad)
     noun = "line is" if bad_count == 1 else "lines are"
     raise ErrorList(f"{bad_count} {noun} malformed, nothing was written: correct, then run the same command again", bad)

@@ -32,7 +32,8 @@ class Summary:
         left = self.total - done.counted
         return (
             f"of {self.total:,} lines {done.new:,} were written, {done.known:,} were already there,"
-            f" {done.kept + done.refused:,} were refused, {left:,} are left: run the same command again to finish"
+            f" {done.kept:,} were left as they are, {done.refused:,} were refused; {left:,} are still to do:"
+            " run the same command again to finish"
         )
 
     def warning(self) -> str | None:

@@ -16,7 +16,7 @@ from ....errors import InvalidEvent, TooLarge, VersionConflict
 from ....events import AccountOpened, Erased, ErasureConfirmed, LedgerEntry, Provenance, takes_away
 from ....holders import HolderRegistry
 from ....record import ConsentRecord, fold, refusal
-from ....stores.answers import Appended, Cursor, Write, WriteResult
+from ....stores.answers import Appended, Cursor, Loaded, Write, WriteResult
 from ....stores.protocol import Store
 from ....vocabulary import Account
 from ...console import print_status
@@ -102,8 +102,8 @@ class Importer:
         settled = Settled()
         try:
             self._append([part for each in keyed for part in each.parts()], settled)
-            for batch, appended in settled.repeats:  # once all is settled: one that waited came before them in the file
-                self._count_if_outdated(batch, appended)
+            if settled.repeats:  # once all is settled: one that waited came before them in the file
+                self._count_outdated(settled.repeats)
         finally:
             print_status(*(f"line {line}: {reason}" for line, reason in sorted(settled.reasons.items())))
 
@@ -118,15 +118,17 @@ class Importer:
                 self._append(keyed[:half], settled)
                 self._append(keyed[half:], settled)
                 return
-            pairs = zip(keyed, results, strict=True)
-            keyed = [again for each, result in pairs for again in self._settle(each, result, settled)]
+            pairs, refused = zip(keyed, results, strict=True), list[tuple[Batch, InvalidEvent]]()
+            keyed = [again for each, result in pairs for again in self._settle(each, result, settled, refused)]
+            if refused:
+                self._explain(refused, settled)
 
     def _writes(self, keyed: Sequence[Keyed]) -> list[Write]:
         """Make the writes. A user's second is for the version that the first makes, and so on."""
         counts = Counter(each.batch.user_id for each in keyed)
         several = [user_id for user_id, count in counts.items() if count > 1]
-        loaded = self.store.load(several).records if several else ()
-        versions, following = {record.user_id: record.version for record in loaded}, dict[str, int]()
+        records = self._load(several).records if several else ()
+        versions, following = {record.user_id: record.version for record in records}, dict[str, int]()
         writes = []
         for each in keyed:
             batch = each.batch
@@ -137,8 +139,22 @@ class Importer:
                 following[batch.user_id] = versions[batch.user_id]
         return writes
 
-    def _settle(self, keyed: Keyed, result: WriteResult, settled: Settled) -> Iterable[Keyed]:
-        """Count a batch that was written or refused, and give what is to be tried again."""
+    def _load(self, user_ids: Iterable[str]) -> Loaded:
+        """Load records, each once, by one read, or by several where they are too large together."""
+        asked = list(dict.fromkeys(user_ids))
+        try:
+            return self.store.load(asked)
+        except TooLarge:
+            if len(asked) == 1:
+                raise
+        half = len(asked) // 2
+        first, second = self._load(asked[:half]), self._load(asked[half:])
+        return attrs.evolve(second, records=first.records + second.records)
+
+    def _settle(
+        self, keyed: Keyed, result: WriteResult, settled: Settled, refused: list[tuple[Batch, InvalidEvent]]
+    ) -> Iterable[Keyed]:
+        """Count a batch that was written, add it to *refused*, or give what is to be tried again."""
         batch = keyed.batch
         if isinstance(result, Appended):
             self._count(batch, result, settled)
@@ -147,7 +163,7 @@ class Importer:
         elif not isinstance(result, InvalidEvent):
             raise result
         else:
-            self._explain(batch, result, settled)
+            refused.append((batch, result))
         return ()
 
     def _count(self, batch: Batch, appended: Appended, settled: Settled) -> None:
@@ -161,30 +177,36 @@ class Importer:
         if batch.is_last and batch.provenance.said_at is None:
             settled.repeats.append((batch, appended))
 
-    def _count_if_outdated(self, batch: Batch, appended: Appended) -> None:
-        if self.store.load([batch.user_id]).records[0].version > appended.version:
-            self.summary.outdated += 1
-            if len(self.summary.outdated_lines) < SHOWN_LINES:
-                self.summary.outdated_lines.append(batch.lines[0])
+    def _count_outdated(self, repeats: Sequence[tuple[Batch, Appended]]) -> None:
+        """Count the batches whose users have changed since."""
+        records = self._load(batch.user_id for batch, _ in repeats).records
+        versions = {record.user_id: record.version for record in records}
+        outdated = [batch.lines[0] for batch, appended in repeats if versions[batch.user_id] > appended.version]
+        self.summary.outdated += len(outdated)
+        self.summary.outdated_lines += outdated[: SHOWN_LINES - len(self.summary.outdated_lines)]
 
-    def _explain(self, batch: Batch, error: InvalidEvent, settled: Settled) -> None:
-        """Count a batch that was refused, and note the reason by the line of the event."""
-        line, reason, is_kept = _find_refused(self.store, batch) or (batch.lines[0], str(error), False)
-        if is_kept:
-            self.summary.done.kept += len(batch.events)
-        else:
-            self.summary.done.refused += len(batch.events)
-        settled.reasons[line] = reason
+    def _explain(self, refused: Sequence[tuple[Batch, InvalidEvent]], settled: Settled) -> None:
+        """Count the batches that were refused, and note the reasons by the lines of the events."""
+        loaded = self._load(batch.user_id for batch, _ in refused)
+        records = {record.user_id: record for record in loaded.records}
+        for batch, error in refused:
+            found = _find_refused(self.store, batch, records[batch.user_id], loaded)
+            line, reason, is_kept = found or (batch.lines[0], str(error), False)
+            if is_kept:
+                self.summary.done.kept += len(batch.events)
+            else:
+                self.summary.done.refused += len(batch.events)
+            settled.reasons[line] = reason
 
 
-def _find_refused(store: Store, batch: Batch) -> tuple[int, str, bool] | None:
+def _find_refused(store: Store, batch: Batch, record: ConsentRecord, loaded: Loaded) -> tuple[int, str, bool] | None:
     """
-    Find the line of the event that the policy refuses, why, and whether only because the customer's word stands.
+    Find the line of the event that the policy refuses, why, and whether only because the customer's word stands. The
+    user's *record* was *loaded*.
 
     The store's error does not name the line.
     """
-    loaded, rests_on_holders = store.load([batch.user_id]), (ErasureConfirmed, Erased)
-    record, said = loaded.records[0], batch.provenance
+    rests_on_holders, said = (ErasureConfirmed, Erased), batch.provenance
     is_asked = any(isinstance(event, rests_on_holders) for event in batch.events)
     holders = HolderRegistry.of(store.holders() if is_asked else ())
     for line, event in zip(batch.lines, batch.events, strict=True):

@@ -124,12 +124,15 @@ def test_joined_files(ledger: Ledger, cli: Cli) -> None:
 
 
 def test_many_malformed(ledger: Ledger, cli: Cli) -> None:
-    """Of many malformed lines the first 20 are named, and the rest counted."""
+    """Of many malformed lines the first 20 are named, and the rest counted. If all are, the error says what to do."""
     result = cli("record", "--file", "-", stdin=(line("u-1", OPENED) + b"{\n") * 25)
     head, *named = result.err.splitlines()
     assert head.startswith("error: 25 lines are malformed, nothing was written")
     assert [words.split(":")[0] for words in named[:-1]] == [f"  line {number}" for number in range(2, 41, 2)]
     assert named[-1] == "  and 5 more"
+    result = cli("record", "--file", "-", stdin=b"customer,opted_in\nsecret-id,yes\n")
+    assert result.err.startswith("error: no line is an event, nothing was written: ")
+    assert "docs/how-to/import.md" in result.err
 
 
 def test_many_events_of_one_user(ledger: Ledger, cli: Cli) -> None:

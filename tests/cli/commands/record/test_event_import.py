@@ -155,8 +155,8 @@ def test_the_store_fails_on_the_way(cli: Cli, failing: FailingStore, monkeypatch
     result = cli("record", "--file", "-", stdin=data)
     assert (result.status, result.out) == (2, "")
     assert result.err == (
-        "error: the disk is full, nothing was written; of 3 lines 1 were written, 0 were already there, 0 were refused,"
-        " 2 are left: run the same command again to finish\n"
+        "error: the disk is full, nothing was written; of 3 lines 1 were written, 0 were already there, 0 were left as"
+        " they are, 0 were refused; 2 are still to do: run the same command again to finish\n"
     )
     failing.failures.clear()
     monkeypatch.setattr(failing, "append", original)
@@ -170,12 +170,17 @@ def test_interrupted_while_reading(ledger: Ledger, cli: Cli) -> None:
 
 
 def test_progress(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a bar shows how many users are done."""
+    """On a terminal a bar shows how many lines are done, in each pass over the file."""
     shown = Terminal()
     monkeypatch.setattr("sys.stderr", shown)
-    assert cli("record", "--file", "-", stdin=line("u-1", OPENED)).status == 0
-    assert "recording" in shown.getvalue()
-    assert "1 lines" in shown.getvalue()
+    monkeypatch.setattr("diijam_consent_sdk.cli.commands.record.event_file.LINES_BETWEEN_UPDATES", 2)
+    assert (
+        cli("record", "--file", "-", stdin=line("u-1", OPENED) + line("u-2", OPENED) + line("u-3", OPENED)).status == 0
+    )
+    checking, recording = shown.getvalue().split("recording", 1)
+    assert "checking" in checking
+    assert "2 lines" in checking
+    assert "3 lines" in recording
 
 
 def imported(user_id: str, said_at: str, event: object, method: str = "import") -> bytes:

@@ -53,8 +53,8 @@ def interrupted(cli: Cli, failing: FailingStore, appended: list[str], monkeypatc
         result = cli(*FILE)
     assert (result.status, result.out) == (130, "")
     assert result.err == (
-        "stopped: of 10 lines 4 were written, 0 were already there, 0 were refused, 6 are left:"
-        " run the same command again to finish\n"
+        "stopped: of 10 lines 4 were written, 0 were already there, 0 were left as they are, 0 were refused; 6 are"
+        " still to do: run the same command again to finish\n"
     )
     appended.clear()
     return Path("events.jsonl.resume")

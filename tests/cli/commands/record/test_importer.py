@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
@@ -21,7 +21,7 @@ from diijam_consent_sdk.cli.commands.record.import_summary import Summary
 from diijam_consent_sdk.cli.commands.record.importer import Importer, Keyed, taken_together
 from diijam_consent_sdk.errors import TooLarge
 from diijam_consent_sdk.notices import NoticeText
-from diijam_consent_sdk.stores import MemoryStore, Write
+from diijam_consent_sdk.stores import Loaded, MemoryStore, Write
 from diijam_consent_sdk.stores.protocol import WriteResult
 from tests import strategies
 
@@ -56,11 +56,14 @@ class CountingStore(MemoryStore):
 
     Attributes:
         calls: How many writes each call of `append_many` had.
+
+        loads: How many users each call of `load` named.
     """
 
     def __init__(self, most: int = 1_000) -> None:
         super().__init__(clock=lambda: NOW)
         self.calls: list[int] = []
+        self.loads: list[int] = []
         self._most = most
 
     def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
@@ -69,6 +72,14 @@ class CountingStore(MemoryStore):
             raise TooLarge("write fewer at once")
         self.calls.append(len(writes))
         return super().append_many(writes)
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        asked = list(user_ids)
+        self.loads.append(len(asked))
+        if len(asked) > self._most:
+            raise TooLarge("ask for fewer")
+        return super().load(asked)
 
 
 @attrs.frozen
@@ -119,6 +130,26 @@ def test_several_words_of_each_customer_take_one_transaction() -> None:
     store = CountingStore()
     assert run(store, keyed(*said)).done.new == 9
     assert store.calls == [9]
+
+
+def test_repeats_and_refusals_are_explained_together() -> None:
+    """What was there already, and what is refused, is looked up for all of its users by one read."""
+    store = CountingStore()
+    opened: list[Said] = [(user_id, [e.AccountOpened()], e.NO_PROVENANCE) for user_id in USERS]
+    assert run(store, keyed(*opened)).done.new == 3
+    store.append("b", [e.Restricted()])
+    store.loads.clear()
+    found = run(store, keyed(*opened))
+    assert (found.done.known, found.outdated, store.loads) == (3, [2], [0, 3])
+    store.loads.clear()
+    again = [Keyed(each.batch, f"new-{each.key}", "") for each in keyed(*opened)]
+    assert (run(store, again).done.refused, store.loads) == (3, [0, 3])
+
+
+def test_the_note_of_an_import_that_stopped() -> None:
+    """A line that was left as it is, is no refused one."""
+    note = Summary(10, Progress(new=1, known=2, kept=3, refused=1)).note()
+    assert "1 were written, 2 were already there, 3 were left as they are, 1 were refused; 3 are still to do" in note
 
 
 def test_what_follows_a_refused_word_waits_for_it() -> None:
