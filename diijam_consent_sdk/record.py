@@ -216,7 +216,7 @@ class ConsentRecord:
 
     def is_erasing(self) -> bool:
         """Whether an erasure is pending."""
-        return any(request.kind is RequestKind.ERASURE for request in self.open_requests())
+        return _has_erasure_request(self.requests)
 
     def is_all_restricted(self) -> bool:
         """Whether the user restricted all personal data, at once or field by field."""
@@ -241,6 +241,10 @@ class ConsentRecord:
         if self.holds:
             ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
         return min(ends) if ends else None
+
+
+def _has_erasure_request(requests: Mapping[str, Request]) -> bool:
+    return any(request.kind is RequestKind.ERASURE and request.outcome is None for request in requests.values())
 
 
 def unopened(user_id: str) -> ConsentRecord:
@@ -414,13 +418,15 @@ def _limits(record: ConsentRecord, event: e.Event) -> Iterator[tuple[bool, str]]
 
 def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
     """Return the record after an accepted *entry*. Raises nothing for an event that `refusal` accepts."""
-    if not isinstance(entry.event, ERASING):
-        return attrs.evolve(_apply(record, entry), version=entry.version)
     was_erasing = record.erasure is not None and record.is_erasing()  # first, as the maps may be changed in place
-    after = _apply(record, entry)
-    is_closed, is_erasing = after.account is Account.CLOSED, after.is_erasing()
-    erasure = erasure_after(after.erasure, entry, was_erasing=was_erasing, is_erasing=is_erasing, is_closed=is_closed)
-    return attrs.evolve(after, version=entry.version, erasure=erasure)
+    changes = {**_changes(record, entry), "version": entry.version}
+    if isinstance(entry.event, ERASING):
+        is_erasing = _has_erasure_request(changes.get("requests", record.requests))
+        is_closed = changes.get("account", record.account) is Account.CLOSED
+        changes["erasure"] = erasure_after(
+            record.erasure, entry, was_erasing=was_erasing, is_erasing=is_erasing, is_closed=is_closed
+        )
+    return attrs.evolve(record, **changes)
 
 
 def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> ConsentRecord:
@@ -449,66 +455,69 @@ def _with_maps(record: ConsentRecord, kind: type[dict[str, Any]]) -> ConsentReco
     )  # fmt: skip
 
 
-def _apply(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
+def _changes(record: ConsentRecord, entry: e.LedgerEntry) -> dict[str, Any]:
+    """Return the fields of the record that an accepted entry changes, beside its version and erasure."""
     event, at = entry.event, entry.at
     match event:
         case e.AccountOpened(origin=origin):
-            return attrs.evolve(record, account=Account.OPEN, account_changed_at=at, origin=origin)
+            return {"account": Account.OPEN, "account_changed_at": at, "origin": origin}
         case e.AccountClosed():
             consents, notices = _end_all(record.consents), _end_all(record.notices)
-            record = attrs.evolve(record, consents=consents, notices=notices, published=frozenset())
-            return attrs.evolve(record, account=Account.CLOSED, account_changed_at=at)
+            return {
+                "account": Account.CLOSED, "account_changed_at": at,
+                "consents": consents, "notices": notices, "published": frozenset(),
+            }  # fmt: skip
         case e.Granted(purpose, notice, channels, expires_at):
             given = {"notice": notice, "given_at": at, "expires_at": expires_at, "withdrawn_at": None}
-            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, entry, given))
+            return {"consents": _update_consents(record, purpose, channels, entry, given)}
         case e.Withdrawn(purpose, channels):
             withdrawn = {"withdrawn_at": at}
-            return attrs.evolve(record, consents=_update_consents(record, purpose, channels, entry, withdrawn))
+            return {"consents": _update_consents(record, purpose, channels, entry, withdrawn)}
         case e.Objected(purpose):
-            return attrs.evolve(record, objected=record.objected | {purpose})
+            return {"objected": record.objected | {purpose}}
         case e.ObjectionLifted(purpose):
-            return attrs.evolve(record, objected=record.objected - {purpose})
+            return {"objected": record.objected - {purpose}}
         case e.Restricted(data):
             everything = record.all_restricted or data is None
-            return attrs.evolve(record, all_restricted=everything, restricted=record.restricted | (data or frozenset()))
+            return {"all_restricted": everything, "restricted": record.restricted | (data or frozenset())}
         case e.RestrictionLifted(data):
-            return attrs.evolve(record, all_restricted=False, restricted=record.restricted - (data or EVERY_FIELD))
+            return {"all_restricted": False, "restricted": record.restricted - (data or EVERY_FIELD)}
         case e.Notified(notice, recipient, data, purpose):
             told = Notice(notice=notice, recipient=recipient, data=data, purpose=purpose, told_at=at, **UNSAID)
-            return attrs.evolve(record, notices=_put(record.notices, {notice: record.notices.get(notice, told)}))
+            return {"notices": _put(record.notices, {notice: record.notices.get(notice, told)})}
         case e.Agreed(notice, expires_at):
             given = {"given_at": at, "expires_at": expires_at, "withdrawn_at": None}
-            return attrs.evolve(record, notices=_answer_notice(record, notice, entry, given))
+            return {"notices": _answer_notice(record, notice, entry, given)}
         case e.AgreementWithdrawn(notice):
-            return attrs.evolve(record, notices=_answer_notice(record, notice, entry, {"withdrawn_at": at}))
+            return {"notices": _answer_notice(record, notice, entry, {"withdrawn_at": at})}
         case e.Published(field):
             publications = _update_publications(record, field, entry)
-            return attrs.evolve(record, published=record.published | {field}, publications=publications)
+            return {"published": record.published | {field}, "publications": publications}
         case e.Hidden(field):
             publications = _update_publications(record, field, entry)
-            return attrs.evolve(record, published=record.published - {field}, publications=publications)
+            return {"published": record.published - {field}, "publications": publications}
         case e.RequestFiled(request):
-            return attrs.evolve(record, requests=_put(record.requests, {request: _filed(event, at)}))
+            return {"requests": _put(record.requests, {request: _filed(event, at)})}
         case e.RequestReplied(request):
-            return attrs.evolve(record, requests=_evolve_entry(record.requests, request, {"replied_at": at}))
+            return {"requests": _evolve_entry(record.requests, request, {"replied_at": at})}
         case e.RequestExtended(request, reason):
             known = record.requests[request]
             due_at = _later(known.due_at, TIME_LIMITS[known.kind].extension)
             extended = {"due_at": due_at, "extension_reason": reason}
-            return attrs.evolve(record, requests=_evolve_entry(record.requests, request, extended))
+            return {"requests": _evolve_entry(record.requests, request, extended)}
         case e.RequestResolved(request, outcome, reason):
             resolved = {"outcome": outcome, "reason": reason, "resolved_at": at}
-            return attrs.evolve(record, requests=_evolve_entry(record.requests, request, resolved))
+            return {"requests": _evolve_entry(record.requests, request, resolved)}
         case e.HoldPlaced(hold, kind, data, until):
             placed = Hold(hold=hold, kind=kind, data=data, placed_at=at, until=until, released_at=None)
-            return attrs.evolve(record, holds=_put(record.holds, {hold: placed}))
+            return {"holds": _put(record.holds, {hold: placed})}
         case e.HoldReleased(hold):
-            return attrs.evolve(record, holds=_evolve_entry(record.holds, hold, {"released_at": at}))
+            return {"holds": _evolve_entry(record.holds, hold, {"released_at": at})}
         case e.ErasureConfirmed():
-            return record  # see `erasure_after`
+            return {}  # see `erasure_after`
         case e.Erased(anonymised):
-            tombstone = attrs.evolve(unopened(record.user_id), account=Account.ERASED, account_changed_at=at)
-            return attrs.evolve(tombstone, anonymised=anonymised)
+            left = {"account": Account.ERASED, "account_changed_at": at, "anonymised": anonymised}
+            return attrs.asdict(unopened(record.user_id), recurse=False) | left
         case _:
             assert_never(event)
 

@@ -140,14 +140,18 @@ class Standing:
     @property
     def ends(self) -> list[datetime]:
         """The instants at which time alone changes an answer, in order."""
-        states = (*self.consents.values(), *(sharing.state for sharing in self.sharings))
-        ends = {*(state.expires_at for state in states), *(hold.until for hold in self.holds)}
-        return sorted(end for end in ends if end is not None)
+        return sorted(self._ends())
 
     @property
     def next_change_at(self) -> datetime | None:
         """The first of `ends`, or None."""
-        return next(iter(self.ends), None)
+        return min(self._ends(), default=None)
+
+    def _ends(self) -> set[datetime]:
+        ends = {state.expires_at for state in self.consents.values()}
+        ends.update(sharing.state.expires_at for sharing in self.sharings)
+        ends.update(hold.until for hold in self.holds)
+        return {end for end in ends if end is not None}
 
     def narrowed(self, view: View) -> Standing:
         """Keep what the asks of *view* need, where this standing has it: views intersect."""
@@ -167,13 +171,17 @@ def standing_of(record: ConsentRecord, at: datetime) -> Standing:
     erasing = is_known and record.is_erasing()
     is_active = record.account is Account.OPEN and not erasing
     all_restricted = is_active and record.is_all_restricted()
-    standing = Standing(
-        account=record.account, erasing=erasing, all_restricted=all_restricted, restricted=frozenset(),
-        objected=frozenset(), published=frozenset(), consents={}, sharings=frozenset(),
+    return Standing(
+        account=record.account, erasing=erasing, all_restricted=all_restricted,
         holds=frozenset(LiveHold(hold.kind, hold.data, hold.until) for hold in record.live_holds(at) if is_known),
         requests=frozenset(request.kind for request in record.open_requests() if is_known), view=EVERY_ASK,
+        **(_choices(record, at) if is_active and not all_restricted else _no_choices()),
     )  # fmt: skip
-    return attrs.evolve(standing, **_choices(record, at)) if is_active and not all_restricted else standing
+
+
+def _no_choices() -> dict[str, Any]:
+    nothing: frozenset[Any] = frozenset()
+    return {"restricted": nothing, "objected": nothing, "published": nothing, "consents": {}, "sharings": nothing}
 
 
 def _choices(record: ConsentRecord, at: datetime) -> dict[str, Any]:
