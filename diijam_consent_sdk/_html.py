@@ -49,13 +49,18 @@ def element(tag: str, /, *children: str, **attributes: str) -> Markup:
 
         children: Texts and elements, in order.
 
-        attributes: By name, `class_` for `class` and `_` for `-`. Those that are empty are left out.
+        attributes: By name, `class_` for `class` and `_` for `-`. Those that are empty are left out. Of markup the
+            quotes are escaped, so that none ends the value.
     """
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value
+        f' {key.rstrip("_").replace("_", "-")}="{_in_quotes(value)}"' for key, value in attributes.items() if value
     )
     end = "" if tag in VOID else f"{join(children)}</{tag}>"
     return Markup(f"<{tag}{given}>{end}")
+
+
+def _in_quotes(value: str) -> str:
+    return value.replace('"', "&quot;") if isinstance(value, Markup) else text(value)
 
 
 def content_policy(style: str, form_action: str = "'none'") -> str:

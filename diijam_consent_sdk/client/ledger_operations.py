@@ -14,7 +14,7 @@ from ..errors import HistoryChanged
 from ..stores.answers import Cursor, Entries
 from .effects import Effects, EntriesAfter, Spawn, perform
 from .limiter import LimitedCalls
-from .watch import OTHER_HISTORY, Watch
+from .watch import BEGIN_AGAIN, Watch
 
 MAX_WAIT_SECONDS = 60.0  # of one call, which a service waits at most too
 
@@ -61,7 +61,7 @@ class LedgerOperations:
             cursor = (yield from self._head()).beginning()
         found = yield from self._calls.run(perform(EntriesAfter(cursor, wait)), self._calls.until() + wait)
         if not found.is_continuation():
-            raise HistoryChanged(OTHER_HISTORY)
+            raise HistoryChanged(BEGIN_AGAIN)
         return found
 
     def watch(self, ask: Ask, after: str | None) -> Watch:

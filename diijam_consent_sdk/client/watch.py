@@ -34,10 +34,8 @@ BEFORE_ALL_ENDS = datetime.min.replace(tzinfo=UTC)  # the ends in a standing lie
 REMEMBERED = 4096  # answers by the bytes of a standing: most users share theirs with others
 REMEMBERED_BYTES = 4096  # of such a standing: 16 MiB together; larger ones are rare, and decided each time
 MAX_PAUSE_SECONDS = 5.0
-OTHER_HISTORY = (
-    "the token is of another history: an older copy of the ledger was restored, or it is another ledger;"
-    " empty what you keep, and begin again with after=None"
-)
+OTHER_HISTORY = "the token is of another history: an older copy of the ledger was restored, or it is another ledger"
+BEGIN_AGAIN = f"{OTHER_HISTORY}; empty what you keep, and begin again with after=None"
 OTHER_VIEW = "what the token may ask changed between two answers: try again"
 
 T = TypeVar("T")
@@ -154,7 +152,7 @@ class Watch:
         page: Changes = yield from self._call(ChangesSince(token.cursor, self._wait, PAGE), self._wait)
         looked_at = max(sent_at, instant_of_look(sent_at, page.waited, time.monotonic()))
         if not page.is_continuation():
-            raise HistoryChanged(OTHER_HISTORY)
+            raise HistoryChanged(BEGIN_AGAIN)
         self._wait = self._patience / 4
         if not page.user_ids:
             yield from self._rest_on(token, page.cursor)  # an answer that rests on a later head than that is lost
@@ -186,7 +184,7 @@ class Watch:
         """Ask whether a cursor is in the store's history; `HistoryChanged` if not."""
         changes = yield from self._call(ChangesSince(cursor, limit=1))
         if not changes.is_continuation():
-            raise HistoryChanged(OTHER_HISTORY)
+            raise HistoryChanged(BEGIN_AGAIN)
 
     def _standings(self, user_ids: tuple[str, ...], at_least: Cursor) -> Effects[Standings]:
         """Load standings at or past a head, in halves where they are too large together."""

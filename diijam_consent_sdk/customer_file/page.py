@@ -19,7 +19,7 @@ def render(file: Contents) -> str:
     texts = Texts(file.language, HEADINGS)
     sections = list(_sections(file, texts))
     parts = *_head(file, texts, [name for name, _ in sections]), *(part for _, part in sections)
-    return write_page(texts, [texts("title"), file.user_id], parts, __package__)
+    return write_page(texts, parts, __package__)
 
 
 def _sections(file: Contents, texts: Texts) -> Iterator[tuple[str, Markup]]:

@@ -56,14 +56,13 @@ def proof_of(head: str, texts: Texts) -> Markup:
     return element("dl", *parts, class_="proof")
 
 
-def write_page(texts: Texts, names: Iterable[str], parts: Iterable[Markup], package: str) -> str:
+def write_page(texts: Texts, parts: Iterable[Markup], package: str) -> str:
     """
-    Write the page. A browser runs and fetches nothing on it, whatever the texts hold.
+    Write the page. A browser runs and fetches nothing on it, whatever the texts hold. It keeps the page's title in its
+    history, so that names nobody.
 
     Args:
-        texts: They say the language.
-
-        names: What a browser calls the page, before the name of Diijam.
+        texts: Those of the document, `title` among them.
 
         parts: The head and the sections.
 
@@ -71,5 +70,5 @@ def write_page(texts: Texts, names: Iterable[str], parts: Iterable[Markup], pack
     """
     style = read_style(__package__) + read_style(package)
     policy = content_policy(style)
-    title = join([*names, "Diijam"], " · ")
+    title = join([texts("title"), " · Diijam"])
     return page(title, element("main", *parts, class_="sheet"), style, language=texts.language, policy=policy)

@@ -22,7 +22,7 @@ def render(report: Counts, language: Language) -> str:
     texts = Texts(language, REPORT_HEADINGS)
     sections = dict(_sections(report, texts))
     parts = *head(texts, _facts(report, texts)), contents(texts, sections), *sections.values()
-    return write_page(texts, [texts("title")], parts, __package__)
+    return write_page(texts, parts, __package__)
 
 
 def _facts(report: Counts, texts: Texts) -> Iterator[tuple[str, str]]:

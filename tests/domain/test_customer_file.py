@@ -324,6 +324,8 @@ def test_elements_escape_texts_and_keep_elements() -> None:
     assert element("p", inner, "&", class_='a"b', id="") == '<p class="a&quot;b"><b>&lt;</b>&amp;</p>'
     assert text("a\r\nb\rc\td\x7f") == "a\nb\nc\td\u2421"
     assert element("meta", http_equiv="x") == '<meta http-equiv="x">'
+    assert element("p", title=text("'&")) == '<p title="&#x27;&amp;"></p>'
+    assert element("p", title=element("b", id="i")) == '<p title="<b id=&quot;i&quot;></b>"></p>'
 
 
 @pytest.mark.parametrize("key", HEADINGS)

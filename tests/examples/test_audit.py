@@ -14,7 +14,7 @@ from .pages import run_page
 def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path) -> None:
     """Each command succeeds, and its output has the lines of the page."""
     assert run_page("audit.md", tmp_path) >= 8
-    assert (tmp_path / "u-00042.html").stat().st_size > 10_000
+    assert (tmp_path / "customer-file.html").stat().st_size > 10_000
 
 
 def test_the_story_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ...client import ConsentClient
-from ...errors import StoreUnavailable
+from ...client.watch import OTHER_HISTORY
+from ...errors import HistoryChanged, StoreUnavailable
 from ...stores import wire
 from ...stores._retry import backoff
 from ...stores.answers import Cursor, Entries
@@ -73,6 +74,8 @@ def _pages(client: ConsentClient, after: str | None, *, follow: bool) -> Iterato
     while True:
         try:
             page = client.entries(after, wait=WAIT_SECONDS if follow else 0.0)
+        except HistoryChanged:
+            raise HistoryChanged(f"{OTHER_HISTORY}; empty what you keep, and begin again without --after") from None
         except StoreUnavailable as error:
             if not follow:
                 raise

@@ -33,7 +33,7 @@ def test_a_token_of_another_history(mailable: Ledger, cli: Cli) -> None:
     """It is refused with what to do, and nothing is printed: nobody skips in silence."""
     result = cli("entries", "--after", f"{'0' * 32}.1.{'ab' * 32}")
     assert (result.status, result.out) == (2, "")
-    assert "begin again" in result.err
+    assert "begin again without --after" in result.err
 
 
 def test_no_token(mailable: Ledger, cli: Cli) -> None:

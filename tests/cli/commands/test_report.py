@@ -261,18 +261,21 @@ def test_memory_stays_the_same_however_many_users_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "error"),
+    ("change", "error", "words"),
     [
-        (lambda page: attrs.evolve(page, cursor=attrs.evolve(page.cursor, epoch="other"), entries=()), HistoryChanged),
-        (lambda page: attrs.evolve(page, cursor=page.after, entries=()), StoreUnavailable),
+        (
+            lambda page: attrs.evolve(page, cursor=attrs.evolve(page.cursor, epoch="other"), entries=()),
+            HistoryChanged, "make the report again",
+        ),
+        (lambda page: attrs.evolve(page, cursor=page.after, entries=()), StoreUnavailable, "lags"),
     ],
     ids=["another history", "a store that lags"],
-)
+)  # fmt: skip
 def test_a_ledger_that_cannot_be_read_to_its_head_is_an_error(
-    change: Callable[[Entries], Entries], error: type[ConsentError]
+    change: Callable[[Entries], Entries], error: type[ConsentError], words: str
 ) -> None:
-    """A page of another history, or none where there must be more, ends the report."""
-    with pytest.raises(error):
+    """A page of another history, or none where there must be more, ends the report, with what to do."""
+    with pytest.raises(error, match=words):
         read_report(cast("Store", Crowd(3, entries_page=change)))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ....client.exchanges import LAGS, MALFORMED
-from ....client.watch import OTHER_HISTORY
 from ....decisions import Share
 from ....documents.asks import every_ask
 from ....due import Due, due
@@ -25,6 +24,10 @@ from ....stores.protocol import Store
 from ....stores.standings import decode_standing
 from ...console import show_progress
 
+REPLACED = (
+    "the ledger changed its history while it was read: an older copy was restored, or the URL leads to another ledger;"
+    " make the report again"
+)
 Update = Callable[[int, int], None]
 Page = TypeVar("Page", StandingsPage, OpenRequests)
 
@@ -68,7 +71,7 @@ def _entries(store: Store, head: Cursor, update: Update) -> Iterator[LedgerEntry
     while cursor.position < head.position:
         page = store.entries(cursor, wait=0.0)
         if not page.is_continuation():
-            raise HistoryChanged(OTHER_HISTORY)
+            raise HistoryChanged(REPLACED)
         if page.cursor == cursor:
             raise StoreUnavailable(LAGS)
         cursor = page.cursor

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from ....client import ConsentClient
 from ....client.ledger import watch_pages
-from ....client.watch import Watched
+from ....client.watch import OTHER_HISTORY, Watched
 from ....decisions import Ask
 from ....errors import HistoryChanged, StoreUnavailable
 from ....stores import wire
@@ -122,8 +122,8 @@ def _pages(client: ConsentClient, ask: Ask, place: WatchCheckpoint, batches: Bat
                 failures = 0
                 if page:
                     yield page
-        except HistoryChanged as error:
-            print_status(f"beginning again with everybody: {error}")
+        except HistoryChanged:
+            print_status(f"beginning again with everybody: {OTHER_HISTORY}")
             place.token = None
         except StoreUnavailable as error:
             if not failures:
