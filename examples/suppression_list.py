@@ -1,37 +1,77 @@
 """
 Keep a mail provider's list true: whoever may be mailed is on it, and a no takes its customer off within moments.
 
-    python examples/suppression_list.py --provider http://127.0.0.1:8025 --checkpoint mailer.checkpoint
+    python examples/suppression_list.py --provider http://127.0.0.1:8025 --checkpoint mailer.checkpoint --holder mailer
 
-Run one for each list, under a supervisor that starts it again. It asks for the scopes `list` and `ask:marketing`.
+Run one for each list, under a supervisor that starts it again. It asks for the scopes `list`, `ask:marketing` and, with
+`--holder`, `confirm`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
 from diijam_consent_sdk import Channel, ConsentClient, Market
 from diijam_consent_sdk.client.watch import Watched
-from diijam_consent_sdk.errors import HistoryChanged, StoreUnavailable
+from diijam_consent_sdk.errors import HistoryChanged, InvalidEvent, OutcomeUnknown, StoreUnavailable
+from diijam_consent_sdk.events import ErasureConfirmed
 
 MAIL = Market(Channel.EMAIL)
+ERASURES_EVERY = 60.0  # seconds
 
 
-def keep_true(consent: ConsentClient, provider: httpx.Client, checkpoint: Path) -> None:
-    """Take in everybody, then each change, for ever. The token is kept only after the provider took the item in."""
-    token = checkpoint.read_text() if checkpoint.exists() else None
+class Copy:
+    """The provider's list, with the checkpoint and the beat that are kept beside it."""
+
+    def __init__(self, provider: httpx.Client, checkpoint: Path) -> None:
+        self.provider = provider
+        self.checkpoint = checkpoint
+        self.beat = checkpoint.with_suffix(".beat")
+        self.lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Empty the list. Nobody is on it until everybody is known; nothing says that it is true."""
+        with self.lock:
+            self.checkpoint.unlink(missing_ok=True)
+            self.beat.unlink(missing_ok=True)
+        self.provider.delete("/contacts").raise_for_status()
+
+    def take_in(self, item: Watched) -> None:
+        """Put a customer on the list or take one off, and then keep the token."""
+        # The id is in the body: in a path "c#y" would be another's id, "c".
+        if item.decision:
+            ends_at = item.until and item.until.isoformat()  # the provider's own row ends then
+            self.provider.put("/contacts", json={"id": item.user_id, "ends_at": ends_at}).raise_for_status()
+        else:
+            self.provider.post("/contacts/remove", json={"id": item.user_id}).raise_for_status()
+        replace(self.checkpoint, item.token)
+
+    def keep_beat(self, caught_up_at: datetime) -> None:
+        """Keep as of when the list is true, unless it was emptied since."""
+        with self.lock:
+            if self.checkpoint.exists():
+                replace(self.beat, caught_up_at.isoformat())
+
+
+def keep_true(consent: ConsentClient, copy: Copy) -> None:
+    """Take in everybody, then each change, for ever."""
+    token = copy.checkpoint.read_text() if copy.checkpoint.exists() else None
     while True:
         try:
             if token is None:
-                provider.delete("/contacts").raise_for_status()  # nobody is on the list until everybody is known
+                copy.begin()
             for item in consent.watch(MAIL, after=token):
-                tell(provider, item)
-                token = keep(checkpoint, item.token)
+                copy.take_in(item)
+                token = item.token
         except HistoryChanged:  # an older copy was restored: begin again with everybody
             token = None
         except (StoreUnavailable, httpx.HTTPError) as error:  # also a provider that refuses or is busy
@@ -39,22 +79,53 @@ def keep_true(consent: ConsentClient, provider: httpx.Client, checkpoint: Path) 
             time.sleep(1)
 
 
-def tell(provider: httpx.Client, item: Watched) -> None:
-    """Put a customer on the list or take one off. The id is in the body: in a path "c#y" would be another's id, "c"."""
-    if item.decision:
-        ends_at = item.until and item.until.isoformat()  # the provider's own row ends then
-        provider.put("/contacts", json={"id": item.user_id, "ends_at": ends_at}).raise_for_status()
-    else:
-        provider.post("/contacts/remove", json={"id": item.user_id}).raise_for_status()
+def keep_fresh(consent: ConsentClient, copy: Copy, holder: str | None) -> None:
+    """Each second keep the beat; each minute confirm erasures. If this ends, so does the beat, and nobody sends."""
+    confirm = None if holder is None else confirming(consent, holder)
+    while True:
+        looked_at, caught_up_at = time.monotonic(), consent.status().watch_caught_up_at
+        if caught_up_at is not None:
+            copy.keep_beat(caught_up_at)
+            age = datetime.now(UTC) - caught_up_at
+            if confirm is not None:
+                with suppress(StoreUnavailable, OutcomeUnknown):  # tried again
+                    confirm(looked_at - age.total_seconds())
+        time.sleep(1)
 
 
-def keep(checkpoint: Path, token: str) -> str:
-    """Replace the checkpoint whole: within the first list a token names a customer, so only its owner reads it."""
-    new = checkpoint.with_suffix(".new")
+def confirming(consent: ConsentClient, holder: str) -> Callable[[float], None]:
+    """Make a function that confirms what the holder owes once the list is true as of a later instant."""
+    owed: list[str] = []
+    known_at = -math.inf
+
+    def confirm(caught_up: float) -> None:
+        nonlocal owed, known_at
+        while owed and caught_up > known_at:  # the watch has taken all of them off
+            with suppress(InvalidEvent):  # the account was opened again, or the request cancelled
+                consent.record(owed[-1], ErasureConfirmed(holder))
+            owed.pop()
+        if not owed and time.monotonic() - known_at >= ERASURES_EVERY:
+            owed = [erasure.user_id for erasure in consent.erasures(holder) if not erasure.kept]
+            known_at = time.monotonic()
+
+    return confirm
+
+
+def may_send(beat: Path, now: datetime) -> bool:
+    """Whether the list was true less than a minute ago. Whoever sends calls this before each mail."""
+    try:
+        caught_up_at = datetime.fromisoformat(beat.read_text())
+    except FileNotFoundError:
+        return False
+    return now - caught_up_at < timedelta(minutes=1)
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace a file whole. Within the first list a token names a customer, so only the file's owner reads it."""
+    new = path.with_name(path.name + ".new")
     new.touch(mode=0o600)
-    new.write_text(token)
-    new.replace(checkpoint)
-    return token
+    new.write_text(text)
+    new.replace(path)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,9 +133,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Keep a mail provider's list true.")
     parser.add_argument("--provider", required=True, help="the URL of the provider's API")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a file that keeps how far it came")
+    parser.add_argument("--holder", help="the name under which the list is registered as a holder, if it is")
     given = parser.parse_args(argv)
     with ConsentClient.from_env(actor="mailer") as consent, httpx.Client(base_url=given.provider) as provider:
-        keep_true(consent, provider, given.checkpoint)
+        copy = Copy(provider, given.checkpoint)
+        threading.Thread(target=keep_fresh, args=(consent, copy, given.holder), daemon=True).start()
+        keep_true(consent, copy)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
-from diijam_consent_sdk import Channel, Purpose, RequestKind
+from diijam_consent_sdk import Channel, Field, HoldKind, Purpose, RequestKind
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import decide
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import PostgresStore, SqliteStore, Store
+from diijam_consent_sdk.testing import ConsentForTests
 from examples import suppression_list
 from tests.service.conftest import running
 from tests.stores.cluster import shared
@@ -53,7 +56,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
             yield store, {"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}
             return
         tokens = tmp_path / "tokens.json"
-        token = new_token(tokens, "mailer", [Scope.LIST, Scope.ASK_MARKETING])
+        token = new_token(tokens, "mailer", [Scope.LIST, Scope.ASK_MARKETING, Scope.CONFIRM])
         service = running(store, tokens)
         yield store, {"DIIJAM_CONSENT_URL": service.url, "DIIJAM_CONSENT_TOKEN": token}
         service.stop()
@@ -67,9 +70,11 @@ def provider() -> Iterator[Provider]:
 
 
 @contextmanager
-def daemon(environment: dict[str, str], provider: Provider, checkpoint: Path) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(
+    environment: dict[str, str], provider: Provider, checkpoint: Path, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon in a block; at its end it is killed, if it has not been."""
-    command = [sys.executable, str(PROGRAM), "--provider", provider.url, "--checkpoint", str(checkpoint)]
+    command = [sys.executable, str(PROGRAM), "--provider", provider.url, "--checkpoint", str(checkpoint), *options]
     with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
         try:
             yield process
@@ -92,19 +97,64 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_the_list_is_kept_true(ledger: Ledger, provider: Provider, tmp_path: Path) -> None:
-    """Everybody who may be mailed is put on the list; a no, and an erasure, take their customer off soon."""
+    """
+    Everybody who may be mailed is put on the list. A no, and an erasure request, take their customer off soon; the
+    erasure is confirmed, and the beat lets the sender send.
+    """
     store, environment = ledger
     checkpoint = tmp_path / "mailer.token"
+    store.register_holder("mailer")
     for number in range(4):
         store.append(f"u-{number}", [OPENED, YES])
-    with daemon(environment, provider, checkpoint):
+    with daemon(environment, provider, checkpoint, "--holder", "mailer"):
         until(lambda: set(provider.contacts) == {"u-0", "u-1", "u-2", "u-3"})
-        store.append("u-1", [NO])
-        store.append("u-2", [e.RequestFiled("q", RequestKind.ERASURE), e.Erased()])
+        store.append("u-2", [e.RequestFiled("q", RequestKind.ERASURE)])
+        until(lambda: set(provider.contacts) == {"u-0", "u-1", "u-3"})
+
+        def is_confirmed() -> bool:
+            store.append("u-1", [NO])  # news, so that the watch looks again at once
+            return not store.erasures("mailer").erasures
+
+        until(is_confirmed)
+        store.append("u-2", [e.Erased()])
         until(lambda: set(provider.contacts) == {"u-0", "u-3"})
         assert provider.changes[0] == "clear"
-        until(checkpoint.exists)
         assert stat.S_IMODE(checkpoint.stat().st_mode) == 0o600
+        until(lambda: suppression_list.may_send(checkpoint.with_suffix(".beat"), datetime.now(UTC)))
+
+
+def test_the_beat_is_that_of_this_list(provider: Provider, tmp_path: Path) -> None:
+    """Nothing says that an emptied list is true until it is filled again; an old beat lets nobody send."""
+    now = datetime.now(UTC)
+    with httpx.Client(base_url=provider.url) as http, ConsentForTests() as consent:
+        consent.opted_in("u-1", "email")
+        copy = suppression_list.Copy(http, tmp_path / "mailer.token")
+        copy.begin()
+        copy.keep_beat(now)
+        assert not suppression_list.may_send(copy.beat, now)
+        copy.take_in(next(iter(consent.watch(suppression_list.MAIL))))
+        copy.keep_beat(now)
+        assert suppression_list.may_send(copy.beat, now + timedelta(seconds=59))
+        assert not suppression_list.may_send(copy.beat, now + timedelta(seconds=60))
+        copy.begin()
+        assert not suppression_list.may_send(copy.beat, now)
+
+
+def test_an_erasure_is_confirmed_when_the_list_is_past_it() -> None:
+    """Not before the watch has taken the customer off, not while a hold keeps data, and not of who came back."""
+    with ConsentForTests() as consent:
+        consent.register_holder("mailer")
+        for user_id in ("asked", "held", "back"):
+            consent.given(user_id, OPENED, e.AccountClosed())
+        consent.record("held", e.HoldPlaced("h", HoldKind.DEBT, {Field.EMAIL}))
+        confirm = suppression_list.confirming(consent, "mailer")
+        before = time.monotonic()
+        confirm(before)
+        consent.given("back", OPENED)
+        confirm(before)
+        assert {owed.user_id for owed in consent.erasures("mailer")} == {"asked", "held"}
+        confirm(time.monotonic())
+        assert {owed.user_id for owed in consent.erasures("mailer")} == {"held"}
 
 
 def test_a_daemon_that_is_killed_misses_nobody(ledger: Ledger, provider: Provider, tmp_path: Path) -> None:
