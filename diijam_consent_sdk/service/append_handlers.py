@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -105,10 +106,18 @@ def _checked(call: Call, data: AppendQuestion | WriteFields) -> tuple[list[Event
         wire.Malformed: an event or the provenance is not valid.
     """
     events = [wire.event_from(fields) for fields in data.events]
-    given = wire.provenance_from(data.provenance or {})
-    provenance = attrs.evolve(given, by=writer(call.token, given.by))
+    if data.provenance:
+        given = wire.provenance_from(data.provenance)
+        provenance = attrs.evolve(given, by=writer(call.token, given.by))
+    else:
+        provenance = _written_by(writer(call.token, None))
     authorize_append(call, events, is_import=provenance.method is Method.IMPORT)
     return events, provenance
+
+
+@functools.lru_cache(maxsize=128)
+def _written_by(name: str) -> Provenance:
+    return Provenance(by=name)
 
 
 def _writes(call: Call, many: Sequence[WriteFields]) -> list[Write | Refused]:

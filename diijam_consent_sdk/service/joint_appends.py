@@ -27,13 +27,13 @@ PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is s
 T = TypeVar("T")
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _Member:
-    """An append that waits, and what converts its answer."""
+    """An append that waits, what converts its answer, and where that is waited for."""
 
     plan: PlannedAppend
     convert: Callable[[Appended], Any]
-    done: asyncio.Future[Any] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[Any]
 
     def converted(self, outcome: SettledAppend) -> Any:
         """Convert the answer, in the thread that wrote; a repeat is answered later, an error raised."""
@@ -60,6 +60,7 @@ class JointAppends:
         self._write = write
         self._waiting: OrderedDict[Hashable, deque[_Member]] = OrderedDict()  # by caller
         self._tasks: set[asyncio.Task[None]] = set()
+        self._patience: asyncio.TimerHandle | None = None  # set while somebody waits
 
     async def append(self, caller: Hashable, plan: PlannedAppend, convert: Callable[[Appended], T]) -> T | Repeat:
         """
@@ -78,23 +79,31 @@ class JointAppends:
         Raises:
             Exception: as the store or *convert* raises it.
         """
-        member = _Member(plan, convert)
+        member = _Member(plan, convert, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(caller, deque()).append(member)
         if self._tasks:
-            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._begin_late, member)
+            self._begin_in_time()
         else:
             self._begin()
         result: T | Repeat = await member.done
         return result
 
-    def _begin_late(self, member: _Member) -> None:
-        if not member.done.done() and any(member in line for line in self._waiting.values()):
-            self._begin()
-
     def _begin(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._call(self._take()))
-        self._tasks.add(task)
-        task.add_done_callback(self._finish)
+        """Begin a call for those who wait."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if members := self._take():
+            task = asyncio.get_running_loop().create_task(self._call(members))
+            self._tasks.add(task)
+            task.add_done_callback(self._finish)
+        if self._waiting:
+            self._begin_in_time()
+
+    def _begin_in_time(self) -> None:
+        """Begin the next call also if the one under way is slow. One timer is for all who wait."""
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._begin)
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

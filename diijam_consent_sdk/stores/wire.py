@@ -8,7 +8,6 @@ strict: an unknown type, a missing or unknown field, a key given twice, or a wor
 from __future__ import annotations
 
 import functools
-import json
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -104,8 +103,7 @@ def decode_event(data: bytes) -> Event:
 
 def provenance_fields(provenance: Provenance) -> dict[str, Any]:
     """Describe a provenance by plain values, without those that are None."""
-    fields = {name: getattr(provenance, name) for name in _FIELDS[Provenance]}
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name in _FIELDS[Provenance] if (value := getattr(provenance, name)) is not None}
 
 
 def provenance_from(fields: object) -> Provenance:
@@ -152,7 +150,7 @@ def _read(data: bytes, kind: type[T]) -> T:
         value: T = prepared(kind).decode(data)  # type: ignore[arg-type]
         known = encode(value)
         if known != data:
-            check_names(spelled(data), json.loads(known))
+            check_names(spelled(data), msgspec.json.decode(known))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
         why = str(error)
         raise Malformed(UNKNOWN_FIELD if why.startswith(UNKNOWN_FIELD) else why[:MAX_MESSAGE]) from None

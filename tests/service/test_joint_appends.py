@@ -25,12 +25,14 @@ class Noting(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[list[str]] = []
+        self.begun = threading.Semaphore(0)  # released at each call
         self.go_on = threading.Event()
         self.failure: Exception | None = None
 
     def append_together(self, plans: list[PlannedAppend]) -> list[SettledAppend]:
         """Note the call, and wait."""
         self.calls.append([plan.user_id for plan in plans])
+        self.begun.release()
         assert self.go_on.wait(20)
         return [self.failure] * len(plans) if self.failure else super().append_together(plans)
 
@@ -122,6 +124,24 @@ def test_a_failure_reaches_each() -> None:
         store.go_on.set()
         errors = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(error) for error in errors] == [StoreUnavailable] * 5
+
+    run(body)
+
+
+def test_a_slow_call_holds_nobody_up() -> None:
+    """Those who wait go on beside it together, as often as one is slow; nobody makes a call for who was cancelled."""
+
+    async def body(store: Noting, append: Callable[..., Awaitable[Appended]]) -> None:
+        """See the test."""
+        tasks = list[asyncio.Future[Any]]()
+        for users in (["u-1"], ["u-2", "u-3"], ["u-4"]):
+            tasks += await begun(*map(append, users))
+            assert await asyncio.to_thread(store.begun.acquire, timeout=20)
+        (cancelled,) = await begun(append("u-5"))
+        cancelled.cancel()
+        store.go_on.set()
+        await asyncio.gather(*tasks)
+        assert store.calls == [["u-1"], ["u-2", "u-3"], ["u-4"]]
 
     run(body)
 

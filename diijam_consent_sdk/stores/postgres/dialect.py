@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+import msgspec
+
 from ..answers import MAX_LOAD_BYTES
 from ..sql.dialect import IS_USABLE, Dialect
-from ..sql.records import PUT, VALUES
+from ..sql.records import PUT
 from .schema import HEAD, REQUESTING, SCHEMA, check, database_time
 
 # A pool's connections may carry another program's search_path. (`position` and `extract` are syntax, which always means
@@ -51,7 +53,7 @@ DIALECT = Dialect(
         " FROM records WHERE user_id = ANY(?)"
     ),
     asked=list,
-    put_record=lambda row: (PUT, VALUES(row)),
+    put_record=lambda row: (PUT, msgspec.structs.astuple(row)),
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
     ),

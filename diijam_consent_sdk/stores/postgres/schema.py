@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import psycopg
 
 from ...errors import StoreUnusable
 from ..sql.dialect import OPEN_REQUEST
-from ..sql.records import PUT, VALUES
+from ..sql.records import PUT
 from ..sql.statements import Row, Statement
 from ..sql.verify import refold_query
 from .errors import NO_LEDGER, translated
@@ -162,7 +163,7 @@ def _make_records_again(db: psycopg.Connection) -> None:
     for (user_id,) in db.execute("SELECT user_id FROM records").fetchall():
         query = refold_query(user_id)
         rows = [db.execute(_placed(sql), values).fetchall() for sql, values in query.statements]
-        db.execute(_placed(PUT), VALUES(query.parse(*rows).row))
+        db.execute(_placed(PUT), msgspec.structs.astuple(query.parse(*rows).row))
 
 
 def _placed(sql: str) -> bytes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
 
 import attrs
+import msgspec
 
 from ...errors import StoreUnusable, TooLarge
 from ...events import LedgerEntry
@@ -62,13 +61,10 @@ class Dialect:
     check: Callable[[Row], None] | None = None  # refuses a ledger of another format, from the row of `head`
 
 
-_columns: Callable[[Link], tuple[Any, ...]] = attrgetter(*LINK_COLUMNS.split(", "))
-
-
 def insert_link(link: Link) -> Statement:
     """Write an entry."""
     insert = f"INSERT INTO entries ({LINK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
-    return insert, _columns(link)
+    return insert, msgspec.structs.astuple(link)
 
 
 def select_hash(position: int) -> Statement:

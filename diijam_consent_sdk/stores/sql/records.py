@@ -7,9 +7,8 @@ The standing is made for the time of the user's last entry, so that `verify` can
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 
-import attrs
+import msgspec
 
 from ...due import erasure_due_at
 from ...record import END_OF_TIME, ConsentRecord
@@ -35,22 +34,21 @@ NEVER = microseconds(END_OF_TIME)
 NO_DUE_TIME = NEVER + 1  # of an erasure that nobody asked for: after all others
 
 
-@attrs.frozen
-class RecordRow:
-    """The values of `COLUMNS`."""
+class RecordRow(msgspec.Struct, frozen=True, gc=False):  # attrs takes 5 times as long to make one
+    """The values of `COLUMNS`, in order."""
 
-    user_id: str = attrs.field(repr=False)
+    user_id: str
     version: int
     standing_version: int
     standing_format: int
     made_at: int  # in microseconds since 1970
     next_change_at: int  # the same; `NEVER` if no end lies ahead
     erasure_due_at: int | None  # the same; `NO_DUE_TIME` if only a closing began it, None if none is under way
-    standing: bytes = attrs.field(repr=False)
-    record: bytes = attrs.field(repr=False)
+    standing: bytes
+    record: bytes
 
-
-VALUES = attrgetter(*COLUMNS.split(", "))
+    def __repr__(self) -> str:
+        return f"RecordRow(version={self.version})"
 
 
 def upsert(columns: str, values: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from .. import wire
 from ..answers import MAX_LOAD_BYTES
 from ..sql.dialect import IS_USABLE, Dialect
-from ..sql.records import COLUMNS, PLACES, VALUES, RecordRow, upsert
+from ..sql.records import COLUMNS, PLACES, RecordRow, upsert
 from ..sql.statements import Statement
 from .cells import filler_bytes
 from .schema import REQUESTING
@@ -61,7 +63,7 @@ PUT = upsert(f"{COLUMNS}, filler", f"{PLACES}, zeroblob(?)")
 
 def put_filled_record(row: RecordRow) -> Statement:
     """Write a row, with the filler that keeps rows from moving."""
-    values = VALUES(row)
+    values = msgspec.structs.astuple(row)
     return PUT, (*values, filler_bytes(*values))
 
 

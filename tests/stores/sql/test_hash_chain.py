@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -312,7 +312,7 @@ def test_a_broken_ledger_can_still_be_read_elsewhere(path: Path, db: sqlite3.Con
 
 # A ledger as `attack` finds it: all that can be done to the links in memory.
 LINKS = st.sampled_from(
-    ["drop", "swap", "repeat", "erase", *(field.name for field in attrs.fields(Link) if field.name != "position")]
+    ["drop", "swap", "repeat", "erase", *(name for name in Link.__struct_fields__ if name != "position")]
 )
 
 
@@ -407,9 +407,9 @@ def attack(links: list[Link], what: str, where: int, other: int) -> tuple[list[L
             attacked.insert(where + 1, victim)
             where += 1
         case "erase":
-            attacked[where] = attrs.evolve(victim, **BLANK)
+            attacked[where] = msgspec.structs.replace(victim, **BLANK)
         case _:
-            attacked[where] = attrs.evolve(victim, **{what: forged[what]})  # type: ignore[arg-type]
+            attacked[where] = msgspec.structs.replace(victim, **{what: forged[what]})
     return attacked, where + 1
 
 
