@@ -51,6 +51,30 @@ def test_what_the_pages_write_is_no_part_of_the_repository() -> None:
         assert any(fnmatch(f"/{name}", pattern) or fnmatch(name, pattern) for pattern in patterns), name
 
 
+def test_what_the_pages_import_is_in_the_reference() -> None:
+    """A name that a page imports from the library can be looked up."""
+    reference = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    whole = set(re.findall(r"automodule:: diijam_consent_sdk\.([\w.]+)\n   :members:\n", reference))
+    for page in [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]:
+        code = page.read_text(encoding="utf-8")
+        for module, names in re.findall(
+            r"^from diijam_consent_sdk\.?([\w.]*) import \(?([\w,\s]+?)\)?$", code, re.MULTILINE
+        ):
+            missing = {name for name in re.findall(r"\w+", names) if not re.search(rf"\b{name}\b", reference)}
+            assert not missing or module in whole, (page.name, missing)
+
+
+def test_the_glossary_is_sorted() -> None:
+    """Under each heading of docs/glossary.md the terms are in order, each once."""
+    terms = [
+        re.findall(r"^(.+)\n: ", part, re.MULTILINE)
+        for part in (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    ]
+    assert [len(part) > 10 for part in terms] == [True] * 3
+    for part in terms:
+        assert part == sorted(set(part), key=str.casefold)
+
+
 def lines_of_the_tree() -> Iterator[tuple[str, list[str], str]]:
     """Each line of the tree in docs/architecture.md: the folder it is in, the names in its first column, its text."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
