@@ -13,7 +13,7 @@ from datetime import datetime
 import attrs
 
 from .events import Erased
-from .holders import NO_HOLDERS, HolderRegistry
+from .holders import NO_HOLDERS, Erasure, HolderRegistry
 from .record import ConsentRecord, Hold, Request, refusal
 from .vocabulary import Field, RequestKind, RequestState
 
@@ -47,12 +47,14 @@ class PendingErasure:
 class OwedErasure:
     """
     A user whose data a holder has yet to erase, at the latest by `due_at`: None if the account was closed and nobody
-    asked for erasure. `kept` are the fields that live holds keep until they end.
+    asked for erasure. `kept` are the fields that live holds keep until they end. `began_at` is when the erasure began,
+    which the confirmation names: `ErasureConfirmed(holder, owed.began_at)`.
     """
 
     user_id: str = attrs.field(repr=False)
     due_at: datetime | None
     kept: frozenset[Field]
+    began_at: datetime
 
 
 @attrs.frozen
@@ -103,10 +105,10 @@ def _pending(record: ConsentRecord, at: datetime, holders: HolderRegistry) -> Pe
     return PendingErasure(record.user_id, due_at, holds, until, holders.missing(record.erasure))
 
 
-def owed_erasure(record: ConsentRecord, at: datetime) -> OwedErasure:
-    """Describe the erasure under way of a user to a holder that owes it, with the holds that are live at an instant."""
+def owed_erasure(record: ConsentRecord, erasure: Erasure, at: datetime) -> OwedErasure:
+    """Describe the *erasure* under way of a user to a holder that owes it, with the holds that are live at *at*."""
     kept = frozenset(field for hold in record.live_holds(at) for field in hold.data)
-    return OwedErasure(record.user_id, erasure_due_at(record), kept)
+    return OwedErasure(record.user_id, erasure_due_at(record), kept, erasure.began_at)
 
 
 def erasure_due_at(record: ConsentRecord) -> datetime | None:

@@ -191,9 +191,15 @@ class HoldReleased:
 
 @attrs.frozen
 class ErasureConfirmed:
-    """A holder of copies confirmed that it erased the user's data: clauses 1 and 6."""
+    """
+    A holder of copies confirmed that it erased the user's data: clauses 1 and 6.
+
+    `began_at`: of which erasure, as `OwedErasure.began_at` has it. The ledger refuses the event if that one ended, even
+    if the user asked for another since: the holder may have got new copies in between. None: of the one under way.
+    """
 
     holder: str = attrs.field(converter=identifier)
+    began_at: datetime | None = attrs.field(converter=converters.optional(instant), default=None)
 
 
 @attrs.frozen

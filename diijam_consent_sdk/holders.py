@@ -16,6 +16,7 @@ import attrs
 from . import events as e
 
 UNKNOWN_HOLDER = "no such holder is registered: see the name, or register it"
+ENDED = "the erasure that began then is not under way any more: list what is owed, erase that and confirm it"
 MAX_HOLDERS = 1_000  # in one ledger: each append that erases reads them all
 # The events that begin or end an erasure, confirm one or complete it: what becomes of them depends on the holders.
 ERASING = (e.AccountOpened, e.AccountClosed, e.RequestFiled, e.RequestResolved, e.ErasureConfirmed, e.Erased)
@@ -103,8 +104,9 @@ def erasure_after(
 def holder_refusals(event: e.Event, erasure: Erasure | None, holders: HolderRegistry) -> Iterator[tuple[bool, str]]:
     """Yield the tests of an event against the registered holders, each with its reason."""
     match event:
-        case e.ErasureConfirmed(holder):
+        case e.ErasureConfirmed(holder, began_at):
             yield holder not in holders.registered, UNKNOWN_HOLDER
+            yield began_at is not None and erasure is not None and began_at != erasure.began_at, ENDED
             yield erasure is not None and holder in erasure.confirmed, "this holder has confirmed the erasure already"
         case e.Erased():
             missing = holders.missing(erasure)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from . import events as e
+from .holders import Erasure
 from .record import END_OF_TIME, Consent, ConsentRecord, Notice, Permission, consent_key, fold_all, unopened
-from .vocabulary import Account, Channel, Purpose, RequestKind
+from .vocabulary import Account, Channel, Outcome, Purpose, RequestKind
 
 YESES = (
     e.AccountOpened, e.Granted, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted,
@@ -63,15 +64,42 @@ def lost_noes(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.Ledger
     return [LostNo(no, entry, any(_is_against(no, event, restored) for event in since)) for no, entry in lost]
 
 
-def outdated_confirmations(record: ConsentRecord, restored: ConsentRecord) -> list[str]:
+def begin_erasure_again(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.LedgerEntry]) -> list[e.Event]:
     """
-    List the holders whose confirmation the restored record still has, of an erasure that began again in the other
-    ledger since, which they have not confirmed there. What they got in between, a restored ledger knows nothing of.
+    List what begins the erasure under way in the new ledger again, if it ended in the old one: a holder that confirmed
+    it before may have got new copies since, and its confirmation must not count.
+
+    Args: as for `lost_noes`, whose noes are written before these events.
+
+    Returns:
+        The open requests for erasure, cancelled, and one in their place with the same time. Of an account that only a
+        closing erases, a request that is cancelled at once. Nothing if no confirmation is outdated.
     """
-    erasure, earlier = record.erasure, restored.erasure
-    if erasure is None or earlier is None or erasure.began_at <= earlier.began_at:
+    shared = _count_shared(old, new)
+    before = fold_all(unopened(user_id), old[:shared])
+    record, restored = (fold_all(before, entries[shared:]) for entries in (old, new))
+    if not _is_outdated(before.erasure, record.erasure, restored.erasure):
         return []
-    return sorted(earlier.confirmed - erasure.confirmed)
+    asked = [request for request in restored.open_requests() if request.kind is RequestKind.ERASURE]
+    if not asked and record.is_erasing():
+        return []  # its request is a lost no, which begins the erasure again
+    fresh = e.RequestFiled(
+        f"replay-{old[-1].position}", RequestKind.ERASURE,
+        processor=all(request.processor for request in asked),
+        received_at=min((request.received_at for request in asked), default=None),
+    )  # fmt: skip
+    if not asked:
+        return [fresh, e.RequestResolved(fresh.request, Outcome.CANCELLED)]
+    return [*(e.RequestResolved(request.request, Outcome.CANCELLED) for request in asked), fresh]
+
+
+def _is_outdated(shared: Erasure | None, erasure: Erasure | None, restored: Erasure | None) -> bool:
+    """Whether an erasure that both ledgers have goes on in the restored one alone, and was confirmed before."""
+    if shared is None or restored is None or restored.began_at != shared.began_at:
+        return False
+    if erasure is None:
+        return bool(shared.confirmed)
+    return erasure.began_at != shared.began_at and not shared.confirmed <= erasure.confirmed
 
 
 def _lost_one_by_one(

@@ -101,7 +101,8 @@ class Registry(BaseClient):
         List the erasures that a holder has yet to confirm, those that are due first at the beginning.
 
         A closed account that nobody asked to erase has no `due_at`, and comes last. Once its copies are erased, record
-        `ErasureConfirmed(holder)` of the user.
+        `ErasureConfirmed(holder, owed.began_at)` of the user: it is refused if the erasure ended meanwhile, even if
+        the user asked for another.
 
         Raises:
             ValueError: no such holder is registered, or the name is malformed.

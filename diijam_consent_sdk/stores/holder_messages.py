@@ -87,12 +87,13 @@ class ListHoldersAnswer(Answer, frozen=True, kw_only=True):
 class DueErasure(msgspec.Struct, frozen=True, kw_only=True):
     """
     A user whose data the holder has yet to erase. `due_at` is null if the account was closed and nobody asked for
-    erasure. `kept` are the fields that live holds keep.
+    erasure. `kept` are the fields that live holds keep. `began_at` is what the confirmation names.
     """
 
     user_id: str
     due_at: datetime | None
     kept: list[Field]
+    began_at: datetime
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -100,7 +101,7 @@ class DueErasure(msgspec.Struct, frozen=True, kw_only=True):
     def result(self) -> OwedErasure:
         """Return the erasure as a store does. Raises `ValueError` if its id is malformed or its time has no zone."""
         due_at = None if self.due_at is None else instant(self.due_at)
-        return OwedErasure(identifier(self.user_id), due_at, frozenset(self.kept))
+        return OwedErasure(identifier(self.user_id), due_at, frozenset(self.kept), instant(self.began_at))
 
 
 class DueErasuresAnswer(Answer, frozen=True, kw_only=True):
@@ -134,4 +135,4 @@ def known_holder(registered: RegisteredHolder) -> KnownHolder:
 
 def due_erasure(owed: OwedErasure) -> DueErasure:
     """Describe what a holder owes for an answer."""
-    return DueErasure(user_id=owed.user_id, due_at=owed.due_at, kept=sorted(owed.kept))
+    return DueErasure(user_id=owed.user_id, due_at=owed.due_at, kept=sorted(owed.kept), began_at=owed.began_at)

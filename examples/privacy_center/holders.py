@@ -63,4 +63,4 @@ async def confirm_owed(client: AsyncConsentClient, holder: str) -> None:
         # A real job deletes its rows of `owed.user_id` here, and confirms only then.
         with suppress(InvalidEvent):  # the customer took the request back meanwhile
             said = Provenance(method=Method.SYSTEM, evidence=f"job-{holder}")
-            await client.record(owed.user_id, ErasureConfirmed(holder), provenance=said)
+            await client.record(owed.user_id, ErasureConfirmed(holder, owed.began_at), provenance=said)

@@ -83,7 +83,7 @@ def test_order_of_fields() -> None:
         "RequestResolved": ("request", "outcome", "reason"),
         "HoldPlaced": ("hold", "kind", "data", "until"),
         "HoldReleased": ("hold",),
-        "ErasureConfirmed": ("holder",),
+        "ErasureConfirmed": ("holder", "began_at"),
         "Erased": ("anonymised",),
     }
 

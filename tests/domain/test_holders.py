@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.due import due, erasure_due_at, owed_erasure
+from diijam_consent_sdk.due import OwedErasure, due, erasure_due_at, owed_erasure
 from diijam_consent_sdk.holders import NO_HOLDERS, Erasure, HolderRegistry
 from diijam_consent_sdk.record import fold_all, refusal, unopened
 from diijam_consent_sdk.vocabulary import Account, Field, Origin
@@ -20,6 +20,7 @@ CANCELLED = e.RequestResolved("q-1", "cancelled")
 BOTH = HolderRegistry({"mailer": seconds(0), "warehouse": seconds(0)})
 NOT_ERASING = "no erasure is pending and the account is not closed"
 UNKNOWN = "no such holder is registered: see the name, or register it"
+ENDED = "the erasure that began then is not under way any more: list what is owed, erase that and confirm it"
 CONFIRMED = "this holder has confirmed the erasure already"
 TODO = "append ErasureConfirmed of each holder that has yet to confirm, or retire the holder: "
 
@@ -145,6 +146,26 @@ GOES_ON: dict[str, tuple[e.Event | int, ...]] = {
 
 
 @pytest.mark.parametrize("steps", ANEW.values(), ids=list(ANEW))
+def test_a_confirmation_counts_for_the_erasure_that_it_names(steps: tuple[e.Event | int, ...]) -> None:
+    """What was listed before the erasure ended confirms none that began since; the new one is confirmed by its own."""
+    listed, *since = (step for step in steps if step != MAILER)
+    history = held(listed)
+    before = began_at(history)
+    history.play(3, *since)
+    for named, reason in ((before, ENDED), (began_at(history), None), (None, None)):
+        assert refusal(history.record, e.ErasureConfirmed("mailer", named), history.at, holders=BOTH) == reason
+    assert not history.attempt(e.ErasureConfirmed("mailer", before))
+
+
+@pytest.mark.parametrize("steps", GOES_ON.values(), ids=list(GOES_ON))
+def test_a_confirmation_counts_while_the_erasure_goes_on(steps: tuple[e.Event | int, ...]) -> None:
+    """Whatever else was said since it was listed."""
+    history = held(*(step for step in steps if step != MAILER))
+    assert began_at(history) == seconds(7)
+    assert history.attempt(e.ErasureConfirmed("mailer", seconds(7)))
+
+
+@pytest.mark.parametrize("steps", ANEW.values(), ids=list(ANEW))
 def test_what_begins_an_erasure_anew(steps: tuple[e.Event | int, ...]) -> None:
     """Confirmations before the beginning do not count, and the holder may confirm once more."""
     history = held(*steps)
@@ -190,14 +211,21 @@ def test_the_work_list_names_who_is_missing() -> None:
     assert [it.missing for it in due([history.record], history.at, BOTH).erasable] == [()]
 
 
+def told(history: History, at: int = 0) -> OwedErasure:
+    """What a holder is told at an instant of the erasure under way."""
+    assert history.record.erasure is not None
+    return owed_erasure(history.record, history.record.erasure, seconds(at))
+
+
 def test_what_a_holder_is_told_of_an_erasure() -> None:
     """When the first open request is due, None after a closing alone, and what live holds keep."""
     steps = e.HoldPlaced("h-1", "debt", ["payment"]), e.HoldPlaced("h-2", "tax", ["email"], seconds(9))
     asked = held(*steps, e.RequestFiled("q-2", "erasure", processor=True), ERASURE, e.RequestFiled("q-3", "access"))
-    owed = owed_erasure(asked.record, seconds(0))
+    owed = told(asked)
     assert (owed.user_id, owed.kept) == (USER_ID, frozenset({Field.PAYMENT, Field.EMAIL}))
     assert owed.due_at == asked.record.requests["q-1"].due_at < asked.record.requests["q-2"].due_at
-    assert owed_erasure(asked.record, seconds(9)).kept == {Field.PAYMENT}
+    assert (owed.began_at, told(held(5, ERASURE, 5, AGAIN)).began_at) == (seconds(0), seconds(5))
+    assert told(asked, at=9).kept == {Field.PAYMENT}
     closed = held(e.RequestFiled("q-3", "access"), e.AccountClosed())
-    assert owed_erasure(closed.record, seconds(0)).due_at is erasure_due_at(closed.record) is None
+    assert told(closed).due_at is erasure_due_at(closed.record) is None
     assert USER_ID not in repr(owed)

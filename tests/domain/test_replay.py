@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import decide
-from diijam_consent_sdk.replay import LostNo, lost_noes
+from diijam_consent_sdk.due import erasure_due_at
+from diijam_consent_sdk.replay import LostNo, begin_erasure_again, lost_noes
 from diijam_consent_sdk.vocabulary import Channel, Reason
 from tests.strategies import EVERY_ASK, START, events
 
 from .history import USER_ID, History
+from .test_holders import ANEW, BOTH, CANCELLED, GOES_ON, MAILER
 
 OPENED = e.AccountOpened()
 MAIL, CALL = (e.Granted("marketing", "n", [channel]) for channel in ("email", "call"))
@@ -237,3 +239,44 @@ def test_after_a_replay_no_yes_stands_against_a_lost_no(
         for ask, at in product(EVERY_ASK, (new.at, new.at + timedelta(days=3650))):
             if decide(old.record, ask, at).reason in CUSTOMERS_NOES:
                 assert not decide(new.record, ask, at), (ask, at)
+
+
+def confirmed_before(steps: Iterable[e.Event | int]) -> tuple[History, History]:
+    """A ledger that has all *steps*, and its copy of what was said up to the mailer's confirmation."""
+    old, new = fork([], [], [])
+    for history in (old, new):
+        history.holders = BOTH
+        history.append(OPENED)
+    for step in steps:
+        old.play(step)
+        if step == MAILER:
+            new.entries, new.record, new.at = [*old.entries], old.record, old.at
+    for history in (old, new):
+        history.entries = [attrs.evolve(entry, hash=str(place)) for place, entry in enumerate(history.entries)]
+    return old, new
+
+
+@pytest.mark.parametrize("steps", [*ANEW.values(), (ERASURE, MAILER, 7, CANCELLED)], ids=[*ANEW, "the end of it"])
+def test_an_erasure_that_ended_since_begins_again(steps: tuple[e.Event | int, ...]) -> None:
+    """Written after the lost noes, it asks each holder once more and keeps the due time; done, it is not done again."""
+    old, new = confirmed_before(steps)
+    new.tick(60)
+    due_at = erasure_due_at(new.record)
+    noes, again = lost(old, new), begin_erasure_again(USER_ID, old.entries, new.entries)
+    for no in noes:
+        new.append(no.event)
+    new.append(*again)
+    assert BOTH.missing(new.record.erasure) == ("mailer", "warehouse")
+    assert due_at is None or erasure_due_at(new.record) == due_at
+    assert not new.attempt(e.Erased())
+    assert begin_erasure_again(USER_ID, old.entries, new.entries) == []
+
+
+@pytest.mark.parametrize("steps", GOES_ON.values(), ids=list(GOES_ON))
+def test_an_erasure_that_goes_on_does_not_begin_again(steps: tuple[e.Event | int, ...]) -> None:
+    """Nor does one that its holders confirmed once more in the ledger that has what was lost."""
+    old, new = confirmed_before(steps)
+    assert begin_erasure_again(USER_ID, old.entries, new.entries) == []
+    cancelled, copy = confirmed_before(ANEW["a request after the first was cancelled"])
+    assert begin_erasure_again(USER_ID, cancelled.entries, copy.entries)
+    assert begin_erasure_again(USER_ID, cancelled.append(MAILER).entries, copy.entries) == []

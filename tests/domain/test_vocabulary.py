@@ -124,6 +124,7 @@ TAKES_INSTANT: dict[str, Callable[[Any], object]] = {
     "Granted.expires_at": lambda at: e.Granted("surveys", "n-1", expires_at=at).expires_at,
     "Agreed.expires_at": lambda at: e.Agreed("n-1", at).expires_at,
     "RequestFiled.received_at": lambda at: e.RequestFiled("q-1", "access", received_at=at).received_at,
+    "ErasureConfirmed.began_at": lambda at: e.ErasureConfirmed("mailer", at).began_at,
     "HoldPlaced.until": lambda at: e.HoldPlaced("h-1", "debt", ["email"], at).until,
 }
 

@@ -137,6 +137,20 @@ def test_a_confirmation_is_kept_with_the_erasure(store: Store) -> None:
         store.append("u-2", [OPENED, MAILER])
 
 
+def test_a_late_confirmation_is_of_the_erasure_that_was_listed(served_home: Home) -> None:
+    """It is refused once the user cancelled and asked again: the holder lists that one, and confirms it."""
+    store = served_home.open()
+    store.register_holder("mailer")
+    store.append("u-1", [OPENED, ERASURE])
+    served_home.clock.tick(1)
+    (listed,) = owed_to(store, "mailer")
+    store.append("u-1", [e.RequestResolved("q-1", "cancelled"), e.RequestFiled("q-2", "erasure")])
+    with pytest.raises(InvalidEvent, match="not under way any more"):
+        store.append("u-1", [e.ErasureConfirmed("mailer", listed.began_at)])
+    (again,) = owed_to(store, "mailer")
+    store.append("u-1", [e.ErasureConfirmed("mailer", again.began_at), e.Erased()])
+
+
 def test_many_writes_are_judged_by_the_holders_too(store: Store) -> None:
     """In one transaction each waits for its own confirmations, and the refused ones leave the others alone."""
     store.register_holder("mailer")
@@ -227,11 +241,11 @@ def test_what_is_owed_comes_in_the_order_it_is_due(served_home: Home) -> None:
         return START + timedelta(days=days)
 
     expected = [
-        OwedErasure("u-early", due(19), frozenset()),
-        OwedErasure("u-unknown", due(21), frozenset()),
-        OwedErasure("u-late", due(30), frozenset()),
-        OwedErasure("u-also-closed", None, frozenset({Field.PAYMENT, Field.EMAIL})),
-        OwedErasure("u-closed", None, frozenset()),
+        OwedErasure("u-early", due(19), frozenset(), due(1)),
+        OwedErasure("u-unknown", due(21), frozenset(), due(1)),
+        OwedErasure("u-late", due(30), frozenset(), START),
+        OwedErasure("u-also-closed", None, frozenset({Field.PAYMENT, Field.EMAIL}), START),
+        OwedErasure("u-closed", None, frozenset(), START),
     ]
     assert owed_to(store, "mailer") == expected
     for limit in (1, 2, 6):

@@ -20,7 +20,7 @@ from ...stores.answers import Write, WriteResult
 from ...stores.checks import MAX_WRITES
 from ..console import format_time, print_json, print_result, print_status, print_table
 from ..errors import FAILED
-from ..options import DEFAULT_ACTOR, Actor, Json
+from ..options import DEFAULT_ACTOR, Actor, Json, parse_time
 from ..store import Url, make_client, open_store
 
 HELP = """Register those who have copies of customers' data, list what they still have to erase, and confirm it.
@@ -50,6 +50,7 @@ CONFIRM_EXAMPLES = """\
 Examples:
   diijam-consent holder confirm mailer u-1
   diijam-consent holder confirm mailer u-1 u-2 --actor mailer
+  diijam-consent holder confirm mailer u-1 --began-at 2026-11-24T08:00:00Z
 """
 
 Holder = Annotated[str, Parameter(help="The name of the holder.")]
@@ -124,7 +125,7 @@ def retire(holder: Holder, /, *, url: Url = None) -> int:
 def owed(holder: Holder, /, *, as_json: Json = False, url: Url = None) -> int:
     """
     List whose data a holder still has to erase, those that are due first at the beginning, and the fields that a hold
-    keeps until then.
+    keeps until then. With `--json` also when the erasure began, which a confirmation names.
 
     Customers who closed their account and did not ask for erasure come last, without a time.
 
@@ -151,6 +152,9 @@ def confirm(
     holder: Holder,
     /,
     *user_ids: Annotated[str, Parameter(help="A customer whose data the holder has erased.")],
+    began_at: Annotated[
+        str | None, Parameter(help="When the erasure began, as `holder owed --json` tells. Another is not confirmed.")
+    ] = None,
     actor: Actor = DEFAULT_ACTOR,
     url: Url = None,
 ) -> int:
@@ -168,11 +172,12 @@ def confirm(
     Raises:
         StoreError: the store failed.
 
-        ValueError: no customer is named, or an id is malformed.
+        ValueError: no customer is named, or an id or the time is malformed.
     """
     if not user_ids:
         raise ValueError("whose data was erased? Write: holder confirm NAME USER_ID")
-    event, provenance = ErasureConfirmed(holder), Provenance(identifier(actor))
+    began = None if began_at is None else parse_time("began_at", began_at)
+    event, provenance = ErasureConfirmed(holder, began), Provenance(identifier(actor))
     refused = 0
     with open_store(url) as store:
         for start in range(0, len(user_ids), MAX_WRITES):

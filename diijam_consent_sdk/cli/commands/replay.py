@@ -7,6 +7,7 @@ An older copy does not have the last withdrawals, and would say yes to who had s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, cast
 
@@ -14,9 +15,9 @@ import attrs
 from cyclopts import Parameter
 
 from ...errors import InvalidEvent
-from ...events import Provenance, RequestFiled
+from ...events import Event, LedgerEntry, Provenance, RequestFiled
 from ...identifiers import identifier
-from ...replay import LostNo, lost_noes, outdated_confirmations
+from ...replay import begin_erasure_again, lost_noes
 from ...stores import wire
 from ...stores.answers import Write, WriteResult
 from ...stores.protocol import Store
@@ -29,10 +30,6 @@ from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, open_store
 
 NOT_DONE = 1
-CONFIRM_AGAIN = (
-    "ErasureConfirmed: the erasure began again after it was confirmed, before the user is recorded as erased these"
-    " holders are to erase their copies once more"
-)
 MAX_TOGETHER = 200  # noes in one transaction
 
 EXAMPLES = """\
@@ -76,8 +73,9 @@ def replay(
     in force at the end of the other ledger. They are written even where the customer has said yes since, and then
     listed: ask again. A consent that the customer had replaced by one that ends sooner is withdrawn. Of a customer who
     was erased there, the request is filed again, and the erasure done where no hold keeps the data and no holder has to
-    confirm it. Holders that are missing are registered first. Of an erasure that began again, those who had confirmed
-    it before are listed: have them erase again. No yes is written. Run again, nothing is written twice.
+    confirm it. Holders that are missing are registered first. An erasure that ended in the other ledger after holders
+    confirmed it begins again, for they may have new copies: its requests are cancelled, and one is filed in their
+    place. No yes is written. Run again, nothing is written twice.
 
     Exit status: 0 all is written, 1 something could not be, and is listed, 2 the ledgers could not be read or written,
     130 interrupted.
@@ -104,6 +102,25 @@ def replay(
 
 
 @attrs.frozen
+class _Lost:
+    """What the new ledger lacks, as events that are written together, and the entry of the old one that has it."""
+
+    user_id: str = attrs.field(repr=False)
+    events: Sequence[Event] = attrs.field(repr=False)
+    entry: LedgerEntry
+    is_against_later_yes: bool = False
+
+    def write(self, at: datetime, provenance: Provenance) -> Write:
+        """Make the write, of which a repeat writes nothing."""
+        content = b" ".join([str(self.entry.hash).encode(), *map(wire.encode_event, self.events)])
+        return Write(
+            self.user_id, [_not_after(at, event) for event in self.events],
+            idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}",
+            provenance=attrs.evolve(provenance, evidence=f"replay-{self.entry.position}"),
+        )  # fmt: skip
+
+
+@attrs.frozen
 class _Replay:
     """Writes what *new* lacks of *old*; without a provenance, only counts it."""
 
@@ -122,13 +139,11 @@ class _Replay:
         with show_progress("comparing", count_users(self.old)) as update:
             for page in pages_of_users(self.old):
                 loaded = self.new.load(page)
-                lost: list[tuple[str, LostNo]] = []
+                lost: list[_Lost] = []
                 for record, restored in zip(self.old.load(page).records, loaded.records, strict=True):
                     checked += 1
                     if record != restored and restored.account is not Account.ERASED:
                         lost += self._lost(record.user_id)
-                        if holders := outdated_confirmations(record, restored):
-                            self.done.not_done.append((record.user_id, f"{CONFIRM_AGAIN}: {', '.join(holders)}"))
                 for start in range(0, len(lost), MAX_TOGETHER):
                     self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
                 update(checked, checked)
@@ -140,38 +155,36 @@ class _Replay:
             for holder in self.done.holders:
                 self.new.register_holder(holder, by=self.provenance.by)
 
-    def _lost(self, user_id: str) -> list[tuple[str, LostNo]]:
-        lost = lost_noes(user_id, self.old.history(user_id), self.new.history(user_id))
+    def _lost(self, user_id: str) -> list[_Lost]:
+        old, new = self.old.history(user_id), self.new.history(user_id)
+        noes = lost_noes(user_id, old, new)
+        lost = [_Lost(user_id, [no.event], no.entry, no.is_against_later_yes) for no in noes]
+        if again := begin_erasure_again(user_id, old, new):
+            lost.append(_Lost(user_id, again, old[-1]))
         self.done.users += bool(lost)
-        return [(user_id, no) for no in lost]
+        return lost
 
-    def _replay(self, lost: list[tuple[str, LostNo]], at: datetime) -> None:
+    def _replay(self, lost: list[_Lost], at: datetime) -> None:
         results: list[WriteResult | None] = [None] * len(lost)
         if self.provenance is not None:
-            results = [*self.new.append_many([_write(user_id, no, at, self.provenance) for user_id, no in lost])]
-        for (user_id, no), result in zip(lost, results, strict=True):
-            name = type(no.event).__name__
+            results = [*self.new.append_many([each.write(at, self.provenance) for each in lost])]
+        for each, result in zip(lost, results, strict=True):
+            name = type(each.events[-1]).__name__
             if isinstance(result, InvalidEvent):
-                self.done.not_done.append((user_id, f"{name}: {result}"))
+                self.done.not_done.append((each.user_id, f"{name}: {result}"))
             elif isinstance(result, Exception):
                 raise result
             elif result is None or not result.is_repeat:  # after a repeat what the user has said since then stands
                 self.done.written += 1
-                if no.is_against_later_yes:
-                    self.done.against_later_yes.append((user_id, name))
+                if each.is_against_later_yes:
+                    self.done.against_later_yes.append((each.user_id, name))
 
 
-def _write(user_id: str, no: LostNo, at: datetime, provenance: Provenance) -> Write:
-    content = f"{no.entry.hash} ".encode() + wire.encode_event(no.event)
-    event = no.event
+def _not_after(at: datetime, event: Event) -> Event:
+    """The clock of the other ledger may have run ahead, and the erasure must not be refused for that."""
     if isinstance(event, RequestFiled) and event.received_at is not None:
-        # The clock of the other ledger may have run ahead, and the erasure must not be refused for that.
-        event = attrs.evolve(event, received_at=min(event.received_at, at))
-    return Write(
-        user_id, [event],
-        idempotency_key=f"replay-{hashlib.sha256(content).hexdigest()}",
-        provenance=attrs.evolve(provenance, evidence=f"replay-{no.entry.position}"),
-    )  # fmt: skip
+        return attrs.evolve(event, received_at=min(event.received_at, at))
+    return event
 
 
 def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:

@@ -91,7 +91,11 @@ class HolderOperations:
                 return None
             now, holders = self.operations.read_head(head_rows).now, HolderRegistry.of(holders_from(holder_rows))
             found = sorted(records_from(rows).values(), key=_order)
-            owed = tuple(owed_erasure(record, now) for record in found if holders.owes(holder, record.erasure))
+            owed = tuple(
+                owed_erasure(record, record.erasure, now)
+                for record in found
+                if record.erasure is not None and holders.owes(holder, record.erasure)
+            )
             last = (erasure_due_at(found[-1]), found[-1].user_id) if len(found) == limit else None
             return OwedErasures(now, owed, last)
 

@@ -85,6 +85,19 @@ def test_confirming(cli: Cli, holding: Ledger) -> None:
     assert (nobody.status, "holder confirm NAME USER_ID" in nobody.err) == (2, True)
 
 
+def test_a_confirmation_names_the_erasure(cli: Cli, holding: Ledger) -> None:
+    """Of one that began at another time it is refused, and so is a time that is none."""
+    owed = json.loads(cli("holder", "owed", "mailer", "--json").out)["erasures"]
+    (began_at,) = (it["began_at"] for it in owed if it["user_id"] == "u-closed")
+    for said, status, told in (
+        ("2026-01-01T00:00:00Z", 2, "u-closed: event 1 of 1, ErasureConfirmed, is refused: the erasure that began"),
+        ("yesterday", 2, "--began-at 'yesterday' is no time"),
+        (began_at, 0, ""),
+    ):
+        result = cli("holder", "confirm", "mailer", "u-closed", "--began-at", said)
+        assert (result.status, told in result.err) == (status, True)
+
+
 def test_one_confirmation_is_an_event_like_any(cli: Cli, holding: Ledger) -> None:
     """`record` writes it, and `Erased` names who is missing before."""
     refused = cli("record", "u-closed", "Erased")

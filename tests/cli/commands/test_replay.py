@@ -132,21 +132,26 @@ def test_lost_holders_are_registered_before_the_erasures_that_they_owe(old: Ledg
     assert answers(ledger)["u-4"] == (False,) * 3
 
 
-def test_a_confirmation_of_an_earlier_erasure_is_listed(ledger: Ledger, tmp_path: Path, cli: Cli) -> None:
-    """Who confirmed an erasure that was cancelled and asked for again since has to erase what came in between."""
+def test_an_erasure_that_ended_after_it_was_confirmed_begins_again(ledger: Ledger, tmp_path: Path, cli: Cli) -> None:
+    """The holder has to erase what came in between, and `Erased` waits for it; repeated, nothing is written."""
     later = Ledger(tmp_path / "later.db")
     with closing(SqliteStore(ledger.path)) as store:
         store.register_holder("mailer")
-    for user_id in ("again", "same"):
+    for user_id in ("again", "ended", "same"):
         ledger.record(user_id, e.AccountOpened(), ERASURE, e.ErasureConfirmed("mailer"))
     shutil.copy(ledger.path, later.path)
     later.record("again", e.RequestResolved("q-1", "cancelled"), e.RequestFiled("q-2", "erasure"))
     later.record("same", e.Withdrawn("surveys"))
-    result = cli("replay", "--from", later.url, "--url", ledger.url)
-    (line,) = (line for line in result.out.splitlines() if line.startswith("not done"))
-    assert (result.status, line.split()[2], line.split()[-1]) == (1, "again", "mailer")
-    later.record("again", e.ErasureConfirmed("mailer"))
-    assert cli("replay", "--from", later.url, "--url", ledger.url).status == 0
+    later.record("ended", e.RequestResolved("q-1", "cancelled"))
+    for written in ("3", "0"):
+        result = cli("replay", "--from", later.url, "--url", ledger.url)
+        assert (result.status, result.out.split()[1]) == (0, written)
+    with closing(SqliteStore(ledger.path)) as store:
+        assert {owed.user_id for owed in store.erasures("mailer").erasures} == {"again", "ended"}
+        (before, filed) = store.load(["again"]).records[0].requests.values()
+    assert (before.outcome, filed.received_at, filed.due_at) == ("cancelled", before.received_at, before.due_at)
+    assert "mailer" in cli("record", "again", "Erased").err
+    assert cli("record", "same", "Erased").status == 0
 
 
 def test_the_entries_tell_where_they_come_from(old: Ledger, ledger: Ledger, cli: Cli) -> None:

@@ -160,7 +160,10 @@ def test_a_list_of_what_is_owed_goes_on_in_order() -> None:
     first, second = ((START, user_id) for user_id in ("u-1", "u-2"))
 
     def answer(after: tuple[datetime, str], *places: tuple[datetime, str]) -> holder_messages.DueErasuresAnswer:
-        owed = [holder_messages.DueErasure(user_id=user_id, due_at=due_at, kept=[]) for due_at, user_id in places]
+        owed = [
+            holder_messages.DueErasure(user_id=user_id, due_at=due_at, kept=[], began_at=START)
+            for due_at, user_id in places
+        ]
         return holder_messages.DueErasuresAnswer(
             nonce="n", at=START, erasures=owed, after=holder_messages.Place(*after)
         )

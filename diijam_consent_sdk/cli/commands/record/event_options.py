@@ -48,6 +48,9 @@ class EventOptions:
     outcome: Annotated[str | None, _option("outcome", f"{', '.join(Outcome)}.")] = None
     hold: Annotated[str | None, _option("hold", "The hold's id.")] = None
     holder: Annotated[str | None, _option("holder", "Who has erased its copies.")] = None
+    began_at: Annotated[
+        str | None, _option("began_at", "When the erasure began that is confirmed, as `holder owed --json` tells.")
+    ] = None
     until: Annotated[str | None, _option("until", "When it ends: 2027-01-31T00:00:00+07:00.")] = None
     origin: Annotated[str | None, _option("origin", f"{', '.join(Origin)}.")] = None
     anonymised: Annotated[bool, _option("anonymised", "The data was anonymised, not deleted.")] = False
