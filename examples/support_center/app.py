@@ -19,6 +19,7 @@ from .references import References
 from .rendering import PAGES
 from .staff import Staff
 from .words import Words
+from .work import Work
 
 
 def create_app(
@@ -57,6 +58,7 @@ def create_app(
     async def connected(app: Litestar) -> AsyncIterator[None]:
         """A client for as long as the application runs."""
         async with connect() as app.state.consent:
+            app.state.work = Work(app.state.consent)
             yield
 
     listed = reasons or read_reasons()

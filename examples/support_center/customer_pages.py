@@ -12,10 +12,10 @@ from litestar.response import Redirect, Response, Template
 
 from diijam_consent_sdk import AsyncConsentClient, Method, Provenance
 from diijam_consent_sdk.customer_file import CustomerFile
-from diijam_consent_sdk.due import PendingErasure
 from diijam_consent_sdk.errors import ClientClosed, InvalidEvent, StoreError, VersionConflict
 from diijam_consent_sdk.events import LedgerEntry
 from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.stores.protocol import Appended
 
 from ..centers.access import Asking, language_of, read_form
 from .acts import DONE, Act, Unfinished, parse_act, why_refused
@@ -92,7 +92,7 @@ async def _act(request: Asking, staff: Staff, user_id: str, form: Mapping[str, s
     except (ValueError, TypeError) as error:
         raise ClientException from error
     try:
-        is_repeat = await _record(consent, staff, user_id, what)
+        is_repeat = await _record(request, staff, user_id, what)
     except VersionConflict:
         return await _render_conflict(request, staff, user_id, form, what.version)
     except ValueError as error:
@@ -108,12 +108,15 @@ def _refusal(error: ValueError, what: Act, record: ConsentRecord) -> str:
     return why_refused(what.deed, record, datetime.now(UTC)) if isinstance(error, InvalidEvent) else "sent_already"
 
 
-async def _record(consent: AsyncConsentClient, staff: Staff, user_id: str, what: Act) -> bool:
+async def _record(request: Asking, staff: Staff, user_id: str, what: Act) -> bool:
     """Record an act with who did it. Returns whether it was recorded before."""
-    said = Provenance(method=Method.STAFF, evidence=staff.staff_id)
-    appended = await consent.record(
-        user_id, what.deed, expected_version=what.version, idempotency_key=what.key, provenance=said
-    )
+    state, said = request.app.state, Provenance(method=Method.STAFF, evidence=staff.staff_id)
+    try:
+        appended: Appended = await state.consent.record(
+            user_id, what.deed, expected_version=what.version, idempotency_key=what.key, provenance=said
+        )
+    finally:  # what failed may have been recorded too
+        state.work.forget()
     return appended.is_repeat
 
 
@@ -134,19 +137,11 @@ async def _render(
     since: Sequence[tuple[LedgerEntry, str]] = (),
     status: int = 200,
 ) -> Template:
-    view = CustomerView(record, datetime.now(UTC), await _pending(request.app.state.consent, record))
+    view = CustomerView(record, datetime.now(UTC), await request.app.state.work.erasure_of(record))
     return render(
         request, "customer.html", staff, status=status, page=request.url.path.strip("/"), view=view, note=note,
         is_good=note in NOTES, kept={**BLANK, **(kept or {})}, blank=BLANK, since=since, me=staff.staff_id,
     )  # fmt: skip
-
-
-async def _pending(consent: AsyncConsentClient, record: ConsentRecord) -> PendingErasure | None:
-    """Find the customer's pending erasure in the work list, which has the holders that have yet to confirm."""
-    if not record.is_erasing():
-        return None
-    due = await consent.due()
-    return next((one for one in (*due.erasable, *due.held) if one.user_id == record.user_id), None)
 
 
 CUSTOMER_HANDLERS = [customer, whole_file, act]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from litestar import get, post
 from litestar.datastructures import State
@@ -16,7 +17,7 @@ from ..centers.access import Asking, kept_cookie, read_form, speak_on
 from .references import PATTERN
 from .rendering import PAGES, render
 from .staff import signed_in
-from .views import STATES, make_work_list, tally_holders
+from .views import STATES, make_erasure_list, make_work_list, tally_holders
 
 MAX_PAGE_DIGITS = 6
 PLACES = re.compile(rf"{'|'.join(PAGES)}|customers/{PATTERN}")
@@ -61,22 +62,25 @@ async def render_requests(request: Asking, *, typed: str = "", note: str = "", s
     staff, query = signed_in(request), request.query_params
     chosen = query.get("state", "")
     state = RequestState(chosen) if chosen in set(STATES) else None
-    number = query.get("page", "")
-    page = int(number) if number.isascii() and number.isdigit() and len(number) <= MAX_PAGE_DIGITS else 1
-    work = make_work_list(await request.app.state.consent.due(), state, max(page, 1))
+    work = make_work_list(await request.app.state.work.due(), state, _page_number(query))
     return render(
         request, "requests.html", staff, status=status,
         page="requests", work=work, chosen=state, states=STATES, typed=typed, note=note,
     )  # fmt: skip
 
 
+def _page_number(query: Mapping[str, str]) -> int:
+    number = query.get("page", "")
+    return max(int(number), 1) if number.isascii() and number.isdigit() and len(number) <= MAX_PAGE_DIGITS else 1
+
+
 @get("/erasures")
 async def erasures(request: Asking, state: State) -> Template:
     """Show the pending erasures, and who still has to confirm them."""
     staff = signed_in(request)
-    due, holders = await state.consent.due(), await state.consent.holders()
-    tally = tally_holders(due, holders)
-    return render(request, "erasures.html", staff, page="erasures", due=due, tally=tally, note="")
+    due, holders = await state.work.due(), await state.consent.holders()
+    work = make_erasure_list(due, _page_number(request.query_params))
+    return render(request, "erasures.html", staff, page="erasures", work=work, tally=tally_holders(due, holders))
 
 
 @post("/open")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from secrets import token_hex
+from typing import TypeVar
 
 import attrs
 
@@ -16,6 +17,7 @@ from diijam_consent_sdk.vocabulary import Account, RequestState
 
 STATES = (RequestState.OVERDUE, RequestState.DUE_SOON, RequestState.ON_TRACK)
 ROWS_ON_PAGE = 50
+Row = TypeVar("Row")
 
 
 @attrs.frozen
@@ -61,13 +63,48 @@ def make_work_list(due: Due, state: RequestState | None, page: int) -> WorkList:
     counts = Counter(one.state for one in due.requests)
     chosen = [_owed(one) for one in due.requests if state in (None, one.state)]
     chosen.sort(key=lambda owed: (STATES.index(owed.state), owed.due_at))
-    pages = max(1, -(-len(chosen) // ROWS_ON_PAGE))
+    rows, page, pages = _page_of(chosen, page)
+    return WorkList(due.at, rows, counts, page, pages)
+
+
+def _page_of(rows: Sequence[Row], page: int) -> tuple[Sequence[Row], int, int]:
+    """Cut out a page, the last if *page* is past the end. Returns its rows, its number and that of all pages."""
+    pages = max(1, -(-len(rows) // ROWS_ON_PAGE))
     page = min(page, pages)
-    return WorkList(due.at, chosen[(page - 1) * ROWS_ON_PAGE : page * ROWS_ON_PAGE], counts, page, pages)
+    return rows[(page - 1) * ROWS_ON_PAGE : page * ROWS_ON_PAGE], page, pages
 
 
 def _owed(one: OpenRequest) -> Owed:
     return Owed.of(one.user_id, one.request, one.state)
+
+
+@attrs.frozen
+class ErasureList:
+    """
+    One page of the pending erasures, those that wait before those that may be done now.
+
+    Args:
+        held, ready: The rows of either kind.
+
+        counts: How many there are of either kind, under these names.
+
+        page, pages: The number of this page, from 1, and of all.
+    """
+
+    at: datetime
+    held: Sequence[PendingErasure]
+    ready: Sequence[PendingErasure]
+    counts: Mapping[str, int]
+    page: int
+    pages: int
+
+
+def make_erasure_list(due: Due, page: int) -> ErasureList:
+    """Make a page of the pending erasures; a page past the end is the last."""
+    rows, page, pages = _page_of([*((one, True) for one in due.held), *((one, False) for one in due.erasable)], page)
+    held, ready = ([one for one, is_held in rows if is_held is kind] for kind in (True, False))
+    counts = {"held": len(due.held), "ready": len(due.erasable)}
+    return ErasureList(due.at, held, ready, counts, page, pages)
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 
 from diijam_consent_sdk import AsyncConsentClient, RequestKind
 from diijam_consent_sdk.events import AccountOpened, Event, RequestFiled
+from examples.support_center import work
 from examples.support_center.app import create_app
 from examples.support_center.staff import Staff
 from tests.examples.visitor import FailingStore, Forms, Visitor
@@ -62,8 +63,9 @@ def store(clock: Clock) -> Iterator[FailingStore]:
 
 
 @pytest.fixture
-def http(store: FailingStore) -> Iterator[TestClient[Litestar]]:
-    """A centre over that ledger."""
+def http(store: FailingStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient[Litestar]]:
+    """A centre over that ledger, which keeps no work list for the next page."""
+    monkeypatch.setattr(work, "KEPT_SECONDS", 0.0)
     app = create_app(lambda: AsyncConsentClient(store), [HA, BAO])
     with TestClient(app, base_url="http://127.0.0.1") as http:
         http.cookies.set("language", "en")

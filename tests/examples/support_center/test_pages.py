@@ -57,6 +57,24 @@ def test_pages_of_the_list(ha: Desk, store: FailingStore) -> None:
         assert len(labels(ha.html)) == 50, page
 
 
+def test_pages_of_the_erasures(ha: Desk, store: FailingStore, clock: Clock) -> None:
+    """Those that wait come first; a page has what is left of either kind, and says how many there are in all."""
+    for number in range(30):
+        store.append(f"u-{number}", [RequestFiled("q", RequestKind.ERASURE)])
+    ha.open("/erasures")
+    assert ("Nothing is waiting" in ha.html, "Can be erased now (30)" in ha.html) == (True, True)
+    clock.now += timedelta(seconds=1)  # whoever joins later owes nothing of what began before
+    store.register_holder("mailer")
+    for number in range(30, 60):
+        store.append(f"u-{number}", [RequestFiled("q", RequestKind.ERASURE)])
+    for page, held, ready in (("1", 30, 20), ("2", 0, 10), ("3", 0, 10)):
+        ha.open(f"/erasures?page={page}")
+        parts = ha.html.split('id="ready"')
+        assert [len(labels(part)) for part in parts] == [held, ready]
+        assert "Nothing is waiting" not in ha.html
+        assert ("Waiting (30)" in ha.html) == bool(held)
+
+
 def test_no_id_in_an_address(ha: Desk, store: FailingStore, caplog: pytest.LogCaptureFixture) -> None:
     """A customer's id is on the page alone: in no address, cookie, title or log, whatever is opened."""
     caplog.set_level(logging.DEBUG)
