@@ -45,7 +45,7 @@ def months_until(last: date, first: date) -> list[date]:
 
 def _chart(by_month: dict[date, Sums], texts: Texts) -> Markup:
     columns = [
-        Column(f"{month:%m}/{month.year}", _sum(sums, is_yes=True), _sum(sums, is_yes=False))
+        Column(f"{month.month}/{month.year}", _sum(sums, is_yes=True), _sum(sums, is_yes=False))
         for month, sums in by_month.items()
     ]
     top = highest_mark(max(max(column.yes, column.no) for column in columns))

@@ -58,7 +58,9 @@ async def welcome(request: Asking, state: State) -> Template | Redirect:
     if state.identify is not None:
         signed_in(request)
         return Redirect("/choices", status_code=303)
-    return _template(request, "welcome.html", page="", who="", people=state.customers)
+    words = Words(language_of(request))
+    people = [(one.called(words), words(f"about.{one.about}")) for one in state.customers]
+    return _template(request, "welcome.html", page="", who="", people=people)
 
 
 @post("/sign-in")

@@ -29,7 +29,8 @@ async def welcome(request: Asking, state: State) -> Template | Redirect:
     if state.identify is not None:
         signed_in(request)
         return Redirect("/requests", status_code=303)
-    return render(request, "welcome.html", None, page="", people=state.staff)
+    people = [(one.called, one.staff_id) for one in state.staff.values()]
+    return render(request, "welcome.html", None, page="", people=people)
 
 
 @post("/sign-in")

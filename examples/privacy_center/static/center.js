@@ -123,6 +123,13 @@ async function look() {
   }
 }
 
+// On a phone the sections are wider than the screen: bring the one that is open into sight.
+const here = document.querySelector(".sections [aria-current]");
+if (here) {
+  const bar = here.closest(".sections");
+  bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+}
+
 if (panel()) {
   document.documentElement.classList.add("scripted");
   setInterval(look, POLL_MS);

@@ -82,6 +82,13 @@ def running(path: Path, make_app: MakeApp = privacy_center) -> Iterator[Center]:
     assert not thread.is_alive()
 
 
+def copied(ledger: Path, folder: Path) -> Path:
+    """Copy a ledger, with what it has not written into its file yet."""
+    for file in ledger.parent.iterdir():
+        shutil.copy(file, folder)
+    return folder / ledger.name
+
+
 @pytest.fixture(scope="package")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger of the chosen customers."""
@@ -93,9 +100,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def center(filled: Path, tmp_path: Path) -> Iterator[Center]:
     """A privacy centre over a copy of that ledger."""
-    for file in filled.parent.iterdir():
-        shutil.copy(file, tmp_path)
-    with running(tmp_path / filled.name) as center:
+    with running(copied(filled, tmp_path)) as center:
         yield center
 
 

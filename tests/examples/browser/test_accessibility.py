@@ -59,12 +59,18 @@ def test_axe_finds_nothing_for_anybody(visit: Visit, who: str) -> None:
 
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_nothing_is_cut_off_on_a_phone(visit: Visit, language: str) -> None:
-    """At 360 pixels no page is wider than the screen, and whatever can be pressed is big enough for a thumb."""
+    """
+    At 360 pixels no page is wider than the screen, and whatever can be pressed is big enough for a thumb.
+
+    The menu is wider, and shows where one is.
+    """
     page = visit("", who="picky", language=language, viewport=PHONE, has_touch=True, is_mobile=True)
     home = page.url
     for name in ("", *PAGES):
         page.goto(home + name)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+        here = page.locator(".sections [aria-current]").bounding_box() if name else None
+        assert here is None or (here["x"] >= 0 and here["x"] + here["width"] <= PHONE["width"]), name
         for button in page.locator("main button, .sections a").all():
             box = button.bounding_box()  # one within a closed <details> has none to press
             assert box is None or box["height"] >= 40 or not button.is_visible(), (name, button.inner_text())

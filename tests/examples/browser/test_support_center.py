@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from diijam_consent_sdk import Method, Outcome
 from diijam_consent_sdk.events import RequestExtended, RequestReplied, RequestResolved
 from examples.support_center.story import fill
 
-from .conftest import Center, Visit, opening, running, support_center
+from .conftest import Center, Visit, copied, opening, running, support_center
 from .test_accessibility import PHONE, WIDE, findings
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def support(told: Path, tmp_path: Path) -> Iterator[Center]:
     """A support centre over a copy of that ledger."""
-    for file in told.parent.iterdir():
-        shutil.copy(file, tmp_path)
-    with running(tmp_path / told.name, support_center) as center:
+    with running(copied(told, tmp_path), support_center) as center:
         yield center
 
 
