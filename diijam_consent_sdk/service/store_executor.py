@@ -1,5 +1,5 @@
 """
-Runs the store's methods for the event loop, which none of them ever blocks.
+Runs the store's methods for the event loop, which none of them blocks, but for reads that wait for nobody.
 
 Calls of different kinds have threads and queues apart, so a slow list or a crowd of writers delays no load.
 """
@@ -36,11 +36,12 @@ from ..stores.protocol import Store
 from ..stores.sql.append_plans import plan_append
 from ..stores.sql.chain_walk import ChainPage
 from ..stores.sql.repeats import Repeat
-from ..stores.sqlite.store import SqliteDatabaseStore
+from ..stores.sqlite.store import SqliteDatabaseStore, SqliteStore
 from .admission import Admission
 from .joint_appends import MAX_JOINED_EVENTS, JointAppends
 from .joint_loads import MAX_JOINED_USERS, JointLoads, only_records, only_standings
 from .lanes import Lane
+from .prompt_reads import PromptReads
 from .registry_executor import RegistryExecutor, unchanged
 from .store_calls import check_arguments, check_arguments_async, run_call
 from .store_lanes import StoreLanes
@@ -69,6 +70,7 @@ class StoreExecutor(RegistryExecutor):
         self._joint_appends = (
             JointAppends(self._lanes.writers, store.append_together) if isinstance(store, SqliteDatabaseStore) else None
         )
+        self._prompt_reads = PromptReads(store.standing_at_once) if isinstance(store, SqliteStore) else None
         self.admission = Admission()
 
     async def head(self) -> Cursor:
@@ -77,7 +79,12 @@ class StoreExecutor(RegistryExecutor):
         return found.cursor
 
     async def standings(self, caller: Hashable, user_ids: list[str], convert: Callable[[Standings], T]) -> T:
-        """See `Store.standings`. Small loads are joined."""
+        """See `Store.standings`. One user's is read at once where that waits for nobody; small loads are joined."""
+        if self._prompt_reads is not None and len(user_ids) == 1:
+            with self.admission.admit(self._lanes.readers):
+                (user_id,) = check_arguments(partial(checked_ids, user_ids))
+                if (found := self._prompt_reads.read(user_id)) is not None:
+                    return convert(found)
         return await self._load(caller, self._standings, user_ids, convert)
 
     async def load(self, caller: Hashable, user_ids: list[str], convert: Callable[[Loaded], T]) -> T:

@@ -28,6 +28,7 @@ from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.service.verification import Verification
 from diijam_consent_sdk.stores import HttpStore, MemoryStore, PostgresStore, SqliteStore, Store
 from diijam_consent_sdk.stores.sql.chain_walk import ChainPage
+from diijam_consent_sdk.stores.sqlite.store import SqliteDatabaseStore
 from tests.service.conftest import GRANTED, NONCE, OPENED, WITHDRAWN, Ask, Start
 from tests.service.processes import Process
 from tests.service.test_problems import is_problem
@@ -52,7 +53,7 @@ def figures(url: str) -> dict[str, float]:
     return {name: float(value) for name, value in rows if name.startswith(("verif", "ledger"))}
 
 
-def alter(store: MemoryStore) -> None:
+def alter(store: SqliteDatabaseStore) -> None:
     """Alter the event of the first entry behind the store's back."""
     with store._database.writing(None) as db:
         db.execute("BEGIN IMMEDIATE")
@@ -78,9 +79,9 @@ def test_a_service_that_does_not_verify_shows_nothing_of_it(start: Start) -> Non
     assert figures(start().url) == {}
 
 
-def test_a_broken_ledger_answers_nothing_and_takes_noes(start: Start, ask_as: Ask) -> None:
-    """Records, histories, changes and lists are 503 `ledger-broken`, and so is a yes; a no is written."""
-    store = MemoryStore()
+def test_a_broken_ledger_answers_nothing_and_takes_noes(start: Start, ask_as: Ask, tmp_path: Path) -> None:
+    """Standings, records, histories, changes and lists are 503 `ledger-broken`, and so is a yes; a no is written."""
+    store = SqliteStore(tmp_path / "ledger.db")
     with capture_logs() as lines:
         service = start(store, verify_every=SOON)
         asker = ask_as(service)
@@ -89,6 +90,7 @@ def test_a_broken_ledger_answers_nothing_and_takes_noes(start: Start, ask_as: As
         alter(store)
         until(lambda: figures(service.url)["ledger_broken"])
     questions: dict[str, dict[str, Any]] = {
+        "/v1/standings/load": {"user_ids": ["u-1"]},
         "/v1/records/load": {"user_ids": ["u-1"]},
         "/v1/history/load": {"user_id": "u-1"},
         "/v1/changes": {"after": head, "wait": 20},

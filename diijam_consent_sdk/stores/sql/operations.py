@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import attrs
 
@@ -130,9 +131,8 @@ class Operations:
         if self.dialect.check is not None:
             self.dialect.check(rows[0])
         epoch, position, chain_hash, at = rows[0][:4]
-        if not position:
-            return Head(Cursor(epoch, 0, BEFORE_FIRST), self._now(rows[0], None))
-        return Head(cursor_of(epoch, position, chain_hash), self._now(rows[0], time_from(at)))
+        cursor, last = _end(epoch, position, chain_hash, at) if position else (Cursor(epoch, 0, BEFORE_FIRST), None)
+        return Head(cursor, self._now(rows[0], last))
 
     def read_cursor(self, rows: Sequence[Row]) -> Cursor:
         """Make the cursor of the head."""
@@ -151,6 +151,12 @@ class Operations:
     def clock_trouble(self) -> str | None:
         """Describe what was wrong with the wall clock when it was last read; None: nothing."""
         return AHEAD if self.store_clock.is_ahead else None
+
+
+@lru_cache(16)  # reads in a row find the same one
+def _end(epoch: str, position: int, chain_hash: object, at: object) -> tuple[Cursor, datetime]:
+    """Make the cursor and the time of the last entry; `wire.Malformed` if a column holds something else."""
+    return cursor_of(epoch, position, chain_hash), time_from(at)
 
 
 def erase(user_id: str, tombstone: int) -> list[Statement]:

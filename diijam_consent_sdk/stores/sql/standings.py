@@ -52,7 +52,7 @@ class StandingReads:
             found = rows_from(rows, head.now)
             if found is None:
                 return None
-            return Standings(head.cursor, head.now, EVERY_ASK, tuple(_in_order(user_ids, found)))
+            return Standings(head.cursor, head.now, EVERY_ASK, tuple(in_order(user_ids, found)))
 
         for limits in self._limits(len(user_ids)):
             statement = self.operations.dialect.standings(user_ids, limits)
@@ -81,7 +81,13 @@ class StandingReads:
         yield ReadLimits(NEVER, max_bytes)
 
 
-def _in_order(user_ids: Iterable[str], found: Iterable[StandingRow]) -> Iterator[StandingRow]:
+def in_order(user_ids: Iterable[str], found: Iterable[StandingRow]) -> Iterator[StandingRow]:
+    """
+    Give a row for each of some users, in order. Users without entries have none of those that were *found*.
+
+    Raises:
+        StoreUnusable: one that was found is of another user.
+    """
     rows = {row.user_id: row for row in found}
     for user_id in user_ids:
         yield rows.pop(user_id) if user_id in rows else StandingRow(user_id, 0, _unopened())

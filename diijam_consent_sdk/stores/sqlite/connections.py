@@ -6,8 +6,7 @@ import os
 import sqlite3
 import weakref
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import ConsentError, StoreUnavailable, StoreUnusable
@@ -19,6 +18,28 @@ from .schema import prepare
 Identity = tuple[int, ...]  # which file a connection was opened on, and in which state if SQLite takes it for immutable
 
 
+class Lent:
+    """A pool's connection for a `with` block: rolled back after an error, and closed after one that is not ours."""
+
+    __slots__ = ("_db", "_opened_on", "_pool")
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db, self._opened_on = self._pool.check_out()
+        return self._db
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if error is not None:
+            with suppress(sqlite3.Error):
+                self._db.rollback()
+            if not isinstance(error, (ConsentError, ValueError)):
+                self._db.close()
+                return
+        self._pool.check_in(self._db, self._opened_on, was_used=error is None)
+
+
 class ConnectionPool:
     """
     The idle connections to the file at *path*. Safe to use from several threads.
@@ -28,11 +49,11 @@ class ConnectionPool:
     would never see another write.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float, create: bool) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float, create: bool, was_found: bool = False) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
         self._create = create
-        self._was_found = False
+        self._was_found = was_found  # if it is gone or empty from then on, that is an error, no reason to begin one
         self._was_replaced = False
         self._is_immutable = False  # the file lies where nothing can be written
         self._is_closed = False
@@ -44,29 +65,14 @@ class ConnectionPool:
         self._drop = weakref.finalize(self, _drop, self._idle, self._pid)
         self._drop.atexit = False
 
-    @contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Lent:
         """
-        Lend a connection.
+        Lend a connection, for a `with` block.
 
         Raises:
             StoreUnavailable: the store is closed, the process was forked during a call, or an immutable file changed.
         """
-        db, opened_on = self._check_out()
-        try:
-            yield db
-        except BaseException as error:
-            with suppress(sqlite3.Error):
-                db.rollback()
-            if not isinstance(error, (ConsentError, ValueError)):
-                db.close()
-                raise
-            self._check_in(db, opened_on)
-            raise
-        if self._is_immutable and self._identity() != opened_on:
-            db.close()
-            raise StoreUnavailable("the database was written to while it was read, from another place: try again")
-        self._check_in(db, opened_on)
+        return Lent(self)
 
     def close(self) -> None:
         """Close the idle connections now, those in use when they come back."""
@@ -84,7 +90,8 @@ class ConnectionPool:
         self._drop()
         self._begin()
 
-    def _check_out(self) -> tuple[sqlite3.Connection, Identity]:
+    def check_out(self) -> tuple[sqlite3.Connection, Identity]:
+        """Take a connection, and what tells its file. Raises as `connection` says."""
         if self._is_closed:
             raise StoreUnavailable("the store is closed: make a new one")
         if gate.was_forked_during_a_call:
@@ -103,7 +110,11 @@ class ConnectionPool:
             db.close()
             self._was_replaced = opened_on[:2] not in ((0, 0), identity[:2])  # else it was made just now
 
-    def _check_in(self, db: sqlite3.Connection, opened_on: Identity) -> None:
+    def check_in(self, db: sqlite3.Connection, opened_on: Identity, *, was_used: bool) -> None:
+        """Give a connection back; `StoreUnavailable` if it *was_used* on an immutable file that changed meanwhile."""
+        if was_used and self._is_immutable and self._identity() != opened_on:
+            db.close()
+            raise StoreUnavailable("the database was written to while it was read, from another place: try again")
         self._idle.append((db, opened_on))
         if self._is_closed:
             self.release()
@@ -135,7 +146,7 @@ class ConnectionPool:
                 raise
             self._is_immutable = True  # first: the file is compared with its state before it is opened
             db = self._open("mode=ro&immutable=1")
-        self._was_found = True  # if it is gone or empty from now on, that is an error, no reason to start an empty one
+        self._was_found = True
         return db
 
     def _open(self, options: str) -> sqlite3.Connection:

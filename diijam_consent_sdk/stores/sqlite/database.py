@@ -45,6 +45,16 @@ class Database(ABC):
         """Clear erased content away; *has_erased*: this call erased it."""
 
     @contextmanager
+    def lending(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for one statement, which sees one unchanging state, and has to check the format itself."""
+        with self._gate.call(), translated(self.path), self._connection() as db:
+            yield db
+
+    def lending_at_once(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Do as `lending` does, with a connection that waits for no lock; `StoreUnavailable` if there is none."""
+        raise StoreUnavailable("this database has no connection that waits for no lock")
+
+    @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection on one unchanging state of the database."""
         with self._gate.call(), translated(self.path), self._connection() as db:
@@ -117,7 +127,9 @@ class FileDatabase(Database):
         super().__init__(file, busy_seconds)
         self._pool = ConnectionPool(file, busy_seconds=busy_seconds, create=create)
         self._is_scrub_due = True  # until the first look: a process may have ended between erasing and scrubbing
-        self._gate.register(self._pool)
+        self._unwaiting = ConnectionPool(file, busy_seconds=0.0, create=False, was_found=True)
+        for pool in (self._pool, self._unwaiting):
+            self._gate.register(pool)
         try:
             with self.reading():
                 pass
@@ -130,6 +142,12 @@ class FileDatabase(Database):
 
     def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._pool.connection()
+
+    @contextmanager
+    def lending_at_once(self) -> Iterator[sqlite3.Connection]:
+        """See `Database.lending_at_once`."""
+        with self._gate.call(), translated(self.path), self._unwaiting.connection() as db:
+            yield db
 
     def mark_scrub_due(self, db: sqlite3.Connection) -> None:
         """See `Database.mark_scrub_due`."""
@@ -169,3 +187,4 @@ class FileDatabase(Database):
         """Close the idle connections now, those in use when they come back."""
         super().close()
         self._pool.close()
+        self._unwaiting.close()

@@ -80,6 +80,11 @@ def check_format(db: sqlite3.Connection) -> None:
         StoreUnusable: the ledger is of a newer version of this library, or of an older one.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
+    check_version(version)
+
+
+def check_version(version: int) -> None:
+    """Check the `user_version` of a database, as `check_format` does."""
     if version > FORMAT:
         raise StoreUnusable(f"the ledger has format {version}, this version knows {FORMAT}: upgrade diijam-consent-sdk")
     if version < FORMAT:

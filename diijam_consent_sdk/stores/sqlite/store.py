@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import itemgetter
 from os import PathLike
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..._logging import log
-from ...errors import StoreUnusable
+from ...errors import StoreError, StoreUnusable
 from .._retry import Attempts
-from ..answers import Appended, Cursor
+from ..answers import Appended, Cursor, Standings
+from ..checks import checked_ids
 from ..sql.append_plans import Outcome, PlannedAppend, SettledAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES
@@ -28,6 +29,7 @@ from .database import Database, FileDatabase
 from .dialect import DIALECT
 from .errors import DAMAGED
 from .file_systems import remarks_on
+from .one_standing import one_standing
 from .schema import check_schema
 
 T = TypeVar("T")
@@ -104,6 +106,32 @@ class SqliteDatabaseStore(SqlStore):
     def close(self) -> None:
         """See `Store.close`."""
         self._database.close()
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        ids = checked_ids(user_ids)
+        if len(ids) == 1:
+            with self._database.lending() as db:
+                found = _run(db, one_standing(self._operations, ids[0]))
+            if found is not None:
+                return found
+        return super().standings(ids)
+
+    def standing_at_once(self, user_id: str) -> Standings | None:
+        """
+        Read one user's standing if that waits for nobody.
+
+        Args:
+            user_id: The user's id, which was checked.
+
+        Returns:
+            What `standings` returns; None if only that method can tell it, or what is wrong.
+        """
+        try:
+            with self._database.lending_at_once() as db:
+                return _run(db, one_standing(self._operations, user_id))
+        except StoreError:
+            return None  # `standings` says what is wrong
 
     def _read(self, query: Query[T]) -> T:
         with self._database.reading() as db:
