@@ -30,14 +30,14 @@ def test_the_public_names_are_sorted_and_there() -> None:
 
 
 def test_the_core_stays_small() -> None:
-    """The pure core is below 1,300 lines, blank ones not counted."""
+    """The pure core is below 1,320 lines, blank ones not counted."""
     core = ("vocabulary", "policy", "events", "record", "decisions")
     lines = [
         line
         for name in core
         for line in (ROOT / "diijam_consent_sdk" / f"{name}.py").read_text(encoding="utf-8").splitlines()
     ]
-    assert sum(bool(line.strip()) for line in lines) < 1_300
+    assert sum(bool(line.strip()) for line in lines) < 1_320
 
 
 def test_what_the_pages_write_is_no_part_of_the_repository() -> None:
