@@ -9,7 +9,7 @@ import msgspec
 
 from ..answers import MAX_LOAD_BYTES
 from ..sql.dialect import IS_USABLE, Dialect
-from ..sql.records import PUT
+from ..sql.records import NO_DUE_TIME, PUT
 from .schema import HEAD, REQUESTING, SCHEMA, check, database_time
 
 # A pool's connections may carry another program's search_path. (`position` and `extract` are syntax, which always means
@@ -41,9 +41,10 @@ STANDINGS_AFTER = STANDINGS.format(places="WHERE user_id > ? ORDER BY user_id LI
 # The users first, since sorting would carry each record along.
 ERASING = f"""
 SELECT user_id, CASE WHEN pg_catalog.sum(octet_length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record
-FROM records WHERE user_id IN (SELECT user_id FROM records
-    WHERE erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id LIMIT ?)
+FROM records WHERE user_id IN (SELECT user_id FROM records WHERE {{places}} LIMIT ?)
 """  # noqa: S608 - our own columns
+ALL_ERASING = "erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id"
+ERASING_CLOSED = f"erasure_due_at = {NO_DUE_TIME} AND user_id > ? ORDER BY user_id"
 
 DIALECT = Dialect(
     head=HEAD,
@@ -57,7 +58,8 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"  # noqa: S608
     ),
-    erasing=GATHERED.format(ERASING),
+    erasing=GATHERED.format(ERASING.format(places=ALL_ERASING)),
+    erasing_closed=GATHERED.format(ERASING.format(places=ERASING_CLOSED)),
     standings=lambda user_ids, limits: (STANDINGS_OF, (limits.max_bytes, limits.lasting, user_ids)),
     standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.max_bytes, limits.lasting, after, limit)),
     named_notices="SELECT notice, terms FROM notices WHERE notice = ANY(?)",

@@ -18,7 +18,7 @@ from ..checks import checked_limit, checked_place
 from .dialect import records_from
 from .hash_chain import time_from
 from .operations import Operations
-from .records import due_in_order
+from .records import NO_DUE_TIME, due_in_order
 from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
 
 COLUMNS = "holder, registered_at, writer"
@@ -84,7 +84,6 @@ class HolderOperations:
     def erasures(self, holder: str, after: ErasurePlace | None, limit: int) -> Query[OwedErasures | None]:
         """See `Store.erasures`; None if no such holder is registered."""
         holder, limit = identifier(holder), min(checked_limit(limit), MAX_POSITION)
-        start = FIRST if after is None else _in_order(after)
 
         def parse(head_rows: Sequence[Row], holder_rows: Sequence[Row], rows: Sequence[Row]) -> OwedErasures | None:
             if not holder_rows:
@@ -100,8 +99,18 @@ class HolderOperations:
             return OwedErasures(now, owed, last)
 
         select_holder = f"SELECT {COLUMNS} FROM holders WHERE holder = ?"  # noqa: S608 - our own columns
-        select_page = (self.operations.dialect.erasing, (*start, limit))
+        select_page = self._select_page(after, limit)
         return Query([self.operations.select_head(), (select_holder, (holder,)), select_page], parse)
+
+    def _select_page(self, after: ErasurePlace | None, limit: int) -> Statement:
+        """
+        Read the next users. Closed accounts may be many, and come last: from the first of them on they are read in the
+        order of the index, so that a page costs what it returns.
+        """
+        dialect, (due_at, user_id) = self.operations.dialect, FIRST if after is None else _in_order(after)
+        if due_at == NO_DUE_TIME:
+            return dialect.erasing_closed, (user_id, limit)
+        return dialect.erasing, (due_at, user_id, limit)
 
 
 def _in_order(after: ErasurePlace) -> tuple[int, str]:

@@ -9,7 +9,7 @@ import msgspec
 from .. import wire
 from ..answers import MAX_LOAD_BYTES
 from ..sql.dialect import IS_USABLE, Dialect
-from ..sql.records import COLUMNS, PLACES, RecordRow, upsert
+from ..sql.records import COLUMNS, NO_DUE_TIME, PLACES, RecordRow, upsert
 from ..sql.statements import Statement
 from .cells import filler_bytes
 from .schema import REQUESTING
@@ -30,9 +30,10 @@ BOUNDED = (
 # The places first, since sorting would carry each record along.
 ERASING = f"""
 SELECT user_id, CASE WHEN sum(length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record FROM records
-WHERE rowid IN (SELECT rowid FROM records INDEXED BY records_erasing
-    WHERE erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id LIMIT ?)
+WHERE rowid IN (SELECT rowid FROM records INDEXED BY records_erasing WHERE {{places}} LIMIT ?)
 """
+ALL_ERASING = "erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id"
+ERASING_CLOSED = f"erasure_due_at = {NO_DUE_TIME} AND user_id > ? ORDER BY user_id"
 # The id is read from the row, not from the index that led to it: a damaged one must give nobody another's standing.
 FOUND = "FROM ({places}) CROSS JOIN records ON records.rowid = place"
 USABLE = f"{IS_USABLE} ?1"
@@ -82,7 +83,8 @@ DIALECT = Dialect(
     requesting=GATHERED.format(
         f"SELECT user_id, record FROM records WHERE user_id > ? AND {REQUESTING} ORDER BY user_id LIMIT ?"
     ),
-    erasing=GATHERED.format(ERASING),
+    erasing=GATHERED.format(ERASING.format(places=ALL_ERASING)),
+    erasing_closed=GATHERED.format(ERASING.format(places=ERASING_CLOSED)),
     standings=lambda user_ids, limits: (STANDINGS_OF, (limits.lasting, limits.max_bytes, asked(user_ids))),
     standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.lasting, limits.max_bytes, after, limit)),
     named_notices="SELECT notice, terms FROM notices WHERE notice IN (SELECT value FROM json_each(?))",

@@ -9,7 +9,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
-from diijam_consent_sdk.stores import SqliteStore
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Write
 from diijam_consent_sdk.stores.sqlite import dialect as sqlite_dialect
 
 from ..contract import OPENED, head, sign_up
@@ -90,3 +90,21 @@ def test_open_requests_are_found_by_an_index(store: SqliteStore) -> None:
     for user_id in ids[1:4]:
         store.append(user_id, [e.RequestResolved('q","outcome":null', "cancelled")])
     assert [record.user_id for record in store.open_requests().records] == ["u0", "u4"]
+
+
+def test_a_page_of_closed_accounts_costs_what_it_returns() -> None:
+    """What comes before it in the list of what a holder owes is not passed over again, however much that is."""
+    with closing(MemoryStore()) as store:
+        store.register_holder("mailer")
+        ids = [f"u{number:03}" for number in range(400)]
+        store.append_many([Write(user_id, [OPENED, e.AccountClosed()]) for user_id in ids])
+        steps: list[None] = []
+        store._database._db.set_progress_handler(lambda: steps.append(None), 10)  # type: ignore[attr-defined]
+        costs = []
+        for after in (None, (None, ids[99]), (None, ids[299])):
+            steps.clear()
+            page = store.erasures("mailer", after, limit=10)
+            costs.append(len(steps))
+            first = 0 if after is None else ids.index(after[1]) + 1
+            assert [owed.user_id for owed in page.erasures] == ids[first : first + 10]
+    assert max(costs[1:]) * 3 < costs[0]
