@@ -46,6 +46,16 @@ Url = Annotated[
     ),
 ]
 
+DatabaseUrl = Annotated[
+    str | None,
+    Parameter(
+        name="--url",
+        env_var=URL_VARIABLE,
+        help="Where the ledger is: sqlite:///consents.db (four slashes for an absolute path), or"
+        " postgresql://user@host/database. A consent service cannot do this for you: run it where the database is.",
+    ),
+]
+
 
 def require_url(url: str | None) -> str:
     """
@@ -86,7 +96,7 @@ def open_store(url: str | None, *, create: bool = False, deadline: float = DEADL
         _check_file(url)
     store: Store = open_store_at(
         url,
-        token=token_from_env(),
+        token=token_from_env(url),
         deadline=deadline,
         busy_seconds=min(BUSY_SECONDS, deadline),
         create=create,

@@ -102,6 +102,13 @@ class LineWriter:
                 if self._dropped and not (self._pieces or self._last):
                     self._last += self._report_dropped()
 
+    def discard(self) -> None:
+        """Forget the lines that are kept: in a forked process they are its parent's to write."""
+        with self._lock:
+            self._pieces.clear()
+            self._last.clear()
+            self._dropped = 0
+
     def close(self) -> None:
         """Write what is left, unless nobody reads it."""
         self.flush(END_SECONDS)

@@ -106,6 +106,8 @@ def serve(
 
         def work(process: int, on_listening: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
             """Serve in this process, or in one of several."""
+            if workers > 1:
+                _lines.discard()  # else lines that nobody has read yet would be written once by each process
             with closing(_lines), _served(url) as store:
                 built = app.build_app(
                     store, allowed,
@@ -193,7 +195,7 @@ def _open(url: str) -> Store | AsyncStore:
     if is_postgres(url):
         open_store(url).close()  # raises at once what is wrong with the database, if it is in reach
         return open_async_store(url, listen_url=listen_url_from_env())
-    token, hosts = token_from_env(), insecure_hosts_from_env()
+    token, hosts = token_from_env(url), insecure_hosts_from_env()
     store: Store = open_store(url, token=token, insecure_hosts=hosts)
     return store
 

@@ -135,22 +135,32 @@ def url_from_env() -> tuple[str, Token | None]:
     url = os.environ.get(URL_VARIABLE)
     if not url:
         raise ValueError(f"{URL_VARIABLE} is not set: set it to {KNOWN_URLS}")
-    return url, token_from_env()
+    return url, token_from_env(url)
 
 
-def token_from_env() -> Token | None:
+def token_from_env(url: str) -> Token | None:
     """
     Read the token from the environment, or find the file that holds it, which is read again for each call.
+
+    Args:
+        url: The store's. Only a consent service takes a token; for a database the variables are not looked at, so a
+            file that is missing stands in nobody's way who restores a ledger.
 
     Raises:
         ValueError: both are given, or the file holds no token.
 
         OSError: the file cannot be read, or another user could have written it.
     """
+    if not is_http(url):
+        return None
     token, path = os.environ.get(TOKEN_VARIABLE) or None, os.environ.get(TOKEN_FILE_VARIABLE) or None
     if token is not None and path is not None:
         raise ValueError(f"{TOKEN_VARIABLE} and {TOKEN_FILE_VARIABLE} are both set: set one of them")
-    return token if path is None else TokenFromFile(path)
+    try:
+        return token if path is None else TokenFromFile(path)
+    except (OSError, ValueError) as error:
+        error.add_note(f"{TOKEN_FILE_VARIABLE} names this file")
+        raise
 
 
 def listen_url_from_env() -> str | None:

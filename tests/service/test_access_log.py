@@ -98,6 +98,21 @@ def test_nothing_waits_for_a_reader_that_stands_still() -> None:
     assert json.loads(reader.read[-1])["users"] == 1
 
 
+def test_a_forked_process_leaves_its_parents_lines_alone() -> None:
+    """What was kept before is forgotten, with the number of those that were dropped; later lines are written."""
+    reader = Reader()
+    reader.stands_still = True
+    lines = LineWriter(reader)
+    for _ in range(2):
+        lines.write("x" * PIECE_BYTES * (MAX_PIECES + 1) + "\n")
+    lines.write("dropped\n")
+    lines.discard()
+    reader.stands_still = False
+    lines.write("mine\n")
+    lines.close()
+    assert reader.read == ["mine\n"]
+
+
 def test_a_line_longer_than_a_piece_is_written_whole() -> None:
     """Such as a traceback: it comes in order, in pieces that a pipe takes at once."""
     reader = Reader()

@@ -20,6 +20,8 @@ from diijam_consent_sdk.testing import FaultyStore
 from tests.client.conftest import SIGNED_UP, eventually
 from tests.service.conftest import Running, Start
 
+SERVICE = "https://consent.example"
+
 
 @pytest.fixture
 def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -79,7 +81,7 @@ def test_a_file_that_goes_away_is_a_clear_error(
 ) -> None:
     """Nothing is sent without a token, and the error names the file and the cause."""
     secret.write_text(token_files[1]["read"])
-    with closing(HttpStore(shared.url, token=token_from_env())) as store:
+    with closing(HttpStore(shared.url, token=token_from_env(SERVICE))) as store:
         store.load(())
         secret.unlink()
         with pytest.raises(StoreUnavailable, match="nothing was sent: No such file or directory") as gone:
@@ -92,7 +94,7 @@ def test_what_is_no_token_is_refused_at_the_start(secret: Path, content: str) ->
     """A file without one token alone is an error that shows nothing of it."""
     secret.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match="holds no token") as refused:
-        token_from_env()
+        token_from_env(SERVICE)
     assert str(secret) in str(refused.value)
     assert "dcs_" not in str(refused.value)
 
@@ -102,23 +104,31 @@ def test_a_file_that_others_may_write_is_refused(secret: Path, mode: int) -> Non
     """Another user could have the client present a token of theirs."""
     secret.chmod(mode)
     with pytest.raises(PermissionError, match="chmod go-w"):
-        token_from_env()
+        token_from_env(SERVICE)
 
 
 def test_a_missing_file_is_an_error_at_the_start(secret: Path) -> None:
     """A wrong name is found when the client is made."""
     secret.unlink()
-    with pytest.raises(FileNotFoundError):
-        token_from_env()
+    with pytest.raises(FileNotFoundError) as missing:
+        token_from_env(SERVICE)
+    assert missing.value.__notes__ == ["DIIJAM_CONSENT_TOKEN_FILE names this file"]
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:///ledger.db", "postgresql://localhost/ledger"])
+def test_a_database_needs_no_token(secret: Path, url: str) -> None:
+    """A restore on the service's machine is not stopped by what the environment says of a service."""
+    secret.unlink()
+    assert token_from_env(url) is None
 
 
 def test_two_tokens_are_refused(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not guessed which of two variables is meant; an empty one is none."""
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", "dcs_other")
     with pytest.raises(ValueError, match="both set") as refused:
-        token_from_env()
+        token_from_env(SERVICE)
     assert "dcs_other" not in str(refused.value)
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", "")
-    assert callable(token_from_env())
-    assert "dcs_" not in repr(token_from_env())
+    assert callable(token_from_env(SERVICE))
+    assert "dcs_" not in repr(token_from_env(SERVICE))
     assert os.environ["DIIJAM_CONSENT_TOKEN_FILE"] == str(secret)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ...stores.url import is_http, is_postgres, prepare_postgres
 from ..console import print_result
-from ..store import Url, open_store, require_url
+from ..store import DatabaseUrl, open_store, require_url
 
 EXAMPLES = """\
 Examples:
@@ -27,7 +27,7 @@ RequireNotices = Annotated[
 ]
 
 
-def init(*, require_notices: RequireNotices = False, url: Url = None) -> int:
+def init(*, require_notices: RequireNotices = False, url: DatabaseUrl = None) -> int:
     """
     Make the tables of a ledger, or bring those of an older version up to date. Run again, it changes nothing.
 

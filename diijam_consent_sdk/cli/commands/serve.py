@@ -22,12 +22,12 @@ Examples:
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
 
 The first time, make a token before, and keep what it prints:
-  diijam-consent token new --tokens tokens.json --name orders --scope read --scope write
+  diijam-consent token new --tokens tokens.json --name orders --scope ask --scope write
 
 Services connect with it, and so does this command:
   export DIIJAM_CONSENT_URL=http://127.0.0.1:8700
   export DIIJAM_CONSENT_TOKEN=dcs_...
-  diijam-consent check u-1 market email
+  diijam-consent ping
 
 For other machines, with a certificate:
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json \\

@@ -15,7 +15,7 @@ from ...stores import wire
 from ...stores.answers import Cursor
 from ..console import print_json, print_result, print_status
 from ..options import Json
-from ..store import Url, open_store
+from ..store import DatabaseUrl, open_store
 
 BROKEN = 1
 
@@ -43,7 +43,7 @@ Since = Annotated[
 ]
 
 
-def verify(*, since: Since = None, as_json: Json = False, url: Url = None) -> int:
+def verify(*, since: Since = None, as_json: Json = False, url: DatabaseUrl = None) -> int:
     """
     Re-compute the ledger's chain and every record, and print its head and how many entries lead there.
 

@@ -29,7 +29,7 @@ CONNECTING = (
     (r'database "[^"]*" does not exist', "create it, then run diijam-consent init on it"),
     (r"authentication failed|no password supplied|pg_hba\.conf", "look at the user and password, and at pg_hba.conf"),
     (r"permission denied for database", "grant the role CONNECT on the database"),
-    (r"root certificate file", "name the CA's certificate with sslrootcert=FILE, or sslrootcert=system"),
+    (r"root certificate file", "name the CA's certificate with sslrootcert=FILE"),
     (r"does not match host name", "name the host as its certificate does, or give the server one for this name"),
     (r"certificate|SSL error|private key", "look at sslrootcert, sslcert and sslkey, and at the server's certificate"),
     (r"does not support SSL", "turn ssl on at the server"),

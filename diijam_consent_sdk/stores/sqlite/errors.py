@@ -20,7 +20,7 @@ MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_READONLY: (StoreUnavailable, "the database is read-only: make the file and its folder writable"),
     sqlite3.SQLITE_CANTOPEN: (
         StoreUnavailable,
-        "the database cannot be opened: see that its folder exists and may be written, and that the file is there",
+        "the database cannot be opened: see that it is there, and that this user may write it and its folder",
     ),
     sqlite3.SQLITE_PERM: (StoreUnavailable, "the database may not be opened: give this user the right to"),
     sqlite3.SQLITE_IOERR: (StoreUnavailable, "the disk failed to read or write: look at the machine's disk"),
