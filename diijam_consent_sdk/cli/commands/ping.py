@@ -10,7 +10,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 from cyclopts import Parameter
 
-from ...errors import ConsentError, NotEntitled
+from ...errors import ConsentError
 from ...stores.answers import Loaded, Standings
 from ...stores.protocol import Store
 from ...stores.token_messages import OwnToken
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from ...stores.http.store import HttpStore
 
 DEADLINE_SECONDS = 3.0  # for one load
-LOADS = 5  # whose median is shown; one more comes first, which connects
+LOADS = 5  # whose median is shown; another call comes first, which connects
 FAR_APART_SECONDS = 2.0
 
 EXAMPLES = """\
@@ -51,9 +50,9 @@ class PingResult:
     Attributes:
         position: The position of the ledger's last entry; None if the token may neither ask nor read.
 
-        connect_seconds: The time of the first load, which connects.
+        connect_seconds: The time of the first call, which connects.
 
-        load_seconds: The median time of the loads after it.
+        load_seconds: The median time of the loads after it; of questions about the token if it may do nothing else.
 
         clock_seconds: How far the store's clock is ahead of this machine's, by the quickest load.
 
@@ -66,6 +65,8 @@ class PingResult:
     clock_seconds: float
     clock_precision_seconds: float
 
+
+Call = Callable[[], Standings | Loaded | OwnToken]
 
 Json = Annotated[bool, Parameter(name="--json", help="One JSON object, for machines; also of a failure.")]
 
@@ -91,9 +92,7 @@ def ping(*, as_json: Json = False, url: Url = None) -> int:
     address = require_url(url)
     try:
         with open_store(address, deadline=DEADLINE_SECONDS) as store:
-            service = _as_service(address, store)
-            result = _measure_what_is_allowed(store, service)
-            own = None if service is None else service.own_token()
+            result, own = _measure(store, _as_service(address, store))
     except (ConsentError, ValueError, OSError) as error:
         if as_json:
             print_result(json.dumps({"ok": False, "error": str(error)}, ensure_ascii=False))
@@ -113,22 +112,27 @@ def ping(*, as_json: Json = False, url: Url = None) -> int:
     return 0
 
 
-def _measure_what_is_allowed(store: Store, service: HttpStore | None) -> PingResult:
+def _measure(store: Store, service: HttpStore | None) -> tuple[PingResult, OwnToken | None]:
+    """Ask a service about the token first, so that it refuses nothing, which it would count; then measure."""
+    began = time.perf_counter()
+    own = None if service is None else service.own_token()
+    if service is None:
+        store.standings(())
+    connect_seconds = time.perf_counter() - began
+    return _measure_loads(_choose_call(store, service, own), connect_seconds), own
+
+
+def _choose_call(store: Store, service: HttpStore | None, own: OwnToken | None) -> Call:
     """Ask for the head as guards do, or as who reads records does; a token that may do neither asks about itself."""
-    calls: list[Callable[[], Standings | Loaded | OwnToken]] = [partial(store.standings, ()), partial(store.load, ())]
-    if service is not None:
-        calls.append(service.own_token)
-    *preferred, last = calls
-    for call in preferred:
-        with suppress(NotEntitled):
-            return _measure(call)
-    return _measure(last)
+    if service is None or own is None or any(scope.startswith("ask") for scope in own.scopes):
+        return partial(store.standings, ())
+    return partial(store.load, ()) if "read" in own.scopes else service.own_token
 
 
-def _measure(call: Callable[[], Standings | Loaded | OwnToken]) -> PingResult:
+def _measure_loads(call: Call, connect_seconds: float) -> PingResult:
     seconds: list[float] = []
     clocks: list[tuple[float, float]] = []
-    for _ in range(1 + LOADS):
+    for _ in range(LOADS):
         sent, began = datetime.now(UTC), time.perf_counter()
         answer = call()
         took = time.perf_counter() - began
@@ -138,8 +142,8 @@ def _measure(call: Callable[[], Standings | Loaded | OwnToken]) -> PingResult:
     precision, ahead = min(clocks)
     return PingResult(
         position=None if isinstance(answer, OwnToken) else answer.cursor.position,
-        connect_seconds=seconds[0],
-        load_seconds=statistics.median(seconds[1:]),
+        connect_seconds=connect_seconds,
+        load_seconds=statistics.median(seconds),
         clock_seconds=ahead,
         clock_precision_seconds=precision,
     )
@@ -156,7 +160,7 @@ def _to_lines(url: str, result: PingResult, own: OwnToken | None) -> list[str]:
         "reached   yes",
         f"token     {_describe(own) if own is not None else 'none needed'}",
         f"ledger    {_describe_position(result)}",
-        f"load      {load}; the first, which connects, {connect}",
+        f"load      {load}; the first call, which connects, {connect}",
         f"clock     {abs(result.clock_seconds):.3f} s {direction} this machine's, give or take {precision}",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -78,7 +79,6 @@ def test_a_token_that_only_writes_answers(
 ) -> None:
     """A token of least scope is reported as taken, although it may not learn where the ledger ends."""
     monkeypatch.setenv("DIIJAM_CONSENT_TOKEN", new_token(tokens, "notices", [Scope.WRITE_NOTICES]))
-    # The service looks for new tokens twice a second.
     assert eventually(
         lambda: not cli("ping", "--url", service.url).status
     )  # the service looks for new tokens twice a second
@@ -86,6 +86,8 @@ def test_a_token_that_only_writes_answers(
     assert (said.status, said.err) == (0, "")
     assert sheet(said.out)["token"] == "notices, may write:notices; ends never"
     assert sheet(said.out)["ledger"] == "not shown to this token"
+    with urllib.request.urlopen(f"{service.url}/metrics") as metrics:
+        assert b'refusals_total{token="scope"}' not in metrics.read()  # which would raise an alert
     found = json.loads(cli("ping", "--url", service.url, "--json").out)
     assert (found["ok"], found["position"]) == (True, None)
     assert abs(found["clock_seconds"]) < 60
