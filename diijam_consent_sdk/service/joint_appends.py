@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -62,7 +62,7 @@ class JointAppends:
         self._tasks: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None  # set while somebody waits
 
-    async def append(self, caller: Hashable, plan: PlannedAppend, convert: Callable[[Appended], T]) -> T | Repeat:
+    def append(self, caller: Hashable, plan: PlannedAppend, convert: Callable[[Appended], T]) -> Awaitable[T | Repeat]:
         """
         Write an append together with those that wait: at once, if none is under way.
 
@@ -74,7 +74,7 @@ class JointAppends:
             convert: Called with the answer, off the event loop.
 
         Returns:
-            The converted answer, or a repeat, which is still to be answered.
+            A future of the converted answer, or of a repeat, which is still to be answered.
 
         Raises:
             Exception: as the store or *convert* raises it.
@@ -85,8 +85,7 @@ class JointAppends:
             self._begin_in_time()
         else:
             self._begin()
-        result: T | Repeat = await member.done
-        return result
+        return member.done
 
     def _begin(self) -> None:
         """Begin a call for those who wait."""

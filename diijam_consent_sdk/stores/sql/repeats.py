@@ -17,6 +17,7 @@ from itertools import chain
 from typing import Any
 
 import attrs
+import msgspec
 
 from ...errors import StoreUnavailable, StoreUnusable
 from ...events import Event, takes_away
@@ -55,13 +56,15 @@ class PastAppend:
     version: int
 
 
-@attrs.frozen
-class RepeatKey:
+class RepeatKey(msgspec.Struct, frozen=True, gc=False):  # each is looked up several times: attrs hashes in Python
     """What recognises a repeat: the user, and digests of the key and of the events under it."""
 
-    user_id: str = attrs.field(repr=False)
+    user_id: str
     key: bytes
     fingerprint: bytes
+
+    def __repr__(self) -> str:
+        return "<RepeatKey>"  # it names a user
 
 
 def repeat_key(user_id: str, idempotency_key: str, events: Sequence[Event]) -> RepeatKey:
