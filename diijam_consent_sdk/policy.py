@@ -229,7 +229,7 @@ LABELS.update(
             "avatar": ("ảnh đại diện", "profile picture"),
             "follower_count": ("số người theo dõi", "number of followers"),
             "followers": ("danh sách người theo dõi", "list of followers"),
-            "recently_followed_artists": ("nghệ sĩ theo dõi gần đây", "artists followed lately"),
+            "recently_followed_artists": ("nghệ sĩ được theo dõi gần đây", "artists followed lately"),
             "email": ("email", "email"),
             "phone": ("số điện thoại", "phone number"),
             "address": ("địa chỉ", "address"),
@@ -251,7 +251,7 @@ LABELS.update(
         },
         RequestKind: {
             "access": ("xem dữ liệu", "access"),
-            "rectification": ("sửa dữ liệu sai", "rectification"),
+            "rectification": ("chỉnh sửa dữ liệu", "rectification"),
             "erasure": ("xóa dữ liệu", "erasure"),
             "complaint": ("khiếu nại", "complaint"),
         },

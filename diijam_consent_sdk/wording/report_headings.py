@@ -51,7 +51,7 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
             " customers said is no longer in the ledger, so these numbers do not have it."
         ),
     ),
-    "consents_none": ("Chưa khách hàng nào trả lời về mục đích nào.", "No customer has answered about any purpose."),
+    "consents_none": ("Chưa có khách hàng nào trả lời về mục đích nào.", "No customer has answered about any purpose."),
     "said_yes": ("Đồng ý", "Yes"),
     "said_no": ("Từ chối", "No"),
     "marketing": ("tiếp thị", "marketing"),
@@ -106,8 +106,8 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     # Requests
     "requests_lead": (
         (
-            "Các yêu cầu chưa giải quyết xong. Quá hạn là khi đã quá hạn giải quyết, hoặc đã quá hạn xác nhận mà"
-            " chưa xác nhận."
+            "Các yêu cầu chưa giải quyết xong. Quá hạn là khi đã quá hạn giải quyết, hoặc đã quá hạn phản hồi mà"
+            " chưa phản hồi."
         ),
         (
             "Requests that are not done. One is overdue once the time of the deed has passed, or that of a reply"
@@ -117,7 +117,7 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     "open_total": ("Chưa xong", "Open"),
     "filed": ("Đã nhận", "Filed"),
     "overdue_none": ("Không có yêu cầu nào quá hạn.", "No request is overdue."),
-    "late_replies": ("Chưa xác nhận", "Without a reply"),
+    "late_replies": ("Chưa phản hồi", "Without a reply"),
     "late_deeds": ("Chưa giải quyết", "Not done"),
     "overdue_since": ("Quá hạn sớm nhất từ", "First overdue since"),
     "due_command": (
@@ -134,7 +134,7 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     # Erasures
     "erasures": ("Xóa dữ liệu", "Erasures"),
     "erasures_lead": (
-        "Những yêu cầu xóa dữ liệu chưa làm xong, và vì sao còn phải chờ. Một yêu cầu có thể phải chờ nhiều lý do.",
+        "Những yêu cầu xóa dữ liệu chưa thực hiện xong, và vì sao còn phải chờ. Một yêu cầu có thể chờ vì nhiều lý do.",
         "Erasures that were asked for and are not done, and what they wait for. One may wait for several things.",
     ),
     "erasures_none": ("Không có yêu cầu xóa dữ liệu nào đang chờ.", "No erasure is pending."),
@@ -148,8 +148,8 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
         "it has copies, and has not confirmed that it erased them",
     ),
     "waiting": ("Số yêu cầu phải chờ", "Erasures that wait"),
-    "done": ("Đã làm", "Done"),
-    "done_none": ("Chưa dữ liệu của khách hàng nào được xóa.", "No customer has been erased."),
+    "done": ("Đã thực hiện", "Done"),
+    "done_none": ("Chưa có khách hàng nào được xóa dữ liệu.", "No customer has been erased."),
     "done_lead": (
         "Sau khi xóa, sổ chỉ còn giữ việc đã xóa và thời điểm, nên không còn biết đã phải chờ bao lâu và vì sao.",
         (

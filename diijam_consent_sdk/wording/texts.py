@@ -21,16 +21,16 @@ SENTENCES: Mapping[str, Pair] = {
         "You closed the account, which ended all that you had agreed to or made public.",
     ),
     "granted": (
-        "Bạn đồng ý cho Diijam dùng dữ liệu vào mục đích “{purpose}”, theo thông báo “{notice}”.",
+        "Bạn đồng ý cho Diijam dùng dữ liệu vào mục đích “{purpose}”, theo nội dung “{notice}” đã cho bạn xem.",
         "You consented to the use of your data for {purpose}, as put in the notice “{notice}”.",
     ),
     "granted_marketing": (
-        "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua {channels}, theo thông báo “{notice}”.",
+        "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua {channels}, theo nội dung “{notice}” đã cho bạn xem.",
         "You consented to promotions, marketing and advertising by {channels}, as put in the notice “{notice}”.",
     ),
     "expires_at": ("Sự đồng ý này có hiệu lực đến {expires_at}.", "It holds until {expires_at}."),
     "withdrawn": (
-        "Bạn không cho phép, hoặc không cho phép nữa, việc dùng dữ liệu vào mục đích “{purpose}”.",
+        "Bạn không cho phép, hoặc không còn cho phép, dùng dữ liệu vào mục đích “{purpose}”.",
         "You said no to the use of your data for {purpose}.",
     ),
     "withdrawn_marketing": (
@@ -51,28 +51,28 @@ SENTENCES: Mapping[str, Pair] = {
     "restriction_lifted": ("Bạn gỡ hạn chế đối với: {data}.", "You lifted the restriction of: {data}."),
     "restriction_lifted_all": ("Bạn gỡ mọi hạn chế.", "You lifted every restriction."),
     "notified": (
-        "Diijam báo trước (thông báo “{notice}”) việc chia sẻ với {recipient} vào mục đích “{purpose}”: {data}.",
+        "Diijam báo trước (lời báo trước “{notice}”) việc chia sẻ với {recipient} vào mục đích “{purpose}”: {data}.",
         "Diijam told you beforehand (notice “{notice}”) of a sharing with {recipient} for {purpose}: {data}.",
     ),
     "agreed": (
-        "Bạn đồng ý chia sẻ dữ liệu với {recipient}, theo thông báo “{notice}”.",
+        "Bạn đồng ý chia sẻ dữ liệu với {recipient}, theo lời báo trước “{notice}”.",
         "You agreed to the sharing with {recipient}, as put in the notice “{notice}”.",
     ),
     "agreement_withdrawn": (
-        "Bạn không đồng ý chia sẻ dữ liệu với {recipient} (thông báo “{notice}”).",
+        "Bạn không đồng ý chia sẻ dữ liệu với {recipient} (lời báo trước “{notice}”).",
         "You said no to the sharing with {recipient} (notice “{notice}”).",
     ),
     "published": ("Bạn công khai: {field}.", "You made public: {field}."),
-    "hidden": ("Bạn không để công khai nữa: {field}.", "You made private: {field}."),
+    "hidden": ("Bạn không công khai nữa: {field}.", "You made private: {field}."),
     "access": ("yêu cầu xem dữ liệu", "request for access"),
-    "rectification": ("yêu cầu sửa dữ liệu sai", "request for rectification"),
+    "rectification": ("yêu cầu chỉnh sửa dữ liệu", "request for rectification"),
     "erasure": ("yêu cầu xóa dữ liệu", "request for erasure"),
     "complaint": ("khiếu nại", "complaint"),
     "filed": ("Bạn gửi {kind} (mã “{request}”).", "You filed a {kind} (“{request}”)."),
     "received_at": ("Diijam nhận được lúc {received_at}.", "It reached Diijam on {received_at}."),
     "processor": ("Cần cả bên ngoài Diijam cùng xử lý.", "Somebody outside Diijam has to act too."),
     "replied": (
-        "Diijam xác nhận đã nhận {kind} của bạn (mã “{request}”) và cho biết các bước tiếp theo.",
+        "Diijam phản hồi là đã nhận {kind} của bạn (mã “{request}”) và cho biết các bước tiếp theo.",
         "Diijam confirmed your {kind} (“{request}”) and told you what happens next.",
     ),
     "extended": (

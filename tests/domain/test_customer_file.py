@@ -97,7 +97,7 @@ def test_an_entry_says_everything_about_what_was_said() -> None:
         "position": 102,
         "version": 2,
         "at": "2026-03-02T18:30:05Z",
-        "words": "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua email, theo thông báo “promo”.",
+        "words": "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua email, theo nội dung “promo” đã cho bạn xem.",
         "event": {"type": "Granted", "purpose": "marketing", "notice": "promo", "channels": ["email"],
                   "expires_at": None},
         "provenance": {"by": "web-shop", "method": "web", "evidence": "form-7", "language": "vi", "said_at": None},
@@ -226,7 +226,7 @@ def test_only_words_under_the_entrys_digest_are_shown() -> None:
         assert words_shown(entry, {"promo": registered(PROMO)}, "vi") is None
     file = file_of(step(e.AccountOpened()), step(granted))
     assert decoded(file)["entries"][1]["shown_in"] is None
-    assert "Lời của thông báo “promo” không được đăng ký trong sổ này khi đó" in file.to_html()
+    assert "Nội dung “promo” chưa được đăng ký trong sổ này khi đó" in file.to_html()
     assert registered_names(file.entries) == []
     assert registered_names(file_of(*SAID, *SAID[1:2]).entries) == ["promo"]
 

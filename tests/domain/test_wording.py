@@ -82,7 +82,7 @@ def test_every_event_and_every_sentence_is_in_these_tests() -> None:
 
 TOLD = {
     e.Granted("marketing", "promo", ["call", "email"]): (
-        "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua email, điện thoại, theo thông báo “promo”.",
+        "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua email, điện thoại, theo nội dung “promo” đã cho bạn xem.",
         "You consented to promotions, marketing and advertising by email, phone call, as put in the notice “promo”.",
     ),
     e.HoldPlaced("h-2", "tax", ["payment"], until=NOON): (
@@ -90,7 +90,7 @@ TOLD = {
         f"Diijam has to keep, because of tax duties (hold “h-2”): payment details. It lasts until {NOONS[1]}.",
     ),
     e.Agreed("n-1"): (
-        "Bạn đồng ý chia sẻ dữ liệu với acme-records, theo thông báo “n-1”.",
+        "Bạn đồng ý chia sẻ dữ liệu với acme-records, theo lời báo trước “n-1”.",
         "You agreed to the sharing with acme-records, as put in the notice “n-1”.",
     ),
     e.RequestResolved("q-1", "refused", "not-yours"): (
