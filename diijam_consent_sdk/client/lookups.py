@@ -13,8 +13,9 @@ import attrs
 
 from .._threads import WaitTimeout
 from ..cache.compiled import ALL_STALE
+from ..cache.entries import NOBODY
 from ..cache.user import UserConsent
-from ..identifiers import identifier
+from ..identifiers import are_plain, identifier
 from ..stores.answers import Cursor
 from .batching import OnMalformed, batches
 from .effects import Effects, wait
@@ -81,27 +82,21 @@ class Lookups:
         Gives the error to raise after the batch, if it ends early at a malformed id.
         """
         cached = self._leases.users.by_id
-        batch = UserBatch()
+        found: dict[str, UserConsent] = {}
         missing: list[str] = []
         failure: Exception | None = None
-        for place, user_id in enumerate(user_ids, first):
+        for user_id in user_ids:
             if type(user_id) is str and (user := cached.get(user_id)) is not None and user.is_live():
-                batch.found[user_id] = user
-                batch.user_ids.append(user_id)
-                continue
-            try:
-                missing.append(identifier(user_id))
-            except (TypeError, ValueError) as error:
-                failure = _failure(on_malformed, place, error)
-                if failure is not None:
-                    break
+                found[user_id] = user
             else:
-                batch.user_ids.append(missing[-1])
+                missing.append(user_id)
+        if not are_plain(missing):
+            user_ids, failure = _well_formed(user_ids, first, on_malformed)
+            missing = [user_id for user_id in user_ids if user_id not in found]
         self._leases.counters.misses += len(missing)
-        self._leases.counters.found += len(batch.user_ids) - len(missing)
-        if missing and not self._leases.closed:
-            batch.loads.extend(self._single_flight.join(missing))
-        return batch, failure
+        self._leases.counters.found += len(user_ids) - len(missing)
+        loads = self._single_flight.join(missing) if missing and not self._leases.closed else []
+        return UserBatch(user_ids, found, loads), failure
 
     def users(self, batch: UserBatch) -> Effects[list[UserConsent]]:
         """Give the users of a batch in order, each with an answer or UNAVAILABLE."""
@@ -117,16 +112,14 @@ class Lookups:
             for load in loads:
                 found |= load.users  # of a load that goes on in parts, those loaded so far
                 left_out |= load.left_out
-            missing = [
-                user_id for user_id in batch.user_ids if user_id not in found or found[user_id].answers() is ALL_STALE
-            ]
+            missing = [user_id for user_id in batch.user_ids if found.get(user_id, NOBODY).answers() is ALL_STALE]
             have_failed = bool(loads) and all(load.has_failed for load in loads)
             again = [user_id for user_id in missing if user_id not in left_out]
             if not again or have_failed or not rounds_left or self._leases.closed:
                 break
             loads = self._single_flight.join(again)
-        unavailable = {user_id: self._leases.unavailable(user_id) for user_id in missing}
-        return [unavailable[user_id] if user_id in unavailable else found[user_id] for user_id in batch.user_ids]
+        found |= {user_id: self._leases.unavailable(user_id) for user_id in missing}
+        return [found[user_id] for user_id in batch.user_ids]
 
     def user_with(self, user_id: str, token: Cursor, until: float) -> Effects[UserConsent]:
         """
@@ -171,6 +164,19 @@ class Lookups:
                 if not patience or until_next <= until:
                     raise
                 until = until_next
+
+
+def _well_formed(user_ids: list[str], first: int, on_malformed: OnMalformed) -> tuple[list[str], Exception | None]:
+    """Give the ids that are well-formed, as plain strings, up to one whose error is not passed over, and this error."""
+    kept: list[str] = []
+    for place, user_id in enumerate(user_ids, first):
+        try:
+            kept.append(identifier(user_id))
+        except (TypeError, ValueError) as error:
+            failure = _failure(on_malformed, place, error)
+            if failure is not None:
+                return kept, failure
+    return kept, None
 
 
 def _failure(on_malformed: OnMalformed, place: int, error: TypeError | ValueError) -> Exception | None:

@@ -80,25 +80,27 @@ class SingleFlight:
 
         A signal handler that raises may interrupt this anywhere; the next call does what was left undone.
         """
-        joined: dict[SharedLoad, None] = {}
+        wanted = dict.fromkeys(user_ids)
         with self._lock:
-            for user_id in user_ids:
-                load = self._by_user.get(user_id) or self._enqueue(user_id)
-                if load is not None:
-                    joined[load] = None
+            joined = {self._by_user[user_id]: None for user_id in wanted if user_id in self._by_user}
+            others = [user_id for user_id in wanted if user_id not in self._by_user]
+            while others and (load := self._with_room()) is not None:
+                room = BATCH - len(load.user_ids)
+                part, others = dict.fromkeys(others[:room]), others[room:]
+                load.user_ids.update(part)  # first, so that a user who is found by id is always in the load
+                self._by_user.update(dict.fromkeys(part, load))
+                joined[load] = None
             ready = self._ready()
         self._start(ready)
         return list(joined)
 
-    def _enqueue(self, user_id: str) -> SharedLoad | None:
+    def _with_room(self) -> SharedLoad | None:
+        """Give the last load of the queue, or another one where it is full. None: the queue is full."""
         if not self._queue or len(self._queue[-1].user_ids) >= BATCH:
             if len(self._queue) >= MAX_QUEUED:
                 return None
             self._queue.append(SharedLoad())
-        load = self._queue[-1]
-        load.user_ids[user_id] = None  # first, so that a user who is found by id is always in the load
-        self._by_user[user_id] = load
-        return load
+        return self._queue[-1]
 
     def _ready(self) -> list[SharedLoad]:
         """The loads to start now: those in flight that nothing runs, which includes any that were interrupted."""

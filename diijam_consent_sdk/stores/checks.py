@@ -7,7 +7,7 @@ from itertools import islice
 from typing import get_args
 
 from ..events import NO_PROVENANCE, Event, Provenance
-from ..identifiers import identifier
+from ..identifiers import are_plain, identifier
 from ..policy import MAX_EVENTS
 from ..vocabulary import instant
 from .answers import ErasurePlace, Write
@@ -28,7 +28,8 @@ def checked_ids(user_ids: Iterable[str]) -> list[str]:
     """
     if isinstance(user_ids, (str, bytes)):
         raise TypeError("user_ids is a list of ids, not one id")
-    return list(dict.fromkeys(map(identifier, user_ids)))
+    ids = list(user_ids)
+    return list(dict.fromkeys(ids if are_plain(ids) else map(identifier, ids)))
 
 
 def checked_batch(events: Iterable[Event]) -> tuple[Event, ...]:

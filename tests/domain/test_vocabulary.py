@@ -15,7 +15,7 @@ import diijam_consent_sdk
 from diijam_consent_sdk import decisions as d
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk import vocabulary
-from diijam_consent_sdk.identifiers import identifier, is_user_id
+from diijam_consent_sdk.identifiers import are_plain, identifier, is_user_id
 from diijam_consent_sdk.policy import Basis
 from diijam_consent_sdk.stores import wire
 from diijam_consent_sdk.vocabulary import (
@@ -348,6 +348,8 @@ def test_ids_are_all_texts_that_cannot_pass_for_another(text: str) -> None:
         accepted = False
     assert accepted == is_one
     assert is_user_id(text) == is_one
+    for texts in ([text], ["u-1", text]):
+        assert are_plain(texts) == (is_one and text.isascii() and " " not in text)
 
 
 @pytest.mark.parametrize("value", [None, 7, b"u-1", ["u-1"], float("nan")], ids=repr)
@@ -376,6 +378,7 @@ def test_string_of_a_subclass_is_taken_for_its_characters() -> None:
         assert type(identifier(given_id)) is str
         assert identifier(given_id) == given_id
     assert identifier(Text("u-1")) == "u-1"
+    assert not are_plain([Text("u-1")])
     assert Field(Text("email")) is Field.EMAIL
     with pytest.raises(ValueError, match="unknown Field 'yoga';"):
         Field(Text("yoga"))
