@@ -15,7 +15,7 @@ import attrs
 from ..standing import View
 from ..stores.answers import Cursor, StandingRow, Standings
 from ..stores.wire import Malformed
-from .compiled import ALL_STALE, AnswerPool
+from .compiled import ALL_STALE, AnswerPool, Answers
 from .generation import Basis, Generation
 from .history import is_behind
 from .in_flight import Fetch
@@ -27,6 +27,9 @@ CLOCK_RATE = 0.999  # every lease ends this much early, for a lease clock that r
 MARGIN_SECONDS = 0.01
 
 
+Lasting = tuple[Answers, float]  # answers, and when time alone changes them, on the lease clock
+
+
 @attrs.frozen
 class Arrival:
     """An answer to a load, and what the users that it brings share."""
@@ -35,6 +38,8 @@ class Arrival:
     answer: Standings
     basis: Basis
     generation: Generation  # or what they wait in for the feed to cover them
+    waiting: set[str] | None  # what knows that they wait there; None: the feed covers them
+    lasting: dict[bytes, Lasting] = attrs.field(factory=dict, repr=False)  # by standing: many users have the same
 
 
 class Installs(Memory):
@@ -71,16 +76,21 @@ class Installs(Memory):
             self._begin_view(answer.view)
             if now >= fetch.own_until or len(answer.users) != len(fetch.user_ids):
                 return {}
-            arrival = Arrival(fetch, answer, self._basis_of(fetch, answer), self._generation_at(answer.cursor))
+            arrival, cached = self._arrival_of(fetch, answer), self.users.by_id
+            kept_out = self._kept_out(fetch, answer.cursor.position)
             installed: dict[str, UserConsent] = {}
             for user_id, row in zip(fetch.user_ids, answer.users, strict=True):
-                cached = self.users.by_id.get(user_id)
-                if row.user_id == user_id and self._may_install(user_id, cached, fetch, answer.cursor.position):
+                if row.user_id == user_id and user_id not in kept_out:
                     try:
-                        installed[user_id] = self._install(arrival, row, cached)
+                        installed[user_id] = self._install(arrival, user_id, row, cached.get(user_id))
                     except Malformed:
                         fetch.is_malformed = True
             return installed
+
+    def _arrival_of(self, fetch: Fetch, answer: Standings) -> Arrival:
+        generation = self._generation_at(answer.cursor)
+        waiting = None if generation is self._history.generation else generation.waiting
+        return Arrival(fetch, answer, self._basis_of(fetch, answer), generation, waiting)
 
     def _basis_of(self, fetch: Fetch, answer: Standings) -> Basis:
         head, latest = answer.cursor, self._history.latest_head
@@ -127,35 +137,49 @@ class Installs(Memory):
                 self._drop(user_id)
         self.view, self.is_view_doubted = view, False
 
-    def _may_install(self, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
-        """Whether rule 4 allows a standing that was read at *position*, and rule 8 while this process writes."""
-        return user_id not in self._writes and position >= max(
-            fetch.applied,
-            self._minimums.find(user_id, fetch.sent_at),
-            fetch.changed.get(user_id, 0),
-            cached.position if cached is not None else 0,
-        )
+    def _kept_out(self, fetch: Fetch, position: int) -> set[str]:
+        """
+        Find whose standings, read at *position*, rule 4 keeps out, and rule 8 while this process writes. It looks only
+        at users of whom something is known here, which in a load of many are few.
+        """
+        if position < fetch.applied:
+            return set(fetch.wanted)
+        cached = fetch.wanted & self.users.by_id.keys()
+        kept_out = {user_id for user_id in cached if position < self.users[user_id].position}
+        if self._writes or fetch.changed or self._minimums.are_any():
+            kept_out |= {
+                user_id
+                for user_id in fetch.wanted
+                if user_id in self._writes
+                or position < max(self._minimums.find(user_id, fetch.sent_at), fetch.changed.get(user_id, 0))
+            }
+        return kept_out
 
-    def _install(self, arrival: Arrival, row: StandingRow, user: UserConsent | None) -> UserConsent:
+    def _install(self, arrival: Arrival, user_id: str, row: StandingRow, user: UserConsent | None) -> UserConsent:
         """
         Put a user into memory, or extend the lease of the one there.
 
         Raises:
             Malformed: the row is no standing for the answer's instant.
         """
-        answers, ends_at = self._pool.compile(row.standing, arrival.answer.view, arrival.answer.at)
-        user_id = row.user_id
+        answers, ends_at = arrival.lasting.get(row.standing) or self._compile(arrival, row.standing)
         fetched = UserConsent(
             user_id=user_id, version=row.version, _answers=answers, _basis=arrival.basis,
-            _generation=arrival.generation, _ends_at=_on_lease_clock(ends_at, arrival),
+            _generation=arrival.generation, _ends_at=ends_at,
         )  # fmt: skip
         if user is not None:
             self.fast_path.remove(user_id)  # the user may wait for the feed from now on, or change at another time
         if user is None or not user.renew(fetched):
-            user = self.users[user_id] = fetched  # which drops the one there
-        if arrival.generation is not self._history.generation:
-            arrival.generation.waiting.add(user_id)
+            user = fetched
+            self.users.put(user_id, user)  # which drops the one there
+        if arrival.waiting is not None:
+            arrival.waiting.add(user_id)
         return user
+
+    def _compile(self, arrival: Arrival, standing: bytes) -> Lasting:
+        answers, ends_at = self._pool.compile(standing, arrival.answer.view, arrival.answer.at)
+        lasting = arrival.lasting[standing] = answers, _on_lease_clock(ends_at, arrival)
+        return lasting
 
     def _restart(self, head: Cursor, now: float, *, is_same_history: bool = False) -> None:
         """Drop everything, and begin a generation at this head (rule 6). Writes of unknown outcome stay."""

@@ -146,11 +146,11 @@ class MinimumPositions:
 
     def find(self, user_id: str, sent_at: float) -> int:
         """Return the least position acceptable of this user from a load sent then."""
-        position = 0
-        for minimums in (self._current, self._of_history_before):
-            if minimums.by_user or minimums.for_all is not NO_MINIMUM:  # a process that reads alone has none
-                position = max(position, minimums.find(user_id, sent_at))
-        return position
+        return max(self._current.find(user_id, sent_at), self._of_history_before.find(user_id, sent_at))
+
+    def are_any(self) -> bool:
+        """Whether `find` may return anything but 0: a process that only reads has no minimums."""
+        return any(each.by_user or each.for_all is not NO_MINIMUM for each in (self._current, self._of_history_before))
 
     def pass_by(self, position: int, now: float) -> None:
         """Drop the minimums up to a position that the feed has reached: the feed keeps out what is older."""

@@ -193,8 +193,8 @@ class SimLeases(Leases):
         self.fast_path.found = user
         return super()._own_answers(user_id)
 
-    def _install(self, arrival: Arrival, row: StandingRow, user: UserConsent | None) -> UserConsent:
-        user = super()._install(arrival, row, user)
+    def _install(self, arrival: Arrival, user_id: str, row: StandingRow, user: UserConsent | None) -> UserConsent:
+        user = super()._install(arrival, user_id, row, user)
         answer = arrival.answer
         assert isinstance(answer, SimStandings)
         assert isinstance(user, SimUser)

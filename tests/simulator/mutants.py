@@ -30,10 +30,10 @@ from diijam_consent_sdk.standing import View
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Standings
 from tests.simulator.ledger import Ledger, Poller
 
-_fetched, _polled, _may_install, _written = (
+_fetched, _polled, _kept_out, _written = (
     Leases.finish_fetch,
     Leases.finish_poll,
-    Leases._may_install,
+    Leases._kept_out,
     Leases.finish_write,
 )
 _restart, _until, _wait_for = Leases._restart, LimitedCalls.until, Lookups._wait_for
@@ -79,8 +79,8 @@ def remove_only(self: UserCache, user_id: str) -> None:
     Cache.__delitem__(self, user_id)
 
 
-def install_anything(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
-    return user_id not in self._writes
+def install_anything(self: Leases, fetch: Fetch, position: int) -> set[str]:
+    return {user_id for user_id in fetch.wanted if user_id in self._writes}
 
 
 def no_floor(self: Leases, write: Write, cursor: Cursor | None, now: float) -> None:
@@ -100,10 +100,10 @@ def overtake_nothing(self: Fetches, user_id: str) -> None:
     """Loads from before a write compete with it by position alone."""
 
 
-def install_during_writes(self: Leases, user_id: str, cached: UserConsent | None, fetch: Fetch, position: int) -> bool:
+def install_during_writes(self: Leases, fetch: Fetch, position: int) -> set[str]:
     writes, self._writes = self._writes, PendingWrites()
     try:
-        return _may_install(self, user_id, cached, fetch, position)
+        return _kept_out(self, fetch, position)
     finally:
         self._writes = writes
 
