@@ -107,6 +107,18 @@ class Answers:
         remember(self._remembered, key, counter, MAX_REMEMBERED)
 
 
+class DecisionsOn(dict[Answers, Decision]):
+    """The decisions on one ask by answers, which many users of a batch share: each is made when it is first needed."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, answers: Answers) -> Decision:
+        decision = self[answers] = answers.decide(self._ask)
+        return decision
+
+
 def _words(ask: Ask) -> tuple[Hashable, ...] | None:
     """Return what `Answers.find` looks an ask up by."""
     match ask:

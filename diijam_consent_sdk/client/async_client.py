@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from typing import Self
 
-from ..cache.compiled import ALL_STALE
+from ..cache.compiled import ALL_STALE, DecisionsOn
 from ..cache.entries import NOBODY
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
@@ -99,24 +99,21 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _decide(self, user: UserConsent, ask: Ask) -> Decision:
-        decision = user.answers().decide(ask)
-        if decision is STALE:
-            return check_entitled((await self.user(user.user_id)).decide(ask), ask)
-        if not decision.allowed:
-            self._counters.by_decision[decision].denied += 1
-        return check_entitled(decision, ask)
-
     async def _live(self, batches: Iterator[UserBatch]) -> AsyncGenerator[UserConsent, None]:
-        async for user in self._users(batches):
-            yield user if user.is_live() else await self.user(user.user_id)
-
-    async def _permitted(self, batches: Iterator[UserBatch], ask: Ask) -> AsyncGenerator[str, None]:
-        async for user in self._users(batches):
-            if await self._decide(user, ask):
-                yield user.user_id
-
-    async def _users(self, batches: Iterator[UserBatch]) -> AsyncIterator[UserConsent]:
         for batch in batches:
             for user in await self._runner.run(self._engine.users(batch)):
-                yield user
+                yield user if user.is_live() else await self.user(user.user_id)
+
+    async def _permitted(self, batches: Iterator[UserBatch], ask: Ask) -> AsyncGenerator[str, None]:
+        for batch in batches:
+            decisions = DecisionsOn(ask)
+            for user in await self._runner.run(self._engine.users(batch)):
+                decision = decisions[user.answers()]
+                if decision.allowed or await self._is_permitted_after(decision, user, ask):
+                    yield user.user_id
+
+    async def _is_permitted_after(self, denial: Decision, user: UserConsent, ask: Ask) -> bool:
+        if denial is STALE:
+            return check_entitled((await self.user(user.user_id)).decide(ask), ask).allowed
+        self._counters.by_decision[denial].denied += 1
+        return check_entitled(denial, ask).allowed

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Self
 
-from ..cache.compiled import ALL_STALE
+from ..cache.compiled import ALL_STALE, DecisionsOn
 from ..cache.entries import NOBODY
 from ..cache.user import UserConsent
 from ..decisions import STALE, Ask, Decision, check_ask, check_entitled
@@ -19,6 +19,7 @@ from .batching import Malformed
 from .guards_by_id import GuardsById
 from .iterators import LoudIterator
 from .ledger import Ledger
+from .lookups import UserBatch
 from .registry import Registry
 from .runners import ThreadRunner
 
@@ -91,7 +92,8 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             TypeError: *user_ids* is a bare string, or holds something else than strings; the message gives the place.
         """
-        users = self._users(user_ids, malformed)
+        batches = self._engine.batches(user_ids, malformed)
+        users = (user for batch in batches for user in self._runner.run(self._engine.users(batch)))
         return LoudIterator(user if user.is_live() else self.user(user.user_id) for user in users)
 
     def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> Iterator[str]:
@@ -102,7 +104,7 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
         and `TypeError` if *ask* is not an ask.
         """
         check_ask(ask)
-        return LoudIterator(user.user_id for user in self._users(user_ids, malformed) if self._decide(user, ask))
+        return LoudIterator(self._permitted(self._engine.batches(user_ids, malformed), ask))
 
     def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
         """
@@ -206,14 +208,17 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _decide(self, user: UserConsent, ask: Ask) -> Decision:
-        decision = user.answers().decide(ask)
-        if decision is STALE:  # the iteration may have paused for long
-            return check_entitled(self.user(user.user_id).decide(ask), ask)
-        if not decision.allowed:
-            self._counters.by_decision[decision].denied += 1
-        return check_entitled(decision, ask)
+    def _permitted(self, batches: Iterator[UserBatch], ask: Ask) -> Generator[str, None, None]:
+        for batch in batches:
+            decisions = DecisionsOn(ask)  # of this batch alone: all batches may have any number of different answers
+            for user in self._runner.run(self._engine.users(batch)):
+                decision = decisions[user.answers()]
+                if decision.allowed or self._is_permitted_after(decision, user, ask):
+                    yield user.user_id
 
-    def _users(self, user_ids: Iterable[str], malformed: Malformed) -> Iterator[UserConsent]:
-        batches = self._engine.batches(user_ids, malformed)
-        return (user for batch in batches for user in self._runner.run(self._engine.users(batch)))
+    def _is_permitted_after(self, denial: Decision, user: UserConsent, ask: Ask) -> bool:
+        """Count a denial. One that is `STALE`, as after a long pause of the iteration, is asked for again."""
+        if denial is STALE:
+            return check_entitled(self.user(user.user_id).decide(ask), ask).allowed
+        self._counters.by_decision[denial].denied += 1
+        return check_entitled(denial, ask).allowed
