@@ -81,13 +81,19 @@ class StandingReads:
         yield ReadLimits(NEVER, max_bytes)
 
 
-def in_order(user_ids: Iterable[str], found: Iterable[StandingRow]) -> Iterator[StandingRow]:
+def in_order(user_ids: list[str], found: Sequence[StandingRow]) -> Iterable[StandingRow]:
     """
     Give a row for each of some users, in order. Users without entries have none of those that were *found*.
 
     Raises:
         StoreUnusable: one that was found is of another user.
     """
+    if [row.user_id for row in found] == user_ids:  # as SQLite gives them, if none is unknown
+        return found
+    return _with_unknown(user_ids, found)
+
+
+def _with_unknown(user_ids: Iterable[str], found: Iterable[StandingRow]) -> Iterator[StandingRow]:
     rows = {row.user_id: row for row in found}
     for user_id in user_ids:
         yield rows.pop(user_id) if user_id in rows else StandingRow(user_id, 0, _unopened())
