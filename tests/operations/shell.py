@@ -32,6 +32,7 @@ STAND_INS = {
     "sudo": '[ "$1" = -u ] && shift 2; exec "$@"',
     "python3": '[ "$1 $2" = "-m venv" ] && mkdir -p "$3/bin" && cp "$MACHINE/bin/"{pip,diijam-consent} "$3/bin"',
     "scp": 'cp "$1" "${2#*:}"',
+    "ssh": 'shift; exec "$@"',
     # Without the owners: the service of the test runs as the test's user.
     "install": 'for a; do shift; case $a in -o|-g) s=1;; *) [ "$s" ] || set -- "$@" "$a"; s=;; esac; done;'
     ' exec /usr/bin/install "$@"',
