@@ -38,8 +38,8 @@ class Admission:
 
             StoreUnavailable: there are too many calls of the kind.
         """
-        if self.broken is not None and not is_allowed_when_broken:
-            raise type(self.broken)(*self.broken.args)
+        if not is_allowed_when_broken:
+            self.check_whole()
         if self._in_flight[kind] >= MAX_CALLS:
             raise StoreUnavailable("the service has too much to do: try again later")
         self._in_flight[kind] += 1
@@ -47,3 +47,8 @@ class Admission:
             yield
         finally:
             self._in_flight[kind] -= 1
+
+    def check_whole(self) -> None:
+        """Raise `LedgerBroken` if the ledger was found broken."""
+        if self.broken is not None:
+            raise type(self.broken)(*self.broken.args)

@@ -30,7 +30,10 @@ MAX_LENGTH_DIGITS = 18  # of a Content-Length; the servers take no number that i
 
 def header(scope: HTTPScope, name: bytes) -> bytes:
     """Look up the first header of a name, which is in lower case; empty without such a header."""
-    return next((value for key, value in scope["headers"] if key == name), b"")
+    for key, value in scope["headers"]:
+        if key == name:
+            return value
+    return b""
 
 
 async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send) -> None:

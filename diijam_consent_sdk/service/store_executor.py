@@ -81,10 +81,10 @@ class StoreExecutor(RegistryExecutor):
     async def standings(self, caller: Hashable, user_ids: list[str], convert: Callable[[Standings], T]) -> T:
         """See `Store.standings`. One user's is read at once where that waits for nobody; small loads are joined."""
         if self._prompt_reads is not None and len(user_ids) == 1:
-            with self.admission.admit(self._lanes.readers):
-                (user_id,) = check_arguments(partial(checked_ids, user_ids))
-                if (found := self._prompt_reads.read(user_id)) is not None:
-                    return convert(found)
+            self.admission.check_whole()
+            (user_id,) = check_arguments(partial(checked_ids, user_ids))
+            if (found := self._prompt_reads.read(user_id)) is not None:
+                return convert(found)
         return await self._load(caller, self._standings, user_ids, convert)
 
     async def load(self, caller: Hashable, user_ids: list[str], convert: Callable[[Loaded], T]) -> T:

@@ -9,16 +9,25 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 from ..._logging import log
 from ..._threads import Promise
 from ...errors import OutcomeUnknown, StoreError, StoreUnavailable
 from .._call_queue import CallQueue
 from .._fork_safety import gate
+from ..sql.statements import Query
 from .connections import ConnectionPool
 from .errors import primary_code, translated
 from .file_systems import remarks_on
 from .schema import check_format, check_schema
+
+T = TypeVar("T")
+
+
+def run_query(db: sqlite3.Connection, query: Query[T]) -> T:
+    """Run a query's statements, and parse their rows."""
+    return query.parse(*[db.execute(*statement).fetchall() for statement in query.statements])
 
 
 class Database(ABC):
@@ -44,15 +53,10 @@ class Database(ABC):
     def scrub(self, *, has_erased: bool = False) -> None:
         """Clear erased content away; *has_erased*: this call erased it."""
 
-    @contextmanager
-    def lending(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for one statement, which sees one unchanging state, and has to check the format itself."""
+    def run(self, query: Query[T]) -> T:
+        """Run a query of one statement, which sees one unchanging state. It has to check the format itself."""
         with self._gate.call(), translated(self.path), self._connection() as db:
-            yield db
-
-    def lending_at_once(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Do as `lending` does, with a connection that waits for no lock; `StoreUnavailable` if there is none."""
-        raise StoreUnavailable("this database has no connection that waits for no lock")
+            return run_query(db, query)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -143,11 +147,10 @@ class FileDatabase(Database):
     def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._pool.connection()
 
-    @contextmanager
-    def lending_at_once(self) -> Iterator[sqlite3.Connection]:
-        """See `Database.lending_at_once`."""
+    def run_at_once(self, query: Query[T]) -> T:
+        """Do as `run` does, but wait for no lock; `StoreUnavailable` if one is in the way."""
         with self._gate.call(), translated(self.path), self._unwaiting.connection() as db:
-            yield db
+            return run_query(db, query)
 
     def mark_scrub_due(self, db: sqlite3.Connection) -> None:
         """See `Database.mark_scrub_due`."""

@@ -44,12 +44,9 @@ def one_standing(operations: Operations, user_id: str) -> Query[Standings | None
         head = operations.read_head(rows)
         version, found, record_version, made_at, ends_at, standing = rows[0][4:]
         check_version(version)
-        if found is None:
-            stored = []
-        elif ends_at is None or not made_at <= microseconds(head.now) < ends_at:
+        if found == user_id and (ends_at is None or not made_at <= microseconds(head.now) < ends_at):
             return None
-        else:
-            stored = [StandingRow(found, record_version, standing)]
+        stored = [] if found is None else [StandingRow(found, record_version, standing)]
         return Standings(head.cursor, head.now, EVERY_ASK, tuple(in_order([user_id], stored)))
 
     return Query([(ONE_STANDING, (user_id,))], parse)

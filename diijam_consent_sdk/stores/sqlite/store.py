@@ -25,7 +25,7 @@ from ..sql.repeats import Repeat
 from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction, UnlockedBatch
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
-from .database import Database, FileDatabase
+from .database import Database, FileDatabase, run_query
 from .dialect import DIALECT
 from .errors import DAMAGED
 from .file_systems import remarks_on
@@ -76,8 +76,8 @@ class SqliteDatabaseStore(SqlStore):
             head = verify(
                 db.execute(ALL_LINKS),
                 lambda: db.execute(ALL_RECORDS),
-                lambda user_id: _run(db, refold_query(user_id)),
-                lambda: _run(db, self._operations.head()).cursor,
+                lambda user_id: run_query(db, refold_query(user_id)),
+                lambda: run_query(db, self._operations.head()).cursor,
                 notices=db.execute(ALL_NOTICES),
                 unreadable=sqlite3.OperationalError,
                 since=since,
@@ -111,31 +111,14 @@ class SqliteDatabaseStore(SqlStore):
         """See `Store.standings`."""
         ids = checked_ids(user_ids)
         if len(ids) == 1:
-            with self._database.lending() as db:
-                found = _run(db, one_standing(self._operations, ids[0]))
+            found = self._database.run(one_standing(self._operations, ids[0]))
             if found is not None:
                 return found
         return super().standings(ids)
 
-    def standing_at_once(self, user_id: str) -> Standings | None:
-        """
-        Read one user's standing if that waits for nobody.
-
-        Args:
-            user_id: The user's id, which was checked.
-
-        Returns:
-            What `standings` returns; None if only that method can tell it, or what is wrong.
-        """
-        try:
-            with self._database.lending_at_once() as db:
-                return _run(db, one_standing(self._operations, user_id))
-        except StoreError:
-            return None  # `standings` says what is wrong
-
     def _read(self, query: Query[T]) -> T:
         with self._database.reading() as db:
-            return _run(db, query)
+            return run_query(db, query)
 
     def _write(self, transaction: Transaction[T]) -> T:
         with self._database.writing(transaction.idempotency_key) as db:
@@ -203,10 +186,6 @@ class SqliteDatabaseStore(SqlStore):
         return lambda seconds: self._database.pause(min(LOOK_EVERY_SECONDS, seconds))
 
 
-def _run(db: sqlite3.Connection, query: Query[T]) -> T:
-    return query.parse(*[db.execute(*statement).fetchall() for statement in query.statements])
-
-
 class SqliteStore(SqliteDatabaseStore):
     """
     A store in the SQLite file at *path*: WAL, synchronous=FULL, one writer at a time, readers beside it.
@@ -245,3 +224,18 @@ class SqliteStore(SqliteDatabaseStore):
         create: bool = True,
     ) -> None:
         super().__init__(FileDatabase(path, busy_seconds=busy_seconds, create=create), clock)
+
+    def standing_at_once(self, user_id: str) -> Standings | None:
+        """
+        Read one user's standing if that waits for nobody.
+
+        Args:
+            user_id: The user's id, which was checked.
+
+        Returns:
+            What `standings` returns; None if only that method can tell it, or what is wrong.
+        """
+        try:
+            return self._database.run_at_once(one_standing(self._operations, user_id))
+        except StoreError:
+            return None  # `standings` says what is wrong
