@@ -64,6 +64,20 @@ def test_what_the_pages_import_is_in_the_reference() -> None:
             assert not missing or module in whole, (page.name, missing)
 
 
+def test_shown_postgresql_urls_ask_for_tls() -> None:
+    """A URL to another machine has an sslmode, without which it is refused."""
+    sources = [
+        *ROOT.glob("README*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "diijam_consent_sdk" / "cli").rglob("*.py"),
+    ]
+    texts = "\n".join(source.read_text(encoding="utf-8") for source in sources)
+    found = re.findall(r"postgresql://[^\s\"'`,…]+@[^\s\"'`…]+", texts)
+    shown = {url.rstrip(".,") for url in found} - {"postgresql://user@host/database"}
+    assert len(shown) > 3
+    assert {url for url in shown if "sslmode=" not in url and "@127.0.0.1:" not in url} == set()
+
+
 def test_the_glossary_is_sorted() -> None:
     """Under each heading of docs/glossary.md the terms are in order, each once."""
     terms = [

@@ -64,7 +64,8 @@ Start here:
   diijam-consent verify
 
 For the services of several machines:
-  diijam-consent token new --tokens tokens.json --name shop --scope ask --scope write
+  diijam-consent token new --tokens tokens.json --name shop \\
+      --scope ask --scope write
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
   diijam-consent ping --url http://127.0.0.1:8700
 """

@@ -13,8 +13,11 @@ import pytest
 from diijam_consent_sdk.cli import app
 from diijam_consent_sdk.cli.commands import (
     check,
+    conformance,
     copy,
     due,
+    entries,
+    file,
     head,
     history,
     holder,
@@ -23,10 +26,12 @@ from diijam_consent_sdk.cli.commands import (
     permitted,
     ping,
     record,
+    replay,
     report,
     serve,
     token,
     verify,
+    watch,
 )
 from diijam_consent_sdk.cli.commands.record import event_file
 from diijam_consent_sdk.events import AccountOpened
@@ -34,8 +39,8 @@ from diijam_consent_sdk.vocabulary import Channel, Field, Purpose
 from tests.cli.conftest import Cli, Ledger
 
 COMMANDS = [
-    "check", "conformance", "copy", "due", "head", "history", "holder", "init", "notice", "permitted", "ping", "record",
-    "report", "serve", "token", "verify",
+    "check", "conformance", "copy", "due", "entries", "file", "head", "history", "holder", "init", "notice",
+    "permitted", "ping", "record", "replay", "report", "serve", "token", "verify", "watch",
 ]  # fmt: skip
 WITH_HELP = [
     *(command for command in COMMANDS if command not in {"token", "notice", "holder"}),
@@ -81,12 +86,19 @@ PAGES = [
     token.REVOKE_EXAMPLES,
 ]
 
+NOT_RUN = [conformance.EXAMPLES, entries.EXAMPLES, file.EXAMPLES, replay.EXAMPLES, watch.EXAMPLES]
+
 
 def examples() -> list[str]:
     """Every command that the help shows, whole, without what it is piped into."""
     lines = "\n".join(PAGES).replace("\\\n", "").splitlines()
     shown = [line[line.index("diijam-consent ") :] for line in lines if "diijam-consent " in line]
     return [re.split(r" [|<>&]", line)[0] for line in shown if "--url" not in line and "--to" not in line]
+
+
+def test_no_example_is_folded() -> None:
+    """A line that is wider than the help would be broken where nobody can paste it."""
+    assert [line for line in "\n".join(PAGES + NOT_RUN).splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]], ids=str)

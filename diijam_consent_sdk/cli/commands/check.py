@@ -57,10 +57,11 @@ def check(
     url: Url = None,
 ) -> int:
     """
-    May it be done? Read fresh from the ledger, with the reason, the clause of the privacy policy and the evidence.
+    Check whether something may be done with a customer's data, and why.
 
-    With --at: was it allowed then? The version and the evidence are those of that moment. Of an erased customer nothing
-    of the past is left, so the answer is that.
+    The answer is read fresh from the ledger, with the reason, the clause of the privacy policy and the evidence. With
+    --at it is that of a past moment, as are the version and the evidence. Of an erased customer nothing of the past is
+    left, so the reason is `erased` at every moment.
 
     Exit status: 0 allowed, 1 denied, 2 it could not be checked.
 

@@ -37,8 +37,9 @@ TestUrl = Annotated[
 
 def conformance(*, as_json: Json = False, url: TestUrl = None) -> int:
     """
-    Play the policy's cases on a ledger, and tell by clause how many held. It WRITES test users, with random ids, and
-    notices, which stay in the ledger: run it on a staging system.
+    Play the policy's cases on a ledger, and count by clause how many held.
+
+    It WRITES test users, with random ids, and notices, which stay in the ledger: run it on a staging system.
 
     Exit status: 0 every case held that could be played, 1 some did not, 2 the cases could not be played.
 

@@ -24,8 +24,10 @@ Examples:
       --to "postgresql://consent@db.example/consent?sslmode=verify-full"
 
 Before, the tables are made; afterwards, the copy proves itself:
-  diijam-consent init --url "postgresql://consent@db.example/consent?sslmode=verify-full"
-  diijam-consent verify --url "postgresql://consent@db.example/consent?sslmode=verify-full"
+  diijam-consent init \\
+      --url "postgresql://consent@db.example/consent?sslmode=verify-full"
+  diijam-consent verify \\
+      --url "postgresql://consent@db.example/consent?sslmode=verify-full"
 """
 
 

@@ -20,14 +20,17 @@ EXAMPLES = """\
 Examples:
   diijam-consent due
   diijam-consent due --json | jq -r '.erasable[].user_id'
-  diijam-consent due --json | jq -r '.requests[] | select(.state == "overdue") | .user_id'
+  diijam-consent due --json |
+      jq -r '.requests[] | select(.state == "overdue") | .user_id'
 """
 
 
 def due(*, as_json: Json = False, url: Url = None) -> int:
     """
-    What customers asked for and have not been given yet, by the time it is due; and of the pending erasures, which may
-    be done now, and which are held: by what and until when, and which holders of copies have yet to confirm.
+    List the open requests by the time they are due, and the pending erasures.
+
+    Some erasures may be done now. Of the others the list says by what they are held, until when, and which holders of
+    copies have yet to confirm.
 
     A request is "overdue" once the time of the deed, or of a reply that was not given, has passed; "due soon" in the
     last quarter of that time; else "on track". Record a reply with `diijam-consent record USER RequestReplied`, one

@@ -45,8 +45,10 @@ def file(
     url: Url = None,
 ) -> int:
     """
-    Everything the ledger has of one customer, in one file: what was said, how, and who wrote it down; the words that
-    were shown; what holds now, and why; requests and holds; and the hashes that prove it.
+    Write everything that the ledger has of one customer into one file.
+
+    These are what was said, how, and who wrote it down; the words that were shown; what holds now, and why; requests
+    and holds; and the hashes that prove it.
 
     The page prints well, and needs nothing from elsewhere. Of an erased customer only the erasure is left. A file that
     is there already is replaced.

@@ -53,10 +53,9 @@ def history(
     url: Url = None,
 ) -> int:
     """
-    What happened to a customer, oldest first, with how it was said and who wrote it. Of an erased customer only the
-    erasure is left.
+    Print what happened to a customer, oldest first, how it was said and who wrote it.
 
-    Times are those of Vietnam, in JSON those of UTC.
+    Of an erased customer only the erasure is left. Times are those of Vietnam, in JSON those of UTC.
 
     Exit status: 0, also for a customer nobody knows; 2 it could not be read.
 

@@ -16,7 +16,8 @@ from ..store import DatabaseUrl, open_store, require_url
 
 EXAMPLES = """\
 Examples:
-  diijam-consent init --url "postgresql://consent@db.example/consent?sslmode=verify-full"
+  diijam-consent init \\
+      --url "postgresql://consent@db.example/consent?sslmode=verify-full"
   diijam-consent init --url sqlite:///consents.db --require-notices
 """
 

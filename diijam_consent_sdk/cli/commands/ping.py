@@ -73,10 +73,10 @@ Json = Annotated[bool, Parameter(name="--json", help="One JSON object, for machi
 
 def ping(*, as_json: Json = False, url: Url = None) -> int:
     """
-    Reach the store, as a service of yours would, and say what is wrong if that fails: the name, the port, the path, the
-    certificate, the token, the database.
+    Reach the store as a service of yours would, and name what is wrong if that fails.
 
-    Tells how long a load takes, and how far the store's clock is ahead of this machine's. No user is asked for, and
+    That is the host's name, the port, the path, the certificate, the token or the database. If it answers, ping prints
+    how long a load takes, and how far the store's clock is ahead of this machine's. No user is asked for, and
     nothing is written.
 
     Exit status: 0 the store answers, 2 it does not.

@@ -34,10 +34,13 @@ MAX_TOGETHER = 200  # noes in one transaction
 
 EXAMPLES = """\
 Examples:
-  diijam-consent verify --since "$(cat head.txt)"
   diijam-consent replay --from sqlite:///damaged.db --dry-run
   diijam-consent replay --from sqlite:///damaged.db
-  diijam-consent replay --from "postgresql://consent@old.example/consent?sslmode=verify-full" --json
+  diijam-consent replay --json \\
+      --from "postgresql://consent@old.example/consent?sslmode=verify-full"
+
+Before, see what is lost:
+  diijam-consent verify --since "$(cat head.txt)"
 """
 
 

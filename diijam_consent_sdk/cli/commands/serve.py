@@ -22,7 +22,8 @@ Examples:
   diijam-consent serve --url sqlite:///consents.db --tokens tokens.json
 
 The first time, make a token before, and keep what it prints:
-  diijam-consent token new --tokens tokens.json --name orders --scope ask --scope write
+  diijam-consent token new --tokens tokens.json --name orders \\
+      --scope ask --scope write
 
 Services connect with it, and so does this command:
   export DIIJAM_CONSENT_URL=http://127.0.0.1:8700
@@ -34,7 +35,8 @@ For other machines, with a certificate:
       --host 0.0.0.0 --tls-cert consent.pem --tls-key consent.key
 
 Four processes over PostgreSQL:
-  diijam-consent serve --url postgresql://consent@db/ledger --tokens tokens.json --workers 4
+  diijam-consent serve --tokens tokens.json --workers 4 \\
+      --url "postgresql://consent@db.example/consent?sslmode=verify-full"
 
 A relay on another machine, with another tokens file:
   export DIIJAM_CONSENT_TOKEN=dcs_...
@@ -78,11 +80,11 @@ def serve(
     workers: Workers = 1,
 ) -> int:
     """
-    Answer for a ledger over HTTP: the consent service. It runs until it is stopped (Ctrl-C, SIGTERM).
+    Answer for a ledger over HTTP: the consent service.
 
-    Says on standard error where it listens, then one line of JSON for each request, without ids. Without --tls-cert and
-    --tls-key it speaks plain HTTP: for other machines, put a proxy that does TLS before it. /openapi.json describes it,
-    /healthz and /metrics watch it.
+    It runs until it is stopped (Ctrl-C, SIGTERM). It prints on standard error where it listens, then one line of JSON
+    for each request, without ids. Without --tls-cert and --tls-key it speaks plain HTTP: for other machines, put a
+    proxy that does TLS before it. /openapi.json describes it, /healthz and /metrics watch it.
 
     Over the https:// URL of another consent service it is a relay. A missing database is made.
 
@@ -90,8 +92,8 @@ def serve(
     of all. A signal to the process that was started ends them all.
 
     With --verify-every it walks over the ledger's chain, at 2,000 entries a second at most. If somebody altered the
-    ledger, it answers nothing more (503 ledger-broken, also /healthz) and of events writes noes alone, until the ledger
-    was restored and the service started again.
+    ledger, it answers nothing more (503 ledger-broken, also /healthz) and writes noes alone, until the ledger was
+    restored and the service started again.
 
     Exit status: 0 stopped, 2 it could not serve.
 

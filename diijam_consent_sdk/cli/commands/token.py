@@ -6,7 +6,6 @@ Each service gets a token under its own name, so one that leaks is revoked alone
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
@@ -67,10 +66,7 @@ def _spelled(member: str) -> str:
 def new(
     *,
     tokens: Annotated[Path, Parameter(help="The file to add it to; made if it is missing. It holds no token itself.")],
-    name: Annotated[
-        str | None,
-        Parameter(help="Who gets it: a service's name, which what it writes will carry. Without it, one is made up."),
-    ] = None,
+    name: Annotated[str, Parameter(help="Who gets it: a service's name, which what it writes will carry.")],
     scope: Annotated[
         list[Scope], Parameter(help="What the token allows. Repeat it for more.", name_transform=_spelled)
     ],
@@ -94,7 +90,6 @@ def new(
 
         ValueError: it holds something else than tokens, the name is taken or malformed, or the end is past.
     """
-    name = f"token-{secrets.token_hex(4)}" if name is None else name
     secret = new_token(tokens, name, scope, expires_at=None if expires is None else parse_end(expires))
     print_status(f"added the token of {name} ({', '.join(sorted(set(scope)))}) to {tokens}; it is shown only now")
     print_result(secret)

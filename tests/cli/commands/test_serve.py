@@ -52,14 +52,11 @@ def test_a_token_is_alone_on_standard_output(token: str, cli: Cli) -> None:
     assert "tokens.json" in result.err
 
 
-def test_a_token_without_a_name_gets_one(cli: Cli) -> None:
-    """A name has one writer all the same: each is another, and is told with the file."""
-    for _ in range(2):
-        made = cli("token", "new", "--tokens", "tokens.json", "--scope", "read")
-        assert (made.status, made.out.startswith("dcs_")) == (0, True)
-    names = [entry["name"] for entry in json.loads(Path("tokens.json").read_text())]
-    assert len(set(names)) == 2
-    assert names[1] in made.err
+def test_a_token_needs_a_name(cli: Cli) -> None:
+    """The ledger's entries carry it, so none is made up."""
+    made = cli("token", "new", "--tokens", "tokens.json", "--scope", "read")
+    assert (made.status, made.out, Path("tokens.json").exists()) == (2, "", False)
+    assert made.err.startswith("error: --name needs a value")
 
 
 @pytest.mark.parametrize(

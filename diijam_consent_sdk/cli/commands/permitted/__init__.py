@@ -86,12 +86,13 @@ def permitted(
     url: Url = None,
 ) -> int:
     """
-    Of many customers, write those who allow it: the ids, or with --column their whole CSV rows.
+    Write those of many customers who allow something: their ids, or their CSV rows.
 
-    Each customer is written once, by the first row that names them. Unknown customers are denied. What cannot be an id
-    (empty, too long, with invisible characters) is counted and left out. A summary goes to standard error.
-    Memory stays the same however long the list is. A list is text in UTF-8; CSV may have commas, semicolons or tabs,
-    and comes out as it was, with its byte-order mark if it had one. No error shows what the list holds.
+    With --column the list is CSV, and whole rows are written. Each customer is written once, by the first row that
+    names them. Unknown customers are denied. What cannot be an id (empty, too long, with invisible characters) is
+    counted and left out. A summary goes to standard error. Memory stays the same however long the list is. A list
+    is text in UTF-8; CSV may have commas, semicolons or tabs, and comes out as it was, with its byte-order mark if
+    it had one. No error shows what the list holds.
 
     The output is complete or absent. It is absent too if a customer could not be checked, which is no customer's no.
     Beside an --output FILE, a run that was interrupted leaves FILE.resume, for --resume to go on with.

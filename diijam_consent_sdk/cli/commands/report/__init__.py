@@ -38,9 +38,10 @@ def report(
     url: Url = None,
 ) -> int:
     """
-    What the whole ledger adds up to, in numbers alone: consents and refusals by purpose, channel and month, imports
-    apart; for how many customers each ask would be allowed now, and why not; open requests by state, and overdue ones;
-    erasures, and what they wait for.
+    Report on the whole ledger, in numbers alone.
+
+    It counts consents and refusals by purpose, channel and month, imports apart; for how many customers each ask would
+    be allowed now, and why not; open requests by state, and overdue ones; erasures, and what they wait for.
 
     The page prints well, and needs nothing from elsewhere. A file that is there already is replaced. Memory stays the
     same however many customers there are. Over a consent service the token needs the scopes read, list and ask.

@@ -63,16 +63,16 @@ def watch(
     url: Url = None,
 ) -> int:
     """
-    Everybody's answer to an ask, as JSON Lines, then for ever the answer of each customer that changes.
+    Print everybody's answer to an ask, then for ever that of each customer who changes.
 
-    The line {"begin": true} starts a list of everybody: empty what you keep. Each other line has user_id, allowed,
-    reason, clause, until (the instant from which a yes ends by itself, or null), snapshot and token. Take each as the
-    truth. A line may come twice; none is left out, also after a crash. If the ledger was restored to an older copy,
-    the list of everybody starts again.
+    The output is JSON Lines. The line {"begin": true} starts a list of everybody: empty what you keep. Each other line
+    has user_id, allowed, reason, clause, until (the instant from which a yes ends by itself, or null), snapshot and
+    token. Take each as the truth. A line may come twice; none is left out, also after a crash. If the ledger was
+    restored to an older copy, the list of everybody starts again.
 
     While the store is away it waits, and goes on. Ctrl-C leaves the checkpoint where the work is.
 
-    Exit status: 2 something failed, or the program did, which is told; 130 interrupted.
+    Exit status: 2 something failed, or the program did, as the error says; 130 interrupted.
 
     Returns:
         The exit status.
