@@ -112,7 +112,7 @@ CASES = (
         well={VERIFIED: "0x120 7200x300"}, ill={VERIFIED: "0x400"},
     ),
     Case(
-        "ConsentUnhealthy", "5m", "critical", "a reaches no store, or cannot read its tokens",
+        "ConsentUnhealthy", "5m", "critical", "a is not well: no store, no tokens, or a broken ledger",
         well={requests("200", "/healthz"): "0+6x10", requests("503", "/healthz"): "3x10"},
         ill={requests("200", "/healthz"): "6x10", requests("503", "/healthz"): "0+6x10"},
         labels={"instance": "a", "method": "POST", "path": "/healthz", "status": "503"},
