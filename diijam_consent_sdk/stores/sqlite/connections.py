@@ -9,6 +9,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+import attrs
+
 from ...errors import ConsentError, StoreUnavailable, StoreUnusable
 from .._fork_safety import gate, leak
 from .errors import primary_code
@@ -16,6 +18,14 @@ from .file_systems import make_private
 from .schema import prepare
 
 Identity = tuple[int, ...]  # which file a connection was opened on, and in which state if SQLite takes it for immutable
+NO_FILE: Identity = (0, 0)
+
+
+@attrs.define
+class OpenedFile:
+    """The file that was opened last at a database's path, which all pools on it share: one may not be in use yet."""
+
+    identity: Identity = NO_FILE
 
 
 class Lent:
@@ -49,12 +59,14 @@ class ConnectionPool:
     would never see another write.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float, create: bool, was_found: bool = False) -> None:
+    def __init__(
+        self, path: Path, opened: OpenedFile, *, busy_seconds: float, create: bool, was_found: bool = False
+    ) -> None:
         self._path = path
+        self._opened = opened
         self._busy_seconds = busy_seconds
         self._create = create
         self._was_found = was_found  # if it is gone or empty from then on, that is an error, no reason to begin one
-        self._was_replaced = False
         self._is_immutable = False  # the file lies where nothing can be written
         self._is_closed = False
         self._begin()
@@ -105,10 +117,11 @@ class ConnectionPool:
             except IndexError:
                 db, opened_on = self._connect(), identity
                 identity = self._identity()
+                if opened_on == identity:
+                    self._opened.identity = identity[:2]
             if opened_on == identity:
                 return db, opened_on
             db.close()
-            self._was_replaced = opened_on[:2] not in ((0, 0), identity[:2])  # else it was made just now
 
     def check_in(self, db: sqlite3.Connection, opened_on: Identity, *, was_used: bool) -> None:
         """Give a connection back; `StoreUnavailable` if it *was_used* on an immutable file that changed meanwhile."""
@@ -123,7 +136,7 @@ class ConnectionPool:
         try:
             found = os.stat(self._path)  # noqa: PTH116 - at each call: Path.stat takes half as long again
         except OSError:
-            return 0, 0
+            return NO_FILE
         if not self._is_immutable:
             return found.st_dev, found.st_ino
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, self._log().exists()
@@ -132,7 +145,7 @@ class ConnectionPool:
         return self._path.with_name(f"{self._path.name}-wal")
 
     def _connect(self) -> sqlite3.Connection:
-        if self._was_replaced and self._path.exists():
+        if self._opened.identity != NO_FILE and self._identity()[:2] not in (NO_FILE, self._opened.identity):
             self._refuse_old_log()
         if self._create and not self._was_found:
             make_private(self._path)
@@ -169,7 +182,6 @@ class ConnectionPool:
                     "the file was replaced and a write-ahead log lies beside it: close every store on it,"
                     " then put the file back without the old one's -wal and -shm"
                 )
-        self._was_replaced = False
 
     def _may_be_immutable(self) -> bool:
         """

@@ -17,7 +17,7 @@ from ...errors import OutcomeUnknown, StoreError, StoreUnavailable
 from .._call_queue import CallQueue
 from .._fork_safety import gate
 from ..sql.statements import Query
-from .connections import ConnectionPool
+from .connections import ConnectionPool, OpenedFile
 from .errors import primary_code, translated
 from .file_systems import remarks_on
 from .schema import check_format, check_schema
@@ -129,9 +129,10 @@ class FileDatabase(Database):
     def __init__(self, path: str | PathLike[str], *, busy_seconds: float, create: bool) -> None:
         file = Path(path).absolute()
         super().__init__(file, busy_seconds)
-        self._pool = ConnectionPool(file, busy_seconds=busy_seconds, create=create)
+        opened = OpenedFile()
+        self._pool = ConnectionPool(file, opened, busy_seconds=busy_seconds, create=create)
         self._is_scrub_due = True  # until the first look: a process may have ended between erasing and scrubbing
-        self._unwaiting = ConnectionPool(file, busy_seconds=0.0, create=False, was_found=True)
+        self._unwaiting = ConnectionPool(file, opened, busy_seconds=0.0, create=False, was_found=True)
         for pool in (self._pool, self._unwaiting):
             self._gate.register(pool)
         try:

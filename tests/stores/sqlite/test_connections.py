@@ -200,6 +200,7 @@ def test_a_file_replaced_beside_its_log_is_refused(path: Path, other: Path, stor
     for call in CALLS.values():
         with pytest.raises(StoreUnusable, match="-wal"):
             call(store)
+    assert store.standing_at_once("u-1") is None, "which had no connection yet"
     assert path.read_bytes() == untouched
     for end in ("-wal", "-shm"):
         path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
