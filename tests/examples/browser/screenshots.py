@@ -34,10 +34,12 @@ IMAGES = Path(__file__).parents[3] / "docs" / "images"
 WIDE, PHONE = {"width": 1360, "height": 940}, {"width": 360, "height": 740}
 
 
-def take(browser: Browser, center: Center, name: str, page: str, pressed: str = "", **options: Any) -> None:
+def take(
+    browser: Browser, center: Center, name: str, page: str, *, pressed: str = "", who: str = "picky", **options: Any
+) -> None:
     """One picture, perhaps after one press."""
     context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
-    context.add_cookies([{"name": "who", "value": str(WHO["picky"][0]), "url": center.url}])
+    context.add_cookies([{"name": "who", "value": str(WHO[who][0]), "url": center.url}])
     shown = context.new_page()
     shown.goto(f"{center.url}/{page}")
     if pressed:
@@ -131,10 +133,11 @@ def take_privacy(browser: Browser, folder: Path) -> None:
     fill(path)
     with running(path) as center:
         take(browser, center, "sign-in", "")
-        take(browser, center, "choices", "choices", "#marketing-notification")
+        take(browser, center, "choices", "choices", pressed="#marketing-notification")
         take(browser, center, "night", "sharing", color_scheme="dark")
         take(browser, center, "timeline", "timeline")
         take(browser, center, "phone", "choices", viewport=PHONE, device_scale_factor=2)
+        take(browser, center, "requests", "requests", who="leaving")
 
 
 TAKES = {

@@ -18,6 +18,7 @@ from diijam_consent_sdk.events import (
     Restricted,
     Withdrawn,
 )
+from examples.privacy_center.holders import HOLDERS
 from examples.privacy_center.notices import notices
 
 from .conftest import WHO, Center, Visit
@@ -103,7 +104,10 @@ def test_erasure(visit: Visit, center: Center, script: bool) -> None:
         while not script and not gone.is_visible():  # the page does not follow what happens elsewhere
             page.reload()
         gone.wait_for()
-    assert set(center.last_said("generous", 2)) == {ErasureConfirmed("mailer"), ErasureConfirmed("warehouse")}
+    (record,) = center.store.load([WHO["generous"][1]]).records
+    assert record.erasure is not None
+    confirmed = {ErasureConfirmed(holder, record.erasure.began_at) for holder in HOLDERS}
+    assert set(center.last_said("generous", 2)) == confirmed
     row = page.locator(".request", has_text="20 days left")
     row.get_by_role("button", name="Cancel").click()
     answered(page, "fraud", "needed_for_service")
