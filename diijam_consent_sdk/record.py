@@ -572,8 +572,12 @@ def _update_consents(
     consents = dict(record.consents)
     for channel in consent_channels(purpose, channels):
         key = consent_key(purpose, channel)
-        known = consents.get(key) or Consent(purpose=purpose, channel=channel, notice=None, **UNSAID)
-        consents[key] = attrs.evolve(known, **changes, **_last_word(known, entry))
+        known = consents.get(key)
+        said = {**changes, **_last_word(known, entry)}
+        if known is None:
+            consents[key] = Consent(**{**UNSAID, "notice": None, **said}, purpose=purpose, channel=channel)
+        else:
+            consents[key] = attrs.evolve(known, **said)
     return consents
 
 
