@@ -12,6 +12,7 @@ Every error of this library::
     │           └── HeadNotContinued  it does, but does not continue a head that was kept
     ├── HistoryChanged        a token is of another history: what rests on it begins again
     ├── InvalidEvent          the events make no sense on this record; also a ValueError
+    ├── KeyReused             the idempotency key was used with other events; also a ValueError
     ├── VersionConflict       somebody wrote in between
     ├── ConsentDenied         `Decision.or_raise()` on a no
     └── ClientClosed          the client was closed before the call
@@ -110,6 +111,13 @@ class HistoryChanged(ConsentError):
 
 class InvalidEvent(ConsentError, ValueError):
     """An event that the policy refuses on this record. Nothing of its batch was written."""
+
+
+class KeyReused(ConsentError, ValueError):
+    """
+    The user's `idempotency_key` was used with other events, and these do not only take away. Nothing was written: make
+    a new random key for each write, and use it again only to repeat that write.
+    """
 
 
 class VersionConflict(ConsentError):

@@ -160,8 +160,10 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             ClientClosed: the client was closed before.
 
-            ValueError: there are no events, an id is malformed, or the key was used with other events. Events that only
-                take away (`events.takes_away`) are written under any key: policy, "Events".
+            KeyReused: the key was used with other events; nothing was written. Events that only take away
+                (`events.takes_away`) are written under any key: policy, "Events".
+
+            ValueError: there are no events, or an id is malformed.
 
             TypeError: an argument has another type.
         """

@@ -14,6 +14,7 @@ from ..errors import (
     ClientClosed,
     ConsentError,
     InvalidEvent,
+    KeyReused,
     OutcomeUnknown,
     StoreUnavailable,
     TooLarge,
@@ -49,6 +50,7 @@ UNKNOWN = Failure("outcome-unknown", 503)
 OUTDATED = Failure("version-conflict", 409)
 # 409, since the form is in order and the account is not: frameworks answer a malformed form with 422.
 REFUSED = Failure("invalid-event", 409)
+REUSED = Failure("key-reused", 409)
 OUT_OF_ORDER = Failure("out-of-order", 503, is_for_operator=True)
 
 # By the error's nearest class. The last one stands for all others, as `NotEntitled` and `StoreUnusable`.
@@ -59,6 +61,7 @@ FAILURES: Mapping[type, Failure] = {
     OutcomeUnknown: UNKNOWN,
     VersionConflict: OUTDATED,
     InvalidEvent: REFUSED,
+    KeyReused: REUSED,
     ConsentError: OUT_OF_ORDER,
 }
 
@@ -85,6 +88,11 @@ TEXTS: Mapping[Language, Mapping[str, tuple[str, ...]]] = {
             "Có thể việc này đã được thực hiện trước đó, hoặc không phù hợp với tình trạng hiện tại của tài khoản.",
             "Lần này chưa có gì được ghi nhận.",
             "Bạn vui lòng tải lại trang để xem tình trạng mới nhất.",
+        ),
+        "key-reused": (
+            "Trang này đã gửi một lựa chọn khác trước đó",
+            "Vì vậy lựa chọn vừa rồi chưa được ghi nhận.",
+            "Bạn vui lòng tải lại trang, xem lại rồi chọn lại.",
         ),
         "out-of-order": (
             "Hệ thống đang gặp trục trặc",
@@ -113,6 +121,11 @@ TEXTS: Mapping[Language, Mapping[str, tuple[str, ...]]] = {
             "It may have been done before, or it does not fit the present state of the account.",
             "Nothing was recorded this time.",
             "Please reload the page to see how things stand.",
+        ),
+        "key-reused": (
+            "This page has sent another choice before",
+            "So your choice was not recorded.",
+            "Please reload the page, look at it again, then choose.",
         ),
         "out-of-order": (
             "The system is out of order",

@@ -37,7 +37,7 @@ async def append(call: Call, data: AppendQuestion) -> bytes:
 
     Each event needs its scope, and the token all of these. It is answered once the events are durable, with the record
     only if the token may read. The same events with the same `idempotency_key` again get the same answer, with
-    `is_repeat`, and write nothing more; other events with a used key are `malformed`, unless they only take permission
+    `is_repeat`, and write nothing more; other events with a used key are `key-reused`, unless they only take permission
     away. The types of events and their fields are those of the library's module `events`.
     """
     context, is_reader, call.users = call.context, may_read(call), 1

@@ -38,6 +38,7 @@ DETAILS = {
     "version-conflict": "expected version 1, the record is at 2: load it again, then retry",
     "too-large": "ask for fewer users or append fewer events",
     "invalid-event": "event 1 of 1, Granted, is refused: payment does not stand on consent",
+    "key-reused": "this idempotency_key was used with other events: use a new random key for each write",
     "unknown-holder": UNKNOWN_HOLDER,
     "store-unusable": "the database is damaged: restore it from a backup",
     "ledger-broken": "the ledger is broken at position 7: its content was altered: restore it, then start the service",

@@ -68,7 +68,7 @@ OPERATIONS: dict[type[Question] | str, tuple[str, frozenset[Scope] | None, tuple
     StandingsQuestion: ("Load standings", ASKS, ()),
     StandingsListQuestion: ("List the standings of all users", ASKS, ()),
     LoadQuestion: ("Load records", READS, ()),
-    AppendQuestion: ("Append events", APPENDS, ("version-conflict", "invalid-event", "outcome-unknown")),
+    AppendQuestion: ("Append events", APPENDS, ("version-conflict", "invalid-event", "key-reused", "outcome-unknown")),
     AppendManyQuestion: ("Append events of many users", APPENDS, ("outcome-unknown",)),
     RequestsQuestion: ("List users with open requests", READS, ()),
     HistoryQuestion: ("Load a user's history", READS, ()),

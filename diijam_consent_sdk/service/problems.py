@@ -18,6 +18,7 @@ from .. import vocabulary
 from .._logging import log
 from ..errors import (
     InvalidEvent,
+    KeyReused,
     LedgerBroken,
     NotEntitled,
     OutcomeUnknown,
@@ -56,6 +57,7 @@ PROBLEM_OF_STATUS = {
 }
 PROBLEM_OF_ERROR: tuple[tuple[type[Exception], str], ...] = (
     (InvalidEvent, "invalid-event"),  # before ValueError, its base
+    (KeyReused, "key-reused"),
     (VersionConflict, "version-conflict"),
     (TooLarge, "too-large"),  # before StoreUnavailable, its base
     (StoreUnavailable, "store-unavailable"),

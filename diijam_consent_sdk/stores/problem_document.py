@@ -28,6 +28,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "version-conflict": (409, "The record is not at the expected version"),
     "too-large": (413, "The question or its answer is too large"),
     "invalid-event": (422, "The policy refuses an event"),
+    "key-reused": (422, "The idempotency key was used with other events"),
     "unknown-holder": (422, "No such holder is registered"),
     "store-unusable": (500, "The ledger cannot be trusted"),
     "ledger-broken": (503, "The ledger does not verify; nothing was written"),

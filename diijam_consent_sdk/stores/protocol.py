@@ -107,8 +107,9 @@ class Store(Registry, Protocol):
 
             VersionConflict: the record is not at *expected_version*.
 
-            ValueError: there are no events or more than 1,000, the key was used with others and these do not only take
-                away, or an argument is malformed.
+            KeyReused: the key was used with other events, and these do not only take away.
+
+            ValueError: there are no events or more than 1,000, or an argument is malformed.
 
             TypeError: an argument has another type.
 

@@ -16,13 +16,12 @@ from typing import Any, Self, TypeVar, Unpack
 from ..cache.guard import guard
 from ..cache.user import UserConsent
 from ..client import AsyncConsentClient, ConsentClient, Options
-from ..errors import InvalidEvent, StoreError, VersionConflict
 from ..events import AccountOpened, Agreed, Event, Granted, Notified, Published, Withdrawn
 from ..stores.sqlite.memory import MemoryStore
 from ..vocabulary import Account, Channel, Purpose
 from .clocks import Clock
 from .coroutines import StrictCoroutine
-from .faulty import FaultyStore
+from .faulty import FaultyStore, Raised
 
 NOTICE = "notice-in-a-test"
 T = TypeVar("T")
@@ -78,13 +77,13 @@ class ConsentForTests(ConsentClient):
         return self.store.offline()
 
     def failing(
-        self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False, only_appends: bool = False
+        self, error: Raised, *, written: bool = False, only_appends: bool = False
     ) -> AbstractContextManager[None]:
         """
         Let the store raise *error* within a block.
 
-        `record` raises `OutcomeUnknown`, `VersionConflict` and `InvalidEvent`; every call to the store raises any other
-        error. Guards raise none of them, and deny with `UNAVAILABLE`.
+        `record` raises `OutcomeUnknown`, `VersionConflict`, `InvalidEvent` and `KeyReused`; every call to the store
+        raises any other error. Guards raise none of them, and deny with `UNAVAILABLE`.
 
         Args:
             error: What the store raises.

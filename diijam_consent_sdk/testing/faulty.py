@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import attrs
 
-from ..errors import InvalidEvent, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
+from ..errors import InvalidEvent, KeyReused, OutcomeUnknown, StoreError, StoreUnavailable, VersionConflict
 from ..events import Event, LedgerEntry, Provenance
 from ..holders import RegisteredHolder
 from ..notices import NoticeText, RegisteredNotice
@@ -42,7 +42,8 @@ METHODS = (
     "erasures", "register_notice", "notice", "notices", "require_notices", "register_holder", "retire_holder",
     "holders",
 )  # fmt: skip
-WRITE_ERRORS = (InvalidEvent, OutcomeUnknown, VersionConflict)  # which no read raises
+Raised = StoreError | InvalidEvent | KeyReused | VersionConflict  # by stores
+WRITE_ERRORS = (InvalidEvent, KeyReused, OutcomeUnknown, VersionConflict)  # which no read raises
 
 
 class FaultyStore:
@@ -82,9 +83,7 @@ class FaultyStore:
         return self.failing(unreachable())
 
     @contextmanager
-    def failing(
-        self, error: StoreError | InvalidEvent | VersionConflict, *, written: bool = False, only_appends: bool = False
-    ) -> Iterator[None]:
+    def failing(self, error: Raised, *, written: bool = False, only_appends: bool = False) -> Iterator[None]:
         """
         Raise *error* in place of an answer within a block; `WRITE_ERRORS` only for writes.
 
@@ -98,7 +97,7 @@ class FaultyStore:
         Raises:
             TypeError: no store raises such an error.
         """
-        if not isinstance(error, (StoreError, InvalidEvent, VersionConflict)):
+        if not isinstance(error, Raised):
             raise TypeError(f"no store raises {type(error).__name__}: a guard's no and a closed client make theirs")
         failures = self._losses if written else self._refusals
         before = dict(failures)

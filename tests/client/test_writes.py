@@ -18,6 +18,7 @@ from diijam_consent_sdk.client.effects import Append, Sleep
 from diijam_consent_sdk.client.writes import MAX_BACKOFF_SECONDS, PendingWrite, Writes
 from diijam_consent_sdk.errors import (
     InvalidEvent,
+    KeyReused,
     NotEntitled,
     OutcomeUnknown,
     StoreUnavailable,
@@ -68,10 +69,10 @@ def test_a_refused_write_changes_nothing(client: Face) -> None:
 
 
 def test_a_write_can_be_repeated_with_its_key(client: Face) -> None:
-    """The same key gives the same answer; with other events it raises `ValueError`, unless they only take away."""
+    """The same key gives the same answer; with other events it raises `KeyReused`, unless they only take away."""
     first = client.record("u", *SIGNED_UP, idempotency_key="k")
     assert client.record("u", *SIGNED_UP, idempotency_key="k") == attrs.evolve(first, is_repeat=True)
-    with pytest.raises(ValueError, match="idempotency_key"):
+    with pytest.raises(KeyReused, match="idempotency_key"):
         client.record("u", e.Published("avatar"), idempotency_key="k")
     assert not client.record("u", e.Withdrawn("marketing"), idempotency_key="k").is_repeat
     assert reason(client.user("u")) is Reason.WITHDRAWN

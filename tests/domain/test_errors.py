@@ -30,6 +30,7 @@ EACH_ERROR: tuple[tuple[errors.ConsentError, str, dict[str, object]], ...] = (
     ),
     (errors.HistoryChanged("begin again with after=None"), "begin again with after=None", {}),
     (errors.InvalidEvent("the account is open already"), "the account is open already", {}),
+    (errors.KeyReused("use a new key"), "use a new key", {}),
     (
         errors.VersionConflict(3, 4),
         "expected version 3, the record is at 4: load it again, then retry",
@@ -90,6 +91,7 @@ def test_error_pickles(error: errors.ConsentError, text: str, attributes: dict[s
         ("LedgerBroken", (errors.StoreUnusable,)),
         ("HeadNotContinued", (errors.LedgerBroken,)),
         ("InvalidEvent", (errors.ConsentError, ValueError)),
+        ("KeyReused", (errors.ConsentError, ValueError)),
         ("VersionConflict", (errors.ConsentError,)),
         ("ConsentDenied", (errors.ConsentError,)),
         ("ClientClosed", (errors.ConsentError,)),

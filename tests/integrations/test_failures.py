@@ -52,6 +52,7 @@ ANSWERS = [
     Answer(errors.OutcomeUnknown(SECRET, SECRET), 503, "outcome-unknown"),
     Answer(errors.VersionConflict(4711, 4712), 409, "version-conflict"),
     Answer(errors.InvalidEvent(SECRET), 409, "invalid-event"),
+    Answer(errors.KeyReused(SECRET), 409, "key-reused"),
     *(
         Answer(error, 503, "out-of-order", is_logged=True)
         for error in (

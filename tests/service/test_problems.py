@@ -13,6 +13,7 @@ import pytest
 from diijam_consent_sdk.errors import (
     ConsentError,
     InvalidEvent,
+    KeyReused,
     LedgerBroken,
     NotEntitled,
     OutcomeUnknown,
@@ -113,10 +114,10 @@ def test_a_malformed_question_is_told_what_there_is(anybody: Asker) -> None:
 
 
 def test_a_key_used_with_other_events(anybody: Asker) -> None:
-    """An idempotency key that was used with other events makes the question malformed."""
+    """An idempotency key that was used with other events is a problem that tells to use a new one."""
     anybody.append(SECRET, OPENED, idempotency_key=SECRET)
     question = {"nonce": NONCE, "user_id": SECRET, "events": [GRANTED], "idempotency_key": SECRET}
-    assert "idempotency_key" in is_problem(anybody.post(APPEND, question), "malformed")["detail"]
+    assert "idempotency_key" in is_problem(anybody.post(APPEND, question), "key-reused")["detail"]
 
 
 def test_an_event_that_the_policy_refuses(asker: Asker) -> None:
@@ -197,6 +198,7 @@ def test_a_wrong_method(shared: Running) -> None:
         (LedgerBroken(3, "its hash does not follow"), "ledger-broken"),
         (InvalidEvent("event 1 of 1, Granted, is refused: no"), "invalid-event"),
         (VersionConflict(1, 2), "version-conflict"),
+        (KeyReused("use a new random key for each write"), "key-reused"),
         (ValueError(f"the value {SECRET!r} is bad"), "malformed"),
         (TypeError(f"the type of {SECRET!r} is bad"), "malformed"),
         (RuntimeError(SECRET), "internal"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable, VersionConflict
+from diijam_consent_sdk.errors import InvalidEvent, KeyReused, StoreUnavailable, VersionConflict
 from diijam_consent_sdk.events import NO_PROVENANCE, Event, LedgerEntry, Provenance, takes_away
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
 from diijam_consent_sdk.standing import View, standing_of
@@ -190,7 +190,7 @@ class Ledger:
             return attrs.evolve(known, is_repeat=True)
         is_used = any(used[:2] == (user_id, idempotency_key) for used in self.branch.keys)
         if is_used and not takes_away(events):
-            raise ValueError("this idempotency_key was used with other events")
+            raise KeyReused("this idempotency_key was used with other events")
         record = self.records.get(user_id) or unopened(user_id)
         if expected_version is not None and expected_version != record.version:
             raise VersionConflict(expected_version, record.version)

@@ -18,6 +18,7 @@ from diijam_consent_sdk.errors import (
     HeadNotContinued,
     HistoryChanged,
     InvalidEvent,
+    KeyReused,
     LedgerBroken,
     NotEntitled,
     OutcomeUnknown,
@@ -30,6 +31,7 @@ from diijam_consent_sdk.errors import (
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Granted, RequestFiled, Withdrawn
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import ConsentForTests
+from diijam_consent_sdk.testing.faulty import Raised
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_without_the_store(consent: ConsentForTests) -> None:
     assert consent.can_market("u-2", "email").reason is Reason.UNKNOWN_USER
 
 
-ERRORS: list[StoreError | InvalidEvent | VersionConflict] = [
+ERRORS: list[Raised] = [
     StoreError("failed"),
     StoreUnavailable("away"),
     TooLarge("ask for fewer"),
@@ -119,6 +121,7 @@ ERRORS: list[StoreError | InvalidEvent | VersionConflict] = [
     LedgerBroken(1, "another hash"),
     HeadNotContinued(1, "another hash"),
     InvalidEvent("refused"),
+    KeyReused("another key"),
     VersionConflict(1, 2),
 ]
 # The base, a guard's no, the error of a closed client, and that of a token of another history.
@@ -126,7 +129,7 @@ OTHERWISE = {ConsentError, ConsentDenied, ClientClosed, HistoryChanged}
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_every_error_can_be_had(error: StoreError | InvalidEvent | VersionConflict, consent: ConsentForTests) -> None:
+def test_every_error_can_be_had(error: Raised, consent: ConsentForTests) -> None:
     """A service can be tried with each error that `record` raises, and all is well after the block."""
     with consent.failing(error), pytest.raises(type(error)):
         consent.record("u-1", AccountOpened())

@@ -9,6 +9,7 @@ import msgspec
 from ...errors import (
     ConsentError,
     InvalidEvent,
+    KeyReused,
     LedgerBroken,
     NotEntitled,
     OutcomeUnknown,
@@ -44,6 +45,7 @@ ADVICE = {
 # Problems that are raised with the service's own detail.
 WITH_DETAIL: Mapping[str, type[Exception]] = {
     "invalid-event": InvalidEvent,
+    "key-reused": KeyReused,
     "malformed": ValueError,
     "unknown-holder": ValueError,
     "store-unusable": StoreUnusable,

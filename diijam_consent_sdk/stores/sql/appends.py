@@ -11,7 +11,7 @@ from functools import partial
 
 import attrs
 
-from ...errors import InvalidEvent, StoreUnavailable, VersionConflict
+from ...errors import InvalidEvent, KeyReused, StoreUnavailable, VersionConflict
 from ...events import is_no
 from ...holders import ERASING, NO_HOLDERS, HolderRegistry
 from ...notices import UNREGISTERED, NoticeRegistry, named_notices
@@ -195,11 +195,11 @@ class AppendJudge:
             self._known.add(plan.key, last.position)
 
 
-def _known_outcome(known: KnownAppends, plan: PlannedAppend) -> Repeat | ValueError | None:
+def _known_outcome(known: KnownAppends, plan: PlannedAppend) -> Repeat | KeyReused | None:
     """Find the outcome of an append whose key was used before; None if it is to be written."""
     if plan.key is None:
         return None
     try:
         return known.repeat(plan.key, plan.events)
-    except ValueError as refused:
+    except KeyReused as refused:
         return refused

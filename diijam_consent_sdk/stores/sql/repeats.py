@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ...errors import StoreUnavailable, StoreUnusable
+from ...errors import KeyReused, StoreUnavailable, StoreUnusable
 from ...events import Event, takes_away
 from ...record import fold_all, unopened
 from .. import wire
@@ -133,13 +133,13 @@ class KnownAppends:
         Recognise a repeat. None: these events are to be written.
 
         Raises:
-            ValueError: the key was used with other events, and these do not only take away.
+            KeyReused: the key was used with other events, and these do not only take away.
         """
         position = self._positions.get(key)
         if position is not None:
             return Repeat(key.user_id, position)
         if (key.user_id, key.key) in self._used and not takes_away(events):
-            raise ValueError("this idempotency_key was used with other events: use a new random key for each write")
+            raise KeyReused("this idempotency_key was used with other events: use a new random key for each write")
         return None
 
     def add(self, key: RepeatKey, position: int) -> None:
