@@ -124,6 +124,7 @@ def build_app(
         dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
         request_max_body_size=SMALL_BODY_BYTES,
         exception_handlers={Exception: problem_response},
+        lifespan=[tokens.reading],
         on_startup=[] if verification is None else [verification.start],
         on_shutdown=[context.close] if verification is None else [verification.stop, context.close],
         state=State({"context": context}),  # for all but handlers

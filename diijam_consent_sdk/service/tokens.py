@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
+import attrs
 import msgspec
 from msgspec import Meta
 
@@ -21,9 +24,11 @@ from .._files import open_regular
 from .._logging import log
 from ..identifiers import identifier
 from ..stores import wire
+from .lanes import Lane
 from .scopes import Scope
 
 RELOAD_SECONDS = 0.5  # after so long the file is read again
+MAX_AGE_SECONDS = 5.0  # of what was read, while a read takes long: a revoked token is let in no longer
 MAX_FILE_BYTES = 2**20  # some thousand tokens
 MAX_NAME_CHARACTERS = 64  # so that a relay can put its own name before another
 MAX_OF_A_NAME = 2  # tokens: the old one and the new one, while it is rotated
@@ -52,14 +57,32 @@ class TokensUnreadable(Exception):
     """The file changed and cannot be read. Nobody is let in until it is put right; the text names the cause."""
 
 
+@attrs.frozen
+class Content:
+    """What a tokens file holds: its bytes, and the tokens in order and as a set."""
+
+    data: bytes = attrs.field(repr=False)
+    entries: tuple[TokenEntry, ...]
+    known: frozenset[TokenEntry] = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, path: Path, data: bytes) -> Self:
+        """Parse the bytes; `ValueError` if they hold something else than tokens."""
+        entries = parse(path, data)
+        return cls(data, entries, frozenset(entries))
+
+
 class TokenFile:
     """
-    The tokens in a file, which is read again as it changes. Use it from one thread only.
+    The tokens in a file, which is read again as it changes. Use it in one thread only.
 
     Like ssh, it refuses a file that another user could have written. The file, each folder and each link on the way
     must belong to root or to this process's user, and be writable by no one else. If the file becomes unreadable or
     holds something else, every token is refused until it is right again, since a revocation with a slip in it must not
     leave the revoked token valid.
+
+    It reads the file when it is used, unless it is kept fresh by `reading`, as in a service: then no use waits for the
+    disk, and every token is refused once a read has taken `MAX_AGE_SECONDS`.
 
     Args:
         path: The file.
@@ -76,19 +99,13 @@ class TokenFile:
         self._path = Path(path).absolute()
         self._clock = clock
         self._read_at = clock()
-        self._data: bytes | None = read_bytes(self._path)[0]
-        self._entries = parse(self._path, self._data)
-        self._known = frozenset(self._entries)
+        self._content = Content.of(self._path, read_bytes(self._path)[0])
         self._trouble = ""
+        self._is_kept_fresh = False
 
     def check(self) -> None:
-        """
-        Check that the tokens can be read.
-
-        Raises:
-            TokensUnreadable: the file changed and cannot be read.
-        """
-        self._reload()
+        """Check that the tokens can be read; `TokensUnreadable` if not."""
+        self._check_fresh()
 
     def find(self, token: str) -> TokenEntry | None:
         """
@@ -103,43 +120,81 @@ class TokenFile:
         Raises:
             TokensUnreadable: the file changed and cannot be read.
         """
-        self._reload()
+        self._check_fresh()
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
         found = None
-        for entry in self._entries:  # all of them, so that the time taken is the same for each
+        for entry in self._content.entries:  # all of them, so that the time taken is the same for each
             if hmac.compare_digest(entry.sha256, digest):
                 found = entry
         return found
 
     def holds(self, entry: TokenEntry) -> bool:
-        """
-        Whether the file still has this very entry.
+        """Whether the file still has this very entry; `TokensUnreadable` if it cannot be read."""
+        self._check_fresh()
+        return entry in self._content.known
 
-        Raises:
-            TokensUnreadable: the file changed and cannot be read.
-        """
-        self._reload()
-        return entry in self._known
+    @asynccontextmanager
+    async def reading(self, _: object = None) -> AsyncIterator[None]:
+        """Keep the tokens fresh within the block, on its event loop, by a thread that waits for the disk."""
+        self.read_again()  # starting may have taken long, and nobody waits yet
+        lane = Lane("tokens", 1, 1)
+        reads = asyncio.create_task(self._read_for_ever(lane))
+        self._is_kept_fresh = True
+        try:
+            yield
+        finally:
+            self._is_kept_fresh = False
+            reads.cancel()
+            lane.close()
 
-    def _reload(self) -> None:
-        """Read the file again if that was long ago; raise if it is unreadable."""
-        now = self._clock()
-        if now - self._read_at >= RELOAD_SECONDS:
-            self._read_at = now
+    async def _read_for_ever(self, lane: Lane) -> None:
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            began = self._clock()
             try:
-                # The whole file each time, since size and times can be the same after a change.
-                data = read_bytes(self._path)[0]
-                if data != self._data:
-                    self._data, self._entries = None, ()
-                    self._entries = parse(self._path, data)
-                    self._known = frozenset(self._entries)
-                    self._data = data
-                    log.info("service.tokens_read", tokens=len(self._entries))
-                self._trouble = ""
-            except (OSError, ValueError) as error:
-                if not self._trouble:
-                    log.error("service.tokens_unreadable", error=type(error).__name__, cause=str(error))
-                self._trouble = str(error)
+                found = await lane.run(None, self._read)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody is let in before a read succeeds
+                found = error
+            self._take(began, found)
+
+    def read_again(self) -> None:
+        """Read the file now, however short ago it was read, and wait for it."""
+        self._take(self._clock(), self._read())
+
+    def _read(self) -> Content | Exception:
+        """Read the whole file, since size and times can be the same after a change. Safe to call in any thread."""
+        known = self._content
+        try:
+            data = read_bytes(self._path)[0]
+            return known if data == known.data else Content.of(self._path, data)
+        except (OSError, ValueError) as error:
+            return error
+
+    def _take(self, began: float, found: Content | Exception) -> None:
+        """Let what was read, or why it could not be, hold from now on, unless it was read anew since it *began*."""
+        if began < self._read_at:
+            return
+        self._read_at = began
+        if isinstance(found, Exception):
+            self._refuse(found)
+            return
+        if found is not self._content:
+            log.info("service.tokens_read", tokens=len(found.entries))
+        self._content, self._trouble = found, ""
+
+    def _refuse(self, error: Exception) -> None:
+        """Refuse every token from now on, and log why once."""
+        if not self._trouble:
+            log.error("service.tokens_unreadable", error=type(error).__name__, cause=str(error))
+        self._trouble = str(error)
+
+    def _check_fresh(self) -> None:
+        """Raise `TokensUnreadable` if the file is unreadable or was read long ago; read it if nothing else does."""
+        age = self._clock() - self._read_at
+        if age >= RELOAD_SECONDS and not self._is_kept_fresh:
+            self.read_again()
+        elif age >= MAX_AGE_SECONDS:
+            self._refuse(TimeoutError(f"reading {self._path} takes long: see whether its disk answers"))
         if self._trouble:
             raise TokensUnreadable(self._trouble)
 

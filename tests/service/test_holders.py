@@ -49,7 +49,7 @@ def secret(service: Running, tokens: Path) -> Any:
 
     def make(name: str, *scopes: Scope) -> str:
         token = new_token(tokens, name, scopes)
-        service.app.state.context.tokens._read_at = -1e9  # read the file again now
+        service.app.state.context.tokens.read_again()
         return token
 
     return make

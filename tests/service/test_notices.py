@@ -25,7 +25,7 @@ def as_token(start: Start, ask_as: Ask, tmp_path: Path) -> Any:
 
     def asker(name: str, *scopes: Scope) -> Asker:
         token = new_token(tokens, name, scopes)
-        service.app.state.context.tokens._read_at = -1e9  # read the file again now
+        service.app.state.context.tokens.read_again()
         return ask_as(service, token)
 
     return asker

@@ -33,7 +33,7 @@ class Place:
     def token(self, name: str, *scopes: Scope) -> str:
         """Make a token of this service."""
         made = new_token(self.tokens, name, scopes)
-        self.service.app.state.context.tokens._read_at = -1e9  # read the file again now
+        self.service.app.state.context.tokens.read_again()
         return made
 
     def writers(self) -> list[str | None]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -20,11 +21,12 @@ import pytest
 import structlog
 
 from diijam_consent_sdk.service import create_app
+from diijam_consent_sdk.service import tokens as module
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import list_tokens, new_token, revoke_token, rotate_token
 from diijam_consent_sdk.service.tokens import TokenFile, TokensUnreadable
 from diijam_consent_sdk.stores import MemoryStore, messages
-from tests.service.conftest import NONCE, Asker, Running, Start
+from tests.service.conftest import NONCE, Asker, Running, Start, on_a_loop
 from tests.service.test_problems import is_problem
 
 
@@ -169,9 +171,58 @@ def test_an_unreadable_file_is_answered_as_unavailable(start: Start, path: Path,
     token = new_token(path, "reader", [Scope.READ])
     asker = Asker(start(tokens=path).url, token, http)
     path.unlink()
-    time.sleep(0.6)
-    answer = asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": []})
+    until = time.monotonic() + 10
+    while (answer := asker.post("/v1/records/load", {"nonce": NONCE, "user_ids": []})).status_code == 200:
+        assert time.monotonic() < until
+        time.sleep(0.05)
     assert path.name not in is_problem(answer, "store-unavailable")["detail"]
+
+
+def test_a_disk_that_hangs_delays_no_answer(
+    start: Start, path: Path, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a read of the file hangs, tokens are looked up in what was read; in time they are refused, then let in."""
+    token = new_token(path, "asker", [Scope.READ])
+    asker, question = Asker(start(tokens=path).url, token, http), {"nonce": NONCE, "user_ids": []}
+    answers, hanging = threading.Event(), threading.Event()
+    read = module.read_bytes
+
+    def slow(*arguments: Any) -> Any:
+        """Read once the disk answers again."""
+        hanging.set()
+        assert answers.wait(20)
+        return read(*arguments)
+
+    assert asker.post("/v1/records/load", question).status_code == 200
+    monkeypatch.setattr(module, "read_bytes", slow)
+    assert hanging.wait(20)
+    try:
+        began = time.monotonic()
+        assert asker.post("/v1/records/load", question).status_code == 200
+        assert time.monotonic() - began < 2
+        monkeypatch.setattr(module, "MAX_AGE_SECONDS", 0.0)
+        is_problem(asker.post("/v1/records/load", question), "store-unavailable")
+    finally:
+        monkeypatch.undo()
+        answers.set()
+    until = time.monotonic() + 20
+    while asker.post("/v1/records/load", question).status_code != 200:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@on_a_loop
+async def test_a_service_that_started_slowly_lets_clients_in_at_once(path: Path) -> None:
+    """The tokens are fresh from the first request on, however long ago the file was read before."""
+    now = 0.0
+    token = new_token(path, "reader", [Scope.READ])
+    tokens = TokenFile(path, clock=lambda: now)
+    now += 60
+    async with tokens.reading():
+        assert scopes_of(tokens, token) == {Scope.READ}
+        now += 60
+        with pytest.raises(TokensUnreadable, match="takes long"):
+            tokens.find(token)
 
 
 def test_a_revocation_that_keeps_size_and_times_is_seen(path: Path) -> None:
