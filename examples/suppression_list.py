@@ -22,6 +22,7 @@ import httpx
 
 from diijam_consent_sdk import Channel, ConsentClient, Market
 from diijam_consent_sdk.client.watch import Watched
+from diijam_consent_sdk.due import OwedErasure
 from diijam_consent_sdk.errors import HistoryChanged, InvalidEvent, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.events import ErasureConfirmed
 
@@ -95,17 +96,17 @@ def keep_fresh(consent: ConsentClient, copy: Copy, holder: str | None) -> None:
 
 def confirming(consent: ConsentClient, holder: str) -> Callable[[float], None]:
     """Make a function that confirms what the holder owes once the list is true as of a later instant."""
-    owed: list[str] = []
+    owed: list[OwedErasure] = []
     known_at = -math.inf
 
     def confirm(caught_up: float) -> None:
         nonlocal owed, known_at
         while owed and caught_up > known_at:  # the watch has taken all of them off
-            with suppress(InvalidEvent):  # the account was opened again, or the request cancelled
-                consent.record(owed[-1], ErasureConfirmed(holder))
+            with suppress(InvalidEvent):  # that erasure ended: the account was opened again, or the request cancelled
+                consent.record(owed[-1].user_id, ErasureConfirmed(holder, owed[-1].began_at))
             owed.pop()
         if not owed and time.monotonic() - known_at >= ERASURES_EVERY:
-            owed = [erasure.user_id for erasure in consent.erasures(holder) if not erasure.kept]
+            owed = [erasure for erasure in consent.erasures(holder) if not erasure.kept]
             known_at = time.monotonic()
 
     return confirm
