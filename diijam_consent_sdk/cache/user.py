@@ -117,12 +117,12 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
         user: UserConsent = self._self
         if data is NO_DATA:
-            decision = user.answers().market[channel].decision
-        elif (counter := user.answers().find(Market, channel, data)) is not None:
-            decision = counter.decision
+            counter = user.answers().market[channel]
+        elif (found := user.answers().find(Market, channel, data)) is not None:
+            counter = found
         else:
             return user._decide(Market(channel, data))
-        return decision if decision.allowed else user._denied(decision)
+        return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
@@ -130,33 +130,33 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         user: UserConsent = self._self
         if (counter := user.answers().find(Share, purpose, data, recipient)) is None:
             return user._decide(Share(recipient, data, purpose))
-        return counter.decision if counter.decision.allowed else user._denied(counter.decision)
+        return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
     def is_public(self, field: str) -> Decision:
         """Whether *field* may be shown to everybody: clause 7."""
         user: UserConsent = self._self
-        decision = user.answers().show[field].decision
-        return decision if decision.allowed else user._denied(decision)
+        counter = user.answers().show[field]
+        return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
         """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
         user: UserConsent = self._self
         if data is None:
-            decision = user.answers().process[purpose].decision
-        elif (counter := user.answers().find(Process, purpose, data)) is not None:
-            decision = counter.decision
+            counter = user.answers().process[purpose]
+        elif (found := user.answers().find(Process, purpose, data)) is not None:
+            counter = found
         else:
             return user._decide(Process(purpose, data))
-        return decision if decision.allowed else user._denied(decision)
+        return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
     def can_retain(self, field: str) -> Decision:
         """Whether *field* may be kept: clause 6."""
         user: UserConsent = self._self
-        decision = user.answers().retain[field].decision
-        return decision if decision.allowed else user._denied(decision)
+        counter = user.answers().retain[field]
+        return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
     def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
@@ -164,7 +164,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         if not isinstance(fields, Mapping):
             raise TypeError(f"public_view takes a mapping of fields to values, not {type(fields).__name__}")
         show = self._self.answers().show
-        return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].decision.allowed}
+        return {name: value for name, value in fields.items() if name in PUBLISHABLE and show[name].allowed}
 
     @guard
     def decide(self, ask: Ask) -> Decision:
