@@ -100,7 +100,10 @@ def scope_of(ask: Ask) -> AskScope:
 
 @attrs.frozen(eq=False)
 class Decision:
-    """An answer, truthy if it allows; immutable, and one shared object for each reason and clause (1 to 7)."""
+    """
+    An answer, truthy if it allows, with its reason and its clause of the policy (1 to 7). The reasons in `UNANSWERED`
+    are no customer's no. Immutable, and one shared object for each reason and clause.
+    """
 
     allowed: bool
     reason: Reason

@@ -64,7 +64,10 @@ def are_plain(values: list[Any]) -> bool:
 
 
 def is_user_id(value: object) -> bool:
-    """Whether *value* can name a user: a string that follows the rules of `identifier`. Raises nothing."""
+    """
+    Whether *value* can name a user: a string of 1 to 256 visible characters in Unicode form NFC, with no white space at
+    either end. Raises nothing.
+    """
     try:
         return bool(identifier(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
