@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 
 from .._logging import log
 from ..cache.leases import Leases
+from ..decisions import NOT_ENTITLED
+from ..errors import WHO_GIVES_SCOPES
+from ..standing import View
 from ..status import Feed, Status, cause_of
+
+NOT_ENTITLED_ADVICE = f"guards ask what the token is not for, and deny everybody: {WHO_GIVES_SCOPES}"
 
 
 class Health:
@@ -45,6 +50,8 @@ class Health:
         self._last_error: str | None = None
         self._feed: tuple[Feed, datetime | None] = (Feed.OFF, None)
         self._is_streaming = False
+        self._view: View | None = None
+        self._denied_before: int | None = 0  # guards outside the view when it began; None: that they did is logged
 
     def note_exchange(self, failure: BaseException | None) -> None:
         """Note an exchange, and log it if the store went out of reach or came back."""
@@ -52,10 +59,27 @@ class Health:
         with self._lock:
             was_reachable, self._is_reachable = self._is_reachable, failure is None
             self._last_error = cause
+            is_outside = failure is None and self._is_asked_outside_view()
+        if is_outside:
+            log.warning("client.not_entitled", view=sorted(map(str, self._view or ())), advice=NOT_ENTITLED_ADVICE)
         if failure is not None and was_reachable is not False:
             log.warning("store.unreachable", error=type(failure).__name__, cause=cause)
         elif failure is None and was_reachable is False:
             log.info("store.reachable")
+
+    def _is_asked_outside_view(self) -> bool:
+        """
+        Whether guards denied `NOT_ENTITLED` in this view, once for each view: such a client denies everybody, which
+        is no customer's choice. It is found out here, so that no guard has to.
+        """
+        counter = self._leases.counters.by_decision[NOT_ENTITLED]
+        denied = counter.hits + counter.denied
+        if self._leases.view != self._view:
+            self._view, self._denied_before = self._leases.view, denied
+        if self._denied_before is None or denied <= self._denied_before:
+            return False
+        self._denied_before = None
+        return True
 
     def note_feed(self, feed: Feed, *, is_streaming: bool = False) -> None:
         """Note whether the feed is up, and since when, and whether it comes as a stream."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from diijam_consent_sdk import Process, Purpose, Reason, Show
@@ -59,6 +60,28 @@ def test_guards_answer_what_the_token_is_for_and_nothing_else(make_client: MakeC
         assert decision.reason is Reason.NOT_ENTITLED
     assert client.status().denials == {Reason.NOT_ENTITLED: 3}
     assert client.user("nobody").can_market("email").reason is Reason.UNKNOWN_USER
+
+
+def test_guards_outside_the_view_are_logged_once_for_each_view(make_client: MakeClient, store: Narrowed) -> None:
+    """At the next exchange, with the view and no id; a view in which nobody asks too much is not logged."""
+    client = make_client(follow=False)
+    with structlog.testing.capture_logs() as lines:
+        for number, view in enumerate((MARKETING, PROFILE, MARKETING)):
+            store.view = view
+            for name in ("a", "b", "c"):
+                client.user(f"{name}-{number}").can_market("email")
+                client.user("u").is_public("avatar")
+    logged = [line for line in lines if line["event"] == "client.not_entitled"]
+    assert [(line["view"], line["log_level"]) for line in logged] == [
+        (["ask:marketing"], "warning"), (["ask:profile"], "warning"), (["ask:marketing"], "warning"),
+    ]  # fmt: skip
+    assert "who runs the consent service" in logged[0]["advice"]
+    assert "a-1" not in str(logged)
+    store.view = EVERY_ASK
+    with structlog.testing.capture_logs() as lines:
+        for name in ("d", "e"):
+            client.user(name).is_public("avatar")
+    assert lines == []
 
 
 def test_lists_and_masks_raise_outside_the_view(make_client: MakeClient) -> None:
