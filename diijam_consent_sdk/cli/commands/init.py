@@ -33,7 +33,7 @@ def init(*, require_notices: RequireNotices = False, url: DatabaseUrl = None) ->
     Make the tables of a ledger, or bring those of an older version up to date. Run again, it changes nothing.
 
     In PostgreSQL the database must be there already; the role must be allowed to create a schema in it. Several may
-    run this at once.
+    run this at once. A SQLite file of an older version is refused, and the error tells how to move the ledger.
 
     Exit status: 0 the ledger is ready, 2 it is not.
 
