@@ -51,6 +51,11 @@ def identifier(value: str) -> str:
     return value
 
 
+def optional_identifier(value: str | None) -> str | None:
+    """Return an id as `identifier` does, and raise what it raises; None stays None."""
+    return None if value is None else identifier(value)
+
+
 def are_plain(values: list[Any]) -> bool:
     """
     Whether the values are ids of visible ASCII characters, as most are, found out together in a fifth of the time that

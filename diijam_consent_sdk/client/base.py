@@ -17,7 +17,7 @@ from weakref import WeakSet, finalize
 
 from .._clock import steady_seconds
 from .._logging import log
-from ..identifiers import identifier
+from ..identifiers import optional_identifier
 from ..status import Status
 from ..stores.async_protocol import AsyncStore
 from ..stores.changes_stream import StreamsChanges
@@ -73,7 +73,7 @@ class BaseClient:
         self._make_engine = partial(
             Engine,
             clock=clock, max_staleness=max_staleness, capacity=capacity, deadline=deadline, is_following=follow,
-            actor=None if actor is None else identifier(actor),
+            actor=optional_identifier(actor),
         )  # fmt: skip
         self._begin()
         _clients.add(self)

@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import ConsentError, VersionConflict
 from ..events import Event, Provenance
-from ..identifiers import identifier
+from ..identifiers import identifier, optional_identifier
 from ..stores import append_messages, wire
 from ..stores.answers import Appended, Cursor, Write, WriteResult
 from ..stores.append_messages import AppendManyAnswer, AppendManyQuestion, WriteFields
@@ -132,7 +132,7 @@ def _writes(call: Call, many: Sequence[WriteFields]) -> list[Write | Refused]:
         try:
             user_id, key = identifier(fields.user_id), fields.idempotency_key
             events, provenance = _checked(call, fields)
-            key = None if key is None else identifier(key)
+            key = optional_identifier(key)
             writes.append(Write(user_id, events, fields.expected_version, key, provenance))
         except Refused as refused:
             writes.append(refused)

@@ -45,6 +45,9 @@ def copy(
     write; afterwards let them write to the new home. Clients start over there, since its epoch is another. It proves
     itself as the old one does, with the same hashes: run diijam-consent verify on both.
 
+    The registered holders of the target become those of the source, so that no erasure waits for one that was retired:
+    register and retire at the source until the last run.
+
     Exit status: 0 all is there, 2 it is not.
 
     Returns:

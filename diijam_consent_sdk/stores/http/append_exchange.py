@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ...events import Event, Provenance
-from ...identifiers import identifier
+from ...identifiers import identifier, optional_identifier
 from .. import append_messages, messages, wire
 from ..answers import Appended, Write, WriteResult
 from ..checks import check_many_events, checked_batch, checked_provenance, checked_version, checked_writes
@@ -51,7 +51,7 @@ def _append_fields(
         "user_id": identifier(user_id),
         "events": [wire.event_fields(event) for event in checked_batch(events)],
         "expected_version": checked_version(expected_version),
-        "idempotency_key": None if key is None else identifier(key),
+        "idempotency_key": optional_identifier(key),
         "provenance": wire.provenance_fields(checked_provenance(provenance)) or None,
     }
 

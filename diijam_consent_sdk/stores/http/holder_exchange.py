@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from ...holders import RegisteredHolder
-from ...identifiers import identifier
+from ...identifiers import identifier, optional_identifier
 from .. import holder_messages as messages
 from ..answers import ErasurePlace, OwedErasures
 from ..checks import checked_limit, checked_place
@@ -24,7 +24,7 @@ def register_holder(holder: str, by: str | None) -> Exchange:
             raise Mismatched
         return registered
 
-    fields = {"holder": holder, "by": None if by is None else identifier(by)}
+    fields = {"holder": holder, "by": optional_identifier(by)}
     return Exchange(
         messages.RegisterHolderQuestion, fields, messages.RegisterHolderAnswer, read,
         is_write=True, idempotency_key=holder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import InvalidEvent
-from ...identifiers import identifier
+from ...identifiers import identifier, optional_identifier
 from ...notices import NoticeText, RegisteredNotice, registering_refusal
 from ...vocabulary import instant
 from .. import registry_messages as messages
@@ -25,7 +25,7 @@ def register_notice(text: NoticeText, by: str | None) -> Exchange:
             raise Mismatched
         return RegisteredNotice(text, answer.digest, instant(answer.registered_at), answer.by)
 
-    fields = {**text.content(), "by": None if by is None else identifier(by)}
+    fields = {**text.content(), "by": optional_identifier(by)}
     return Exchange(
         messages.RegisterNoticeQuestion, fields, messages.RegisterNoticeAnswer, read,
         is_write=True, idempotency_key=text.digest,
@@ -46,7 +46,7 @@ def notice(notice: str) -> Exchange:
 
 def notice_ids(after: str | None, limit: int) -> Exchange:
     """Build the list of the ids on one page of `Notices.notices`, whose texts are then loaded one by one."""
-    after = None if after is None else identifier(after)
+    after = optional_identifier(after)
 
     def read(answer: messages.LoadNoticesAnswer) -> list[str]:
         ids = [identifier(known.notice) for known in answer.notices]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import attrs
 
 from ...errors import StoreUnavailable
-from ...identifiers import identifier
+from ...identifiers import identifier, optional_identifier
 from ..answers import Standings, StandingsPage
 from ..checks import checked_limit
 from ..message_fields import MAX_USERS
@@ -44,7 +44,7 @@ def join_standings(pages: list[Standings]) -> Standings:
 
 def list_standings(after: str | None, limit: int) -> Exchange:
     """Build `Store.list_standings`, for at most `message_fields.MAX_USERS` users."""
-    start = None if after is None else identifier(after)
+    start = optional_identifier(after)
 
     def read(answer: StandingsListAnswer) -> StandingsPage:
         page = answer.page()

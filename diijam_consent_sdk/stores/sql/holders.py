@@ -10,7 +10,7 @@ import attrs
 from ...due import erasure_due_at, owed_erasure
 from ...errors import InvalidEvent
 from ...holders import MAX_HOLDERS, HolderRegistry, RegisteredHolder
-from ...identifiers import identifier
+from ...identifiers import identifier, optional_identifier
 from ...record import ConsentRecord
 from .. import wire
 from ..answers import MAX_POSITION, ErasurePlace, OwedErasures
@@ -35,7 +35,7 @@ def holder_from(row: Row) -> RegisteredHolder:
     """Read a row of `COLUMNS`; `wire.Malformed` if it holds no holder."""
     holder, registered_at, writer = row
     try:
-        name, by = identifier(holder), None if writer is None else identifier(writer)
+        name, by = identifier(holder), optional_identifier(writer)
     except (TypeError, ValueError) as error:
         raise wire.Malformed(f"a holder: {error}") from None
     return RegisteredHolder(name, time_from(registered_at), by)
@@ -54,7 +54,7 @@ class HolderOperations:
 
     def register(self, holder: str, by: str | None) -> Transaction[RegisteredHolder]:
         """See `Holders.register_holder`. A holder that is registered already is found, so a repeat is safe."""
-        steps = partial(self._register, identifier(holder), None if by is None else identifier(by))
+        steps = partial(self._register, identifier(holder), optional_identifier(by))
         return Transaction(steps, idempotency_key=holder)
 
     def _register(self, holder: str, by: str | None) -> Steps[RegisteredHolder]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...identifiers import identifier
+from ...identifiers import optional_identifier
 from ...notices import NoticeRegistry, NoticeTerms, NoticeText, RegisteredNotice
 from .. import wire
 from .hash_chain import time_from
@@ -51,7 +51,7 @@ def notice_from(row: Row) -> RegisteredNotice:
             notice=notice, texts=wire.read(texts, dict[str, str]),
             purposes=terms.purposes, data=terms.data, recipient=terms.recipient, sensitive=terms.sensitive,
         )  # fmt: skip
-        by = None if writer is None else identifier(writer)
+        by = optional_identifier(writer)
     except (TypeError, ValueError) as error:
         raise wire.Malformed(f"a notice: {error}") from None
     return RegisteredNotice(text, terms.digest, time_from(registered_at), by)

@@ -8,7 +8,7 @@ from functools import partial
 import attrs
 
 from ...errors import InvalidEvent, StoreUnavailable
-from ...identifiers import identifier
+from ...identifiers import identifier, optional_identifier
 from ...notices import NEW_ID, NoticeText, RegisteredNotice, registering_refusal
 from ..answers import MAX_POSITION
 from ..checks import checked_limit
@@ -34,7 +34,7 @@ class Registry:
         refused = registering_refusal(text)
         if refused is not None:
             raise InvalidEvent(f"the notice is refused: {refused}")
-        steps = partial(self._register, text, None if by is None else identifier(by))
+        steps = partial(self._register, text, optional_identifier(by))
         return Transaction(steps, idempotency_key=text.digest)
 
     def _register(self, text: NoticeText, by: str | None) -> Steps[RegisteredNotice]:
