@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..stores.answers import Standings
 
 SLOW_SECONDS = 0.02  # of a read that had to wait for the disk
-PAUSE_SECONDS = 1.0  # after a slow one: threads read, and the event loop waits for no disk
+PAUSES = 50  # for so many times as long threads read after a slow one, and the event loop waits for no disk
 
 
 class PromptReads:
@@ -46,5 +46,5 @@ class PromptReads:
             return None
         found, ended = self._read(user_id), self._clock()
         if ended - began > SLOW_SECONDS:
-            self._paused_until = ended + PAUSE_SECONDS
+            self._paused_until = ended + PAUSES * (ended - began)
         return found
