@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
-from diijam_consent_sdk.service.store_calls import InvalidArguments
+from diijam_consent_sdk.errors import InvalidEvent, KeyReused, StoreUnavailable
 from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.stores import Appended, MemoryStore
 from diijam_consent_sdk.stores.sql.append_plans import PlannedAppend, SettledAppend
@@ -105,7 +104,7 @@ def test_each_has_its_own_outcome() -> None:
         assert isinstance(again, Appended)
         assert (again.is_repeat, again.cursor) == (True, first.cursor)
         assert isinstance(refused, InvalidEvent)
-        assert isinstance(used, InvalidArguments)
+        assert isinstance(used, KeyReused)
         assert isinstance(restricted, Appended)
         store.calls.clear()
         await append("u-1", e.AccountClosed(), e.Erased())
