@@ -8,7 +8,7 @@ from time import monotonic
 import attrs
 
 from diijam_consent_sdk import AsyncConsentClient
-from diijam_consent_sdk.due import Due, PendingErasure
+from diijam_consent_sdk.due import Due, PendingErasure, erasure_due_at
 from diijam_consent_sdk.record import ConsentRecord
 
 KEPT_SECONDS = 10.0  # the pages say as of when the list is
@@ -43,7 +43,7 @@ class Work:
         if record.erasure is None or not record.is_erasing():
             return None
         found = _find(await self.due(), record)
-        if found is None:  # it began since the list was read
+        if found is None:  # it began since the list was read, perhaps after another one that ended
             self.forget()
             found = _find(await self.due(), record)
         if found is None:  # it ended since the record was
@@ -53,4 +53,5 @@ class Work:
 
 
 def _find(due: Due, record: ConsentRecord) -> PendingErasure | None:
-    return next((one for one in (*due.erasable, *due.held) if one.user_id == record.user_id), None)
+    which = record.user_id, erasure_due_at(record)
+    return next((one for one in (*due.erasable, *due.held) if (one.user_id, one.due_at) == which), None)

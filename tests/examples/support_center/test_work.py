@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import attrs
 import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, RequestKind
-from diijam_consent_sdk.events import AccountOpened, ErasureConfirmed, RequestFiled
+from diijam_consent_sdk.events import AccountOpened, ErasureConfirmed, RequestFiled, RequestResolved
 from diijam_consent_sdk.stores import MemoryStore
 from examples.support_center import work
 from examples.support_center.work import Work
@@ -98,5 +99,11 @@ def test_an_erasure_newer_than_the_list(store: CountingStore) -> None:
         store.append("u-2", [ErasureConfirmed("mailer")])
         found = await work_list.erasure_of(await consent.load("u-2"))
         assert (found is not None and found.missing, store.readings) == ((), 2)
+        work_list.forget()
+        await work_list.due()
+        store.append("u-2", [RequestResolved("q-1", "cancelled"), attrs.evolve(ERASE, request="q-2")])
+        found = await work_list.erasure_of(await consent.load("u-2"))
+        assert found is not None
+        assert found.missing == ("mailer",), "who confirmed the one before has yet to confirm this one"
 
     run(store, ask)
