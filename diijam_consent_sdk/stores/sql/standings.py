@@ -118,14 +118,24 @@ def rows_from(rows: Sequence[Row], at: datetime) -> list[StandingRow] | None:
     ((user_ids, versions, joined, records, made_at, ends_at),) = rows
     if joined is None:
         raise TooLarge("the standings are too large together: ask for fewer users")
-    if made_at is not None and not made_at <= microseconds(at) < ends_at:
+    if made_at is not None and not is_usable(made_at, ends_at, at):
         return None
-    ids, numbers, standings = user_ids.split("\n"), _versions.decode(b"[%b]" % versions), joined.split(b"\n")
+    try:
+        ids, numbers, standings = user_ids.split("\n"), _versions.decode(b"[%b]" % versions), joined.split(b"\n")
+    except msgspec.DecodeError:
+        raise wire.Malformed("a version is no whole number") from None
     if not len(ids) == len(numbers) == len(standings):
         raise wire.Malformed("a standing has several lines")
     if records is not None:
         _make_again(ids, numbers, standings, wire.decode_records(b"[%b]" % records), at)
     return list(map(StandingRow, ids, numbers, standings))
+
+
+def is_usable(made_at: object, ends_at: object, at: datetime) -> bool:
+    """Whether a stored standing may be used *at* a time; `wire.Malformed` if its own times are none."""
+    if not isinstance(made_at, int) or not isinstance(ends_at, int):
+        raise wire.Malformed("a standing's times are no numbers")
+    return made_at <= microseconds(at) < ends_at
 
 
 def _make_again(

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...standing import EVERY_ASK
+from .. import wire
 from ..answers import StandingRow, Standings
 from ..sql.dialect import IS_USABLE
 from ..sql.operations import Operations
-from ..sql.records import microseconds
-from ..sql.standings import in_order
+from ..sql.standings import in_order, is_usable
 from ..sql.statements import Query, Row
 from .schema import check_version
 
@@ -44,8 +44,10 @@ def one_standing(operations: Operations, user_id: str) -> Query[Standings | None
         head = operations.read_head(rows)
         version, found, record_version, made_at, ends_at, standing = rows[0][4:]
         check_version(version)
-        if found == user_id and (ends_at is None or not made_at <= microseconds(head.now) < ends_at):
+        if found == user_id and (ends_at is None or not is_usable(made_at, ends_at, head.now)):
             return None
+        if found is not None and not isinstance(record_version, int):
+            raise wire.Malformed("a version is no whole number")
         stored = [] if found is None else [StandingRow(found, record_version, standing)]
         return Standings(head.cursor, head.now, EVERY_ASK, tuple(in_order([user_id], stored)))
 

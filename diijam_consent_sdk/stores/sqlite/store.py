@@ -6,6 +6,7 @@ import math
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from os import PathLike
@@ -111,7 +112,9 @@ class SqliteDatabaseStore(SqlStore):
         """See `Store.standings`."""
         ids = checked_ids(user_ids)
         if len(ids) == 1:
-            found = self._database.run(one_standing(self._operations, ids[0]))
+            found = None
+            with suppress(StoreUnusable):  # the statement for several says better what is wrong
+                found = self._database.run(one_standing(self._operations, ids[0]))
             if found is not None:
                 return found
         return super().standings(ids)

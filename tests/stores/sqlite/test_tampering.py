@@ -47,6 +47,18 @@ def test_an_index_that_hides_rows_is_found(ledger: Path) -> None:
         store.verify()
 
 
+@pytest.mark.parametrize("column", ["made_at = 'x'", "next_change_at = 'x'", "version = 7.5, standing_version = 7.5"])
+def test_a_standing_of_other_types_is_no_answer(ledger: Path, column: str) -> None:
+    """What a column cannot hold is a damaged ledger to whoever asks, for one user or several, and no wrong argument."""
+    with closing(sqlite3.connect(ledger)) as db, db:
+        db.execute(f"UPDATE records SET {column}")
+    with closing(SqliteStore(ledger)) as store:
+        assert store.standing_at_once("u") is None
+        for users in (["u"], ["u", "v"]):
+            with pytest.raises(StoreUnusable):
+                store.standings(users)
+
+
 def test_two_tables_in_one_place_are_found(ledger: Path) -> None:
     """A table that was pointed to another's pages is no table of the ledger, whatever it is called."""
     with planting(ledger) as db:
