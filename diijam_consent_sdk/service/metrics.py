@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.utils import floatToGoString
 
 from .._logging import log
-from .access_log import AccessLog
+from .access_log import AccessLine, AccessLog
 from .board import Board
 from .problems import PROBLEMS
 from .verification import Verification
@@ -162,10 +162,7 @@ class Metrics:
         first = self._layout.seconds[path]
         self._row[first + bisect_left(BUCKETS, seconds)] += 1
         self._row[first + len(BOUNDS)] += seconds
-        self._access_log.record({
-            "method": method, "path": path, "status": status, "duration_ms": round(seconds * 1000, 1),
-            "token": token, "users": users,
-        })  # fmt: skip
+        self._access_log.record(AccessLine(method, path, status, round(seconds * 1000, 1), token, users))
 
     def record_append(self, outcome: str) -> None:
         """Count an append by its outcome: `done`, or the key of its problem."""

@@ -6,14 +6,15 @@ import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from diijam_consent_sdk.service.access_log import AccessLog, BufferedAccessLog
+from diijam_consent_sdk.service.access_log import AccessLine, AccessLog, BufferedAccessLog
 from diijam_consent_sdk.service.line_writer import MAX_PIECES, PIECE_BYTES, LineWriter, StandardError
 
-FIELDS: dict[str, object] = {
+FIELDS: dict[str, Any] = {
     "method": "POST", "path": "/v1/standings/load", "status": 200, "duration_ms": 0.2, "token": "cửa-hàng", "users": 1,
 }  # fmt: skip
 
@@ -47,7 +48,7 @@ def test_a_line_is_written_by_the_next_flush() -> None:
     reader = Reader()
     written, log = reader.read, BufferedAccessLog(LineWriter(reader))
     began = datetime.now(UTC)
-    log.record(FIELDS)
+    log.record(AccessLine(**FIELDS))
     assert written == []
     log.flush()
     (text,) = written
@@ -64,7 +65,7 @@ def test_a_crowd_of_lines_is_written_in_pieces_of_whole_lines() -> None:
     reader = Reader()
     written, log = reader.read, BufferedAccessLog(LineWriter(reader))
     for number in range(1_000):
-        log.record({**FIELDS, "users": number})
+        log.record(AccessLine(**FIELDS | {"users": number}))
     log.flush()
     assert len(written) > 1
     assert all(piece.endswith("\n") and len(piece.encode()) <= PIECE_BYTES for piece in written)
@@ -74,7 +75,7 @@ def test_a_crowd_of_lines_is_written_in_pieces_of_whole_lines() -> None:
 def test_an_embedded_service_logs_each_line_at_once() -> None:
     """By default a line goes through structlog, as the application configured it."""
     with capture_logs() as lines:
-        AccessLog().record(FIELDS)
+        AccessLog().record(AccessLine(**FIELDS))
     assert lines == [{**FIELDS, "event": "service.request", "log_level": "info"}]
 
 
@@ -84,7 +85,7 @@ def test_nothing_waits_for_a_reader_that_stands_still() -> None:
     log = BufferedAccessLog(LineWriter(reader))
     reader.stands_still = True
     for number in range(10_000):
-        log.record({**FIELDS, "users": number})
+        log.record(AccessLine(**FIELDS | {"users": number}))
         log.flush()
     assert reader.read == []
     reader.stands_still = False
@@ -93,7 +94,7 @@ def test_nothing_waits_for_a_reader_that_stands_still() -> None:
     assert MAX_PIECES <= len(reader.read) <= MAX_PIECES + 2
     assert [line["users"] for line in kept] == list(range(len(kept)))
     assert (told["event"], told["lines"]) == ("service.lines_dropped", 10_000 - len(kept))
-    log.record(FIELDS)
+    log.record(AccessLine(**FIELDS))
     log.flush()
     assert json.loads(reader.read[-1])["users"] == 1
 
