@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from diijam_consent_sdk.service.server import KEEP_ALIVE_SECONDS, protocol
+from diijam_consent_sdk.service.server import KEEP_ALIVE_SECONDS
 
 
 def application(answer: bytes) -> Any:
@@ -43,7 +43,7 @@ def main() -> None:
     at.listen()
     print(at.getsockname()[1], flush=True)
     config = uvicorn.Config(
-        app, http=protocol(), log_config=None, access_log=False, lifespan="off", server_header=False,
+        app, http="httptools", loop="uvloop", log_config=None, access_log=False, lifespan="off", server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[at])
