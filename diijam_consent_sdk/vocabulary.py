@@ -15,7 +15,8 @@ Language = Literal["vi", "en"]
 LANGUAGES: tuple[Language, ...] = ("vi", "en")
 # By vocabulary and word, in the order of `LANGUAGES`. `policy` fills it, beside the wording of the answers.
 LABELS: dict[type[StrEnum], Mapping[str, tuple[str, str]]] = {}
-_combine = datetime.combine  # of the real class, since freezegun puts another in its place, which the codec refuses
+# The real class and its method: freezegun puts another class in its place, which the codec refuses.
+_PLAIN, _combine = frozenset({datetime}), datetime.combine
 
 
 class Word(StrEnum):
@@ -221,7 +222,7 @@ def instant(value: datetime) -> datetime:
     """
     if not isinstance(value, datetime):
         raise TypeError(f"an instant is a datetime, not {type(value).__name__}")
-    if type(value) is datetime and value.tzinfo is UTC:  # most are, and the rest takes five times as long
+    if type(value) in _PLAIN and value.tzinfo is UTC:  # most are, and the rest takes five times as long
         return value
     if value.utcoffset() is None:
         raise ValueError("an instant needs a time zone: pass an aware datetime, such as datetime.now(UTC)")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import ConsentError, InvalidEvent, StoreUnavailable, VersionConflict
+from diijam_consent_sdk.errors import ConsentError, InvalidEvent, KeyReused, StoreUnavailable, VersionConflict
 from diijam_consent_sdk.stores import Appended, MemoryStore, Store, Write
 from diijam_consent_sdk.stores.protocol import WriteResult
 
@@ -54,7 +54,7 @@ def test_each_is_judged_after_those_before_it(store: Store) -> None:
     assert isinstance(conflict, VersionConflict)
     assert (conflict.expected, conflict.actual) == (1, 2)
     assert positions(results) == [
-        InvalidEvent, 2, 2, VersionConflict, ValueError, 4, ValueError, ValueError, 5,
+        InvalidEvent, 2, 2, VersionConflict, KeyReused, 4, ValueError, ValueError, 5,
     ]  # fmt: skip
     assert head(store).position == 5
     assert list(store.changes(first.cursor, wait=0).user_ids.items()) == [("u-1", 2), ("u-2", 5)]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
+from diijam_consent_sdk.errors import InvalidEvent, KeyReused, VersionConflict
 from diijam_consent_sdk.record import ConsentRecord, fold, refusal, unopened
 from diijam_consent_sdk.standing import standing_of
 from diijam_consent_sdk.stores import Appended, Cursor, Store
@@ -67,7 +67,7 @@ class Model:
             if known == events:
                 return position, record, True
         if kept and not e.takes_away(events):
-            return ValueError
+            return KeyReused
         record, added = self.record(user_id), list[e.LedgerEntry]()
         if expected is not None and expected != record.version:
             return VersionConflict

@@ -69,4 +69,4 @@ def test_following(mailable: Ledger) -> None:
             written = store.append("u-2", [e.AccountOpened()])
             assert json.loads(process.stdout.readline())["token"] == written.token
         process.send_signal(signal.SIGTERM)  # SIGINT may be ignored where the tests were started
-        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnusable, VersionConflict
+from diijam_consent_sdk.errors import InvalidEvent, KeyReused, OutcomeUnknown, StoreUnusable, VersionConflict
 from diijam_consent_sdk.stores import Appended, SqliteStore
 
 from ..contract import OPENED, TOLD, eventually, repeat_of, sign_up
@@ -60,7 +60,7 @@ def test_each_is_judged_after_those_before_it(patient: SqliteStore, tmp_path: Pa
         errors = [future.exception(30) for future in futures]
     kinds = [type(error) for error in errors]
     none = type(None)
-    assert kinds == [none, none, none, VersionConflict, ValueError, none, InvalidEvent, none, InvalidEvent]
+    assert kinds == [none, none, none, VersionConflict, KeyReused, none, InvalidEvent, none, InvalidEvent]
     assert futures[2].result() == repeat_of(futures[1].result())
     assert [futures[n].result().cursor.position for n in (0, 1, 5, 7)] == [5, 6, 7, 8]
     assert [futures[n].result().version for n in (0, 1, 5, 7)] == [1, 2, 3, erased.version + 1]
