@@ -15,8 +15,7 @@ Language = Literal["vi", "en"]
 LANGUAGES: tuple[Language, ...] = ("vi", "en")
 # By vocabulary and word, in the order of `LANGUAGES`. `policy` fills it, beside the wording of the answers.
 LABELS: dict[type[StrEnum], Mapping[str, tuple[str, str]]] = {}
-# The real class and its method: freezegun puts another class in its place, which the codec refuses.
-_PLAIN, _combine = frozenset({datetime}), datetime.combine
+_PLAIN, _combine = frozenset({datetime}), datetime.combine  # the real ones: the codec refuses the class of freezegun
 
 
 class Word(StrEnum):
