@@ -20,7 +20,8 @@ MAX_BYTES = 4096  # of the standing; a larger one is rare, and takes as long as 
 # The id is read from the row, not from the index that led to it, as in `dialect.FOUND`.
 ONE_STANDING = f"""
 SELECT value, position, hash, at, (SELECT user_version FROM pragma_user_version), user_id, version, made_at,
-    CASE WHEN {IS_USABLE} made_at AND length(standing) <= {MAX_BYTES} THEN next_change_at END, standing
+    CASE WHEN {IS_USABLE} made_at AND length(standing) <= {MAX_BYTES} THEN next_change_at END,
+    CASE WHEN length(standing) <= {MAX_BYTES} THEN standing END
 FROM meta LEFT JOIN (SELECT position, hash, at FROM entries WHERE position = (SELECT max(position) FROM entries))
 LEFT JOIN (SELECT rowid AS place FROM records WHERE user_id = ?) LEFT JOIN records ON records.rowid = place
 WHERE name = 'epoch'
