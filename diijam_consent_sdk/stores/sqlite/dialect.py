@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from operator import itemgetter
 
 import msgspec
 
@@ -54,12 +57,25 @@ SELECT user_ids, versions, standings, records, latest, earliest FROM (
         {FOUND} LIMIT -1)
 ) WHERE user_ids IS NOT NULL
 """
-STANDINGS_OF = STANDINGS.format(
-    share="?2 / json_array_length(?3)",
-    places="SELECT records.rowid AS place FROM json_each(?3) CROSS JOIN records ON user_id = value",
+
+
+def numbered(sql: str) -> Callable[..., Statement]:
+    """Make a statement of SQL with ?1, ?2 …, which Python 3.12 at first took for names, and warned of."""
+    places = itemgetter(*(int(number) - 1 for number in re.findall(r"\?(\d)", sql)))
+    plain = re.sub(r"\?\d", "?", sql)
+    return lambda *values: (plain, places(values))
+
+
+STANDINGS_OF = numbered(
+    STANDINGS.format(
+        share="?2 / json_array_length(?3)",
+        places="SELECT records.rowid AS place FROM json_each(?3) CROSS JOIN records ON user_id = value",
+    )
 )
-STANDINGS_AFTER = STANDINGS.format(
-    share="?2 / ?4", places="SELECT rowid AS place FROM records WHERE user_id > ?3 ORDER BY user_id LIMIT ?4"
+STANDINGS_AFTER = numbered(
+    STANDINGS.format(
+        share="?2 / ?4", places="SELECT rowid AS place FROM records WHERE user_id > ?3 ORDER BY user_id LIMIT ?4"
+    )
 )
 PUT = upsert(f"{COLUMNS}, filler", f"{PLACES}, zeroblob(?)")
 
@@ -87,8 +103,8 @@ DIALECT = Dialect(
     ),
     erasing=GATHERED.format(ERASING.format(places=ALL_ERASING)),
     erasing_closed=GATHERED.format(ERASING.format(places=ERASING_CLOSED)),
-    standings=lambda user_ids, limits: (STANDINGS_OF, (limits.lasting, limits.max_bytes, asked(user_ids))),
-    standings_after=lambda after, limit, limits: (STANDINGS_AFTER, (limits.lasting, limits.max_bytes, after, limit)),
+    standings=lambda user_ids, limits: STANDINGS_OF(limits.lasting, limits.max_bytes, asked(user_ids)),
+    standings_after=lambda after, limit, limits: STANDINGS_AFTER(limits.lasting, limits.max_bytes, after, limit),
     named_notices="SELECT notice, terms FROM notices WHERE notice IN (SELECT value FROM json_each(?))",
     notices_required="SELECT value FROM meta WHERE name = 'notices'",
     require_notices="INSERT OR IGNORE INTO meta VALUES ('notices', 'required')",
