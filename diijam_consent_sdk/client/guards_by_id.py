@@ -82,7 +82,7 @@ class GuardsById(BaseClient):
         Args:
             user_id: Whose data it is about.
 
-            recipient: Who would get the data, by the id that the notices name.
+            recipient: The id of the recipient, as in the notices.
 
             data: The fields (`Field` or words), at least one.
 

@@ -171,7 +171,7 @@ class TokenFile:
             return error
 
     def _take(self, began: float, found: Content | Exception) -> None:
-        """Let what was read, or why it could not be, hold from now on, unless it was read anew since it *began*."""
+        """Use the result of a read that *began* then, unless a later one has ended."""
         if began < self._read_at:
             return
         self._read_at = began

@@ -132,7 +132,7 @@ def rows_from(rows: Sequence[Row], at: datetime) -> list[StandingRow] | None:
 
 
 def is_usable(made_at: object, ends_at: object, at: datetime) -> bool:
-    """Whether a stored standing may be used *at* a time; `wire.Malformed` if its own times are none."""
+    """Whether a stored standing may be used *at* a time; `wire.Malformed` if *made_at* or *ends_at* is no number."""
     if not isinstance(made_at, int) or not isinstance(ends_at, int):
         raise wire.Malformed("a standing's times are no numbers")
     return made_at <= microseconds(at) < ends_at

@@ -112,11 +112,9 @@ class SqliteDatabaseStore(SqlStore):
         """See `Store.standings`."""
         ids = checked_ids(user_ids)
         if len(ids) == 1:
-            found = None
             with suppress(StoreUnusable):  # the statement for several says better what is wrong
-                found = self._database.run(one_standing(self._operations, ids[0]))
-            if found is not None:
-                return found
+                if (found := self._database.run(one_standing(self._operations, ids[0]))) is not None:
+                    return found
         return super().standings(ids)
 
     def _read(self, query: Query[T]) -> T:
