@@ -44,27 +44,31 @@ class ConsentApp(Litestar):
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
-        started, status, path, method = time.monotonic(), 500, _exact_path(scope), scope["method"]
+        started, path, method = time.monotonic(), _exact_path(scope), scope["method"]
         call = Call(self.state.context, receive, dispatch.header(scope, b"authorization").decode("latin-1"))
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"cache-control", b"no-store")]
-            await send(message)
-
         try:
             if method == "POST" and path in BY_PATH:
-                await dispatch.answer(BY_PATH[path], call, scope, send_and_note)
+                await dispatch.answer(BY_PATH[path], call, scope, send)
             else:
-                get = "GET" if method == "HEAD" else method  # the server leaves the body out
-                exact = {**scope, "method": get, "path": path, "raw_path": path.encode(), "state": {}}
-                await super().__call__(cast(Scope, exact), receive, send_and_note)
+                await self._answer_other(call, path, scope, send)
         finally:
             call.context.metrics.record_request(
-                method, path, status, time.monotonic() - started, token=call.caller, users=call.users
+                method, path, call.status, time.monotonic() - started, token=call.caller, users=call.users
             )
+
+    async def _answer_other(self, call: Call, path: str, scope: HTTPScope, send: Send) -> None:
+        """Answer what is no operation's question by the framework."""
+
+        async def send_and_note(message: Message) -> None:
+            """Pass a message on; of the answer's first one, note the status."""
+            if message["type"] == "http.response.start":
+                call.status = message["status"]
+                message["headers"] = [*message["headers"], dispatch.NO_STORE]
+            await send(message)
+
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
+        exact = {**scope, "method": method, "path": path, "raw_path": path.encode(), "state": {}}
+        await super().__call__(cast(Scope, exact), call.receive, send_and_note)
 
 
 def _exact_path(scope: HTTPScope) -> str:

@@ -19,11 +19,13 @@ from .operation import Call, Operation, Parts
 from .problems import PROBLEM_JSON, PROBLEM_OF_STATUS, Refused, problem_answer, redact
 
 Headers = list[tuple[bytes, bytes]]
-JSON = b"application/json"
+NO_STORE = (b"cache-control", b"no-store")  # of every answer
+JSON_HEADER = (b"content-type", b"application/json")
 JSON_LINES = "application/jsonl"
 LINES_HEADERS: Headers = [
     (b"content-type", JSON_LINES.encode()),
     (b"x-accel-buffering", b"no"),  # nginx would hold parts back
+    NO_STORE,
 ]
 MAX_LENGTH_DIGITS = 18  # of a Content-Length; the servers take no number that is longer
 
@@ -47,7 +49,7 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
 
         scope: ASGI's scope of the request.
 
-        send: ASGI's channel for the answer.
+        send: ASGI's channel for the answer, whose status is noted in the call.
     """
     parts: Parts | None = None
     try:
@@ -59,13 +61,13 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
         else:
             parts, first = found, await anext(found)  # what fails before the first part has its own status
     except Exception as error:  # noqa: BLE001 - each becomes a problem
-        await _send_problem(send, error)
+        await _send_problem(call, send, error)
         return
     if parts is None:
-        await _send(send, 200, [(b"content-type", JSON)], first)
+        await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
     else:
         connection: Connection | None = scope.get("state", {}).get(CONNECTION)
-        await _send_parts(send, first, parts, _pass if connection is None else connection.drained)
+        await _send_parts(call, send, first, parts, _pass if connection is None else connection.drained)
 
 
 async def _read_body(receive: Receive, length: bytes, most: int) -> bytes:
@@ -113,14 +115,15 @@ def decode(body: bytes, question: type[msgspec.Struct]) -> Any:
         raise Refused("malformed", f"correct the question: {text}") from None
 
 
-async def _send_problem(send: Send, error: Exception) -> None:
+async def _send_problem(call: Call, send: Send, error: Exception) -> None:
     problem = problem_answer(error)
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-    headers.append((b"content-type", PROBLEM_JSON.encode()))
-    await _send(send, problem.status, headers, problem.content)
+    headers += [(b"content-type", PROBLEM_JSON.encode()), NO_STORE]
+    await _send(call, send, problem.status, headers, problem.content)
 
 
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+async def _send(call: Call, send: Send, status: int, headers: Headers, body: bytes) -> None:
+    call.status = status
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -130,8 +133,11 @@ async def _pass() -> None:
     """Wait for nothing, with a server that does not tell what the socket took."""
 
 
-async def _send_parts(send: Send, first: bytes, parts: Parts, drained: Callable[[], Awaitable[None]]) -> None:
+async def _send_parts(
+    call: Call, send: Send, first: bytes, parts: Parts, drained: Callable[[], Awaitable[None]]
+) -> None:
     """Send an answer in parts, each once the socket took the last. It ends at an error, as it may end at any time."""
+    call.status = 200
     async with aclosing(parts):
         await send({"type": "http.response.start", "status": 200, "headers": LINES_HEADERS})
         await send({"type": "http.response.body", "body": first, "more_body": True})

@@ -154,14 +154,16 @@ class Metrics:
 
             users: How many users were asked about, or named by the answer.
         """
-        method = method if method in METHODS else OTHER
-        path = path if path in self._layout.seconds else OTHER
-        requests = self._layout.requests.values
+        requests, row = self._layout.requests.values, self._row
         place = requests.get((method, path, str(status)))
-        self._row[requests[method, path, OTHER] if place is None else place] += 1
+        if place is None:
+            method = method if method in METHODS else OTHER
+            path = path if path in self._layout.seconds else OTHER
+            place = requests.get((method, path, str(status)), requests[method, path, OTHER])
+        row[place] += 1
         first = self._layout.seconds[path]
-        self._row[first + bisect_left(BUCKETS, seconds)] += 1
-        self._row[first + len(BOUNDS)] += seconds
+        row[first + bisect_left(BUCKETS, seconds)] += 1
+        row[first + len(BOUNDS)] += seconds
         self._access_log.record(AccessLine(method, path, status, round(seconds * 1000, 1), token, users))
 
     def record_append(self, outcome: str) -> None:

@@ -34,6 +34,7 @@ class Call:
     token: TokenEntry = attrs.field(init=False)  # set by `auth.authorize`
     caller: str | None = None  # the token's name, once it is known
     users: int = 0  # how many users were asked about, or are named by the answer
+    status: int = 500  # of the answer, once it has begun
 
     @contextmanager
     def disconnected(self) -> Iterator[asyncio.Future[None]]:

@@ -15,6 +15,7 @@ import attrs
 
 from .._threads import await_promise, run_in_thread
 from ..events import Event, Provenance, takes_away
+from ..identifiers import is_user_id
 from ..stores.answers import (
     Appended,
     Changes,
@@ -80,10 +81,9 @@ class StoreExecutor(RegistryExecutor):
 
     async def standings(self, caller: Hashable, user_ids: list[str], convert: Callable[[Standings], T]) -> T:
         """See `Store.standings`. One user's is read at once where that waits for nobody; small loads are joined."""
-        if self._prompt_reads is not None and len(user_ids) == 1:
+        if self._prompt_reads is not None and len(user_ids) == 1 and is_user_id(user_ids[0]):
             self.admission.check_whole()
-            (user_id,) = check_arguments(partial(checked_ids, user_ids))
-            if (found := self._prompt_reads.read(user_id)) is not None:
+            if (found := self._prompt_reads.read(user_ids[0])) is not None:
                 return convert(found)
         return await self._load(caller, self._standings, user_ids, convert)
 
