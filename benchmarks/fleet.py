@@ -16,6 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 import psutil
 
+from diijam_consent_sdk.events import Event, Objected, ObjectionLifted
+from diijam_consent_sdk.stores.http import append_exchange
+from diijam_consent_sdk.stores.http.standing_exchange import standings
+
 from . import people, report
 from .server import Connection, percentile
 from .serving import Service, serving
@@ -74,17 +78,13 @@ def question(service: Service, after: dict[str, object]) -> bytes:
             "stream": True, "beat": BEAT_SECONDS, "client": secrets.token_hex(16),
         }
     )  # fmt: skip
-    head = (
-        f"POST /v1/changes HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {service.token}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    return service.request("/v1/changes", body)
 
 
 async def follow(service: Service, clients: int) -> list[Follower]:
     """Connect the fleet, and wait until each client has its first part."""
     connection = await Connection(service).open()
-    after = msgspec.json.decode(await connection.post("/v1/records/load", {"user_ids": []}))["cursor"]
+    after = msgspec.json.decode(await connection.ask(standings([])))["cursor"]
     connection.close()
     where, loop = urlsplit(service.url), asyncio.get_running_loop()
     fleet = list[Follower]()
@@ -107,25 +107,20 @@ async def write(service: Service, user_ids: list[str], until: float) -> dict[int
     for writer in writers:
         free.put_nowait(writer)
     written: dict[int, Timed] = {}
-    rng, kinds = random.Random(people.SEED), ("Objected", "ObjectionLifted")
+    rng, events = random.Random(people.SEED), (Objected("contests"), ObjectionLifted("contests"))
 
-    async def append(writer: Connection, kind: str) -> None:
+    async def append(writer: Connection, event: Event) -> None:
         """Write once, and give the connection back."""
         began = time.perf_counter()
-        events = [{"type": kind, "purpose": "contests"}]
-        body: dict[str, object] = {
-            "user_id": rng.choice(user_ids),
-            "events": events,
-            "idempotency_key": secrets.token_hex(16),
-        }
-        answer = msgspec.json.decode(await writer.post("/v1/events/append", body))
+        exchange = append_exchange.append(rng.choice(user_ids), [event], None, secrets.token_hex(16))
+        answer = msgspec.json.decode(await writer.ask(exchange))
         written[answer["cursor"]["position"]] = (began, time.perf_counter())
         free.put_nowait(writer)
 
     async with asyncio.TaskGroup() as tasks:
         due = time.perf_counter()
         while due < until:
-            tasks.create_task(append(await free.get(), rng.choice(kinds)))
+            tasks.create_task(append(await free.get(), rng.choice(events)))
             due += 1 / WRITES_A_SECOND
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
     for writer in writers:
@@ -137,7 +132,7 @@ async def load(service: Service, user_ids: list[str], until: float) -> list[floa
     """Load one user after another; the seconds that each took."""
     connection, rng, took = await Connection(service).open(), random.Random(people.SEED), list[float]()
     while (began := time.perf_counter()) < until:
-        await connection.post("/v1/records/load", {"user_ids": [rng.choice(user_ids)]})
+        await connection.ask(standings([rng.choice(user_ids)]))
         took.append(time.perf_counter() - began)
         await asyncio.sleep(max(0.0, 1 / LOADS_A_SECOND - took[-1]))
     connection.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 import shutil
 import socket
 import statistics
@@ -18,7 +17,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from diijam_consent_sdk.stores import wire
+from diijam_consent_sdk.events import Objected
+from diijam_consent_sdk.stores import HttpStore
+from diijam_consent_sdk.stores.http.append_exchange import append
+from diijam_consent_sdk.stores.http.exchange import Exchange, changes, load
+from diijam_consent_sdk.stores.http.standing_exchange import standings
 
 from . import people, report
 from .serving import Service, serving
@@ -27,7 +30,6 @@ from .timing import ratios, spread
 USERS = 10_000
 QUESTIONS = 1_000  # of each in a round
 ROUNDS = 15
-HEAD = "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"  # noqa: E501
 
 
 @attrs.define
@@ -36,21 +38,15 @@ class Asked:
 
     connection: socket.socket
     clock: int  # Linux's, of the server's processor time; /proc has hundredths of a second
-    token: str
     times: list[float] = attrs.field(factory=list)
     processor: list[float] = attrs.field(factory=list)
 
     @classmethod
-    def at(cls, port: int, pid: int, token: str) -> Asked:
+    def at(cls, port: int, pid: int) -> Asked:
         """Connect to a server of this machine."""
         connection = socket.create_connection(("127.0.0.1", port), timeout=30)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return cls(connection, ~pid << 3 | 2, token)  # as clock_getcpuclockid(3) makes it
-
-    def encoded(self, path: str, question: dict[str, object]) -> bytes:
-        """A whole request."""
-        body = wire.encode({"nonce": secrets.token_hex(16), **question})  # as `HttpStore` does
-        return HEAD.format(path=path, token=self.token, length=len(body)).encode() + body
+        return cls(connection, ~pid << 3 | 2)  # as clock_getcpuclockid(3) makes it
 
     def ask(self, request: bytes) -> bytes:
         """Send a request, and read the answer's body."""
@@ -91,7 +87,7 @@ def bare(answer: bytes, folder: Path) -> Iterator[Asked]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        asked = Asked.at(int(process.stdout.readline()), process.pid, "bare")
+        asked = Asked.at(int(process.stdout.readline()), process.pid)
         with closing(asked.connection):
             yield asked
     finally:
@@ -100,17 +96,17 @@ def bare(answer: bytes, folder: Path) -> Iterator[Asked]:
         process.stdout.close()
 
 
-def compared(service: Service, folder: Path, path: str, make: Callable[[], dict[str, object]]) -> list[str]:
-    """The row of one operation."""
-    port = urlsplit(service.url).port
+def compared(service: Service, folder: Path, make: Callable[[], Exchange]) -> list[str]:
+    """The row of one operation, asked as `HttpStore` does."""
+    port, path = urlsplit(service.url).port, make().path
     assert port is not None
-    ours = Asked.at(port, service.pid, service.token)
+    ours = Asked.at(port, service.pid)
     count, rounds = people.scaled(QUESTIONS), 3 if people.QUICK else ROUNDS
     with closing(ours.connection):
-        answer = ours.ask(ours.encoded(path, make()))
+        answer = ours.ask(service.request(path, make().encode()[0]))
         with bare(answer, folder) as other:
             for number in range(-1, rounds):
-                requests = [ours.encoded(path, make()) for _ in range(count)]
+                requests = [service.request(path, make().encode()[0]) for _ in range(count)]
                 for each in (ours, other)[:: 1 if number % 2 else -1]:
                     each.round(requests, counts=number >= 0)
     cells = [spread(ours.times), spread(other.times), ratios(ours.times, other.times),
@@ -124,29 +120,18 @@ def main() -> None:
     rng, users = random.Random(people.SEED), people.ids(people.scaled(USERS))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serving(Path(shutil.copy(people.ledger(len(users)), folder))) as service, service.client() as http:
-            nonce = {"nonce": secrets.token_hex(16)}
-            head = http.post("/v1/records/load", json={**nonce, "user_ids": []}).json()["cursor"]
-
-            def load() -> dict[str, object]:
-                """A load of one user."""
-                return {"user_ids": [rng.choice(users)]}
-
-            def append() -> dict[str, object]:
-                """One event of one user."""
-                return {"user_id": rng.choice(users), "events": [{"type": "Objected", "purpose": "surveys"}]}
-
-            def changes() -> dict[str, object]:
-                """A poll with an answer at once."""
-                return {"after": head, "wait": 0.0, "limit": 1}
-
-            operations = {
-                "/v1/standings/load": load,
-                "/v1/records/load": load,
-                "/v1/changes": changes,
-                "/v1/events/append": append,
-            }
-            rows = [compared(service, folder, path, make) for path, make in operations.items()]
+        with (
+            serving(Path(shutil.copy(people.ledger(len(users)), folder))) as service,
+            closing(HttpStore(service.url, token=service.token)) as store,
+        ):
+            head = store.load(()).cursor
+            operations: list[Callable[[], Exchange]] = [
+                lambda: standings([rng.choice(users)]),
+                lambda: load([rng.choice(users)]),
+                lambda: changes(head, 0.0, 1),
+                lambda: append(rng.choice(users), [Objected("surveys")], None, None),
+            ]
+            rows = [compared(service, folder, make) for make in operations]
     columns = ["one question", "µs", "bare, µs", "ratio", "server CPU, µs", "bare, µs", "ratio"]
     note = (
         f"`diijam-consent serve` over SQLite, {len(users):,} users, and a bare ASGI application that answers with the"

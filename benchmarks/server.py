@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
 from diijam_consent_sdk.events import Objected
 from diijam_consent_sdk.stores import HttpStore
+from diijam_consent_sdk.stores.http.exchange import Exchange, changes
+from diijam_consent_sdk.stores.http.standing_exchange import standings
 
 from . import people, report
 from .serving import Service, serving
@@ -39,14 +39,10 @@ class Connection:
         self._reader, self._writer = await asyncio.open_connection(where.hostname, where.port)
         return self
 
-    async def post(self, path: str, question: dict[str, object]) -> bytes:
-        """Ask, and read the whole answer."""
-        body = msgspec.json.encode({"nonce": secrets.token_hex(16), **question})
-        head = (
-            f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {self._service.token}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
+    async def ask(self, exchange: Exchange) -> bytes:
+        """Ask as `HttpStore` does, and read the whole answer."""
+        body, _ = exchange.encode()
+        self._writer.write(self._service.request(exchange.path, body))
         answered = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         if not answered.startswith(b"http/1.1 200"):
             raise SystemExit(f"the service answered {answered[:60]!r}")
@@ -66,7 +62,7 @@ async def loads(service: Service, count: int, seconds: float, user_ids: list[str
     async def keep_asking(connection: Connection) -> None:
         """One connection that asks without a pause."""
         while (began := time.perf_counter()) < until:
-            await connection.post("/v1/records/load", {"user_ids": rng.sample(user_ids, count)})
+            await connection.ask(standings(rng.sample(user_ids, count)))
             took.append((time.perf_counter() - began) * 1000)
 
     connections = [await Connection(service).open() for _ in range(CONNECTIONS)]
@@ -80,12 +76,11 @@ async def loads(service: Service, count: int, seconds: float, user_ids: list[str
 async def polled(service: Service, polls: int, store: HttpStore, during: Callable[[], object]) -> list[float]:
     """Hold long polls, do something, write; after how many milliseconds each poll was answered."""
     head = await asyncio.to_thread(lambda: store.load(()).cursor)
-    after = {"epoch": head.epoch, "position": head.position, "hash": head.hash}
     connections = [await Connection(service).open() for _ in range(polls)]
 
     async def poll(connection: Connection) -> float:
         """One long poll."""
-        answer = await connection.post("/v1/changes", {"after": after, "wait": 60.0})
+        answer = await connection.ask(changes(head, 60.0, 1_000))
         assert b"u-0000001" in answer
         return time.perf_counter()
 

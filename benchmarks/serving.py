@@ -25,6 +25,14 @@ class Service:
     token: str = attrs.field(repr=False)
     pid: int = 0
 
+    def request(self, path: str, body: bytes) -> bytes:
+        """Make a whole request, as it is sent."""
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {self.token}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
     def client(self) -> httpx.Client:
         """A plain HTTP client for it."""
         return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=60)

@@ -18,6 +18,7 @@ import attrs
 
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.stores import AsyncPostgresStore, SqliteStore
+from diijam_consent_sdk.stores.http import append_exchange
 from tests.stores.cluster import running
 
 from . import people, report
@@ -83,8 +84,7 @@ async def over_http(slow_seconds: float) -> list[str]:
 
             async def append(writer: int, user_id: str) -> bytes:
                 """Append over the writer's connection."""
-                question: dict[str, object] = {"user_id": user_id, "events": [{"type": "AccountOpened"}]}
-                return await connections[writer].post("/v1/events/append", question)
+                return await connections[writer].ask(append_exchange.append(user_id, [AccountOpened()], None, None))
 
             row = await compare(append)
             for connection in connections:
