@@ -244,7 +244,7 @@ class ConsentRecord:
 
 
 def _has_erasure_request(requests: Mapping[str, Request]) -> bool:
-    return any(request.kind is RequestKind.ERASURE and request.outcome is None for request in requests.values())
+    return any(request.outcome is None and request.kind is RequestKind.ERASURE for request in requests.values())
 
 
 def unopened(user_id: str) -> ConsentRecord:
@@ -361,7 +361,8 @@ def _import_refusals(
     yield is_early, "said_at is in the future: give the time at which the customer said it"
     reopening = record.account is Account.CLOSED and isinstance(event, e.AccountOpened)
     yield reopening, "the account is closed, and an import never reopens it: leave it out"
-    yield _lifts(record, event), "an objection or restriction stands, and an import never lifts one: leave it out"
+    stands = "an objection, restriction or erasure request stands, and an import never lifts one: leave it out"
+    yield _lifts(record, event), stands
     for thing, said in _words_on(record, event):
         if said is None or said.entry_version is None:
             continue
@@ -377,6 +378,9 @@ def _lifts(record: ConsentRecord, event: e.Event) -> bool:
             return purpose in record.objected
         case e.RestrictionLifted(data):
             return record.all_restricted or bool(record.restricted & (data or EVERY_FIELD))
+        case e.RequestResolved(request):
+            known = record.requests.get(request)
+            return known is not None and known.kind is RequestKind.ERASURE and known.outcome is None
         case _:
             return False
 

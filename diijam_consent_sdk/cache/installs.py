@@ -71,21 +71,24 @@ class Installs(Memory):
     def finish_fetch(self, fetch: Fetch, answer: Standings | None, now: float) -> dict[str, UserConsent]:
         """Install what a load brought (None: it failed) as far as rule 4 allows. Return the installed users."""
         with self._lock:
-            if not self._takes(fetch, None if answer is None else answer.cursor, now) or answer is None:
-                return {}
-            self._begin_view(answer.view)
-            if now >= fetch.own_until or len(answer.users) != len(fetch.user_ids):
-                return {}
-            arrival, cached = self._arrival_of(fetch, answer), self.users.by_id
-            kept_out = self._kept_out(fetch, answer.cursor.position)
-            installed: dict[str, UserConsent] = {}
-            for user_id, row in zip(fetch.user_ids, answer.users, strict=True):
-                if row.user_id == user_id and user_id not in kept_out:
-                    try:
-                        installed[user_id] = self._install(arrival, user_id, row, cached.get(user_id))
-                    except Malformed:
-                        fetch.is_malformed = True
-            return installed
+            return self._install_all(fetch, answer, now)
+
+    def _install_all(self, fetch: Fetch, answer: Standings | None, now: float) -> dict[str, UserConsent]:
+        if not self._takes(fetch, None if answer is None else answer.cursor, now) or answer is None:
+            return {}
+        self._begin_view(answer.view)
+        if now >= fetch.own_until or len(answer.users) != len(fetch.user_ids):
+            return {}
+        arrival, cached = self._arrival_of(fetch, answer), self.users.by_id
+        kept_out = self._kept_out(fetch, answer.cursor.position)
+        installed: dict[str, UserConsent] = {}
+        for user_id, row in zip(fetch.user_ids, answer.users, strict=True):
+            if row.user_id == user_id and user_id not in kept_out:
+                try:
+                    installed[user_id] = self._install(arrival, user_id, row, cached.get(user_id))
+                except Malformed:
+                    fetch.is_malformed = True
+        return installed
 
     def _arrival_of(self, fetch: Fetch, answer: Standings) -> Arrival:
         generation = self._generation_at(answer.cursor)

@@ -56,10 +56,13 @@ class Limiter:
         if permit.set_exception(Abandoned()):
             return
         with self._lock:
-            while self._waiting:
-                if self._waiting.popleft().set_result(None):
-                    return
-            self._free += 1
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            if self._waiting.popleft().set_result(None):
+                return
+        self._free += 1
 
 
 class LimitedCalls:

@@ -82,16 +82,19 @@ class SingleFlight:
         """
         wanted = dict.fromkeys(user_ids)
         with self._lock:
-            joined = {self._by_user[user_id]: None for user_id in wanted if user_id in self._by_user}
-            others = [user_id for user_id in wanted if user_id not in self._by_user]
-            while others and (load := self._with_room()) is not None:
-                room = BATCH - len(load.user_ids)
-                part, others = dict.fromkeys(others[:room]), others[room:]
-                load.user_ids.update(part)  # first, so that a user who is found by id is always in the load
-                self._by_user.update(dict.fromkeys(part, load))
-                joined[load] = None
-            ready = self._ready()
+            joined, ready = self._joined(wanted), self._ready()
         self._start(ready)
+        return joined
+
+    def _joined(self, wanted: dict[str, None]) -> list[SharedLoad]:
+        joined = {self._by_user[user_id]: None for user_id in wanted if user_id in self._by_user}
+        others = [user_id for user_id in wanted if user_id not in self._by_user]
+        while others and (load := self._with_room()) is not None:
+            room = BATCH - len(load.user_ids)
+            part, others = dict.fromkeys(others[:room]), others[room:]
+            load.user_ids.update(part)  # first, so that a user who is found by id is always in the load
+            self._by_user.update(dict.fromkeys(part, load))
+            joined[load] = None
         return list(joined)
 
     def _with_room(self) -> SharedLoad | None:
@@ -143,10 +146,13 @@ class SingleFlight:
     def _remove(self, load: SharedLoad) -> None:
         """Make room for the next load and wake the callers. Doing so twice changes nothing."""
         with self._lock:
-            for user_id in load.user_ids:
-                if self._by_user.get(user_id) is load:
-                    del self._by_user[user_id]
-            self._in_flight.pop(load, None)
+            self._forget(load)
             ready = self._ready()
         load.done.set_result(None)
         self._start(ready)
+
+    def _forget(self, load: SharedLoad) -> None:
+        for user_id in load.user_ids:
+            if self._by_user.get(user_id) is load:
+                del self._by_user[user_id]
+        self._in_flight.pop(load, None)

@@ -21,6 +21,7 @@ from ..stores.messages import PATHS, AppendAnswer, AppendQuestion
 from ..vocabulary import Method
 from .auth import authorize_append, may_read, writer
 from .encoding import join
+from .joint_appends import MAX_JOINED_EVENTS
 from .operation import Call, operation
 from .problems import Refused, problem_answer, problem_key
 from .scopes import ANY
@@ -48,7 +49,9 @@ async def append(call: Call, data: AppendQuestion) -> bytes:
         return appended.cursor, wire.encode(answer)
 
     try:
-        events, provenance = _checked(call, data)
+        checking = partial(_checked, call, data)
+        is_large = len(data.events) > MAX_JOINED_EVENTS
+        events, provenance = await context.decoding.run(call.caller, checking) if is_large else checking()
         cursor, body = await context.store.append(
             call.token.name, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key,
@@ -75,6 +78,8 @@ async def append_many(call: Call, data: AppendManyQuestion) -> bytes:
     context, call.users = call.context, len({write.user_id for write in data.writes})
     is_reader = may_read(call)
     writes = await context.decoding.run(call.caller, partial(_writes, call, data.writes))
+    if any(isinstance(write, Refused) for write in writes):
+        context.metrics.record_refusal("scope")
 
     def encode(found: Sequence[WriteResult]) -> tuple[list[str], Cursor | None, bytes]:
         """Encode the answer, with the outcomes for the metrics."""

@@ -75,7 +75,6 @@ def may_read(call: Call) -> bool:
 def _forbidden(call: Call, scopes: Collection[Scope], joint: str) -> Refused:
     """Make the refusal of a token that lacks scopes."""
     entry = call.token
-    call.context.metrics.record_refusal("scope")
     has = f"it has {', '.join(sorted(entry.scopes))}, and a scope includes no other"
     detail = f"the token of {entry.name} lacks the scope {joint.join(sorted(scopes))} ({has}): {WHO_GIVES_SCOPES}"
     challenge = f'Bearer error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'

@@ -16,7 +16,15 @@ from ..stores.strict_json import UNKNOWN_FIELD
 from .auth import authorize
 from .connections import CONNECTION, Connection
 from .operation import Call, Operation, Parts
-from .problems import PROBLEM_JSON, PROBLEM_OF_STATUS, Refused, problem_answer, redact
+from .problems import (
+    PROBLEM_JSON,
+    PROBLEM_OF_STATUS,
+    ProblemAnswer,
+    Refused,
+    problem_answer,
+    problem_key,
+    redact,
+)
 
 Headers = list[tuple[bytes, bytes]]
 NO_STORE = (b"cache-control", b"no-store")  # of every answer
@@ -115,8 +123,15 @@ def decode(body: bytes, question: type[msgspec.Struct]) -> Any:
         raise Refused("malformed", f"correct the question: {text}") from None
 
 
+def _problem_of(call: Call, error: Exception) -> ProblemAnswer:
+    """Make the problem document of an error, and count a question that was refused for the lack of a scope."""
+    if problem_key(error) == "forbidden":
+        call.context.metrics.record_refusal("scope")
+    return problem_answer(error)
+
+
 async def _send_problem(call: Call, send: Send, error: Exception) -> None:
-    problem = problem_answer(error)
+    problem = _problem_of(call, error)
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     headers += [(b"content-type", PROBLEM_JSON.encode()), NO_STORE]
     await _send(call, send, problem.status, headers, problem.content)
@@ -147,5 +162,5 @@ async def _send_parts(
                 await send({"type": "http.response.body", "body": part, "more_body": True})
                 await drained()
         except Exception as error:  # noqa: BLE001 - it is logged as the problem that it would have been
-            problem_answer(error)
+            _problem_of(call, error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

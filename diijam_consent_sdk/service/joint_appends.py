@@ -19,7 +19,7 @@ from ..stores.answers import Appended
 from ..stores.sql.append_plans import PlannedAppend, SettledAppend
 from ..stores.sql.group_commit import GroupRoom
 from ..stores.sql.repeats import Repeat
-from .lanes import Lane
+from .lanes import Lane, for_future
 
 MAX_JOINED_EVENTS = 100  # of one append; a larger one goes alone
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
@@ -36,7 +36,7 @@ class _Member:
     done: asyncio.Future[Any]
 
     def converted(self, outcome: SettledAppend) -> Any:
-        """Convert the answer, in the thread that wrote; a repeat is answered later, an error raised."""
+        """Convert the answer, in the thread that wrote; a repeat or an error is returned as it is."""
         if not isinstance(outcome, Appended):
             return outcome
         try:
@@ -142,6 +142,6 @@ def _settle(done: asyncio.Future[Any], result: Any) -> None:
     if done.done():
         return
     if isinstance(result, Exception):
-        done.set_exception(result)
+        done.set_exception(for_future(result))
     else:
         done.set_result(result)

@@ -17,6 +17,7 @@ import attrs
 
 from ..stores.answers import Loaded, Standings
 from ..stores.message_fields import MAX_USERS
+from .lanes import for_future
 
 MAX_JOINED_USERS = 100  # of one load; a larger one goes alone, beside the joint calls
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
@@ -45,7 +46,7 @@ class Member(Generic[Found]):
         if self.done.done():
             return
         if isinstance(outcome, Exception):
-            self.done.set_exception(outcome)
+            self.done.set_exception(for_future(outcome))
         else:
             self.done.set_result(outcome)
 
@@ -80,13 +81,15 @@ class JointLoads(Generic[Found]):
 
         load: Calls the store for some users.
 
-        only: Cuts what the store found down to some of the users.
+        cutter: Makes of what the store found a function that cuts it down to some of the users.
     """
 
-    def __init__(self, run: Run, load: Callable[[list[str]], Any], only: Callable[[Found, list[str]], Found]) -> None:
+    def __init__(
+        self, run: Run, load: Callable[[list[str]], Any], cutter: Callable[[Found], Callable[[list[str]], Found]]
+    ) -> None:
         self._run = run
         self.call = load
-        self._only = only
+        self._cutter = cutter
         self._lines: dict[Hashable, Line[Found]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -146,7 +149,8 @@ class JointLoads(Generic[Found]):
 
         def convert(found: Found) -> list[Any]:
             """Convert what was found for each load by itself."""
-            return [self._outcome(member, found) for member in members]
+            cut = self._cutter(found)
+            return [_outcome(member, cut) for member in members]
 
         try:
             outcomes = await self._run(caller, load, convert)
@@ -157,12 +161,6 @@ class JointLoads(Generic[Found]):
                 member.settle(outcome)
         finally:
             self._end_call(caller, line)
-
-    def _outcome(self, member: Member[Found], found: Found) -> Any:
-        try:
-            return member.convert(self._only(found, member.user_ids))
-        except Exception as error:  # noqa: BLE001 - it is raised to this load alone
-            return error
 
     def _repeat(self, caller: Hashable, members: list[Member[Found]], error: Exception) -> None:
         """Ask again for each load of a joint call that failed, by itself: one of them may be what failed."""
@@ -184,13 +182,20 @@ class JointLoads(Generic[Found]):
         task.add_done_callback(self._tasks.discard)
 
 
-def only_records(loaded: Loaded, user_ids: list[str]) -> Loaded:
-    """Cut what was loaded down to the records of some users, in their order."""
+def _outcome(member: Member[Found], cut: Callable[[list[str]], Found]) -> Any:
+    try:
+        return member.convert(cut(member.user_ids))
+    except Exception as error:  # noqa: BLE001 - it is raised to this load alone
+        return error
+
+
+def cutter_of_records(loaded: Loaded) -> Callable[[list[str]], Loaded]:
+    """Make a function that cuts what was loaded down to the records of some users, in their order."""
     by_id = {record.user_id: record for record in loaded.records}
-    return attrs.evolve(loaded, records=tuple(by_id[user_id] for user_id in user_ids))
+    return lambda user_ids: attrs.evolve(loaded, records=tuple(by_id[user_id] for user_id in user_ids))
 
 
-def only_standings(found: Standings, user_ids: list[str]) -> Standings:
-    """Cut standings down to the rows of some users, in their order."""
+def cutter_of_standings(found: Standings) -> Callable[[list[str]], Standings]:
+    """Make a function that cuts standings down to the rows of some users, in their order."""
     by_id = {row.user_id: row for row in found.users}
-    return attrs.evolve(found, users=tuple(by_id[user_id] for user_id in user_ids))
+    return lambda user_ids: attrs.evolve(found, users=tuple(by_id[user_id] for user_id in user_ids))

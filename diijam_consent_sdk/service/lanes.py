@@ -87,6 +87,15 @@ class Lane:
         self._end_threads()
 
 
+def for_future(error: BaseException) -> BaseException:
+    """Make an error that a future takes: with a StopIteration, before Python 3.12, its waiter waits for ever."""
+    if not isinstance(error, StopIteration):
+        return error
+    taken = RuntimeError("the work raised StopIteration")
+    taken.__cause__ = error
+    return taken
+
+
 def _work_off(jobs: SimpleQueue[Job | None]) -> None:
     """Do what is handed over, in a thread."""
     while (job := jobs.get()) is not None:
@@ -95,11 +104,8 @@ def _work_off(jobs: SimpleQueue[Job | None]) -> None:
         error: BaseException | None = None
         try:
             result = work()
-        except StopIteration as raised:  # no future takes it: before Python 3.12 the caller would wait for ever
-            error = RuntimeError("the work raised StopIteration")
-            error.__cause__ = raised
         except BaseException as raised:  # noqa: BLE001 - raised where the work is waited for
-            error = raised
+            error = for_future(raised)
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
         del job, work, loop, settle, result, error  # nothing is kept while the thread waits

@@ -76,31 +76,37 @@ class LineWriter:
     def add(self, lines: bytes) -> None:
         """Keep lines until the next flush, or until they fill a piece."""
         with self._lock:
-            if len(self._last) + len(lines) > PIECE_BYTES:
-                self.flush()
-            if len(self._pieces) >= MAX_PIECES:
-                self._dropped += lines.count(b"\n")
-                return
-            if len(self._last) + len(lines) > PIECE_BYTES:
-                self._end_piece()
-            self._last += lines
-            while len(self._last) > PIECE_BYTES:  # one long line, in several pieces
-                self._pieces.append(bytes(self._last[:PIECE_BYTES]))
-                del self._last[:PIECE_BYTES]
+            self._keep(lines)
+
+    def _keep(self, lines: bytes) -> None:
+        if len(self._last) + len(lines) > PIECE_BYTES:
+            self._write_kept(0.0)
+        if len(self._pieces) >= MAX_PIECES:
+            self._dropped += lines.count(b"\n")
+            return
+        if len(self._last) + len(lines) > PIECE_BYTES:
+            self._end_piece()
+        self._last += lines
+        while len(self._last) > PIECE_BYTES:  # one long line, in several pieces
+            self._pieces.append(bytes(self._last[:PIECE_BYTES]))
+            del self._last[:PIECE_BYTES]
 
     def flush(self, seconds: float = 0.0) -> None:
         """Write what can be written without waiting for a reader; with *seconds*, after at most so long for a piece."""
         with self._lock:
-            while (self._pieces or self._last) and self._target.is_ready(seconds):
-                if not self._pieces:
-                    self._end_piece()
-                try:
-                    self._target.write(self._pieces[0])
-                except BlockingIOError:  # another process was quicker
-                    return
-                self._pieces.popleft()
-                if self._dropped and not (self._pieces or self._last):
-                    self._last += self._report_dropped()
+            self._write_kept(seconds)
+
+    def _write_kept(self, seconds: float) -> None:
+        while (self._pieces or self._last) and self._target.is_ready(seconds):
+            if not self._pieces:
+                self._end_piece()
+            try:
+                self._target.write(self._pieces[0])
+            except BlockingIOError:  # another process was quicker
+                return
+            self._pieces.popleft()
+            if self._dropped and not (self._pieces or self._last):
+                self._last += self._report_dropped()
 
     def discard(self) -> None:
         """Forget the lines that are kept: in a forked process they are its parent's to write."""

@@ -93,8 +93,6 @@ class Refused(Exception):
         headers: Headers of the response.
 
         scopes: The scopes that the token lacks.
-
-        position: The first position at which the ledger does not verify.
     """
 
     def __init__(
@@ -186,6 +184,8 @@ def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[by
 
 def problem_key(error: Exception) -> str:
     """Find the key of the problem that *error* becomes; `internal` if the error is unforeseen."""
+    if isinstance(error, Refused):
+        return error.key
     return next((key for kind, key in PROBLEM_OF_ERROR if isinstance(error, kind)), "internal")
 
 

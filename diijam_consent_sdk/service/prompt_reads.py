@@ -16,7 +16,7 @@ PAUSES = 50  # for so many times as long threads read after a slow one, and the 
 
 class PromptReads:
     """
-    Reads that nobody waits for. Use them on one event loop only.
+    Reads that wait for no lock and for no other call. Use them on one event loop only.
 
     Args:
         read: Reads a user's standing without waiting for a lock; gives None if it cannot.

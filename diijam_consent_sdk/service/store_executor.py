@@ -40,11 +40,11 @@ from ..stores.sql.repeats import Repeat
 from ..stores.sqlite.store import SqliteDatabaseStore, SqliteStore
 from .admission import Admission
 from .joint_appends import MAX_JOINED_EVENTS, JointAppends
-from .joint_loads import MAX_JOINED_USERS, JointLoads, only_records, only_standings
+from .joint_loads import MAX_JOINED_USERS, JointLoads, cutter_of_records, cutter_of_standings
 from .lanes import Lane
 from .prompt_reads import PromptReads
 from .registry_executor import RegistryExecutor, unchanged
-from .store_calls import check_arguments, check_arguments_async, run_call
+from .store_calls import check_arguments, run_call
 from .store_lanes import StoreLanes
 
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class StoreExecutor(RegistryExecutor):
         self._run = partial(run_call, is_async=self._is_async)
         self._lanes = StoreLanes.for_store(store, is_async=self._is_async)
         run = partial(self._run, self._lanes.readers)
-        self._standings = JointLoads(run, self._store.standings, only_standings)
-        self._records = JointLoads(run, self._store.load, only_records)
+        self._standings = JointLoads(run, self._store.standings, cutter_of_standings)
+        self._records = JointLoads(run, self._store.load, cutter_of_records)
         self._joint_appends = (
             JointAppends(self._lanes.writers, store.append_together) if isinstance(store, SqliteDatabaseStore) else None
         )
@@ -130,9 +130,7 @@ class StoreExecutor(RegistryExecutor):
                 planning = partial(plan_append, user_id, batch, expected_version, idempotency_key, provenance)
                 plan = check_arguments(planning)
                 if not plan.is_erasure:
-                    done: T | Repeat = await check_arguments_async(
-                        partial(self._joint_appends.append, key, plan, convert_trusted)
-                    )
+                    done: T | Repeat = await self._joint_appends.append(key, plan, convert_trusted)
                     if not isinstance(done, Repeat):
                         return done
                     call = partial(self._store.answer, done)

@@ -317,14 +317,16 @@ def test_an_import_never_reopens_an_account() -> None:
         (e.Restricted(), e.RestrictionLifted()),
         (e.Restricted(["email"]), e.RestrictionLifted(["email", "phone"])),
         (e.Restricted(["email"]), e.RestrictionLifted()),
+        (e.RequestFiled("r", "erasure"), e.RequestResolved("r", "cancelled")),
+        (e.RequestFiled("r", "erasure"), e.RequestResolved("r", "refused", reason="duty")),
     ],
 )
-def test_an_import_never_lifts_an_objection_or_restriction(said: e.Event, lifted: e.Event) -> None:
+def test_an_import_never_lifts_what_stands_against_a_yes(said: e.Event, lifted: e.Event) -> None:
     """One that stands is lifted by the customer alone, whoever wrote it down; where none stands, nothing is lifted."""
-    reason = "an objection or restriction stands, and an import never lifts one: leave it out"
+    reason = "an objection, restriction or erasure request stands, and an import never lifts one: leave it out"
     for provenance in (e.NO_PROVENANCE, EARLY):
         history = opened()
-        assert refused(history, lifted, LATE) is None
+        assert refused(history, lifted, LATE) != reason
         history.append(said, provenance=provenance)
         assert refused(history, lifted, LATE) == reason
         assert refused(history, lifted, e.Provenance(method="web")) is None

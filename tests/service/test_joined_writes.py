@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 
@@ -22,10 +22,6 @@ class Socket(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See `asyncio.Transport`."""
         self.written.append(bytes(data))
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """See `asyncio.Transport`."""
-        self.written.append(b"".join(list_of_data))
 
     def close(self) -> None:
         """See `asyncio.Transport`."""

@@ -11,6 +11,7 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent, KeyReused, StoreUnavailable
+from diijam_consent_sdk.service.joint_appends import MAX_JOINED_EVENTS
 from diijam_consent_sdk.service.store_executor import StoreExecutor
 from diijam_consent_sdk.stores import Appended, MemoryStore
 from diijam_consent_sdk.stores.sql.append_plans import PlannedAppend, SettledAppend
@@ -44,11 +45,17 @@ def run(body: Callable[[Noting, Callable[..., Awaitable[Appended]]], Awaitable[N
         store = Noting()
         executor = StoreExecutor(store)
 
-        async def append(user_id: str, *events: e.Event, caller: str = "a", key: str | None = None) -> Appended:
+        async def append(
+            user_id: str,
+            *events: e.Event,
+            caller: str = "a",
+            key: str | None = None,
+            convert: Callable[[Appended], Appended] = lambda appended: appended,
+        ) -> Appended:
             """Append for a caller."""
             return await executor.append(
                 caller, user_id, events or [OPENED], expected_version=None, idempotency_key=key,
-                provenance=e.NO_PROVENANCE, convert=lambda appended: appended,
+                provenance=e.NO_PROVENANCE, convert=convert,
             )  # fmt: skip
 
         try:
@@ -109,6 +116,29 @@ def test_each_has_its_own_outcome() -> None:
         store.calls.clear()
         await append("u-1", e.AccountClosed(), e.Erased())
         assert store.calls == []  # an erasure goes alone
+
+    run(body)
+
+
+@pytest.mark.parametrize(("raised", "expected"), [(StopIteration(), RuntimeError), (ValueError("bug"), ValueError)])
+@pytest.mark.parametrize("events", [1, MAX_JOINED_EVENTS + 1])
+def test_an_answer_that_cannot_be_made(raised: Exception, expected: type[Exception], events: int) -> None:
+    """The append is written all the same, so its error is no refusal of arguments; all others are answered."""
+
+    def fail(_: Appended) -> Appended:
+        raise raised
+
+    async def body(store: Noting, append: Callable[..., Awaitable[Appended]]) -> None:
+        """See the test."""
+        tasks = await begun(append("u-1"))
+        history = [OPENED, *[e.Restricted(["email"])] * (events - 1)]
+        tasks += await begun(append("u-2", *history, convert=fail), append("u-3"))
+        store.go_on.set()
+        async with asyncio.timeout(20):
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert type(found[1]) is expected
+        assert isinstance(found[2], Appended)
+        assert store.load(["u-2"]).records[0].version == events
 
     run(body)
 

@@ -185,6 +185,25 @@ async def test_a_slow_call_delays_no_later_one(make: Make) -> None:
     executor.close()
 
 
+def stop(_: object) -> None:
+    """Raise what a generator ends with, as an encoder that calls `next` would."""
+    raise StopIteration
+
+
+@on_a_loop
+async def test_a_load_whose_answer_ends_in_stop_iteration_keeps_nobody_waiting(make: Make) -> None:
+    """No future takes one before Python 3.12, so it is raised as another error, and all others are answered."""
+    executor, store = make()
+    async with held(executor, store):
+        converts = [stop, ids_of, ids_of]
+        loads = [asyncio.create_task(executor.load("a", [f"u-{n}"], each)) for n, each in enumerate(converts)]
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*loads, return_exceptions=True)
+    assert isinstance(found[0], RuntimeError)
+    assert found[1:] == [[("u-1", 0)], [("u-2", 0)]]
+    executor.close()
+
+
 @pytest.mark.parametrize("error", [TooLarge("ask for fewer"), StoreUnavailable("away"), RuntimeError("a bug")])
 @on_a_loop
 async def test_a_joint_call_that_fails_is_asked_again_one_by_one(make: Make, error: Exception) -> None:

@@ -143,6 +143,19 @@ def test_requests_and_appends_are_counted(asker: Asker, service: Running, http: 
     assert "diijam_consent_polls_held 0.0" in lines
 
 
+def test_what_a_token_lacks_the_scope_for_is_counted_as_that(start: Start, ask_as: Ask, http: httpx.Client) -> None:
+    """It is a refusal of the token, once for each question, and no append that failed, which would call for help."""
+    service = start()
+    asker = ask_as(service, "read")
+    asker.post("/v1/events/append", {"nonce": NONCE, "user_id": "u-1", "events": [OPENED]})
+    writes = [{"user_id": user_id, "events": [OPENED]} for user_id in ("u-1", "u-2")]
+    asker.post("/v1/events/append-many", {"nonce": NONCE, "writes": writes})
+    lines = http.get(f"{service.url}/metrics").text.splitlines()
+    assert 'diijam_consent_refusals_total{token="scope"} 2.0' in lines
+    assert 'diijam_consent_appends_total{outcome="forbidden"} 3.0' in lines
+    assert not any("internal" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("asked", "logged", "status"),
     [

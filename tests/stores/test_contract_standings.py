@@ -13,7 +13,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import TooLarge
 from diijam_consent_sdk.record import unopened
 from diijam_consent_sdk.standing import EVERY_ASK, standing_of
-from diijam_consent_sdk.stores import Store
+from diijam_consent_sdk.stores import Store, wire
 from diijam_consent_sdk.stores.protocol import StandingRow, Standings, StandingsPage
 from diijam_consent_sdk.stores.sql import standings as sql_standings
 from diijam_consent_sdk.stores.standings import decode_standing, encode_standing
@@ -130,10 +130,23 @@ def test_an_end_that_comes_during_the_read(home: Home, monkeypatch: pytest.Monke
     """A standing that the store took for lasting, and whose end came before its time was known, is made again."""
     store = home.open()
     store.append("u-1", [OPENED, grant(1800)])
-    monkeypatch.setattr(sql_standings, "AHEAD", timedelta(hours=-1))
+    monkeypatch.setattr(sql_standings, "READ_TIME", timedelta(hours=-1))
     home.clock.tick(1800)
     assert store.standings(["u-1"]).users == made(store, "u-1")
     assert store.list_standings(None).users == made(store, "u-1")
+
+
+def test_of_those_without_an_end_only_standings_are_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an end came during the read, the stored ones without an end are still taken, not their records."""
+    monkeypatch.setattr(sql_standings, "READ_TIME", timedelta(hours=-1))
+    store = home.open()
+    holds = (e.HoldPlaced(f"h-{n}", "tax", {"email"}) for n in range(20))
+    store.append("u-1", [OPENED, *holds, *[e.HoldReleased(f"h-{n}") for n in range(20)]])
+    store.append("u-2", [OPENED, grant(60)])
+    home.clock.tick(60)
+    sizes = [len(wire.encode(record)) for record in store.load(["u-1", "u-2"]).records]
+    with smaller_reads(sizes[0]):
+        assert store.standings(["u-1", "u-2"]).users == made(store, "u-1", "u-2")
 
 
 def test_equal_standings_have_equal_bytes(home: Home) -> None:

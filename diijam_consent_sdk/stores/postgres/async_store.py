@@ -13,7 +13,7 @@ from ..._logging import log
 from ...errors import StoreError
 from .._fork_safety import leak
 from .._retry import Attempts
-from ..sql.append_plans import Outcome, PlannedAppend, has_erased
+from ..sql.append_plans import AppendOutcome, PlannedAppend, has_erased
 from ..sql.async_group_commit import AsyncGroupCommit
 from ..sql.async_store import AsyncSqlStore
 from ..sql.group_commit import Group
@@ -87,14 +87,14 @@ class AsyncPostgresStore(PostgresBase, AsyncSqlStore):
             await self._scrub(attempts)
         return result
 
-    async def _append(self, plan: PlannedAppend) -> Outcome:
+    async def _append(self, plan: PlannedAppend) -> AppendOutcome:
         attempts = self._attempts(plan.idempotency_key)
         outcome = await attempts.run_async(lambda: self._groups.append(plan, attempts.until, self._write_group))
         if has_erased([plan], [outcome]):
             await self._scrub(attempts)
         return outcome
 
-    async def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+    async def _append_many(self, plans: list[PlannedAppend]) -> list[AppendOutcome]:
         transaction = self._appends.write(plans)
         attempts = self._attempts(transaction.idempotency_key)
         outcomes = await self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
@@ -102,7 +102,7 @@ class AsyncPostgresStore(PostgresBase, AsyncSqlStore):
             await self._scrub(attempts)
         return outcomes
 
-    async def _write_group(self, group: Group) -> list[Outcome]:
+    async def _write_group(self, group: Group) -> list[AppendOutcome]:
         with translated():
             steps = group.run(self._appends.write(group.plans))
             return await self._attempt(write(self._begin_writing, steps), group.until)

@@ -20,7 +20,7 @@ from .._call_queue import CallQueue
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..answers import Cursor
-from ..sql.append_plans import Outcome, PlannedAppend, has_erased
+from ..sql.append_plans import AppendOutcome, PlannedAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
@@ -170,14 +170,14 @@ class PostgresStore(PostgresBase, SqlStore):
             self._scrub(attempts)
         return result
 
-    def _append(self, plan: PlannedAppend) -> Outcome:
+    def _append(self, plan: PlannedAppend) -> AppendOutcome:
         attempts = self._attempts(plan.idempotency_key)
         outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
         if has_erased([plan], [outcome]):
             self._scrub(attempts)
         return outcome
 
-    def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+    def _append_many(self, plans: list[PlannedAppend]) -> list[AppendOutcome]:
         transaction = self._appends.write(plans)
         attempts = self._attempts(transaction.idempotency_key)
         outcomes = self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
@@ -185,7 +185,7 @@ class PostgresStore(PostgresBase, SqlStore):
             self._scrub(attempts)
         return outcomes
 
-    def _write_group(self, group: Group) -> list[Outcome]:
+    def _write_group(self, group: Group) -> list[AppendOutcome]:
         with gate.call(), translated():
             steps = group.run(self._appends.write(group.plans))
             return self._attempt(write(self._begin_writing, steps), group.until)

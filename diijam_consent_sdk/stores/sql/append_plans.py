@@ -13,7 +13,7 @@ from ..answers import Appended, Write
 from ..checks import check_many_events, checked_batch, checked_provenance, checked_version, checked_writes
 from .repeats import Repeat, RepeatKey, repeat_key
 
-Outcome = Appended | Repeat | ConsentError | ValueError  # of one append of a group; an error is its refusal
+AppendOutcome = Appended | Repeat | ConsentError | ValueError  # of one append of a group; an error is its refusal
 SettledAppend = Appended | Repeat | Exception  # of an append of a group that may have failed
 
 
@@ -71,7 +71,7 @@ def plan_many(writes: Iterable[Write]) -> list[PlannedAppend | ValueError]:
     return plans
 
 
-def has_erased(plans: Iterable[PlannedAppend], outcomes: Iterable[Outcome]) -> bool:
+def has_erased(plans: Iterable[PlannedAppend], outcomes: Iterable[AppendOutcome]) -> bool:
     """Whether content was deleted, now or before, that the database may have to clear away."""
     pairs = zip(plans, outcomes, strict=True)
     return any(plan.is_erasure and not isinstance(outcome, Exception) for plan, outcome in pairs)

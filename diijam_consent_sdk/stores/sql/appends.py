@@ -17,7 +17,7 @@ from ...holders import ERASING, NO_HOLDERS, HolderRegistry
 from ...notices import UNREGISTERED, NoticeRegistry, named_notices
 from ...record import ConsentRecord, unopened
 from ..answers import Appended
-from .append_plans import Outcome, PlannedAppend
+from .append_plans import AppendOutcome, PlannedAppend
 from .dialect import cursor_of, insert_link, records_from
 from .hash_chain import Link, stamp
 from .holders import ALL_HOLDERS, holders_from
@@ -32,7 +32,7 @@ from .repeats import (
     select_appends,
 )
 from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction, UnlockedBatch
-from .store_clock import AHEAD
+from .store_clock import CLOCK_AHEAD
 
 
 @attrs.frozen
@@ -41,7 +41,7 @@ class Appends:
 
     operations: Operations
 
-    def write(self, plans: Sequence[PlannedAppend]) -> Transaction[list[Outcome]]:
+    def write(self, plans: Sequence[PlannedAppend]) -> Transaction[list[AppendOutcome]]:
         """
         Write appends in one transaction. The outcomes are in the order of *plans*; a refused one leaves the others
         alone.
@@ -50,10 +50,13 @@ class Appends:
         history, so that is left to `repeated`.
         """
         keys = [plan.idempotency_key for plan in plans]
-        return Transaction(partial(self._write, plans), idempotency_key=None if None in keys else keys[0])
+        return Transaction(
+            partial(self._write, plans), is_erasure=any(plan.is_erasure for plan in plans),
+            idempotency_key=None if None in keys else keys[0],
+        )  # fmt: skip
 
-    def _write(self, plans: Sequence[PlannedAppend]) -> Steps[list[Outcome]]:
-        outcomes: dict[int, Outcome] = {}
+    def _write(self, plans: Sequence[PlannedAppend]) -> Steps[list[AppendOutcome]]:
+        outcomes: dict[int, AppendOutcome] = {}
         if select_known := select_appends(plan.key for plan in plans):
             known = KnownAppends((yield UnlockedBatch(select_known)))
             erased = {plan.user_id for plan in plans if plan.is_erasure}  # which deletes what is known
@@ -64,7 +67,7 @@ class Appends:
         written = iter((yield from self._write_new(left)) if left else ())
         return [outcomes[number] if number in outcomes else next(written) for number in range(len(plans))]
 
-    def _write_new(self, plans: Sequence[PlannedAppend]) -> Steps[list[Outcome]]:
+    def _write_new(self, plans: Sequence[PlannedAppend]) -> Steps[list[AppendOutcome]]:
         users = list(dict.fromkeys(plan.user_id for plan in plans))
         select_known = select_appends(plan.key for plan in plans)
         named = sorted({notice for plan in plans for notice in named_notices(plan.events)})
@@ -162,13 +165,13 @@ class AppendJudge:
         self.keys: list[Statement] = []
         self.erased: dict[str, int] = {}
 
-    def judge(self, plan: PlannedAppend) -> Outcome:
+    def judge(self, plan: PlannedAppend) -> AppendOutcome:
         """Accept an append, recognise it as a repeat, or refuse it, which leaves everything as it was."""
         known = _known_outcome(self._known, plan)
         if known is not None:
             return known
         if self._refuses_yes and not any(map(is_no, plan.events)):
-            return StoreUnavailable(AHEAD)
+            return StoreUnavailable(CLOCK_AHEAD)
         record = self._records.get(plan.user_id) or unopened(plan.user_id)
         if plan.expected_version is not None and record.version != plan.expected_version:
             return VersionConflict(plan.expected_version, record.version)

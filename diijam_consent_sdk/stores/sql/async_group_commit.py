@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from .._retry import Failure
-from .append_plans import Outcome, PlannedAppend
+from .append_plans import AppendOutcome, PlannedAppend
 from .group_commit import LATE, Group, count_fitting, error_of
 
-Write = Callable[[Group], Awaitable[list[Outcome]]]
+Write = Callable[[Group], Awaitable[list[AppendOutcome]]]
 
 
 @attrs.define(eq=False)
@@ -20,7 +20,7 @@ class _Member:
     """An append that waits in a task."""
 
     plan: PlannedAppend
-    outcome: asyncio.Future[Outcome]
+    outcome: asyncio.Future[AppendOutcome]
 
 
 class AsyncGroupCommit:
@@ -39,7 +39,7 @@ class AsyncGroupCommit:
         self._waiting: dict[_Member, None] = {}  # in order
         self._writer: asyncio.Task[None] | None = None
 
-    async def append(self, plan: PlannedAppend, until: float, write: Write) -> Outcome:
+    async def append(self, plan: PlannedAppend, until: float, write: Write) -> AppendOutcome:
         """
         Write an append together with those that wait beside it.
 

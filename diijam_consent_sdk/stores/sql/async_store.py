@@ -29,7 +29,7 @@ from ..answers import (
 )
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
+from .append_plans import AppendOutcome, PlannedAppend, plan_append, plan_many
 from .appends import Appends
 from .async_registry_store import AsyncSqlRegistry
 from .chain_walk import ChainPage, chain_page
@@ -60,11 +60,11 @@ class AsyncSqlStore(AsyncSqlRegistry):
         return Appends(self._operations)
 
     @abstractmethod
-    async def _append(self, plan: PlannedAppend) -> Outcome:
+    async def _append(self, plan: PlannedAppend) -> AppendOutcome:
         """See `SqlStore._append`."""
 
     @abstractmethod
-    async def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+    async def _append_many(self, plans: list[PlannedAppend]) -> list[AppendOutcome]:
         """See `SqlStore._append_many`."""
 
     @abstractmethod
@@ -119,7 +119,7 @@ class AsyncSqlStore(AsyncSqlRegistry):
         outcomes = iter(await self._append_many(valid) if valid else ())
         return [await self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
 
-    async def _result(self, outcome: Outcome) -> WriteResult:
+    async def _result(self, outcome: AppendOutcome) -> WriteResult:
         if not isinstance(outcome, Repeat):
             return outcome
         try:

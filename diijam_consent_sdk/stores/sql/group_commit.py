@@ -19,7 +19,7 @@ import attrs
 from ...errors import OutcomeUnknown
 from .._call_queue import LOOK_EVERY_SECONDS, CallQueue, Ticket
 from .._retry import Failure
-from .append_plans import Outcome, PlannedAppend
+from .append_plans import AppendOutcome, PlannedAppend
 from .statements import CommitBatch, Steps, Transaction, UnlockedBatch
 
 MAX_APPENDS = 256  # in one group
@@ -48,7 +48,7 @@ class Group:
     has_begun: bool = False
     may_be_written: bool = False
 
-    def run(self, transaction: Transaction[list[Outcome]]) -> Steps[list[Outcome]]:
+    def run(self, transaction: Transaction[list[AppendOutcome]]) -> Steps[list[AppendOutcome]]:
         """Run the transaction that writes the group."""
         steps = transaction.start()
         batch = next(steps)
@@ -161,7 +161,7 @@ class GroupCommit:
         self._queue = queue
         self._turn_seconds = turn_seconds
 
-    def append(self, plan: PlannedAppend, until: float, write: Callable[[Group], list[Outcome]]) -> Outcome:
+    def append(self, plan: PlannedAppend, until: float, write: Callable[[Group], list[AppendOutcome]]) -> AppendOutcome:
         """
         Write an append together with those that wait beside it.
 
@@ -182,7 +182,7 @@ class GroupCommit:
             while not member.over.done():
                 if self._is_turn(member, alone_from, until):
                     self._lead(member, until, write)
-            outcome: Outcome = member.over.result()
+            outcome: AppendOutcome = member.over.result()
             return outcome
 
     def _is_turn(self, member: Member, alone_from: float, until: float) -> bool:
@@ -210,7 +210,7 @@ class GroupCommit:
             waits_for.wait(min(LOOK_EVERY_SECONDS, until - now))
         return False
 
-    def _lead(self, member: Member, until: float, write: Callable[[Group], list[Outcome]]) -> None:
+    def _lead(self, member: Member, until: float, write: Callable[[Group], list[AppendOutcome]]) -> None:
         claim = Claim(member)
         members = [each for each in self._gather(member) if each.is_won_by(claim)]
         if member not in members:  # another call writes it, or it is over

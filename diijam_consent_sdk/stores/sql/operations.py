@@ -30,7 +30,7 @@ from .hash_chain import Link, time_from
 from .records import record_row
 from .repeats import delete_appends
 from .statements import Query, Row, Statement
-from .store_clock import AHEAD, StoreClock
+from .store_clock import CLOCK_AHEAD, StoreClock
 
 Clock = Callable[[], datetime]
 
@@ -150,7 +150,7 @@ class Operations:
 
     def clock_trouble(self) -> str | None:
         """Describe what was wrong with the wall clock when it was last read; None: nothing."""
-        return AHEAD if self.store_clock.is_ahead else None
+        return CLOCK_AHEAD if self.store_clock.is_ahead else None
 
 
 @lru_cache(16)  # reads in a row find the same one

@@ -16,7 +16,7 @@ from .hash_chain import time_from
 from .notices import insert_notice, notice_from, row_from, select_notice, select_notices
 from .operations import Operations
 from .statements import CommitBatch, Query, Row, Statement, Steps, Transaction
-from .store_clock import AHEAD
+from .store_clock import CLOCK_AHEAD
 
 LAST_REGISTERED: Statement = ("SELECT max(registered_at) FROM notices", ())
 
@@ -43,7 +43,7 @@ class Registry:
             return _check_same(notice_from(rows[0]), text)
         now, last = self.operations.read_head(head_rows).now, last_rows[0][0]
         if self.operations.clock_trouble() is not None:
-            raise StoreUnavailable(AHEAD)
+            raise StoreUnavailable(CLOCK_AHEAD)
         registered = RegisteredNotice(text, text.digest, now if last is None else max(now, time_from(last)), by)
         yield CommitBatch([insert_notice(row_from(registered)), *self.operations.mark_tested()])
         return registered

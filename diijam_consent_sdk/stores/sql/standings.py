@@ -28,7 +28,7 @@ from .records import NEVER, microseconds
 from .statements import Query, Row
 
 ENDLESS = "the database is damaged: a standing has no end that it may have"
-AHEAD = timedelta(seconds=1)  # about what a read takes at most: an end that comes meanwhile costs another read
+READ_TIME = timedelta(seconds=1)  # about what a read takes at most: an end that comes meanwhile costs another read
 _versions = msgspec.json.Decoder(list[int])
 
 
@@ -77,8 +77,8 @@ class StandingReads:
 
     def _limits(self, users: int) -> Iterator[ReadLimits]:
         max_bytes = MAX_LOAD_BYTES if users > 1 else MAX_POSITION
-        yield ReadLimits(microseconds(self.operations.estimated_time() + AHEAD), max_bytes)
-        yield ReadLimits(NEVER, max_bytes)
+        yield ReadLimits(microseconds(self.operations.estimated_time() + READ_TIME), max_bytes)
+        yield ReadLimits(NEVER - 1, max_bytes)
 
 
 def in_order(user_ids: list[str], found: Sequence[StandingRow]) -> Iterable[StandingRow]:

@@ -42,7 +42,7 @@ class CommitBatch(list[Statement]):
 class Query(Generic[T_co]):
     """A read of one batch, on one unchanging state of the database."""
 
-    statements: list[Statement]
+    statements: list[Statement] = attrs.field(repr=False)  # they may name users
     parse: Callable[..., T_co]  # takes the rows of each statement
 
 
@@ -57,4 +57,4 @@ class Transaction(Generic[T_co]):
 
     start: Callable[[], Steps[T_co]]
     is_erasure: bool = False
-    idempotency_key: str | None = None
+    idempotency_key: str | None = attrs.field(default=None, repr=False)

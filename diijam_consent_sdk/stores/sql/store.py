@@ -32,7 +32,7 @@ from ..answers import (
 )
 from ..checks import checked_ids
 from ..history import HistoryPage, cut_page
-from .append_plans import Outcome, PlannedAppend, plan_append, plan_many
+from .append_plans import AppendOutcome, PlannedAppend, plan_append, plan_many
 from .appends import Appends
 from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
@@ -64,11 +64,11 @@ class SqlStore(SqlRegistry):
         return Appends(self._operations)
 
     @abstractmethod
-    def _append(self, plan: PlannedAppend) -> Outcome:
+    def _append(self, plan: PlannedAppend) -> AppendOutcome:
         """Write an append; what it deletes is cleared away when this returns."""
 
     @abstractmethod
-    def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
+    def _append_many(self, plans: list[PlannedAppend]) -> list[AppendOutcome]:
         """Write appends in one transaction; what they delete is cleared away when this returns."""
 
     @abstractmethod
@@ -144,7 +144,7 @@ class SqlStore(SqlRegistry):
         outcomes = iter(self._append_many(valid) if valid else ())
         return [self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
 
-    def _result(self, outcome: Outcome) -> WriteResult:
+    def _result(self, outcome: AppendOutcome) -> WriteResult:
         if not isinstance(outcome, Repeat):
             return outcome
         try:

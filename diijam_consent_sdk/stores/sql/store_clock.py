@@ -16,7 +16,7 @@ from ..._logging import log
 
 MAX_AHEAD = timedelta(hours=1)
 _lock = threading.RLock()  # of all clocks; a signal handler may come back here
-AHEAD = (
+CLOCK_AHEAD = (
     "the clock of this ledger's machine jumped ahead by more than an hour, so only withdrawals and other refusals are"
     " written: set it right, then try again; if it is right, start this process again (a test passes clock=)"
 )

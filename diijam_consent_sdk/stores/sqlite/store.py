@@ -18,7 +18,7 @@ from ...errors import StoreError, StoreUnusable
 from .._retry import Attempts
 from ..answers import Appended, Cursor, Standings
 from ..checks import checked_ids
-from ..sql.append_plans import Outcome, PlannedAppend, SettledAppend, has_erased
+from ..sql.append_plans import AppendOutcome, PlannedAppend, SettledAppend, has_erased
 from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
@@ -34,7 +34,7 @@ from .one_standing import one_standing
 from .schema import check_schema
 
 T = TypeVar("T")
-LOOK_EVERY_SECONDS = 0.02  # between two looks of a long poll, as nothing tells it what another process wrote
+LOOK_FOR_NEWS_SECONDS = 0.02  # between two looks of a long poll, as nothing tells it what another process wrote
 
 
 class SqliteDatabaseStore(SqlStore):
@@ -127,16 +127,14 @@ class SqliteDatabaseStore(SqlStore):
         self._database.scrub(has_erased=transaction.is_erasure)
         return result
 
-    def _append(self, plan: PlannedAppend) -> Outcome:
+    def _append(self, plan: PlannedAppend) -> AppendOutcome:
         attempts = Attempts(math.inf, is_repeatable=False, idempotency_key=plan.idempotency_key or "")
         outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
         self._database.scrub(has_erased=has_erased([plan], [outcome]))
         return outcome
 
-    def _append_many(self, plans: list[PlannedAppend]) -> list[Outcome]:
-        outcomes = self._write(self._appends.write(plans))
-        self._database.scrub(has_erased=has_erased(plans, outcomes))
-        return outcomes
+    def _append_many(self, plans: list[PlannedAppend]) -> list[AppendOutcome]:
+        return self._write(self._appends.write(plans))
 
     def append_together(self, plans: list[PlannedAppend]) -> list[SettledAppend]:
         """
@@ -160,7 +158,7 @@ class SqliteDatabaseStore(SqlStore):
         """Answer an append that is repeated. Raises as `Store.append` does."""
         return self._repeated(repeat)
 
-    def _write_group(self, group: Group) -> list[Outcome]:
+    def _write_group(self, group: Group) -> list[AppendOutcome]:
         with self._database.committing(None) as db:
             return self._run_steps(db, group.run(self._appends.write(group.plans)))
 
@@ -184,7 +182,7 @@ class SqliteDatabaseStore(SqlStore):
         return []
 
     def _watch(self) -> Callable[[float], object]:
-        return lambda seconds: self._database.pause(min(LOOK_EVERY_SECONDS, seconds))
+        return lambda seconds: self._database.pause(min(LOOK_FOR_NEWS_SECONDS, seconds))
 
 
 class SqliteStore(SqliteDatabaseStore):

@@ -13,7 +13,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnusable
 from diijam_consent_sdk.stores import Appended, Cursor
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.sql.append_plans import Outcome, plan_append
+from diijam_consent_sdk.stores.sql.append_plans import AppendOutcome, plan_append
 from diijam_consent_sdk.stores.sql.async_group_commit import AsyncGroupCommit
 from diijam_consent_sdk.stores.sql.group_commit import Group
 
@@ -33,7 +33,7 @@ class Writers:
     def __attrs_post_init__(self) -> None:
         self._commit = AsyncGroupCommit(20, self.turn_seconds)
 
-    async def begin_all(self, *user_ids: str, seconds: float = 20) -> list[asyncio.Task[Outcome]]:
+    async def begin_all(self, *user_ids: str, seconds: float = 20) -> list[asyncio.Task[AppendOutcome]]:
         """Append for each; the first is under way then."""
         tasks = []
         for user_id in user_ids:
@@ -43,7 +43,7 @@ class Writers:
             await asyncio.sleep(0)
         return tasks
 
-    async def _write(self, group: Group) -> list[Outcome]:
+    async def _write(self, group: Group) -> list[AppendOutcome]:
         self.groups.append([plan.user_id for plan in group.plans])
         await self.go_on.wait()
         group.has_begun = True
@@ -142,16 +142,16 @@ def test_the_next_event_loop_finds_no_writer_of_the_last() -> None:
     """A loop that ended while a group was under way leaves nothing that the next one would wait for."""
     commit = AsyncGroupCommit(20, 20)
 
-    async def hang(_: Group) -> list[Outcome]:
+    async def hang(_: Group) -> list[AppendOutcome]:
         """Never end."""
         await asyncio.sleep(60)
         return []
 
-    async def write(group: Group) -> list[Outcome]:
+    async def write(group: Group) -> list[AppendOutcome]:
         """Write all."""
         return [DONE] * len(group.plans)
 
-    async def append(write: Callable[[Group], object]) -> Outcome:
+    async def append(write: Callable[[Group], object]) -> AppendOutcome:
         """Append for a moment."""
         plan = plan_append("u", [e.Restricted()], None, None, None)
         return await commit.append(plan, time.monotonic() + 0.05, write)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from diijam_consent_sdk.errors import OutcomeUnknown, StoreError, StoreUnavailab
 from diijam_consent_sdk.stores import Appended, Cursor
 from diijam_consent_sdk.stores._call_queue import CallQueue
 from diijam_consent_sdk.stores._retry import Failure
-from diijam_consent_sdk.stores.sql.append_plans import Outcome, PlannedAppend, plan_append
+from diijam_consent_sdk.stores.sql.append_plans import AppendOutcome, PlannedAppend, plan_append
 from diijam_consent_sdk.stores.sql.group_commit import Claim, Group, GroupCommit, Member, count_fitting
 
 from ..contract import eventually
@@ -46,11 +46,11 @@ class Writers:
     def __attrs_post_init__(self) -> None:
         self._commit = GroupCommit(self.queue, self.turn_seconds)
 
-    def begin(self, plan: PlannedAppend, seconds: float = 30) -> Future[Outcome]:
+    def begin(self, plan: PlannedAppend, seconds: float = 30) -> Future[AppendOutcome]:
         """Append in a thread, and wait until it is in the queue."""
         waiting = len(self.queue.entries)
 
-        def append() -> Outcome:
+        def append() -> AppendOutcome:
             self.threads[plan.user_id] = threading.get_ident()
             return self._commit.append(plan, time.monotonic() + seconds, self._write)
 
@@ -58,13 +58,13 @@ class Writers:
         assert eventually(lambda: len(self.queue.entries) > waiting or future.done())
         return future
 
-    def begin_all(self, *user_ids: str) -> list[Future[Outcome]]:
+    def begin_all(self, *user_ids: str) -> list[Future[AppendOutcome]]:
         """Append for each, one after the other; the first is under way then."""
         first = self.begin(planned(user_ids[0]))
         assert eventually(lambda: bool(self.groups))
         return [first, *(self.begin(planned(user_id)) for user_id in user_ids[1:])]
 
-    def _write(self, group: Group) -> list[Outcome]:
+    def _write(self, group: Group) -> list[AppendOutcome]:
         self.groups.append([plan.user_id for plan in group.plans])
         assert self.go_on.acquire(timeout=20)
         group.has_begun = True

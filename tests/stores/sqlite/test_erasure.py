@@ -17,6 +17,7 @@ import structlog
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent
 from diijam_consent_sdk.stores import SqliteStore
+from diijam_consent_sdk.stores.answers import Write
 from tests.domain.samples import EACH_EVENT
 
 from ..contract import OPENED, at_once, insist, sign_up
@@ -216,6 +217,23 @@ def test_a_reader_postpones_the_scrub(store: SqliteStore, path: Path, chance: ra
     assert logs == []
     assert customer.left(path) == []
     assert not marked(store)
+
+
+def test_many_erasures_wait_for_a_reader_as_one_does(store: SqliteStore, path: Path, chance: random.Random) -> None:
+    """An erasure of `append_many` is cleared away once, with the wait of an erasure, and nothing is postponed."""
+    customer = Customer(chance)
+    customer.live(store)
+    releases = [e.HoldReleased(hold) for hold in customer.holds]
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM entries").fetchall()
+        ending = threading.Timer(0.2, reader.execute, ["COMMIT"])
+        ending.start()
+        with structlog.testing.capture_logs() as logs:
+            store.append_many([Write(customer.user_id, [e.AccountClosed(), *releases, e.Erased()])])
+        ending.join()
+    assert logs == []
+    assert customer.left(path) == []
 
 
 def test_a_writer_postpones_the_end_of_the_scrub(store: SqliteStore, path: Path, chance: random.Random) -> None:
