@@ -64,6 +64,7 @@ def _is_interrupted_here(act: Callable[[], object], number: int) -> bool:
         return trace
 
     was = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # without one such frame before, Python 3.12 shows no opcode
     gc.disable()  # else it may be the end of another test's store that is interrupted
     sys.settrace(trace)
     try:
