@@ -90,10 +90,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what was read, in slices if it has many lines; see `asyncio.Protocol`."""
-        if self._flow.is_held or data.count(b"\n") > LINES_AT_ONCE:
+        if self._flow.is_held:
             self._unread += data
-            if not self._flow.is_held:
-                self._parse_slice()
+        elif data.count(b"\n") > LINES_AT_ONCE:
+            self._unread += data
+            self._flow.is_held = True  # also while the first slice waits, or the next read would overtake this one
+            self.transport.pause_reading()
+            self._parse_slice()
         else:
             self.parse(data)
 

@@ -2,12 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 import attrs
 import pytest
 
-from diijam_consent_sdk.service.connections import ANSWER_SECONDS, QUESTION_SECONDS, State, Sweeper
+from diijam_consent_sdk.service.connections import (
+    ANSWER_SECONDS,
+    LINES_AT_ONCE,
+    QUESTION_SECONDS,
+    SLICE_BYTES,
+    Connection,
+    State,
+    Sweeper,
+)
+
+
+class Fed(Connection):
+    """A connection, its transport and its loop in one, that notes what it parses and whether it reads on."""
+
+    app_state: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parsed, self.reads, self.waits = b"", True, False
+        self.due: list[Callable[[], None]] = []
+        self.loop = cast(asyncio.AbstractEventLoop, self)
+        self.transport = cast(asyncio.Transport, self)
+        self.connection_made(self.transport)
+
+    def parse(self, data: bytes) -> None:
+        """Note it."""
+        self.parsed += data
+
+    def has_waiting(self) -> bool:
+        """As it was set."""
+        return self.waits
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+    def pause_reading(self) -> None:
+        """See `asyncio.Transport`."""
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        """See `asyncio.Transport`."""
+        self.reads = True
+
+    def call_later(self, _: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """See `asyncio.AbstractEventLoop`."""
+        self.due.append(callback)
+        return callback
+
+    def pass_time(self) -> None:
+        """Let what is due come, and what that plans."""
+        while not self.waits and self.due:
+            self.due.pop(0)()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("lines", [LINES_AT_ONCE + 1, 20 * LINES_AT_ONCE])
+def test_no_read_overtakes_an_earlier_one(lines: int, *, waits: bool) -> None:
+    """What was read is parsed in order, also where a read of many lines waits for the questions before it."""
+    connection = Fed()
+    connection.data_received(b"first\n")
+    connection.waits = waits
+    many = b"".join(b"many %d, of several bytes\n" % number for number in range(lines))
+    connection.data_received(many)
+    assert connection.reads is (not waits and len(many) <= SLICE_BYTES)
+    connection.data_received(b"last\n")
+    connection.waits = False
+    connection.pass_time()
+    assert connection.parsed == b"first\n" + many + b"last\n"
+    assert connection.reads
 
 
 @attrs.define(eq=False)
