@@ -46,8 +46,9 @@ privacy-center: $(VENV)/examples ## serve the page where customers see and chang
 support-center: $(VENV)/examples ## serve the page where staff answer customers' requests (PORT=)
 	@$(BIN)/python -m examples.support_center $(if $(PORT),--port $(PORT))
 
+# Some machines set PYTHONDONTWRITEBYTECODE; each of the hundreds of processes of the tests would compile the package.
 test: $(VENV)/dev ## run all tests, in random order, on all cores
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-browser: $(VENV)/browser ## run the tests of both centres and all pages in Chromium
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "Chromium is needed: apt-get install chromium, or set CHROMIUM to its path"; exit 1; }

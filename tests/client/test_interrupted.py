@@ -18,7 +18,7 @@ from tests.client.conftest import SIGNED_UP, eventually
 
 def test_interrupted_misses_lose_no_load(store: FaultyStore) -> None:
     """Wherever a guard was interrupted while its user was to be fetched, that user and others can be fetched later."""
-    client = ConsentClient(store)
+    client = ConsentClient(store, deadline=0.1)  # which a guard waits that was interrupted before its load began
     asked = 0
 
     def begin() -> Callable[[], object]:

@@ -35,7 +35,7 @@ SERVICE_TEST = """
 def test_the_fixture_is_there_once_the_library_is_installed(pytester: pytest.Pytester) -> None:
     """A project's tests use `consent` with no configuration; what is broken fails, the rest passes."""
     pytester.makepyfile(SERVICE_TEST)
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-W", "error")
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-W", "error")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*TypeError: a guard is called: write can_market(...)*"])
 
@@ -49,7 +49,9 @@ def test_the_plugin_alone_imports_nothing_of_the_library(pytester: pytest.Pytest
             assert pytestconfig.pluginmanager.hasplugin("diijam_consent_pytest")
             assert not [name for name in sys.modules if name.startswith("diijam_consent_sdk")]
     """)
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    result = pytester.runpytest_subprocess(
+        "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest"
+    )
     result.assert_outcomes(passed=1)
 
 
