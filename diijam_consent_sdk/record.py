@@ -216,7 +216,7 @@ class ConsentRecord:
 
     def is_erasing(self) -> bool:
         """Whether an erasure is pending."""
-        return _has_erasure_request(self.requests)
+        return _has_erasure_request(self.requests.values())
 
     def is_all_restricted(self) -> bool:
         """Whether the user restricted all personal data, at once or field by field."""
@@ -238,13 +238,11 @@ class ConsentRecord:
         """Return the next instant after *at* at which time alone changes an answer, or None."""
         permissions: tuple[Permission, ...] = (*self.consents.values(), *self.notices.values())
         ends = [p.expires_at for p in permissions if p.expires_at is not None and p.reason_at(at) is p.GIVEN]
-        if self.holds:
-            ends += [hold.until for hold in self.live_holds(at) if hold.until is not None]
-        return min(ends) if ends else None
+        return min([*ends, *(hold.until for hold in self.live_holds(at) if hold.until is not None)], default=None)
 
 
-def _has_erasure_request(requests: Mapping[str, Request]) -> bool:
-    return any(request.outcome is None and request.kind is RequestKind.ERASURE for request in requests.values())
+def _has_erasure_request(requests: Iterable[Request]) -> bool:
+    return any(request.outcome is None and request.kind is RequestKind.ERASURE for request in requests)
 
 
 def unopened(user_id: str) -> ConsentRecord:
@@ -361,8 +359,7 @@ def _import_refusals(
     yield is_early, "said_at is in the future: give the time at which the customer said it"
     reopening = record.account is Account.CLOSED and isinstance(event, e.AccountOpened)
     yield reopening, "the account is closed, and an import never reopens it: leave it out"
-    stands = "an objection, restriction or erasure request stands, and an import never lifts one: leave it out"
-    yield _lifts(record, event), stands
+    yield _lifts(record, event), "an import never lifts an objection, restriction or erasure request: leave it out"
     for thing, said in _words_on(record, event):
         if said is None or said.entry_version is None:
             continue
@@ -379,8 +376,7 @@ def _lifts(record: ConsentRecord, event: e.Event) -> bool:
         case e.RestrictionLifted(data):
             return record.all_restricted or bool(record.restricted & (data or EVERY_FIELD))
         case e.RequestResolved(request):
-            known = record.requests.get(request)
-            return known is not None and known.kind is RequestKind.ERASURE and known.outcome is None
+            return _has_erasure_request(filter(None, [record.requests.get(request)]))
         case _:
             return False
 
@@ -425,7 +421,7 @@ def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
     was_erasing = record.erasure is not None and record.is_erasing()  # first, as the maps may be changed in place
     changes = {**_changes(record, entry), "version": entry.version}
     if isinstance(entry.event, ERASING):
-        is_erasing = _has_erasure_request(changes.get("requests", record.requests))
+        is_erasing = _has_erasure_request(changes.get("requests", record.requests).values())
         is_closed = changes.get("account", record.account) is Account.CLOSED
         changes["erasure"] = erasure_after(
             record.erasure, entry, was_erasing=was_erasing, is_erasing=is_erasing, is_closed=is_closed

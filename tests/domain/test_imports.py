@@ -323,7 +323,7 @@ def test_an_import_never_reopens_an_account() -> None:
 )
 def test_an_import_never_lifts_what_stands_against_a_yes(said: e.Event, lifted: e.Event) -> None:
     """One that stands is lifted by the customer alone, whoever wrote it down; where none stands, nothing is lifted."""
-    reason = "an objection, restriction or erasure request stands, and an import never lifts one: leave it out"
+    reason = "an import never lifts an objection, restriction or erasure request: leave it out"
     for provenance in (e.NO_PROVENANCE, EARLY):
         history = opened()
         assert refused(history, lifted, LATE) != reason
