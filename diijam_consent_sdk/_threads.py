@@ -28,6 +28,10 @@ class Lost(Exception):
     """Spawned work did not begin, for want of a thread or an event loop, or its event loop ended before the work."""
 
 
+class Ended(Lost):
+    """The work may have begun: its event loop, or its client, ended before it."""
+
+
 class Promise(Generic[T]):
     """A result or an error that will be set; the first one counts. Safe to use from several threads."""
 

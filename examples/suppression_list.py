@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -84,13 +84,12 @@ def keep_fresh(consent: ConsentClient, copy: Copy, holder: str | None) -> None:
     """Each second keep the beat; each minute confirm erasures. If this ends, so does the beat, and nobody sends."""
     confirm = None if holder is None else confirming(consent, holder)
     while True:
-        looked_at, caught_up_at = time.monotonic(), consent.status().watch_caught_up_at
-        if caught_up_at is not None:
-            copy.keep_beat(caught_up_at)
-            age = datetime.now(UTC) - caught_up_at
+        looked_at, status = time.monotonic(), consent.status()
+        if status.watch_caught_up_at is not None and status.watch_lag_seconds is not None:
+            copy.keep_beat(status.watch_caught_up_at)
             if confirm is not None:
                 with suppress(StoreUnavailable, OutcomeUnknown):  # tried again
-                    confirm(looked_at - age.total_seconds())
+                    confirm(looked_at - status.watch_lag_seconds)  # no wall clock: somebody may set it
         time.sleep(1)
 
 
@@ -113,12 +112,15 @@ def confirming(consent: ConsentClient, holder: str) -> Callable[[float], None]:
 
 
 def may_send(beat: Path, now: datetime) -> bool:
-    """Whether the list was true less than a minute ago. Whoever sends calls this before each mail."""
+    """
+    Whether the list was true less than a minute ago. Whoever sends calls this before each mail. A beat from the future
+    tells of a clock that was set back, and not that the daemon lives.
+    """
     try:
         caught_up_at = datetime.fromisoformat(beat.read_text())
     except FileNotFoundError:
         return False
-    return now - caught_up_at < timedelta(minutes=1)
+    return abs(now - caught_up_at) < timedelta(minutes=1)
 
 
 def replace(path: Path, text: str) -> None:

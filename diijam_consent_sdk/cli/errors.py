@@ -11,7 +11,8 @@ import errno
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from cyclopts import CycloptsError, UnknownOptionError, UnusedCliTokensError
@@ -57,6 +58,16 @@ def raise_terminated(signal_number: int, _: FrameType | None) -> None:
     raise Terminated(signal_number)
 
 
+@contextmanager
+def noting_stop(note: str) -> Iterator[None]:
+    """Tell by *note* what a signal may have left done, where it stops a command that writes."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(note)
+        raise
+
+
 def run_command(command: Callable[[], int]) -> int:
     """
     Run *command*, and print on standard error why it failed if it did.
@@ -72,7 +83,7 @@ def run_command(command: Callable[[], int]) -> int:
     except BrokenPipeError:
         return READER_GONE
     except KeyboardInterrupt as error:
-        print_status("stopped: " + _notes(error, "nothing was written"))
+        print_status(": ".join(filter(None, ["stopped", _notes(error)])))
         return 128 + getattr(error, "signal_number", signal.SIGINT)
     except EXPECTED as error:
         print_status("; ".join(filter(None, ["error: " + _message(error), _notes(error)])))
@@ -81,8 +92,8 @@ def run_command(command: Callable[[], int]) -> int:
     return status
 
 
-def _notes(error: BaseException, otherwise: str = "") -> str:
-    return "; ".join(getattr(error, "__notes__", ())) or otherwise
+def _notes(error: BaseException) -> str:
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 def _message(error: BaseException) -> str:

@@ -30,7 +30,7 @@ from .ledger_operations import LedgerOperations
 from .limiter import LimitedCalls
 from .lookups import Lookups, UserBatch
 from .mask_confirmation import AWAY, MaskConfirmation
-from .masks import NO, Mask
+from .masks import Mask
 from .poller import Poller
 from .read_operations import ReadOperations
 from .registry_operations import RegistryOperations
@@ -125,6 +125,7 @@ class Engine:
                 if not (is_whole or partly) and any(_is_unavailable(user, written) for user in users):
                     self._check_open()
                     raise StoreUnavailable(AWAY)
+            mask.leave_out(left_out)  # before the clock is read for the last time
             confirmation = MaskConfirmation(mask, written, self._exchanges, self._clock, self._calls)
             try:
                 yield from confirmation.confirm(partly=partly)
@@ -134,8 +135,6 @@ class Engine:
                     raise
                 mask.forget_yes()
             self._check_open()
-            for place in left_out:
-                mask.answers.insert(place, NO)
             return mask.answers
 
     def record(
@@ -156,7 +155,13 @@ class Engine:
         try:
             return (yield from wait(pending.outcome, until))
         except WaitTimeout:
+            self._writes.deny(pending)
+            if pending.outcome.done():
+                return pending.outcome.result()
             raise OutcomeUnknown(UNKNOWN, key) from None
+        except BaseException:  # the caller was interrupted
+            self._writes.deny(pending)
+            raise
 
     def close(self) -> Effects[None]:
         """Deny everything from now on, and wait one deadline for writes of unknown outcome."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import isfinite
 from weakref import WeakSet
 
+from .._clock import steady_seconds
 from ..decisions import Ask
 from ..errors import HistoryChanged
 from ..stores.answers import Cursor, Entries
@@ -82,7 +82,7 @@ class LedgerOperations:
         known = [instant for instant in instants if instant is not None]
         if not known or len(known) < len(instants):
             return None
-        return datetime.now(UTC) - timedelta(seconds=time.monotonic() - min(known))
+        return datetime.now(UTC) - timedelta(seconds=steady_seconds() - min(known))
 
 
 def _checked_wait(wait: float) -> float:

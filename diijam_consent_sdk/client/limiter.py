@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import TypeVar
 
-from .._threads import Lost, Promise, WaitTimeout
+from .._threads import Ended, Lost, Promise, WaitTimeout
 from ..errors import OutcomeUnknown, StoreUnavailable
 from .effects import Effects, Spawn, wait
 
@@ -102,6 +102,8 @@ class LimitedCalls:
                 raise OutcomeUnknown(MAYBE_WRITTEN, "") from None
             raise StoreUnavailable(self._too_late) from None
         except Lost as error:
+            if is_write and isinstance(error, Ended):
+                raise OutcomeUnknown(MAYBE_WRITTEN, "") from error
             raise StoreUnavailable(NOT_BEGUN) from error
 
     def _with_permit(self, effects: Effects[T], until: float) -> Effects[T]:

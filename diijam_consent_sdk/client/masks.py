@@ -21,6 +21,7 @@ from ..decisions import Ask, Decision, check_entitled
 from ..stores.answers import Cursor
 
 NO, YES, UNKNOWN = 0, 1, 2
+NOBODY = ""  # in place of what is no id
 
 
 @attrs.define
@@ -89,6 +90,22 @@ class Mask:
         ends_at = user.compiled()[1]
         if ends_at < inf:
             self._ends[place] = ends_at
+
+    def leave_out(self, places: list[int]) -> None:
+        """Answer no at these places, which hold no id; the users there and behind them move on."""
+        if not places:
+            return
+        size, left_out = len(self._ids) + len(places), set(places)
+        moved_to = [place for place in range(size) if place not in left_out]
+        ids, basis_of, answers = [NOBODY] * size, array("I", bytes(size * self._basis_of.itemsize)), bytearray(size)
+        for number, place in enumerate(moved_to):
+            ids[place], basis_of[place], answers[place] = (
+                self._ids[number],
+                self._basis_of[number],
+                self.answers[number],
+            )
+        self._ids, self._basis_of, self.answers = ids, basis_of, answers
+        self._ends = {moved_to[number]: ends_at for number, ends_at in self._ends.items()}
 
     def bases(self) -> dict[int, Basis]:
         """The bases that some yes rests on now, by index."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from .._threads import Promise, WaitTimeout, await_promise, lost, run_in_thread
+from .._threads import Ended, Promise, WaitTimeout, await_promise, lost, run_in_thread
 from .effects import AnyStore, Effect, Effects, Sleep, StoreCall, Wait
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class TaskRunner:
         effects.close()  # releases what the generator holds, such as a permit, without waiting for the collector
         if task.done() and not task.cancelled():
             task.exception()  # marks the exception as retrieved, or asyncio logs it
-        promise.set_exception(lost("its event loop or its client ended"))
+        promise.set_exception(Ended("its event loop or its client ended"))
 
     def _switch_to(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make *loop* the current one, and give up the tasks of loops that no longer run."""

@@ -15,6 +15,7 @@ from typing import TypeVar
 import attrs
 from cachetools import LRUCache
 
+from .._clock import steady_seconds
 from .._jitter import random
 from ..cache.installs import instant_of_look
 from ..decisions import Ask, Decision, check_ask, decide, entitlement_error, scope_of
@@ -87,7 +88,7 @@ class Watch:
         self._check_open = check_open
         self._patience = max_staleness
         self._wait = 0.0  # the first poll shows at once what is new
-        self._began_at = self._looked_at = time.monotonic()
+        self._began_at = self._looked_at = steady_seconds()
         self.caught_up_at: float | None = None  # when it was at the end last; None: a copy is as old as its token
         self._is_complete = False  # whether the last page reached the ledger's end
         self._answers: LRUCache[tuple[bytes, View], Answer] = LRUCache(REMEMBERED)
@@ -116,7 +117,7 @@ class Watch:
 
     def lag(self) -> float:
         """Return for how long the watch has not been at the ledger's end with all its items taken in, in seconds."""
-        return time.monotonic() - (self._began_at if self.caught_up_at is None else self.caught_up_at)
+        return steady_seconds() - (self._began_at if self.caught_up_at is None else self.caught_up_at)
 
     def _step(self) -> Effects[list[Watched]]:
         if self._token is None:
@@ -148,9 +149,9 @@ class Watch:
 
     def _follow(self, token: WatchToken) -> Effects[list[Watched]]:
         """Give the users of a page of changes; after a wait without any, none."""
-        sent_at = time.monotonic()
+        sent_at = steady_seconds()
         page: Changes = yield from self._call(ChangesSince(token.cursor, self._wait, PAGE), self._wait)
-        looked_at = max(sent_at, instant_of_look(sent_at, page.waited, time.monotonic()))
+        looked_at = max(sent_at, instant_of_look(sent_at, page.waited, steady_seconds()))
         if not page.is_continuation():
             raise HistoryChanged(BEGIN_AGAIN)
         self._wait = self._patience / 4

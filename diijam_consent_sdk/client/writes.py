@@ -95,6 +95,20 @@ class Writes:
         self._start(pending)
         return pending
 
+    def deny(self, pending: PendingWrite) -> None:
+        """
+        Deny the user of a write, unless that is done. Its caller does so too before it leaves early: the effects may
+        not have run yet. If there is no room for the write, it ends here.
+        """
+        with self._lock:
+            if pending.write is None and not pending.outcome.done():
+                try:
+                    pending.write = self._leases.begin_write(pending.user_id, takes_away=pending.takes_away)
+                except StoreUnavailable as error:
+                    pending.outcome.set_exception(error)
+                else:
+                    self._pending.add(pending)
+
     def resume(self) -> None:
         """Continue the writes whose effects ended without an outcome."""
         if self._pending and not self._is_stopped:
@@ -123,13 +137,9 @@ class Writes:
             if pending.worker is not None or pending.outcome.done():
                 return
             pending.worker = worker
+        self.deny(pending)
         if pending.write is None:
-            try:
-                pending.write = self._leases.begin_write(pending.user_id, takes_away=pending.takes_away)
-            except StoreUnavailable as error:
-                pending.outcome.set_exception(error)
-                return
-            self._pending.add(pending)
+            return
         outcome = yield from self._repeat(pending)
         if isinstance(outcome, Appended):
             self._leases.finish_write(pending.write, outcome.cursor, self._clock())

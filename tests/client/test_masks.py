@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import attrs
 import pytest
 
 from diijam_consent_sdk import Market
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.effects import Effects
+from diijam_consent_sdk.client.mask_confirmation import MaskConfirmation
 from diijam_consent_sdk.client.masks import Mask
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded
@@ -190,8 +193,14 @@ def test_an_end_that_passes_while_the_mask_is_made(
     assert client.permitted_mask(ids, MAILED) == bytearray([0, 1, 1])
 
 
-def test_an_end_that_passes_during_the_last_load(unfed: Face, restorable: Restorable, clock: LeaseClock) -> None:
-    """The end of a yes is looked at after everything else: what ended during the last load is asked once more."""
+@pytest.mark.parametrize(("wanted", "mask"), [(["u1", "short"], [1, 0]), (["u1", None, "short", ""], [1, 0, 0, 0])])
+def test_an_end_that_passes_during_the_last_load(
+    unfed: Face, restorable: Restorable, clock: LeaseClock, wanted: list[Any], mask: list[int]
+) -> None:
+    """
+    The end of a yes is looked at after everything else: what ended during the last load is asked once more. That holds
+    also for those behind who was left out.
+    """
     now = restorable.ledger.load([]).at
     ends = now + timedelta(seconds=30)
     restorable.write("short", e.AccountOpened(), e.Granted("marketing", "n", {"email"}, expires_at=ends))
@@ -206,8 +215,8 @@ def test_an_end_that_passes_during_the_last_load(unfed: Face, restorable: Restor
         restorable.write("u1", *SIGNED_UP[1:])
 
     restorable.before["standings"] = slow
-    ids = stalling(["u1", "short"], meanwhile)
-    assert unfed.permitted_mask(ids, MAILED) == bytearray([1, 0])
+    ids = stalling(wanted, meanwhile)
+    assert unfed.permitted_mask(ids, MAILED, malformed="skip") == bytearray(mask)
     assert restorable.loaded == [["u1"], ["short"], ["u1"], ["short"]]
 
 
@@ -466,6 +475,21 @@ def test_the_clock_is_read_last(unfed: Face, clock: LeaseClock, monkeypatch: pyt
     monkeypatch.setattr(Mask, "deny", slow)
     with pytest.raises(StoreUnavailable, match="in time"):
         unfed.permitted_mask(["u0"], MAILED)
+
+
+def test_nothing_is_left_to_do_after_the_clock_was_read(unfed: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where ids were left out, the mask that was confirmed is the one that is handed out."""
+    confirm, confirmed = MaskConfirmation.confirm, list[bytes]()
+
+    def confirm_and_note(confirmation: MaskConfirmation, *, partly: bool) -> Effects[bytearray]:
+        answers = yield from confirm(confirmation, partly=partly)
+        confirmed.append(bytes(answers))
+        return answers
+
+    monkeypatch.setattr(MaskConfirmation, "confirm", confirm_and_note)
+    ids: list[Any] = [None, "u0", "u1", "", "u2", None, None]
+    mask = unfed.permitted_mask(ids, MAILED, malformed="skip")
+    assert [bytes(mask)] == confirmed == [bytes([0, 1, 1, 0, 1, 0, 0])]
 
 
 def test_who_waits_for_the_feed_rests_on_the_head_of_the_load() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from typing import cast
 
 import attrs
 import pytest
 
-from diijam_consent_sdk import NoticeText
+from diijam_consent_sdk import AsyncConsentClient, NoticeText
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import ClientClosed, InvalidEvent, OutcomeUnknown, StoreUnavailable
+from diijam_consent_sdk.holders import RegisteredHolder
+from diijam_consent_sdk.stores import AsyncStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.conftest import Face, MakeClient
+from tests.service.test_store_executor import AsyncMemoryStore
 
 PROMO = NoticeText("promo", {"vi": "Khuyến mại"}, ["marketing"], ["email"])
 
@@ -65,3 +70,31 @@ def test_a_closed_client_registers_nothing(client: Face, store: FaultyStore) -> 
     with pytest.raises(ClientClosed):
         client.require_notices()
     assert store.calls == []
+
+
+def test_a_registration_under_way_when_the_client_closes_may_have_been_written() -> None:
+    """What had begun cannot be called back, so it is not said that it was not sent."""
+    began = asyncio.Event()
+
+    class Slow(AsyncMemoryStore):
+        """Its answer is on the way for long."""
+
+        async def register_holder(self, holder: str, *, by: str | None = None) -> RegisteredHolder:
+            """See `Store.register_holder`."""
+            registered = self.inner.register_holder(holder, by=by)
+            began.set()
+            await asyncio.sleep(20)
+            return registered
+
+    async def main() -> None:
+        """Close the client while it registers."""
+        consent = AsyncConsentClient(cast(AsyncStore, slow))
+        registering = asyncio.create_task(consent.register_holder("mailer"))
+        await began.wait()
+        await consent.close()
+        with pytest.raises(OutcomeUnknown):
+            await registering
+
+    slow = Slow()
+    asyncio.run(main())
+    assert [known.holder for known in slow.inner.holders()] == ["mailer"]

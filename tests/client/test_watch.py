@@ -30,8 +30,11 @@ from diijam_consent_sdk import (
     Purpose,
     RequestKind,
     Show,
+    _clock,
 )
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client import ledger_operations
+from diijam_consent_sdk.client import watch as client_watch
 from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.client.watch import REMEMBERED_BYTES, Watched
 from diijam_consent_sdk.client.watch_token import WatchToken
@@ -535,6 +538,27 @@ def test_a_quiet_wait_shows_that_the_copy_is_true(client: ConsentClient, store: 
     caught_up_at = client.status().watch_caught_up_at
     assert caught_up_at is not None
     assert caught_up_at - began_at > timedelta(seconds=1)
+
+
+def test_a_machine_that_was_suspended_knows_the_age_of_its_copy(
+    client: ConsentClient, store: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The monotonic clock stands still while a machine sleeps, and its copy grows old all the same."""
+    watch = iter(client.watch(MAIL))
+    take(watch, 3)
+    for user_id in ("u-1", "u-2"):  # with the second it is known that the first was taken in
+        threading.Timer(0.1, store.inner.append, [user_id, [NO]]).start()
+        take(watch, 1)
+    hour = timedelta(hours=1)
+    asleep = _clock.steady_seconds() + hour.total_seconds()
+    for module in (client_watch, ledger_operations):
+        monkeypatch.setattr(module, "steady_seconds", lambda: asleep)
+    caught_up_at = client.status().watch_caught_up_at
+    assert caught_up_at is not None
+    assert datetime.now(UTC) - caught_up_at >= hour
+    lag = client.status().watch_lag_seconds
+    assert lag is not None
+    assert lag >= hour.total_seconds()
 
 
 def test_a_copy_of_unknown_age(client: ConsentClient, store: Between) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 
 from diijam_consent_sdk import ConsentClient, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk._threads import Promise
+from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.client.effects import Append, Sleep
 from diijam_consent_sdk.client.writes import MAX_BACKOFF_SECONDS, PendingWrite, Writes
@@ -26,7 +26,7 @@ from diijam_consent_sdk.errors import (
 )
 from diijam_consent_sdk.stores import Appended, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock, unreachable
-from tests.client.conftest import SIGNED_UP, Face, MakeClient, eventually, reason
+from tests.client.conftest import MAILED, SIGNED_UP, Face, MakeClient, eventually, reason
 
 
 def test_a_slow_load_never_puts_the_old_yes_back(make_client: MakeClient, store: FaultyStore) -> None:
@@ -40,6 +40,22 @@ def test_a_slow_load_never_puts_the_old_yes_back(make_client: MakeClient, store:
         client.record("u", e.Withdrawn("marketing"))
         store.hold["standings"].set()
         assert reason(user.result()) is Reason.WITHDRAWN
+
+
+def test_a_write_that_never_began_denies_once_its_caller_gave_up(store: FaultyStore) -> None:
+    """`OutcomeUnknown` says that the user is denied, so that holds also where no thread took the write up in time."""
+    store.inner.append("u", SIGNED_UP)
+    with ConsentClient(store, deadline=0.1) as client:
+        assert client.can_market("u", "email")
+        never = Promise[None]()
+        spawn = client._own_engine._writes._spawn
+        client._own_engine._writes._spawn = cast(Any, lambda _: never)
+        with pytest.raises(OutcomeUnknown):
+            client.record("u", e.Withdrawn("marketing"))
+        assert not client.can_market("u", "email")
+        client._own_engine._writes._spawn = spawn
+        never.set_exception(Lost("it did not begin"))
+        assert eventually(lambda: client.user("u").decide(MAILED).reason is Reason.WITHDRAWN)
 
 
 def test_a_write_is_seen_by_the_next_ask(client: Face) -> None:

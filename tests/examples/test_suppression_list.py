@@ -136,6 +136,7 @@ def test_the_beat_is_that_of_this_list(provider: Provider, tmp_path: Path) -> No
         copy.keep_beat(now)
         assert suppression_list.may_send(copy.beat, now + timedelta(seconds=59))
         assert not suppression_list.may_send(copy.beat, now + timedelta(seconds=60))
+        assert not suppression_list.may_send(copy.beat, now - timedelta(hours=1))  # the clock was set back
         copy.begin()
         assert not suppression_list.may_send(copy.beat, now)
 

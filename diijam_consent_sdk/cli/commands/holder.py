@@ -19,7 +19,7 @@ from ...stores import wire
 from ...stores.answers import Write, WriteResult
 from ...stores.checks import MAX_WRITES
 from ..console import format_time, print_json, print_result, print_status, print_table
-from ..errors import FAILED
+from ..errors import FAILED, noting_stop
 from ..options import DEFAULT_ACTOR, Actor, Json, parse_time
 from ..store import Url, make_client, open_store
 
@@ -53,6 +53,8 @@ Examples:
   diijam-consent holder confirm mailer u-1 --began-at 2026-11-24T08:00:00Z
 """
 
+REPEAT = "it may have been written: run the same command again to be sure"
+
 Holder = Annotated[str, Parameter(help="The name of the holder.")]
 
 
@@ -74,7 +76,7 @@ def add(holder: Holder, /, *, actor: Actor = DEFAULT_ACTOR, url: Url = None) -> 
 
         ValueError: the name is malformed.
     """
-    with open_store(url, create=True) as store:
+    with noting_stop(REPEAT), open_store(url, create=True) as store:
         registered = store.register_holder(holder, by=identifier(actor))
     names = ("holder", "registered", "by")
     print_result(*(f"{name:<10}  {value}" for name, value in zip(names, _row(registered), strict=True)))
@@ -116,7 +118,7 @@ def retire(holder: Holder, /, *, url: Url = None) -> int:
 
         ValueError: the name is malformed.
     """
-    with open_store(url) as store:
+    with noting_stop(REPEAT), open_store(url) as store:
         store.retire_holder(holder)
     print_result(f"{holder} is not registered: no erasure waits for it")
     return 0
@@ -179,7 +181,7 @@ def confirm(
     began = None if began_at is None else parse_time("began_at", began_at)
     event, provenance = ErasureConfirmed(holder, began), Provenance(identifier(actor))
     refused = 0
-    with open_store(url) as store:
+    with noting_stop(REPEAT), open_store(url) as store:
         for start in range(0, len(user_ids), MAX_WRITES):
             some = user_ids[start : start + MAX_WRITES]
             writes = [Write(user_id, [event], None, uuid.uuid4().hex, provenance) for user_id in some]

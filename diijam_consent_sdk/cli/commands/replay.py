@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import attrs
 from cyclopts import Parameter
 
-from ...errors import InvalidEvent
+from ...errors import InvalidEvent, KeyReused, TooLarge
 from ...events import Event, LedgerEntry, Provenance, RequestFiled
 from ...identifiers import identifier
 from ...replay import begin_erasure_again, lost_noes
@@ -30,7 +30,7 @@ from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, open_store
 
 NOT_DONE = 1
-MAX_TOGETHER = 200  # noes in one transaction
+MAX_TOGETHER = 150  # writes in one transaction; an erasure that begins again has some fifty events
 
 EXAMPLES = """\
 Examples:
@@ -141,15 +141,27 @@ class _Replay:
         checked = 0
         with show_progress("comparing", count_users(self.old)) as update:
             for page in pages_of_users(self.old):
-                loaded = self.new.load(page)
-                lost: list[_Lost] = []
-                for record, restored in zip(self.old.load(page).records, loaded.records, strict=True):
-                    checked += 1
-                    if record != restored and restored.account is not Account.ERASED:
-                        lost += self._lost(record.user_id)
-                for start in range(0, len(lost), MAX_TOGETHER):
-                    self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
+                self._compare(page)
+                checked += len(page)
                 update(checked, checked)
+
+    def _compare(self, page: list[str]) -> None:
+        """Write what is lost of these users, in halves where their records are too large together."""
+        try:
+            loaded, records = self.new.load(page), self.old.load(page).records
+        except TooLarge:
+            if len(page) == 1:
+                raise
+            half = len(page) // 2
+            self._compare(page[:half])
+            self._compare(page[half:])
+            return
+        lost: list[_Lost] = []
+        for record, restored in zip(records, loaded.records, strict=True):
+            if record != restored and restored.account is not Account.ERASED:
+                lost += self._lost(record.user_id)
+        for start in range(0, len(lost), MAX_TOGETHER):
+            self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
 
     def _register_holders(self) -> None:
         known = {holder.holder for holder in self.new.holders()}
@@ -175,8 +187,10 @@ class _Replay:
             name = type(each.events[-1]).__name__
             if isinstance(result, InvalidEvent):
                 self.done.not_done.append((each.user_id, f"{name}: {result}"))
-            elif isinstance(result, Exception):
+            elif isinstance(result, Exception) and not isinstance(result, KeyReused):
                 raise result
+            elif isinstance(result, KeyReused):  # an earlier run wrote it, as of a time that did not run ahead
+                continue
             elif result is None or not result.is_repeat:  # after a repeat what the user has said since then stands
                 self.done.written += 1
                 if each.is_against_later_yes:

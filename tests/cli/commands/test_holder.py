@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.stores import SqliteStore
 from tests.cli.conftest import Cli, Ledger
 
 ERASURE = e.RequestFiled("q-1", "erasure")
@@ -124,3 +126,29 @@ def test_the_work_list_shows_who_is_missing(cli: Cli, holding: Ledger) -> None:
 def test_a_ledger_that_is_not_there(cli: Cli, words: tuple[str, ...]) -> None:
     """Only `add` makes a ledger."""
     assert cli("holder", *words).status == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        (("holder", "confirm", "mailer", "u-closed"), "append_many"), (("holder", "add", "crm"), "register_holder"),
+        (("record", "u-1", "Withdrawn", "--purpose", "surveys"), "close"),
+        (("holder", "retire", "mailer"), "retire_holder"),
+    ],
+)  # fmt: skip
+def test_a_command_that_was_stopped_after_it_wrote(
+    cli: Cli, holding: Ledger, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], method: str
+) -> None:
+    """It does not say that nothing was written."""
+    write = getattr(SqliteStore, method)
+
+    def write_then_stop(*args: Any, **options: Any) -> Any:
+        """Be stopped by Ctrl-C once it is written."""
+        write(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SqliteStore, method, write_then_stop)
+    result = cli(*words)
+    assert result.status == 130
+    assert result.err.startswith("stopped")
+    assert "nothing was written" not in result.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from diijam_consent_sdk import Market, Process, Show
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import decide
-from diijam_consent_sdk.stores import PostgresStore, SqliteStore
+from diijam_consent_sdk.errors import TooLarge
+from diijam_consent_sdk.stores import Loaded, PostgresStore, SqliteStore
 from diijam_consent_sdk.stores.sql import users
 from tests.cli.conftest import Cli, Ledger
 
@@ -71,6 +73,24 @@ def test_every_lost_no_is_in_force_again(old: Ledger, ledger: Ledger, cli: Cli) 
         "u-5": (False,) * 3, "u-6": (True, True, True), "u-7": (True, True, True), "new": (False,) * 3,
     }  # fmt: skip
     assert cli("verify", "--url", ledger.url).status == 0
+
+
+def test_records_that_are_too_large_together(
+    old: Ledger, ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are compared in smaller parts, and no lost no is left out for it."""
+    load = SqliteStore.load
+
+    def load_two(store: SqliteStore, user_ids: Iterable[str]) -> Loaded:
+        """Load at most two."""
+        ids = list(user_ids)
+        if len(ids) > 2:
+            raise TooLarge("the records are too large together: ask for fewer users")
+        return load(store, ids)
+
+    monkeypatch.setattr(SqliteStore, "load", load_two)
+    result = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert result.out.splitlines()[0] == "written                   8 noes of 6 users"
 
 
 def test_twice_is_once_also_after_a_yes_of_the_customer(old: Ledger, ledger: Ledger, cli: Cli) -> None:

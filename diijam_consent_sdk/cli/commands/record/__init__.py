@@ -151,14 +151,14 @@ def _record_one(
     provenance: Provenance,
 ) -> int:
     key = uuid.uuid4().hex if key is None else identifier(key)
-    with open_store(url, create=True) as store:
-        try:
+    try:
+        with open_store(url, create=True) as store:
             appended = store.append(
                 user_id, [event], expected_version=version, idempotency_key=key, provenance=provenance
             )
-        except (OutcomeUnknown, KeyboardInterrupt) as error:
-            error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
-            raise
+    except (OutcomeUnknown, KeyboardInterrupt) as error:
+        error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
+        raise
     print_result(
         f"version   {appended.version}", f"position  {appended.cursor.position}", f"token     {appended.token}"
     )

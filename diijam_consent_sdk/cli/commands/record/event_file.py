@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import attrs
 
-from ....events import NO_PROVENANCE, Event, Provenance
+from ....events import NO_PROVENANCE, Event, Provenance, takes_away
 from ....identifiers import identifier
 from ....policy import MAX_EVENTS
 from ....stores import wire
@@ -50,14 +50,20 @@ class Batch:
     is_last: bool = True
 
     def digest(self, label: str) -> bytes:
-        """Compute what makes the key: the same for the same user, events and label, however the JSON is spelled."""
+        """
+        Compute what makes the key: the same for the same user, events and label, however the JSON is spelled.
+
+        With a yes among them that is no import, the first event stands for all. Where lines were added to the file, the
+        ledger then refuses the key, and does not take the yes again, which the customer may have taken back since.
+        """
+        is_by_first = self.provenance.said_at is None and not takes_away(self.events)
         digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
         said.pop("by", None)
         for part in (
             label.encode(errors="surrogateescape"),
             self.user_id.encode(),
             wire.encode(said),
-            *map(wire.encode_event, self.events),
+            *map(wire.encode_event, self.events[:1] if is_by_first else self.events),
         ):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import attrs
 
-from ....errors import InvalidEvent, TooLarge, VersionConflict
+from ....errors import InvalidEvent, KeyReused, TooLarge, VersionConflict
 from ....events import AccountOpened, Erased, ErasureConfirmed, LedgerEntry, Provenance, takes_away
 from ....holders import HolderRegistry
 from ....record import ConsentRecord, fold, refusal
@@ -26,6 +26,10 @@ from .import_summary import Summary
 SHOWN_LINES = 20
 MAX_TOGETHER = 500  # batches in one transaction, which also delays others that write
 MAX_EVENTS_TOGETHER = 1_000
+REGROUPED = (
+    "this line is refused, and those of the same customer below it: it was written before, with other lines beside it;"
+    " put the new ones into a file of their own"
+)
 
 
 @attrs.frozen
@@ -160,6 +164,9 @@ class Importer:
             self._count(batch, result, settled)
         elif isinstance(result, VersionConflict):
             return [keyed]
+        elif isinstance(result, KeyReused):
+            self.summary.done.refused += len(batch.events)
+            settled.reasons[batch.lines[0]] = REGROUPED
         elif not isinstance(result, InvalidEvent):
             raise result
         else:
