@@ -12,6 +12,15 @@ from typing import Any
 
 MAX_ID_CHARACTERS = 256
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
+# What Unicode 15.1 (Python 3.13) has and 14 (3.11) had not: an id is one on every Python, or on none.
+_NEWER = re.compile(
+    "[\u0cf3\u0ece\u2ffc-\u2fff\u31ef\U00010efd-\U00010eff\U0001123f-\U00011241\U00011b00-\U00011b09"
+    "\U00011f00-\U00011f10\U00011f12-\U00011f3a\U00011f3e-\U00011f59\U0001342f\U00013439-\U00013455\U0001b132"
+    "\U0001b155\U0001d2c0-\U0001d2d3\U0001df25-\U0001df2a\U0001e030-\U0001e06d\U0001e08f\U0001e4d0-\U0001e4f9"
+    "\U0001f6dc\U0001f774-\U0001f776\U0001f77b-\U0001f77f\U0001f7d9\U0001fa75-\U0001fa77\U0001fa87-\U0001fa88"
+    "\U0001faad-\U0001faaf\U0001fabb-\U0001fabd\U0001fabf\U0001face-\U0001facf\U0001fada-\U0001fadb\U0001fae8"
+    "\U0001faf7-\U0001faf8\U0002b739\U0002ebf0-\U0002ee5d\U00031350-\U000323af]"
+)
 
 MAX_TAG_CHARACTERS = 35  # which RFC 5646, section 4.4.1, asks for at least
 # The grammar of RFC 5646, section 2.1, without the irregular tags that were grandfathered in.
@@ -44,7 +53,8 @@ def identifier(value: str) -> str:
         raise ValueError(f"an id has 1 to {MAX_ID_CHARACTERS} characters, not {len(value)}")
     if value.strip() != value:
         raise ValueError("an id has no white space at either end")
-    if not value.isprintable() and not _UNSEEN.isdisjoint(map(unicodedata.category, value)):
+    is_unseen = not value.isprintable() and not _UNSEEN.isdisjoint(map(unicodedata.category, value))
+    if is_unseen or (not value.isascii() and _NEWER.search(value)):
         raise ValueError("an id holds no control, invisible, private or unassigned characters and no surrogates")
     if not value.isascii() and not unicodedata.is_normalized("NFC", value):
         raise ValueError("an id is in Unicode form NFC: pass unicodedata.normalize('NFC', ...) of it")

@@ -115,7 +115,8 @@ class Connection(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until the socket took all that was written, not only most of it."""
-        self.transport.set_write_buffer_limits(high=0)
+        # Not 0: over TLS asyncio and uvloop count an empty buffer as full then, and nothing would ever end the wait.
+        self.transport.set_write_buffer_limits(high=1)
         await self.flow.drain()
 
     def is_stalled(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import sys
 import threading
 from collections import deque
@@ -25,6 +26,9 @@ END_SECONDS = 1.0  # that the end waits for a slow reader
 class StandardError:
     """Standard error as it is now, which a test or a program may replace. It raises nothing but `BlockingIOError`."""
 
+    def __init__(self) -> None:
+        self._pipe: tuple[tuple[int, int, int], int] | None = None  # which one, and this process's own descriptor
+
     def is_ready(self, seconds: float = 0.0) -> bool:
         """Whether `PIECE_BYTES` can be written without waiting for a reader, after at most so long."""
         if (descriptor := self._descriptor()) is None:
@@ -38,13 +42,32 @@ class StandardError:
         descriptor = self._descriptor()
         try:
             if descriptor is not None:
-                os.write(descriptor, piece)
+                os.write(self._without_waiting(descriptor), piece)
             elif sys.stderr is not None:
                 sys.stderr.write(piece.decode(errors="replace"))
         except BlockingIOError:
             raise
-        except OSError:
+        except (OSError, ValueError):  # closed
             pass
+
+    def _without_waiting(self, descriptor: int) -> int:
+        """
+        Open a pipe again for this process alone: other processes may fill it between the look and the write, which
+        would then wait. Their own flags stay as they are.
+        """
+        found = os.fstat(descriptor)
+        if not stat.S_ISFIFO(found.st_mode):
+            return descriptor
+        which = (found.st_dev, found.st_ino, os.getpid())
+        if self._pipe is None or self._pipe[0] != which:
+            if self._pipe is not None:
+                os.close(self._pipe[1])
+                self._pipe = None
+            try:
+                self._pipe = (which, os.open(f"/dev/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            except OSError:
+                return descriptor
+        return self._pipe[1]
 
     @staticmethod
     def _descriptor() -> int | None:

@@ -151,11 +151,13 @@ class Streams:
         except Exception as error:  # noqa: BLE001 - it is each stream's own
             for stream in members:
                 self._put_off(stream, error)
-            return
-        for number, stream in enumerate(members, 1):
-            stream.give(part, self._clock())
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+        else:
+            for number, stream in enumerate(members, 1):
+                stream.give(part, self._clock())
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+        if any(stream.due_at() < self._wakes_at for stream in members):  # the waves did not wait for a slow look
+            self._is_due.set()
 
     def _put_off(self, stream: Stream, error: Exception) -> None:
         """Let a stream wait for a store that is away, but not for its first part."""

@@ -102,8 +102,9 @@ def rotate_token(path: str | PathLike[str], name: str, keep: timedelta) -> tuple
         if not valid:
             raise ValueError(f"the token of {name} has expired: revoke it, then make a new one")
         if len(valid) == MAX_OF_A_NAME:
-            ends = min(entry.expires_at for entry in valid if entry.expires_at)
-            raise ValueError(f"{name} is being rotated already: wait until its old token ends, at {ends}, or revoke it")
+            ends = min((entry.expires_at for entry in valid if entry.expires_at), default=None)
+            wait = "" if ends is None else f"wait until its old token ends, at {ends}, or "
+            raise ValueError(f"{name} is being rotated already: {wait}revoke it")
         (old,) = valid
         entry, token = _make(name, old.scopes, now, old.expires_at)
         ends_at = now + keep if old.expires_at is None else min(now + keep, old.expires_at)

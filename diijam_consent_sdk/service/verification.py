@@ -27,6 +27,7 @@ from .store_executor import StoreExecutor
 PAGE = 100  # entries in one read
 ENTRIES_A_SECOND = 2_000  # at most: a million take 8 minutes and a half
 LONGEST_PAUSE_SECONDS = 10.0  # between two tries to read a page
+CERTAIN_FAILURES = 5  # that a store which calls itself unusable has in a row before it counts as broken
 NO_LEDGER = "a relay has no ledger to verify: give --verify-every to the service over the database"
 
 
@@ -121,9 +122,11 @@ class Verification:
         while True:
             try:
                 return await self._store.chain_page(walk.position, PAGE, walk.add)
-            except StoreUnusable:
+            except LedgerBroken:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the walk goes on where it was
+            except Exception as error:
+                if isinstance(error, StoreUnusable) and failures >= CERTAIN_FAILURES:  # no moment of a pooler
+                    raise
                 if not failures:
                     log.warning("service.verification_waits", error=type(error).__name__, cause=cause_of(error))
                 await asyncio.sleep(backoff(failures, longest=LONGEST_PAUSE_SECONDS))

@@ -136,12 +136,21 @@ class Workers:
     def _start(self, worker: Worker) -> None:
         worker.ready, ready = multiprocessing.Pipe(duplex=False)
         # A daemon: should this process fail, it ends its workers.
-        worker.process = multiprocessing.get_context("fork").Process(
+        process = multiprocessing.get_context("fork").Process(
             target=self._begin, args=(worker.number, ready), daemon=True
         )
         worker.at = time.monotonic()
-        worker.process.start()
-        ready.close()
+        try:
+            process.start()
+        except OSError as error:  # no memory or no process is left just now: the others go on
+            worker.ready.close()
+            worker.ready = None
+            self._plan_start(worker)
+            log.error("service.worker_not_started", worker=worker.number, error=type(error).__name__)
+            return
+        finally:
+            ready.close()
+        worker.process = process
         log.info("service.worker_started", worker=worker.number, pid=worker.process.pid)
 
     def _wait(self, until: float | None) -> None:
@@ -181,10 +190,15 @@ class Workers:
         self._on_end(worker.number)
         if is_stopping:
             return
+        pause = self._plan_start(worker)
+        log.error("service.worker_ended", worker=worker.number, pid=pid, status=status, again_in=round(pause, 1))
+
+    def _plan_start(self, worker: Worker) -> float:
+        """Plan the next start of a worker, and return the seconds until then."""
         worker.failures = 0 if time.monotonic() - worker.at > STEADY_SECONDS else worker.failures + 1
         pause = backoff(worker.failures, longest=LONGEST_PAUSE_SECONDS, least=LEAST_PAUSE_SECONDS)
         worker.at = time.monotonic() + pause
-        log.error("service.worker_ended", worker=worker.number, pid=pid, status=status, again_in=round(pause, 1))
+        return pause
 
     def _begin(self, number: int, ready: Connection) -> None:
         """Run in the worker: do its work, and end when the parent says so or ends."""

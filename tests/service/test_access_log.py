@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -141,3 +142,29 @@ def test_a_full_pipe_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         lines.write("more\n")
         lines.close()
         monkeypatch.undo()
+
+
+def fill(target: StandardError) -> None:
+    """Write for ever."""
+    while True:
+        target.write(b"x" * PIECE_BYTES)
+
+
+def test_no_write_waits_for_a_pipe_that_another_process_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the write another process may fill the pipe, and its own flags stay as they are."""
+    out, into = os.pipe()
+    with os.fdopen(into, "w") as stream, os.fdopen(out):
+        monkeypatch.setattr(sys, "stderr", stream)
+        target = StandardError()
+        with pytest.raises(BlockingIOError):
+            fill(target)
+        assert os.get_blocking(into)
+        monkeypatch.undo()
+
+
+def test_a_standard_error_that_was_closed_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written then is lost, and nothing is raised."""
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    StandardError().write(b"x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -61,6 +62,18 @@ def test_a_client_that_knows_the_ca_is_answered(
         assert consent.record("u-1", AccountOpened()).version == 1
         assert consent.can_process("u-1", "payment")
     store.close()
+
+
+def test_a_stream_goes_on_over_tls(
+    encrypted: Running, authority: Authority, token_files: tuple[Path, dict[str, str]]
+) -> None:
+    """After its first part come others, one for each beat."""
+    store = HttpStore(encrypted.url, token=token_files[1]["both"], verify=authority.file, deadline=5)
+    stream = store.stream_changes(store.standings(()).cursor, wait=60.0, beat=0.1, silence=10.0)
+    parts = list(islice(stream, 3))
+    stream.close()
+    store.close()
+    assert len(parts) == 3
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

@@ -540,3 +540,13 @@ def test_a_file_with_three_tokens_of_a_name_is_refused(path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) * 3))
     with pytest.raises(ValueError, match="more than two entries have one name"):
         TokenFile(path)
+
+
+def test_a_rotation_of_two_tokens_without_an_end(tmp_path: Path) -> None:
+    """A file that was edited by hand may have them, and the error says what to do."""
+    path = tmp_path / "tokens.json"
+    new_token(path, "mailer", [Scope.ASK])
+    (entry,) = json.loads(path.read_text())
+    path.write_text(json.dumps([entry, {**entry, "id": "other", "sha256": "0" * 64}]))
+    with pytest.raises(ValueError, match=r"^mailer is being rotated already: revoke it$"):
+        rotate_token(path, "mailer", timedelta(days=1))

@@ -25,7 +25,7 @@ from diijam_consent_sdk.service import create_app
 from diijam_consent_sdk.service.board import Board
 from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.store_executor import StoreExecutor
-from diijam_consent_sdk.service.verification import Verification
+from diijam_consent_sdk.service.verification import CERTAIN_FAILURES, Verification
 from diijam_consent_sdk.stores import HttpStore, MemoryStore, PostgresStore, SqliteStore, Store
 from diijam_consent_sdk.stores.sql.chain_walk import ChainPage
 from diijam_consent_sdk.stores.sqlite.store import SqliteDatabaseStore
@@ -202,11 +202,19 @@ def test_a_page_that_cannot_be_read_is_read_again(failure: Exception) -> None:
 
 
 def test_a_ledger_that_cannot_be_trusted_is_broken() -> None:
-    """What the store itself calls unusable is a break after the last position that was verified."""
-    store = _Pages(StoreUnusable("the database is damaged"))
+    """What the store itself calls unusable, again and again, is a break after the last position that was verified."""
+    store = _Pages(*[StoreUnusable("the database is damaged")] * (CERTAIN_FAILURES + 1))
     verification = asyncio.run(walked(store, lambda walks: walks.is_broken))
     with pytest.raises(LedgerBroken, match="position 1: the database is damaged"):
         asyncio.run(verification._store.head())
+
+
+def test_a_moment_in_which_the_store_is_unusable_is_no_break() -> None:
+    """As when a pooler is full, or during a migration: the walk goes on, and nobody has to restart the service."""
+    store = _Pages(*[StoreUnusable("the database is damaged")] * CERTAIN_FAILURES)
+    head = store.append("u-1", SIGNED_UP).cursor
+    verification = asyncio.run(walked(store, lambda walks: walks.verified))
+    assert (verification.verified, verification.is_broken, store.failures) == (head, False, [])
 
 
 def test_a_walk_under_way_can_be_stopped() -> None:

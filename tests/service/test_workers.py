@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import secrets
 import signal
@@ -18,13 +20,14 @@ import httpx
 import psutil
 import psycopg
 import pytest
+import structlog
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable
 from diijam_consent_sdk.service.board import Board
 from diijam_consent_sdk.service.main import serve
 from diijam_consent_sdk.service.metrics import Gauge, Layout, Metrics, clear_gauges
-from diijam_consent_sdk.service.workers import LONGEST_PAUSE_SECONDS
+from diijam_consent_sdk.service.workers import LONGEST_PAUSE_SECONDS, Workers
 from diijam_consent_sdk.stores import HttpStore
 from tests.certificates import Authority, needs_openssl
 from tests.service.conftest import NONCE, Asker
@@ -324,3 +327,20 @@ def test_a_relay_has_workers_and_tls(
         assert store.append("u-1", [e.AccountOpened()]).version == 1
     with closing(HttpStore(upstream.listening(), token=token_files[1]["both"])) as direct:
         assert direct.load(["u-1"]).records[0].version == 1
+
+
+def test_a_fork_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For want of memory or of processes: the other workers go on, and the next try is planned."""
+    workers = Workers(1, lambda *_: None, on_listening=lambda: None, on_end=lambda _: None, on_stop=lambda: None)
+    (worker,) = workers._workers
+
+    def fail() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fail)
+    with structlog.testing.capture_logs() as logs:
+        workers._start_due()
+    monkeypatch.undo()
+    assert [line["event"] for line in logs] == ["service.worker_not_started"]
+    assert worker.process is None
+    assert worker.at > time.monotonic()

@@ -21,7 +21,7 @@ from .._retry import Attempts, Failure
 from .causes import CLOSED, PROXY_REFUSES, TOO_LATE, cause
 from .clients import Clients, LoopClients
 from .credentials import Credentials, Token
-from .exchange import Exchange
+from .exchange import JSON_TYPE, Exchange
 from .network import ClosingBackend, DeadlineBackend, end_calls_of_this_thread_at
 from .response import AsyncResponse, Response
 from .url import checked_url, quoted_address
@@ -74,6 +74,8 @@ class _Service:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), max(seconds, 0.001))
         timeouts["read"] = max(seconds, exchange.wait)  # a limit for each read; the call's own end is sooner
         headers = HEADERS | {"accept": exchange.answer_type} | self._credentials.headers()
+        if exchange.answer_type != JSON_TYPE:  # a stream, whose `cut` must never meet another thread's exchange
+            headers["connection"] = "close"
         url = self.url + exchange.path
         return httpx.Request("POST", url, headers=headers, content=body, extensions={"timeout": timeouts})
 

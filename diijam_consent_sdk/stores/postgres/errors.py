@@ -61,7 +61,8 @@ PERMANENT: dict[str, tuple[type[StoreError], str]] = {
     "28": (StoreUnavailable, "PostgreSQL refuses this user or password: look at the URL and at pg_hba.conf"),
     "42": (StoreUnusable, "the database does not hold a ledger as this version knows it"),
     "23": (StoreUnusable, "the ledger contradicts itself: run diijam-consent verify, restore what it names"),
-    "XX": (StoreUnusable, DAMAGED),
+    "XX001": (StoreUnusable, DAMAGED),  # not XX000, which poolers answer with when they are full
+    "XX002": (StoreUnusable, DAMAGED),
 }
 
 
@@ -83,7 +84,7 @@ def error_for(error: psycopg.Error, *, is_lost: bool, maybe_written: bool) -> Ex
     if isinstance(error, DeadlineExceeded):
         return Failure("PostgreSQL did not answer in time", maybe_written=maybe_written)
     state = error.sqlstate or ""
-    if (is_lost or not state) and (maybe_written or state[:2] not in PERMANENT):
+    if (is_lost or not state) and (maybe_written or _look_up(PERMANENT, state) is None):
         return Failure(_look_up(TRANSIENT, state) or LOST, maybe_written=maybe_written)
     if passing := _look_up(TRANSIENT, state):
         return Failure(passing, maybe_written=False)

@@ -83,7 +83,8 @@ HEAD = (
     " FROM ledger l, pg_catalog.pg_control_system(), pg_catalog.pg_database d"
     " WHERE d.datname = pg_catalog.current_database()) head"
 )
-FORMAT_OF_LEDGER: Statement = ("SELECT format FROM ledger", ())  # for reads that need no head
+# For reads that need no head. A replica refuses it, as it does `HEAD`.
+FORMAT_OF_LEDGER: Statement = ("SELECT format FROM ledger WHERE pg_catalog.pg_current_wal_lsn() IS NOT NULL", ())
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FORMAT = len(MIGRATIONS)  # raised whenever an older version of this library could misread the ledger

@@ -78,6 +78,7 @@ class PostgresStore(PostgresBase, SqlStore):
         PostgresBase.__init__(self, url, deadline=deadline, connections=connections, listen_url=listen_url)
         SqlStore.__init__(self, DIALECT, clock)
         self._groups = GroupCommit(CallQueue(), self._turn_seconds)
+        self._finalizer: weakref.finalize[[], PostgresStore] | None = None  # one: each fork makes another listener
         self._reset()
         gate.register(self)
         with suppress(StoreUnavailable), tried_once(), translated(), self._connect() as connection:
@@ -94,7 +95,9 @@ class PostgresStore(PostgresBase, SqlStore):
         self._listener = Listener(
             partial(DeadlineConnection.connect, **self._listen_options), may_be_shared=self._may_be_shared
         )
-        weakref.finalize(self, self._listener.close)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._finalizer = weakref.finalize(self, self._listener.close)
 
     def verify(self, *, since: str | None = None) -> Cursor:
         """See `SqliteStore.verify`. Reads the whole ledger, as it is at one moment, on a new connection."""
@@ -150,10 +153,11 @@ class PostgresStore(PostgresBase, SqlStore):
             if self._is_closed:  # since the call began: nobody would close another pool
                 raise StoreUnavailable(CLOSED)
             if self._pool is None:
-                self._pool = ConnectionPool(
+                pool = ConnectionPool(
                     connection_class=DeadlineConnection, configure=self._configure, **self._pool_options
                 )
-                self._pool.open()
+                pool.open()  # first: a signal handler may raise in it, and nothing opens a pool that is kept here
+                self._pool = pool
             return self._pool
 
     def _configure(self, connection: DeadlineConnection) -> None:

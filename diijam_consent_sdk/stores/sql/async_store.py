@@ -36,7 +36,7 @@ from .chain_walk import ChainPage, chain_page
 from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
 from .operations import Clock, Operations
-from .repeats import LongFolds, Repeat, rebuild
+from .repeats import LongFolds, Repeat, known_as_written, rebuild
 from .standings import ENDLESS, StandingReads
 from .statements import Query
 
@@ -110,30 +110,31 @@ class AsyncSqlStore(AsyncSqlRegistry):
         outcome = await self._append(plan)
         if isinstance(outcome, Exception):
             raise outcome
-        return await self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
+        return await self._repeated(outcome, plan.idempotency_key) if isinstance(outcome, Repeat) else outcome
 
     async def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
         """See `Store.append_many`."""
         plans = plan_many(writes)
         valid = [plan for plan in plans if isinstance(plan, PlannedAppend)]
         outcomes = iter(await self._append_many(valid) if valid else ())
-        return [await self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
+        return [await self._result(next(outcomes), plan) if isinstance(plan, PlannedAppend) else plan for plan in plans]
 
-    async def _result(self, outcome: AppendOutcome) -> WriteResult:
+    async def _result(self, outcome: AppendOutcome, plan: PlannedAppend) -> WriteResult:
         if not isinstance(outcome, Repeat):
             return outcome
         try:
-            return await self._repeated(outcome)
+            return await self._repeated(outcome, plan.idempotency_key)
         except ConsentError as error:
             return error
 
-    async def _repeated(self, repeat: Repeat) -> Appended:
-        found = await self._read(self._appends.repeated(repeat))
-        if isinstance(found, Appended):
-            return found
-        with self._long_folds.folding(found.version), rows_translated():
-            links = await self._read(history_query(found.user_id, found.version))
-            return await asyncio.to_thread(rebuild, found, links)
+    async def _repeated(self, repeat: Repeat, key: str | None = None) -> Appended:
+        with known_as_written(key or ""):
+            found = await self._read(self._appends.repeated(repeat))
+            if isinstance(found, Appended):
+                return found
+            with self._long_folds.folding(found.version), rows_translated():
+                links = await self._read(history_query(found.user_id, found.version))
+                return await asyncio.to_thread(rebuild, found, links)
 
     async def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""

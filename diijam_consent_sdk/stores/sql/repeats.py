@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ...errors import KeyReused, StoreUnavailable, StoreUnusable
+from ...errors import KeyReused, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from ...events import Event, takes_away
 from ...record import fold_all, unopened
 from .. import wire
@@ -170,6 +170,15 @@ def owner_version(repeat: Repeat, rows: Sequence[Any]) -> int:
     if not isinstance(version, int) or user_id != repeat.user_id:
         raise wire.Malformed("an append's entry has no version, or another user")
     return version
+
+
+@contextmanager
+def known_as_written(key: str) -> Iterator[None]:
+    """Raise `OutcomeUnknown` for a `StoreUnavailable` in the block: that one promises that nothing was written."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise OutcomeUnknown(f"this was written before, and its answer cannot be read: {error}", key) from error
 
 
 def rebuild(past: PastAppend, links: Sequence[Link]) -> Appended:

@@ -39,7 +39,7 @@ from .changes import EntriesPage
 from .dialect import Dialect, entries_of, history_page_query, history_query, rows_translated
 from .operations import Clock, Operations
 from .registry_store import SqlRegistry
-from .repeats import LongFolds, Repeat, rebuild
+from .repeats import LongFolds, Repeat, known_as_written, rebuild
 from .standings import ENDLESS, StandingReads
 from .statements import Query
 
@@ -135,20 +135,20 @@ class SqlStore(SqlRegistry):
         outcome = self._append(plan)
         if isinstance(outcome, Exception):
             raise outcome
-        return self._repeated(outcome) if isinstance(outcome, Repeat) else outcome
+        return self._repeated(outcome, plan.idempotency_key) if isinstance(outcome, Repeat) else outcome
 
     def append_many(self, writes: Sequence[Write]) -> list[WriteResult]:
         """See `Store.append_many`."""
         plans = plan_many(writes)
         valid = [plan for plan in plans if isinstance(plan, PlannedAppend)]
         outcomes = iter(self._append_many(valid) if valid else ())
-        return [self._result(next(outcomes)) if isinstance(plan, PlannedAppend) else plan for plan in plans]
+        return [self._result(next(outcomes), plan) if isinstance(plan, PlannedAppend) else plan for plan in plans]
 
-    def _result(self, outcome: AppendOutcome) -> WriteResult:
+    def _result(self, outcome: AppendOutcome, plan: PlannedAppend) -> WriteResult:
         if not isinstance(outcome, Repeat):
             return outcome
         try:
-            return self._repeated(outcome)
+            return self._repeated(outcome, plan.idempotency_key)
         except ConsentError as error:
             return error
 
@@ -156,12 +156,13 @@ class SqlStore(SqlRegistry):
         """List what an operator should know of a ledger that verifies."""
         return [CALLERS_CLOCK] * self._read(self._operations.is_tested())
 
-    def _repeated(self, repeat: Repeat) -> Appended:
-        found = self._read(self._appends.repeated(repeat))
-        if isinstance(found, Appended):
-            return found
-        with self._long_folds.folding(found.version), rows_translated():
-            return rebuild(found, self._read(history_query(found.user_id, found.version)))
+    def _repeated(self, repeat: Repeat, key: str | None = None) -> Appended:
+        with known_as_written(key or ""):
+            found = self._read(self._appends.repeated(repeat))
+            if isinstance(found, Appended):
+                return found
+            with self._long_folds.folding(found.version), rows_translated():
+                return rebuild(found, self._read(history_query(found.user_id, found.version)))
 
     def changes(self, after: Cursor, *, wait: float, limit: int = 1000) -> Changes:
         """See `Store.changes`."""

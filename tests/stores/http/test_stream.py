@@ -399,3 +399,16 @@ def test_a_stream_over_a_closed_store_is_an_error(begin: Begin) -> None:
     with pytest.raises(StoreUnavailable, match="closed"):
         face.next(following)
     assert not service.asked
+
+
+def test_the_connection_of_a_stream_is_used_for_nothing_else(begin: Begin) -> None:
+    """A late end of the stream would cut it, and with it another thread's append."""
+
+    def script(talk: Conversation) -> None:
+        talk.begin()
+        talk.send(talk.part(1))
+        talk.end()
+
+    face, service = begin(script)
+    face.read_all(face.stream())
+    assert service.asked[0].headers["connection"] == "close"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from contextlib import closing, suppress
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores._retry import Attempts
 from diijam_consent_sdk.stores.postgres.connection import AsyncDeadlineConnection
+from diijam_consent_sdk.stores.postgres.listener import Listener
 
 from ..contract import OPENED, TOLD, at_once, sign_up
 from .support import end_all
@@ -133,3 +136,32 @@ def test_the_environments_encoding_changes_nothing(url: str, monkeypatch: pytest
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     with closing(PostgresStore(url, deadline=5)) as store:
         assert store.append("Nguyễn Văn A", [OPENED]).version == 1
+
+
+def test_an_interrupted_opening_of_the_pool_is_made_good(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler may raise while the pool is opened; the next call opens one."""
+    store.release()
+    interrupts = [KeyboardInterrupt()]
+    opening = ConnectionPool.open
+
+    def open_or_not(pool: ConnectionPool, *args: Any, **options: Any) -> None:
+        """Be interrupted once."""
+        if interrupts:
+            raise interrupts.pop()
+        opening(pool, *args, **options)
+
+    monkeypatch.setattr(ConnectionPool, "open", open_or_not)
+    with pytest.raises(KeyboardInterrupt):
+        store.load([])
+    assert store.load([]).cursor.position == 0
+
+
+def test_forks_leave_nothing_behind_in_the_parent(store: PostgresStore) -> None:
+    """Each makes another listener, and the one before is kept by nobody."""
+    store.release()
+    gc.collect()
+    before = sum(isinstance(each, Listener) for each in gc.get_objects())
+    for _ in range(5):
+        store.release()
+    gc.collect()
+    assert sum(isinstance(each, Listener) for each in gc.get_objects()) == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import psycopg
@@ -109,7 +109,11 @@ def test_a_replica_is_no_place_to_ask(cluster: Cluster) -> None:
     with running(copy_of=copy) as replica:
         own = url.replace(str(cluster.folder), str(replica.folder))
         with closing(PostgresStore(own, deadline=1)) as stale:
-            for call in (lambda: stale.load(["u-1"]), lambda: stale.append("u-1", [GRANTED])):
+            calls: list[Callable[[], object]] = [
+                lambda: stale.load(["u-1"]), lambda: stale.append("u-1", [GRANTED]), lambda: stale.history("u-1"),
+                stale.holders, stale.notices,
+            ]  # fmt: skip
+            for call in calls:
                 with pytest.raises(StoreUnavailable, match="replica"):
                     call()
             replica.tool("pg_ctl", "promote", "-D", replica.data, "-w")
