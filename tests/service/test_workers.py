@@ -98,7 +98,8 @@ def workers(process: Process) -> list[psutil.Process]:
 
 def figure(url: str, name: str) -> float:
     """One figure of the service, whoever answers."""
-    found = re.search(rf"^diijam_consent_{re.escape(name)} (\S+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+    text = httpx.get(f"{url}/metrics", timeout=2 * LONGEST_PAUSE_SECONDS).text  # a worker may have to start first
+    found = re.search(rf"^diijam_consent_{re.escape(name)} (\S+)$", text, re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
