@@ -44,7 +44,8 @@ def identifier(value: str) -> str:
         TypeError: *value* is not a string.
 
         ValueError: it has not 1 to 256 characters, begins or ends with white space, holds a character of the categories
-            Cc, Cf, Cs, Co, Cn, Zl or Zp (control, invisible, private, unassigned), or is not in Unicode form NFC.
+            Cc, Cf, Cs, Co, Cn, Zl or Zp (control, invisible, private, unassigned) or one that Unicode 14 had not, or is
+            not in Unicode form NFC.
     """
     if not isinstance(value, str):
         raise TypeError(f"an id is a string, not {type(value).__name__}")
