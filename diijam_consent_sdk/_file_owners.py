@@ -130,4 +130,7 @@ def _is_private_group(found: os.stat_result) -> bool:
         user, group = pwd.getpwuid(found.st_uid), grp.getgrgid(found.st_gid)
     except KeyError:
         return False
-    return user.pw_gid == group.gr_gid and user.pw_name == group.gr_name and set(group.gr_mem) <= {user.pw_name}
+    if user.pw_gid != group.gr_gid or user.pw_name != group.gr_name:
+        return False
+    members = {*group.gr_mem, *(other.pw_name for other in pwd.getpwall() if other.pw_gid == group.gr_gid)}
+    return members <= {user.pw_name}

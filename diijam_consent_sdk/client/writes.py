@@ -75,7 +75,7 @@ class Writes:
         self._max_staleness = max_staleness
         self._clock = clock
         self._spawn = spawn
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may write while its thread is denying
         self._pending: set[PendingWrite] = set()
         self._is_stopped = False
 
@@ -194,11 +194,10 @@ class Writes:
         with self._lock:
             if pending.worker is worker:
                 pending.worker = None
-            never_began = pending.write is None and pending.worker is None
-        if never_began:
-            error = StoreUnavailable(NOT_BEGUN)
-            error.__cause__ = ended.exception()
-            pending.outcome.set_exception(error)
+            if pending.write is None and pending.worker is None:  # in the lock, or its caller denies the user for ever
+                error = StoreUnavailable(NOT_BEGUN)
+                error.__cause__ = ended.exception()
+                pending.outcome.set_exception(error)
 
 
 def _end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:

@@ -27,6 +27,9 @@ else:
     Base = Task  # not generic at run time
 
 
+DECIDED = "_diijam_consent_decided"  # of the request that a worker runs
+
+
 class _Refused(Ignore):
     """The customer refused. The argument is the reason."""
 
@@ -80,9 +83,14 @@ class ConsentTask(Base):
         return self.consent.decide(bound.arguments[self.user_id_argument], self.ask_for(bound.arguments))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        request = self.request
+        # The task may call itself, about another user, while it runs.
+        is_direct = request.called_directly or getattr(request, DECIDED, False)
+        if not is_direct:
+            setattr(request, DECIDED, True)
         decision = self.decide(*args, **kwargs)
         if not decision:
-            self._stop(decision)
+            self._stop(decision, is_direct=is_direct)
         return self.run(*args, **kwargs)
 
     def apply(self, *args: Any, **options: Any) -> EagerResult[Any]:
@@ -92,9 +100,9 @@ class ConsentTask(Base):
             return result
         return EagerResult(result.id, TaskRevokedError(str(result.result)), states.REVOKED, name=self.name)
 
-    def _stop(self, decision: Decision) -> None:
+    def _stop(self, decision: Decision, *, is_direct: bool) -> None:
         denied = ConsentDenied(decision)
-        if self.request.called_directly or decision is NOT_ENTITLED:
+        if is_direct or decision is NOT_ENTITLED:
             raise denied
         if decision.reason in UNANSWERED:
             raise self.retry(exc=denied)

@@ -6,6 +6,8 @@ A request may change its user by signing in another, so what it keeps must be ch
 
 from __future__ import annotations
 
+from inspect import isawaitable
+
 from ..cache.user import UserConsent
 from ..decisions import looked_up
 from ..vocabulary import Reason
@@ -19,7 +21,11 @@ def require_user_id(user_id: str | None) -> str:
 
     Raises:
         ConsentDenied: the request comes from nobody. The reason is `UNKNOWN_USER`.
+
+        TypeError: it is no id: what finds it is asynchronous, or says only whether there is a user.
     """
+    if isawaitable(user_id) or isinstance(user_id, bool):
+        raise TypeError(f"what identifies a request returns the user's id or None, and no {type(user_id).__name__}")
     if user_id is None:
         NOBODY.or_raise()
     return str(user_id)

@@ -22,7 +22,6 @@ from .problems import (
     ProblemAnswer,
     Refused,
     problem_answer,
-    problem_key,
     redact,
 )
 
@@ -125,7 +124,7 @@ def decode(body: bytes, question: type[msgspec.Struct]) -> Any:
 
 def _problem_of(call: Call, error: Exception) -> ProblemAnswer:
     """Make the problem document of an error, and count a question that was refused for the lack of a scope."""
-    if problem_key(error) == "forbidden":
+    if isinstance(error, Refused) and error.key == "forbidden":  # not a relay's own token
         call.context.metrics.record_refusal("scope")
     return problem_answer(error)
 

@@ -60,9 +60,10 @@ class StandardError:
             return descriptor
         which = (found.st_dev, found.st_ino, os.getpid())
         if self._pipe is None or self._pipe[0] != which:
-            if self._pipe is not None:
-                os.close(self._pipe[1])
-                self._pipe = None
+            before, self._pipe = self._pipe, None
+            if before is not None and before[0][2] == os.getpid():  # a forked process may have closed all, for others
+                with suppress(OSError):
+                    os.close(before[1])
             try:
                 self._pipe = (which, os.open(f"/dev/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
             except OSError:

@@ -175,7 +175,13 @@ def _change(path: Path, change: Callable[[Entries], Entries]) -> None:
         content = msgspec.json.format(msgspec.json.encode(change(entries), order="sorted"), indent=2)
         with replace_file(target, owner=owner, mode=mode) as file:
             file.write(content + b"\n")
-        sync_folder(target.parent)
+        try:
+            sync_folder(target.parent)
+        except OSError as error:
+            error.add_note(
+                "the file is changed all the same, but a power cut may undo that: see diijam-consent token list"
+            )
+            raise
 
 
 def _owners(target: Path) -> tuple[int, ...]:

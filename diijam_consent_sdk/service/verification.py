@@ -118,14 +118,15 @@ class Verification:
 
     async def _add_page(self, walk: ChainWalk) -> Cursor | None:
         """Read and check the next page, as often as it takes to read it."""
-        failures = 0
+        failures = unusable = 0
         while True:
             try:
                 return await self._store.chain_page(walk.position, PAGE, walk.add)
             except LedgerBroken:
                 raise
             except Exception as error:
-                if isinstance(error, StoreUnusable) and failures >= CERTAIN_FAILURES:  # no moment of a pooler
+                unusable = unusable + 1 if isinstance(error, StoreUnusable) else 0
+                if unusable > CERTAIN_FAILURES:  # no moment of a pooler
                     raise
                 if not failures:
                     log.warning("service.verification_waits", error=type(error).__name__, cause=cause_of(error))

@@ -134,24 +134,30 @@ class Workers:
                 self._start(worker)
 
     def _start(self, worker: Worker) -> None:
+        worker.at = time.monotonic()
+        try:
+            worker.process = self._fork(worker)
+        except OSError as error:  # no memory, process or file is left just now: the others go on
+            self._plan_start(worker)
+            log.error("service.worker_not_started", worker=worker.number, error=type(error).__name__)
+            return
+        log.info("service.worker_started", worker=worker.number, pid=worker.process.pid)
+
+    def _fork(self, worker: Worker) -> ForkProcess:
         worker.ready, ready = multiprocessing.Pipe(duplex=False)
         # A daemon: should this process fail, it ends its workers.
         process = multiprocessing.get_context("fork").Process(
             target=self._begin, args=(worker.number, ready), daemon=True
         )
-        worker.at = time.monotonic()
         try:
             process.start()
-        except OSError as error:  # no memory or no process is left just now: the others go on
+        except OSError:
             worker.ready.close()
             worker.ready = None
-            self._plan_start(worker)
-            log.error("service.worker_not_started", worker=worker.number, error=type(error).__name__)
-            return
+            raise
         finally:
             ready.close()
-        worker.process = process
-        log.info("service.worker_started", worker=worker.number, pid=worker.process.pid)
+        return process
 
     def _wait(self, until: float | None) -> None:
         """Wait for a signal, for a worker that is ready or ended, or until one is to be started or killed."""

@@ -23,13 +23,14 @@ MAX_VERSION_DIGITS = 15
 
 def only_here(connection: ASGIConnection[Any, Any, Any, Any], _: object) -> None:
     """
-    Let a demo, where everybody can be anybody, answer on this machine's loopback address alone.
+    Let a demo, where everybody can be anybody, answer on this machine's loopback address alone, and under its names
+    alone: a page of elsewhere could give its own name that address.
 
     Raises:
-        PermissionDeniedException: the connection came in at another address.
+        PermissionDeniedException: the connection came in at another address, or under another name.
     """
     host, _ = connection.scope.get("server") or ("", None)
-    if connection.app.state.identify is None and host not in LOOPBACK:
+    if connection.app.state.identify is None and not LOOPBACK.issuperset({host, connection.url.hostname}):
         raise PermissionDeniedException(ELSEWHERE)
 
 

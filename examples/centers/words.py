@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import attrs
 
 from diijam_consent_sdk.vocabulary import Language
+from diijam_consent_sdk.wording import in_vietnam
 
 LANGUAGES: Mapping[Language, str] = {"vi": "Tiếng Việt", "en": "English"}
-HANOI = timezone(timedelta(hours=7))  # where the customers are; no daylight saving time there
 SHARED = Path(__file__).with_name("words.toml")
 
 
@@ -59,9 +59,9 @@ class CenterWords:
 
     def day(self, at: datetime) -> str:
         """A day, in the time of Vietnam."""
-        here = at.astimezone(HANOI)
+        here = in_vietnam(at)
         return f"{here.day}/{here.month}/{here.year}" if self.language == "vi" else f"{here.day} {here:%b %Y}"
 
     def time(self, at: datetime) -> str:
         """The time of day, in the time of Vietnam."""
-        return f"{at.astimezone(HANOI):%H:%M}"
+        return f"{in_vietnam(at):%H:%M}"

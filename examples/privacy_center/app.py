@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from secrets import token_bytes
 
 from litestar import Litestar
 
@@ -65,5 +66,6 @@ def create_app(
     made_up = identify is None and all(one.about in CHOSEN.values() for one in customers)
     return make_center(
         Path(__file__).parent, Words, HANDLERS, connected, identify=identify, hosts=hosts,
-        state={"customers": customers, "holders": holders}, shown={"made_up": made_up, "picks": identify is None},
+        state={"customers": customers, "holders": holders, "seal": token_bytes(32)},
+        shown={"made_up": made_up, "picks": identify is None},
     )  # fmt: skip

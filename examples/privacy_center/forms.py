@@ -24,7 +24,7 @@ def parse_event(form: Mapping[str, str]) -> e.Event:
     Make the event of a submitted form.
 
     Forms have no idempotency keys. An old page that is sent again, after the customer chose otherwise, is meant again,
-    and a key would make its no a repetition of the first.
+    and a key would make its no a repetition of the first. Only a request counts once, by its id.
 
     Raises:
         ValueError: the form names no known event, or misspells a field. The error does not repeat it.

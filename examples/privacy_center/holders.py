@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from diijam_consent_sdk import AsyncConsentClient, Method, Provenance
-from diijam_consent_sdk.errors import InvalidEvent, StoreError
+from diijam_consent_sdk.errors import ConsentError, InvalidEvent
 from diijam_consent_sdk.events import ErasureConfirmed
 
 from .words import Words
@@ -43,7 +43,7 @@ async def _confirm_for_ever(client: AsyncConsentClient, holder: str) -> None:
     while True:
         try:
             await confirm_owed(client, holder)
-        except StoreError as error:  # what is owed stays on the list until the next look
+        except (ConsentError, ValueError) as error:  # what is owed stays on the list until the next look
             log.warning("center.holder_waits error=%s", type(error).__name__)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -26,7 +27,7 @@ from .views import View
 from .words import Words
 
 PAGES = ("choices", "sharing", "profile", "limits", "requests", "timeline")
-NOTES = {"heard", "unheard", "conflict", "refused", "many"}
+NOTES = {"heard", "unheard", "conflict", "refused", "many", "another"}
 
 
 def signed_in(request: Asking) -> Customer:
@@ -92,18 +93,21 @@ async def show(request: Asking, state: State) -> Template:
     record, user = await state.consent.load(user_id), await state.consent.user(user_id)
     history = await state.consent.history(user_id) if page == "timeline" else []
     note, tone = _note(request.query_params, words)
+    shown_to = _seal(request, user_id)
     return _template(
         request, f"{page}.html",
         page=page, pages=PAGES, who=customer.called(words), note=note, note_tone=tone,
-        view=View(record, user, datetime.now(UTC), words, state.holders), days=days(history, words),
-        asked=await ask_all(state.services, user_id),
+        view=View(record, user, datetime.now(UTC), words, state.holders, shown_to), days=days(history, words),
+        asked=await ask_all(state.services, user_id), shown_to=shown_to,
     )  # fmt: skip
 
 
 @get("/services")
 async def services(request: Asking, state: State) -> Template:
     """Render the services' answers of now: a part of every page, for its script to put in place."""
-    return _template(request, "_services.html", asked=await ask_all(state.services, signed_in(request).user_id))
+    user_id = signed_in(request).user_id
+    asked = await ask_all(state.services, user_id)
+    return _template(request, "_services.html", asked=asked, shown_to=_seal(request, user_id))
 
 
 @post("/say")
@@ -115,8 +119,11 @@ async def say(request: Asking, state: State) -> Redirect:
         event, seen = parse_event(form), parse_version(form)
     except (ValueError, TypeError) as error:
         raise ClientException from error
+    if form.get("shown_to") != _seal(request, user_id):
+        return Redirect(f"/{page}?note=another", status_code=303)
+    language = form.get("shown_in") if form.get("shown_in") in LANGUAGES else language_of(request)
     try:
-        said = Provenance(method=Method.WEB, language=language_of(request))
+        said = Provenance(method=Method.WEB, language=language)
         appended = await state.consent.record(user_id, event, expected_version=seen, provenance=said)
     except VersionConflict:
         return Redirect(f"/{page}?note=conflict", status_code=303)
@@ -126,6 +133,14 @@ async def say(request: Asking, state: State) -> Redirect:
     ms = await heard_after(state.services, user_id, appended.version)
     note = "unheard" if ms is None else f"heard&ms={ms}"
     return Redirect(f"/{page}?note={note}", status_code=303)
+
+
+def _seal(request: Asking, user_id: str) -> str:
+    """
+    Stand for a customer in a page's forms, which are good for that customer alone: another may have signed in since, in
+    another window.
+    """
+    return hmac.new(request.app.state.seal, user_id.encode(), "sha256").hexdigest()
 
 
 def _refusal(event: Event, record: ConsentRecord) -> str:

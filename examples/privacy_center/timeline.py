@@ -8,11 +8,11 @@ from typing import assert_never
 
 import attrs
 
-from diijam_consent_sdk import Outcome, Purpose, RequestKind
+from diijam_consent_sdk import Method, Outcome, Purpose, RequestKind
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.wording import in_vietnam
 from diijam_consent_sdk.wording.provenance import import_claim, provenance_facts
 
-from ..centers.words import HANOI
 from .customers import partner
 from .holders import holder_name
 from .words import Words
@@ -47,7 +47,7 @@ TONES: dict[str, tuple[type, ...]] = {
 
 def days(history: Sequence[e.LedgerEntry], words: Words) -> list[Day]:
     """The history, day by day in the time of Vietnam, the newest first."""
-    by_day = groupby(reversed(history), key=lambda entry: entry.at.astimezone(HANOI).date())
+    by_day = groupby(reversed(history), key=lambda entry: in_vietnam(entry.at).date())
     return [
         Day(words.day(entries[0].at), [_line(entry, history, words) for entry in entries])
         for entries in (list(group) for _, group in by_day)
@@ -56,7 +56,8 @@ def days(history: Sequence[e.LedgerEntry], words: Words) -> list[Day]:
 
 def _line(entry: e.LedgerEntry, history: Sequence[e.LedgerEntry], words: Words) -> Line:
     event = entry.event
-    answered = isinstance(event, e.RequestResolved) and event.outcome is not Outcome.CANCELLED
+    is_staffs = entry.provenance.method is Method.STAFF
+    answered = isinstance(event, e.RequestResolved) and (event.outcome is not Outcome.CANCELLED or is_staffs)
     tone = next((tone for tone, types in TONES.items() if isinstance(event, types)), "plain")
     expires_at = getattr(event, "expires_at", None) or getattr(event, "until", None)
     until = words("state.until", date=words.day(expires_at)) if expires_at else ""

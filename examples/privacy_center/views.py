@@ -99,6 +99,8 @@ class View:
         words: In which language.
 
         holders: Whose confirmation of an erasure is shown.
+
+        shown_to: Stands for the customer in the page's forms.
     """
 
     record: ConsentRecord
@@ -106,6 +108,7 @@ class View:
     at: datetime
     words: Words
     holders: Collection[str] = ()
+    shown_to: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +159,7 @@ class View:
         return [self.words(f"field.{field}") for field in Field if field not in PUBLISHABLE]
 
     def restriction_of_all(self) -> Switch:
-        """The restriction of everything: clause 1. Pressed when anything is restricted, it lifts all."""
+        """The restriction of everything: clause 1. Pressed while all is restricted, it lifts every restriction."""
         on, words = self.record.all_restricted, self.words
         says = {"say": "lift_restriction" if on else "restrict", "data": ALL_DATA}
         label, hint = words("limits.everything"), words("limits.everything_hint")

@@ -92,7 +92,7 @@ def test_a_long_history_holds_up_no_writer(served: Served, bystanders: Callable[
     ledger.append("long", choices)
     with bystanders():
         statuses = {status for status, _ in at_once(lambda: served.ask("/v1/events/append", keyed))}
-        assert statuses <= {200, 503}  # one of them at a time
+        assert statuses <= {200, 504}  # one of them at a time; of the others the outcome is unknown to the caller
         assert 200 in statuses
         assert {served.ask("/v1/history/load", {"user_id": "long"})[0] for _ in range(3)} == {200}
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import attrs
 
-from diijam_consent_sdk.errors import InvalidEvent
-from diijam_consent_sdk.events import Event
+from diijam_consent_sdk.errors import InvalidEvent, VersionConflict
+from diijam_consent_sdk.events import Event, LedgerEntry
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore, Write
 from diijam_consent_sdk.stores.protocol import Standings, StandingsPage, WriteResult
 
@@ -67,8 +67,12 @@ class FailingStore:
         fields = attrs.asdict(write, recurse=False)
         try:
             return self.append(fields.pop("user_id"), fields.pop("events"), **fields)
-        except InvalidEvent as refused:
+        except (InvalidEvent, VersionConflict) as refused:
             return refused
+
+    def history(self, user_id: str) -> list[LedgerEntry]:
+        """See `Store.history`."""
+        return self.inner.history(user_id)
 
     def close(self) -> None:
         """The ledger stays, for the test to look at."""

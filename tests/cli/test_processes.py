@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from diijam_consent_sdk.service.scopes import Scope
+from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores.checks import MAX_WRITES
 from tests.cli.conftest import Cli, Ledger, Start
 
@@ -95,7 +97,7 @@ def test_stopped_while_selecting(
     process.send_signal(number)
     code, out, err = done(process)
     assert (code, out, err.count("\n")) == (status, "", 1)
-    assert err.startswith("stopped: nothing was written")
+    assert err.startswith("stopped")
     assert {path.name for path in folder.iterdir()} <= {"ok.txt.resume"}
 
 
@@ -226,3 +228,23 @@ def test_without_the_extra(module: str) -> None:
 def test_other_missing_modules_are_told_as_they_are() -> None:
     """Something else that is missing is not blamed on the extra."""
     assert "ModuleNotFoundError" in without("msgspec").stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this machine")
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("new", "--name", "other", "--scope", "ask"), "revoke other"),
+        (("rotate", "mailer"), "revoke mailer"),
+    ],
+)
+def test_a_token_that_cannot_be_shown(start: Start, tmp_path: Path, words: tuple[str, ...], advice: str) -> None:
+    """It is in the file, and nobody has it: the error says so, and what to do."""
+    tokens = tmp_path / "tokens.json"
+    new_token(tokens, "mailer", [Scope.ASK])
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        process = start("token", *words, "--tokens", str(tokens), stdout=full)
+        code, _, err = done(process)
+    assert code == 2
+    assert "the token was made but could not be shown (No space left on device): " in err
+    assert advice in err

@@ -175,3 +175,21 @@ def test_a_token_that_is_not_for_the_ask(mail: Any, sent: list[str], monkeypatch
     with pytest.raises(ConsentDenied, match="not_entitled"):
         result.get()
     assert (asked, sent) == (["u-1"], [])
+
+
+def test_a_task_that_calls_itself_about_another_user() -> None:
+    """The other one's no is raised to it, and ends it not: its own customer said yes."""
+    with ConsentForTests() as consent:
+        consent.opted_in("yes", "email")
+        app, sent = Celery(set_as_current=False, backend="cache+memory://"), list[str]()
+
+        @app.task(base=ConsentTask, consent=consent, ask=Market("email"))
+        def send(user_id: str, also: str | None = None) -> str:
+            sent.append(user_id)
+            if also is not None:
+                with pytest.raises(ConsentDenied):
+                    send(also)
+            return "done"
+
+        done = send.apply(("yes", "no"))
+        assert (done.state, done.result, sent) == ("SUCCESS", "done", ["yes"])

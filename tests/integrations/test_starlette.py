@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, UserConsent
 from diijam_consent_sdk.events import Withdrawn
+from diijam_consent_sdk.integrations.identity import require_user_id
 from diijam_consent_sdk.integrations.starlette import install, user_of
 from diijam_consent_sdk.testing import ConsentForTests
 
@@ -251,3 +252,23 @@ def test_consent_that_was_not_installed() -> None:
 
     with pytest.raises(RuntimeError, match="call install"):
         get(app, "u-1")
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_what_says_only_whether_there_is_a_user_is_no_id(found: bool) -> None:
+    """Else a no would be recorded for a user of the name `True`."""
+    with pytest.raises(TypeError, match="returns the user's id or None, and no bool"):
+        require_user_id(cast(Any, found))
+
+
+def test_what_finds_the_user_is_not_asynchronous() -> None:
+    """Else a no would be recorded for the text of a coroutine."""
+
+    async def identify() -> str:
+        """Find nobody."""
+        return "u-1"
+
+    coroutine = identify()
+    with pytest.raises(TypeError, match="and no coroutine"):
+        require_user_id(cast(Any, coroutine))
+    coroutine.close()

@@ -211,7 +211,7 @@ def test_a_ledger_that_cannot_be_trusted_is_broken() -> None:
 
 def test_a_moment_in_which_the_store_is_unusable_is_no_break() -> None:
     """As when a pooler is full, or during a migration: the walk goes on, and nobody has to restart the service."""
-    store = _Pages(*[StoreUnusable("the database is damaged")] * CERTAIN_FAILURES)
+    store = _Pages(StoreUnavailable("it is away"), *[StoreUnusable("the database is damaged")] * CERTAIN_FAILURES)
     head = store.append("u-1", SIGNED_UP).cursor
     verification = asyncio.run(walked(store, lambda walks: walks.verified))
     assert (verification.verified, verification.is_broken, store.failures) == (head, False, [])

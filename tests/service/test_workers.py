@@ -330,15 +330,16 @@ def test_a_relay_has_workers_and_tls(
         assert direct.load(["u-1"]).records[0].version == 1
 
 
-def test_a_fork_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For want of memory or of processes: the other workers go on, and the next try is planned."""
+@pytest.mark.parametrize("failing", ["fork", "pipe"])
+def test_a_fork_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    """For want of memory, of processes or of files: the other workers go on, and the next try is planned."""
     workers = Workers(1, lambda *_: None, on_listening=lambda: None, on_end=lambda _: None, on_stop=lambda: None)
     (worker,) = workers._workers
 
-    def fail() -> int:
+    def fail() -> Any:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(os, "fork", fail)
+    monkeypatch.setattr(os, failing, fail)
     with structlog.testing.capture_logs() as logs:
         workers._start_due()
     monkeypatch.undo()

@@ -19,7 +19,7 @@ from ...notices import MAX_TEXT_BYTES, NoticeText, RegisteredNotice
 from ...stores import wire
 from ...stores.message_fields import MAX_BODY_BYTES
 from ..console import format_time, print_json, print_result, print_table
-from ..input import open_input
+from ..input import BOM, open_input
 from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, make_client, open_store
 
@@ -138,7 +138,7 @@ def _read_file(source: str) -> NoticeText:
 
 def _read(source: str, most: int) -> bytes:
     with open_input(source) as stream:
-        data = stream.read(most + 1)
+        data = stream.read(most + 1 + len(BOM)).removeprefix(BOM)  # which is no part of the words
     if len(data) > most:
         raise ValueError(f"a file has more than {most:,} bytes: {Path(source).name!r}")
     return data

@@ -6,6 +6,7 @@ Each service gets a token under its own name, so one that leaks is revoked alone
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
@@ -91,8 +92,8 @@ def new(
         ValueError: it holds something else than tokens, the name is taken or malformed, or the end is past.
     """
     secret = new_token(tokens, name, scope, expires_at=None if expires is None else parse_end(expires))
+    _show_once(secret, f"revoke {name}, then make it again")
     print_status(f"added the token of {name} ({', '.join(sorted(set(scope)))}) to {tokens}; it is shown only now")
-    print_result(secret)
     return 0
 
 
@@ -119,9 +120,19 @@ def rotate(
         ValueError: no token has the name, it has expired or is being rotated already, or --keep is no duration.
     """
     secret, ends_at = rotate_token(tokens, name, parse_duration(keep))
-    print_status(f"{name} has a new token, which is shown only now; the old one ends at {format_time(ends_at)}")
-    print_result(secret)
+    end = format_time(ends_at)
+    _show_once(secret, f"the old one still ends at {end}; revoke {name} and make a new one before")
+    print_status(f"{name} has a new token, which is shown only now; the old one ends at {end}")
     return 0
+
+
+def _show_once(secret: str, remedy: str) -> None:
+    """Print a secret that is kept nowhere else. If that fails, its token is in the file and nobody has it."""
+    try:
+        print_result(secret)
+        sys.stdout.flush()
+    except OSError as error:
+        raise ValueError(f"the token was made but could not be shown ({error.strerror}): {remedy}") from None
 
 
 def show(*, tokens: Tokens, as_json: Json = False) -> int:

@@ -20,6 +20,7 @@ LOST = "the connection to PostgreSQL was lost"
 NO_LEDGER = "the database holds no ledger: run diijam-consent init --url postgresql://…"
 DAMAGED = "the database is damaged: restore it from a backup"
 REPLICA = "this server is a replica: name the primary, or all servers with target_session_attrs=read-write"
+POOLER = "XX000"  # which poolers answer with when they are full, and PostgreSQL with what it did not foresee
 MAX_MESSAGE_CHARACTERS = 300
 
 # What to do about a connection that libpq cannot make, by a part of its message. There is no SQLSTATE then, and the
@@ -52,6 +53,7 @@ TRANSIENT = {
     "08": LOST,
     "53": "PostgreSQL has no resources left (connections, memory or disk)",
     "57": "PostgreSQL is starting or stopping",
+    POOLER: "PostgreSQL or a pooler in between failed (XX000): its own log says why",
 }
 PERMANENT: dict[str, tuple[type[StoreError], str]] = {
     "3D000": (StoreUnusable, "there is no such database: create it, then run diijam-consent init on it"),
@@ -61,7 +63,7 @@ PERMANENT: dict[str, tuple[type[StoreError], str]] = {
     "28": (StoreUnavailable, "PostgreSQL refuses this user or password: look at the URL and at pg_hba.conf"),
     "42": (StoreUnusable, "the database does not hold a ledger as this version knows it"),
     "23": (StoreUnusable, "the ledger contradicts itself: run diijam-consent verify, restore what it names"),
-    "XX001": (StoreUnusable, DAMAGED),  # not XX000, which poolers answer with when they are full
+    "XX001": (StoreUnusable, DAMAGED),  # not `POOLER`
     "XX002": (StoreUnusable, DAMAGED),
 }
 
@@ -87,7 +89,8 @@ def error_for(error: psycopg.Error, *, is_lost: bool, maybe_written: bool) -> Ex
     if (is_lost or not state) and (maybe_written or _look_up(PERMANENT, state) is None):
         return Failure(_look_up(TRANSIENT, state) or LOST, maybe_written=maybe_written)
     if passing := _look_up(TRANSIENT, state):
-        return Failure(passing, maybe_written=False)
+        # Of a commit, a pooler's own error says nothing of what the server did.
+        return Failure(passing, maybe_written=maybe_written and state == POOLER)
     kind, advice = _look_up(PERMANENT, state) or (StoreUnavailable, "PostgreSQL refused")
     return kind(f"{advice} ({state})")
 

@@ -6,6 +6,8 @@ const GOOD_NEWS_MS = 8000;
 const main = () => document.querySelector("#content");
 const panel = () => document.querySelector("#services");
 const versionOf = (element) => Number(element?.dataset.version ?? 0);
+const isOurs = (element) => element?.dataset.shownTo === main().dataset.shownTo;
+const TAKES_BACK = { grant: "withdraw", publish: "hide", lift_objection: "object", lift_restriction: "restrict" };
 
 const presses = []; // sent one after the other, in their order
 let isSending = false;
@@ -36,8 +38,9 @@ function showPanel(fresh) {
   panel().dataset.version = fresh.dataset.version;
 }
 
-function showPage(html) {
+function showPage(html, url) {
   const page = parse(html);
+  if (!isOurs(page.querySelector("#content"))) return location.assign(url); // another has signed in
   const focused = document.activeElement?.id;
   const fresh = document.adoptNode(page.querySelector("#content"));
   const news = fresh.querySelector("#note");
@@ -57,11 +60,18 @@ function turn(button, wanted) {
   button.setAttribute("aria-checked", wanted);
 }
 
-// The form to send for a press; none if the switch stands as wanted by now, or is gone.
-function formOf({ key, wanted, body }) {
+// The form to send for a press; none if the switch stands as wanted by now, or is gone. After a press whose answer was
+// lost nobody knows how it stands: then a no goes out whatever is shown.
+function formOf({ key, wanted, body, isAfterLoss }) {
   if (!wanted) return body;
   const button = document.getElementById(key);
-  return !button || button.dataset.said === wanted ? null : new URLSearchParams(new FormData(button.form));
+  if (!button) return null;
+  const form = new URLSearchParams(new FormData(button.form));
+  if (button.dataset.said !== wanted) return form;
+  const no = isAfterLoss && TAKES_BACK[form.get("say")];
+  if (!no) return null;
+  form.set("say", no);
+  return form;
 }
 
 async function send(press) {
@@ -70,12 +80,13 @@ async function send(press) {
   // The version its customer saw when pressing, and the customer's own changes since: what came from elsewhere is not
   // in it, so that a yes on top of that is held up.
   body.set("version", String(press.seen + ownChanges - press.ownBefore));
+  for (const name of ["shown_to", "shown_in"]) body.set(name, press.body.get(name)); // the page may be another by now
   const answer = await fetch("/say", { method: "POST", body, headers: { Accept: "text/html" } });
   const html = await answer.text();
   const page = parse(html);
   if (!answer.ok || !page.querySelector("#services")) throw new Error(page.querySelector("#note")?.textContent ?? "");
   if (/[?&]note=(un)?heard\b/.test(answer.url)) ownChanges += 1;
-  showPage(html);
+  showPage(html, answer.url);
 }
 
 async function sendAll() {
@@ -86,8 +97,9 @@ async function sendAll() {
     try {
       await send(press);
     } catch (error) {
-      const isOurs = !(error instanceof TypeError) && error.message;
-      announce(isOurs ? error.message : main().dataset.offline, "bad");
+      presses.filter(({ key }) => key === press.key).forEach((later) => { later.isAfterLoss = true; });
+      const isSaid = !(error instanceof TypeError) && error.message;
+      announce(isSaid ? error.message : main().dataset.offline, "bad");
       const button = document.getElementById(press.key);
       if (button?.dataset.said && !presses.some(({ key }) => key === press.key)) turn(button, button.dataset.said);
     }
@@ -114,10 +126,12 @@ async function look() {
   try {
     const answer = await fetch("/services", { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected || isSending) return;
-    showPanel(parse(await answer.text()).querySelector("#services"));
+    const fresh = parse(await answer.text()).querySelector("#services");
+    if (!isOurs(fresh)) return location.reload();
+    showPanel(fresh);
     if (versionOf(panel()) <= versionOf(main())) return;
     const page = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-    if (page.ok && !page.redirected && !isSending) showPage(await page.text());
+    if (page.ok && !page.redirected && !isSending) showPage(await page.text(), page.url);
   } catch {
     // The next look tells.
   }

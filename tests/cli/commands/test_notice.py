@@ -121,3 +121,11 @@ def test_a_ledger_is_made_to_require_notices(cli: Cli, url: str, ledger: Ledger)
         assert "register the text under this id before it is named" in cli(*granted, place).err
         assert cli(*ADD, "--url", place).status == 0
         assert cli(*granted, place).status == 0
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_the_words(cli: Cli, ledger: Ledger, tmp_path: Path) -> None:
+    """Windows Notepad writes one ahead of a text, and nobody is shown it."""
+    text = tmp_path / "vi.txt"
+    text.write_bytes(b"\xef\xbb\xbf" + "Khuyến mại".encode())
+    assert cli("notice", "add", "promo", "--text", f"vi=@{text}", "--purpose", "marketing").status == 0
+    assert json.loads(cli("notice", "show", "promo", "--json").out)["texts"] == {"vi": "Khuyến mại"}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 from litestar.testing import TestClient
 
 from diijam_consent_sdk import AsyncConsentClient
 from diijam_consent_sdk.errors import OutcomeUnknown, StoreUnavailable
-from diijam_consent_sdk.events import AccountOpened, Objected, Restricted
+from diijam_consent_sdk.events import AccountOpened, Granted, Objected, Restricted
 from diijam_consent_sdk.stores import MemoryStore
 from examples.privacy_center import pages
 from examples.privacy_center.app import create_app
 from examples.privacy_center.customers import Customer
 from tests.examples.visitor import FailingStore, Visitor
 
-from .conftest import LAN, said
+from .conftest import LAN, NAM, said
 
 
 def test_nobody_signed_in(visitor: Visitor) -> None:
@@ -351,3 +352,32 @@ def test_with_a_sign_in(store: MemoryStore) -> None:
         assert len(said(store)) == 3
         visitor.send("/sign-in", {**visitor.page().forms[0], "who": "0"})
         assert visitor.status == 404
+
+
+def test_another_account_in_another_window(lan: Visitor, store: MemoryStore) -> None:
+    """A press on a page that was shown to Lan is recorded for nobody once Nam has signed in, and the page says so."""
+    form = lan.open("/choices").buttons["surveys"][1]
+    before = said(store)
+    lan.send("/sign-in", {**lan.open("/").forms[-1], "who": "1"})
+    lan.send("/say", form)
+    assert lan.note() == (
+        "You switched to another account in another window, so what you just pressed was recorded for nobody."
+        " Below is the account you are signed in to now."
+    )
+    assert said(store) == before
+    assert not any(isinstance(event, Granted) for event in said(store, NAM))
+
+
+def test_the_language_of_a_word_is_that_of_its_page(lan: Visitor, store: MemoryStore) -> None:
+    """Another window may have switched the language since, and the customer read the words of this page."""
+    form = lan.open("/choices").buttons["surveys"][1]
+    lan.send("/language", {**lan.open("/choices").forms[0], "language": "vi"})
+    lan.send("/say", form)
+    assert store.history(LAN)[-1].provenance.language == "en"
+
+
+def test_an_end_of_time(lan: Visitor, store: MemoryStore) -> None:
+    """A consent that ends with the year 9999, which is past it in Vietnam, leaves the pages open."""
+    store.append(LAN, [Granted("surveys", "n", expires_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))])
+    for path in ("/choices", "/timeline"):
+        assert lan.http.get(path).status_code == 200

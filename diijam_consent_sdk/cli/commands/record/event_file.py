@@ -50,23 +50,21 @@ class Batch:
     is_last: bool = True
 
     def digest(self, label: str) -> bytes:
-        """
-        Compute what makes the key: the same for the same user, events and label, however the JSON is spelled.
-
-        With a yes among them that is no import, the first event stands for all. Where lines were added to the file, the
-        ledger then refuses the key, and does not take the yes again, which the customer may have taken back since.
-        """
-        is_by_first = self.provenance.said_at is None and not takes_away(self.events)
+        """Compute what makes the key: the same for the same user, events and label, however the JSON is spelled."""
         digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
         said.pop("by", None)
         for part in (
             label.encode(errors="surrogateescape"),
             self.user_id.encode(),
             wire.encode(said),
-            *map(wire.encode_event, self.events[:1] if is_by_first else self.events),
+            *map(wire.encode_event, self.events),
         ):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
+
+    def is_yes_said_here(self) -> bool:
+        """Whether a yes is among the events, and they are no import: it would overrule every no before it."""
+        return self.provenance.said_at is None and not takes_away(self.events)
 
     def singles(self) -> Iterator[Batch]:
         """Yield a batch for each event."""

@@ -32,8 +32,10 @@ def import_events(
     summary = Summary(total, done)
     written_before, complete = done.line, attrs.evolve(done)
     try:
-        importer = Importer(store, store.load([]).cursor, summary)
+        importer = Importer(store, store.load([]).cursor, summary, is_again=bool(label))
         done.cursor = str(importer.head)
+        if not done.line:
+            done.began = importer.head.position
         with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
             batches = (
                 Keyed(batch, occurrences.key(batch.digest(label)), digest)

@@ -41,6 +41,8 @@ class Progress:
 
         label: The import's `--label`.
 
+        began: The ledger's last position before the import; None in a file of an older version.
+
         new, known, kept, refused: The lines counted so far.
     """
 
@@ -48,6 +50,7 @@ class Progress:
     digest: str = ""
     cursor: str = ""
     label: str = ""
+    began: int | None = None
     new: int = 0
     known: int = 0
     kept: int = 0

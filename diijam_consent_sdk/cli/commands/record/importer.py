@@ -13,10 +13,19 @@ from datetime import datetime
 import attrs
 
 from ....errors import InvalidEvent, KeyReused, TooLarge, VersionConflict
-from ....events import AccountOpened, Erased, ErasureConfirmed, LedgerEntry, Provenance, takes_away
+from ....events import (
+    AccountClosed,
+    AccountOpened,
+    Erased,
+    ErasureConfirmed,
+    LedgerEntry,
+    Provenance,
+    is_no,
+    takes_away,
+)
 from ....holders import HolderRegistry
 from ....record import ConsentRecord, fold, refusal
-from ....stores.answers import Appended, Cursor, Loaded, Write, WriteResult
+from ....stores.answers import MAX_POSITION, Appended, Cursor, Loaded, Write, WriteResult
 from ....stores.protocol import Store
 from ....vocabulary import Account
 from ...console import print_status
@@ -27,8 +36,8 @@ SHOWN_LINES = 20
 MAX_TOGETHER = 500  # batches in one transaction, which also delays others that write
 MAX_EVENTS_TOGETHER = 1_000
 REGROUPED = (
-    "this line is refused, and those of the same customer below it: it was written before, with other lines beside it;"
-    " put the new ones into a file of their own"
+    "this line is refused, and those of the same customer right below it: a yes among them was written before, beside"
+    " other lines, and the customer may have taken it back since; put the new lines into a file of their own"
 )
 
 
@@ -92,11 +101,16 @@ class Settled:
 
 @attrs.define
 class Importer:
-    """Appends batches to *store*, and counts what became of them. *head* is from before."""
+    """
+    Appends batches to *store*, and counts what became of them. *head* is from before. With *is_again* what was said
+    before may be said again, as the operator gave a label.
+    """
 
     store: Store
     head: Cursor
     summary: Summary
+    is_again: bool = False
+    _versions: dict[str, int] = attrs.field(factory=dict, repr=False, init=False)  # by key, once the history was read
 
     def append(self, keyed: Sequence[Keyed]) -> None:
         """
@@ -109,6 +123,7 @@ class Importer:
             if settled.repeats:  # once all is settled: one that waited came before them in the file
                 self._count_outdated(settled.repeats)
         finally:
+            self._versions.clear()
             print_status(*(f"line {line}: {reason}" for line, reason in sorted(settled.reasons.items())))
 
     def _append(self, keyed: Sequence[Keyed], settled: Settled) -> None:
@@ -128,7 +143,11 @@ class Importer:
                 self._explain(refused, settled)
 
     def _writes(self, keyed: Sequence[Keyed]) -> list[Write]:
-        """Make the writes. A user's second is for the version that the first makes, and so on."""
+        """
+        Make the writes. A user's second is for the version that the first makes, and so on. A yes that was said here is
+        for a new user or for the history that was read: else, where lines were added to a file that was written before,
+        an old yes would come again with them. A repeat is known whatever the version.
+        """
         counts = Counter(each.batch.user_id for each in keyed)
         several = [user_id for user_id, count in counts.items() if count > 1]
         records = self._load(several).records if several else ()
@@ -137,6 +156,9 @@ class Importer:
         for each in keyed:
             batch = each.batch
             version = following.get(batch.user_id)
+            if batch.is_yes_said_here() and not self.is_again:
+                # Behind others of its user it waits for these: no record has that version.
+                version = self._versions.get(each.key, 0) if version is None else MAX_POSITION
             writes.append(Write(batch.user_id, batch.events, version, each.key, batch.provenance))
             if batch.user_id in versions:
                 versions[batch.user_id] += len(batch.events)
@@ -162,9 +184,9 @@ class Importer:
         batch = keyed.batch
         if isinstance(result, Appended):
             self._count(batch, result, settled)
-        elif isinstance(result, VersionConflict):
+        elif isinstance(result, VersionConflict) and not self._has_said(keyed):
             return [keyed]
-        elif isinstance(result, KeyReused):
+        elif isinstance(result, (VersionConflict, KeyReused)):
             self.summary.done.refused += len(batch.events)
             settled.reasons[batch.lines[0]] = REGROUPED
         elif not isinstance(result, InvalidEvent):
@@ -172,6 +194,29 @@ class Importer:
         else:
             refused.append((batch, result))
         return ()
+
+    def _has_said(self, keyed: Keyed) -> bool:
+        """
+        Whether the ledger had a yes of a batch before the import began. Else the batch is for the history read. An
+        account that was never closed is not opened again by any batch, which the policy explains better.
+        """
+        batch = keyed.batch
+        if self.is_again or not batch.is_yes_said_here():
+            return False
+        history = self.store.history(batch.user_id)
+        self._versions[keyed.key] = history[-1].version if history else 0
+        said, began = attrs.evolve(batch.provenance, by=None), self.summary.done.began
+        before = self.head.position if began is None else began
+        known = [
+            entry.event
+            for entry in history
+            if entry.position <= before and attrs.evolve(entry.provenance, by=None) == said
+        ]
+        was_closed = any(isinstance(entry.event, AccountClosed) for entry in history)
+        yeses = [
+            event for event in batch.events if not is_no(event) and (was_closed or not isinstance(event, AccountOpened))
+        ]
+        return any(event in known for event in yeses)
 
     def _count(self, batch: Batch, appended: Appended, settled: Settled) -> None:
         done = self.summary.done
