@@ -163,7 +163,7 @@ def _tls_context(verify: Verify, cert: Cert) -> ssl.SSLContext:
 
 @functools.cache
 def _public_authorities() -> ssl.SSLContext:
-    """Trust what certifi lists, which takes 27 ms to read. Stores share it, as nothing changes it."""
+    """Trust what certifi lists, which takes 27 ms to read. Stores share it: httpx sets the same on it each time."""
     return httpx.create_ssl_context(verify=True, trust_env=False)
 
 
