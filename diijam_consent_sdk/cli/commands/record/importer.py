@@ -8,37 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 
 import attrs
 
 from ....errors import InvalidEvent, KeyReused, TooLarge, VersionConflict
-from ....events import (
-    AccountClosed,
-    AccountOpened,
-    Erased,
-    ErasureConfirmed,
-    LedgerEntry,
-    Provenance,
-    is_no,
-    takes_away,
-)
-from ....holders import HolderRegistry
-from ....record import ConsentRecord, fold, refusal
 from ....stores.answers import MAX_POSITION, Appended, Cursor, Loaded, Write, WriteResult
 from ....stores.protocol import Store
-from ....vocabulary import Account
 from ...console import print_status
 from .event_file import Batch
+from .import_reasons import REGROUPED, find_refused, says_again
 from .import_summary import Summary
 
 SHOWN_LINES = 20
 MAX_TOGETHER = 500  # batches in one transaction, which also delays others that write
 MAX_EVENTS_TOGETHER = 1_000
-REGROUPED = (
-    "this line is refused, and those of the same customer right below it: a yes among them was written before, beside"
-    " other lines, and the customer may have taken it back since; put the new lines into a file of their own"
-)
 
 
 @attrs.frozen
@@ -196,27 +179,14 @@ class Importer:
         return ()
 
     def _has_said(self, keyed: Keyed) -> bool:
-        """
-        Whether the ledger had a yes of a batch before the import began. Else the batch is for the history read. An
-        account that was never closed is not opened again by any batch, which the policy explains better.
-        """
+        """Whether the ledger had a yes of a batch before the import began. Else the batch is for the history read."""
         batch = keyed.batch
         if self.is_again or not batch.is_yes_said_here():
             return False
         history = self.store.history(batch.user_id)
         self._versions[keyed.key] = history[-1].version if history else 0
-        said, began = attrs.evolve(batch.provenance, by=None), self.summary.done.began
-        before = self.head.position if began is None else began
-        known = [
-            entry.event
-            for entry in history
-            if entry.position <= before and attrs.evolve(entry.provenance, by=None) == said
-        ]
-        was_closed = any(isinstance(entry.event, AccountClosed) for entry in history)
-        yeses = [
-            event for event in batch.events if not is_no(event) and (was_closed or not isinstance(event, AccountOpened))
-        ]
-        return any(event in known for event in yeses)
+        began = self.summary.done.began
+        return says_again(batch, history, self.head.position if began is None else began)
 
     def _count(self, batch: Batch, appended: Appended, settled: Settled) -> None:
         done = self.summary.done
@@ -242,47 +212,10 @@ class Importer:
         loaded = self._load(batch.user_id for batch, _ in refused)
         records = {record.user_id: record for record in loaded.records}
         for batch, error in refused:
-            found = _find_refused(self.store, batch, records[batch.user_id], loaded)
+            found = find_refused(self.store, batch, records[batch.user_id], loaded)
             line, reason, is_kept = found or (batch.lines[0], str(error), False)
             if is_kept:
                 self.summary.done.kept += len(batch.events)
             else:
                 self.summary.done.refused += len(batch.events)
             settled.reasons[line] = reason
-
-
-def _find_refused(store: Store, batch: Batch, record: ConsentRecord, loaded: Loaded) -> tuple[int, str, bool] | None:
-    """
-    Find the line of the event that the policy refuses, why, and whether only because the customer's word stands. The
-    user's *record* was *loaded*.
-
-    The store's error does not name the line.
-    """
-    rests_on_holders, said = (ErasureConfirmed, Erased), batch.provenance
-    is_asked = any(isinstance(event, rests_on_holders) for event in batch.events)
-    holders = HolderRegistry.of(store.holders() if is_asked else ())
-    for line, event in zip(batch.lines, batch.events, strict=True):
-        reason = refusal(record, event, loaded.at, provenance=said, holders=holders)
-        if reason is not None:
-            is_kept = _changes_nothing(record, batch, loaded.at)
-            outcome = "is left out" if is_kept else "is refused"
-            return line, f"{type(event).__name__} {outcome}: {reason}", is_kept
-        version = record.version + 1
-        entry = LedgerEntry(loaded.cursor.position, batch.user_id, version, loaded.at, event, said)
-        record = fold(record, entry)
-    return None  # another process wrote in between, or a registered notice says something else
-
-
-def _changes_nothing(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
-    """Whether a batch is refused only for what happened here since: then the ledger is right, and no mistake made."""
-    if record.account is Account.ERASED and takes_away(batch.events):
-        return True  # an import's undated noes: nothing is left that they could take away
-    said_at = batch.provenance.said_at
-    return said_at is not None and said_at <= at and _stands(record, batch, at)
-
-
-def _stands(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
-    """Whether what the user did here, and nothing else, stands against an import."""
-    if record.account in (Account.CLOSED, Account.ERASED) or isinstance(batch.events[0], AccountOpened):
-        return True
-    return refusal(record, batch.events[0], at, provenance=Provenance()) is None
