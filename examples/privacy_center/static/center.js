@@ -127,6 +127,7 @@ async function look() {
     const answer = await fetch("/services", { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected || isSending) return;
     const fresh = parse(await answer.text()).querySelector("#services");
+    if (isSending) return; // a press since: to reload now would lose its answer
     if (!isOurs(fresh)) return location.reload();
     showPanel(fresh);
     if (versionOf(panel()) <= versionOf(main())) return;

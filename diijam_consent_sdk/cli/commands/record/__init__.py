@@ -171,10 +171,10 @@ def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
         _read_twice(source, file) as stream,
         open_import_checkpoint(file) as checkpoint,
     ):
-        total, start = check_lines(stream, checkpoint.progress.line)
+        total, start, whole = check_lines(stream, checkpoint.progress.line)
         stream.seek(0)
         with open_store(url, create=True) as store:
-            checkpoint.start_over_unless(start, label, store)
+            checkpoint.start_over_unless(start, label, store, whole)
             summary = import_events(store, stream, label=label, actor=actor, total=total, checkpoint=checkpoint)
     print_result(*summary.lines())
     print_status(*filter(None, [summary.warning()]))

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import attrs
 
-from ....events import NO_PROVENANCE, Event, Provenance, takes_away
+from ....events import NO_PROVENANCE, Event, Provenance, is_no, takes_away
 from ....identifiers import identifier
 from ....policy import MAX_EVENTS
 from ....stores import wire
@@ -50,14 +50,21 @@ class Batch:
     is_last: bool = True
 
     def digest(self, label: str) -> bytes:
-        """Compute what makes the key: the same for the same user, events and label, however the JSON is spelled."""
+        """
+        Compute what makes the key: the same for the same user, events and label, however the JSON is spelled.
+
+        With a label, what was said before may be said again, so nothing but the key keeps an old yes out of a file that
+        grew: the first yes of a batch stands for all of it, and the ledger refuses the key with other lines beside it.
+        """
+        is_by_yes = bool(label) and self.is_yes_said_here()
+        events = [next(each for each in self.events if not is_no(each))] if is_by_yes else self.events
         digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
         said.pop("by", None)
         for part in (
             label.encode(errors="surrogateescape"),
             self.user_id.encode(),
             wire.encode(said),
-            *map(wire.encode_event, self.events),
+            *map(wire.encode_event, events),
         ):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
@@ -94,12 +101,12 @@ class LineDigest:
         return self._digest.hexdigest()
 
 
-def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str]:
+def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str, str]:
     """
     Check every line, with a progress bar. Blank lines are skipped.
 
     Returns:
-        The number of events, and the digest of the first *until* lines.
+        The number of events, and the digests of the first *until* lines and of all.
 
     Raises:
         ErrorList: some lines are malformed. The first 20 are listed with what is wrong.
@@ -127,7 +134,7 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str]:
                     bad.append(f"  line {read.number}: {error}")
     if bad_count:
         _raise_malformed(bad, bad_count, has_events=bad_count < events)
-    return events, start
+    return events, start, read.hexdigest()
 
 
 def read_batches(stream: BinaryIO, actor: str | None = None) -> Iterator[tuple[Batch, str]]:

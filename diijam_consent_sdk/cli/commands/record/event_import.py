@@ -34,7 +34,7 @@ def import_events(
     try:
         importer = Importer(store, store.load([]).cursor, summary, is_again=bool(label))
         done.cursor = str(importer.head)
-        if not done.line:
+        if done.began is None:
             done.began = importer.head.position
         with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
             batches = (

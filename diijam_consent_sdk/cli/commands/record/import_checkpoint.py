@@ -41,7 +41,9 @@ class Progress:
 
         label: The import's `--label`.
 
-        began: The ledger's last position before the import; None in a file of an older version.
+        whole: The hash of the whole file.
+
+        began: The ledger's last position before the import of this very file; None: not known.
 
         new, known, kept, refused: The lines counted so far.
     """
@@ -50,6 +52,7 @@ class Progress:
     digest: str = ""
     cursor: str = ""
     label: str = ""
+    whole: str = ""
     began: int | None = None
     new: int = 0
     known: int = 0
@@ -95,7 +98,7 @@ class ImportCheckpoint:
                 f"{self._path} is not what an interrupted import leaves: move it away, then run the same command again"
             ) from None
 
-    def start_over_unless(self, digest: str, label: str, store: Store) -> None:
+    def start_over_unless(self, digest: str, label: str, store: Store, whole: str) -> None:
         """Forget the progress unless the file's first lines hash to *digest*, and *store* has what was written."""
         known = self.progress
         is_same = known.line > 0 and (known.digest, known.label) == (digest, label)
@@ -103,6 +106,8 @@ class ImportCheckpoint:
             print_status(f"going on after line {known.line:,}, where the import was interrupted")
         else:
             self.progress = Progress(label=label)
+        if self.progress.whole != whole:  # lines were added: a yes that this import wrote may come again beside them
+            self.progress.whole, self.progress.began = whole, None
 
     def save_now_and_then(self) -> None:
         """Save the progress if the last time was more than a second ago."""

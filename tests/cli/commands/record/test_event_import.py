@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.cli.commands.record import importer
 from diijam_consent_sdk.errors import StoreUnavailable, TooLarge
-from diijam_consent_sdk.stores import MemoryStore, Write
+from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Write
+from diijam_consent_sdk.stores.answers import WriteResult
 from tests.cli.conftest import MAILABLE, Cli, Ledger
 from tests.cli.fakes import FailingStore, Feed, Terminal, then
 
@@ -54,6 +58,44 @@ def test_a_file_that_grew_writes_no_yes_again(ledger: Ledger, cli: Cli, added: d
         assert result.status == 2
         assert "line 3: this line is refused, and those of the same customer right below it" in result.err
         assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
+GRANTED = {"type": "Granted", "purpose": "marketing", "notice": "promo", "channels": ["email"]}
+
+
+def test_a_labelled_file_that_grew_writes_no_yes_again(ledger: Ledger, cli: Cli) -> None:
+    """With a label, what was said before may be said again, but not because a line was added beside it."""
+    lines = [line("u-1", OPENED), line("u-2", OPENED), line("u-1", GRANTED)]
+    command = ("record", "--file", "-", "--label", "week-1")
+    assert cli(*command, stdin=b"".join(lines)).status == 0
+    assert cli("record", "u-1", "Withdrawn", "--purpose", "marketing").status == 0
+    grown = [*lines, line("u-1", {"type": "Objected", "purpose": "surveys"})]
+    assert cli(*command, stdin=b"".join(grown)).status == 2
+    assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
+def test_a_file_that_grew_while_its_import_was_interrupted(
+    ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A yes that the interrupted import wrote is not written again beside the new line."""
+    lines = [line("u-1", OPENED), line("a", OPENED), line("b", OPENED), line("u-1", GRANTED), line("stop", OPENED)]
+    Path("events.jsonl").write_bytes(b"".join(lines))
+    append_many = SqliteStore.append_many
+
+    def stop(store: SqliteStore, writes: Sequence[Write]) -> Sequence[WriteResult]:
+        """Be stopped before the last line."""
+        if any(write.user_id == "stop" for write in writes):
+            raise KeyboardInterrupt
+        return append_many(store, writes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importer, "MAX_TOGETHER", 2)
+        patch.setattr(SqliteStore, "append_many", stop)
+        assert cli("record", "--file", "events.jsonl").status == 130
+    assert cli("record", "u-1", "Withdrawn", "--purpose", "marketing").status == 0
+    Path("events.jsonl").write_bytes(b"".join([*lines[:4], line("u-1", WITHDRAWN), *lines[4:]]))
+    assert cli("record", "--file", "events.jsonl").status == 2
+    assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
 
 
 def test_refused(mailable: Ledger, cli: Cli) -> None:
