@@ -17,7 +17,7 @@ from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS
+from diijam_consent_sdk.identifiers import MAX_ID_CHARACTERS, is_user_id
 from diijam_consent_sdk.service.examples import EXAMPLES
 from diijam_consent_sdk.service.handlers import OPERATIONS
 from diijam_consent_sdk.service.openapi import OPERATIONS as DOCUMENTED
@@ -142,7 +142,7 @@ def spelled(value: Any) -> Any:
         case list():
             return [spelled(inner) for inner in value]
         case str():
-            seen = "".join(c for c in value if c.isprintable() or unicodedata.category(c) == "Zs")
+            seen = "".join(c for c in value if is_user_id(f"x{c}x"))
             return unicodedata.normalize("NFC", seen).strip()[:MAX_ID_CHARACTERS].strip() or "x"
     return value
 
