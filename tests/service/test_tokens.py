@@ -13,6 +13,7 @@ import time
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ import msgspec
 import pytest
 import structlog
 
+from diijam_consent_sdk._file_owners import _is_private_group
 from diijam_consent_sdk.service import create_app
 from diijam_consent_sdk.service import tokens as module
 from diijam_consent_sdk.service.scopes import Scope
@@ -550,3 +552,15 @@ def test_a_rotation_of_two_tokens_without_an_end(tmp_path: Path) -> None:
     path.write_text(json.dumps([entry, {**entry, "id": "other", "sha256": "0" * 64}]))
     with pytest.raises(ValueError, match=r"^mailer is being rotated already: revoke it$"):
         rotate_token(path, "mailer", timedelta(days=1))
+
+
+@pytest.mark.parametrize(("groups", "is_private"), [((7, 8), True), ((7, 7), False)])
+def test_a_group_is_private_if_nobody_else_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, groups: tuple[int, int], is_private: bool
+) -> None:
+    """Those whose primary group it is are not listed with it."""
+    users = [SimpleNamespace(pw_name=name, pw_gid=group) for name, group in zip(("an", "binh"), groups, strict=True)]
+    monkeypatch.setattr("pwd.getpwuid", lambda _: users[0])
+    monkeypatch.setattr("pwd.getpwall", lambda: users)
+    monkeypatch.setattr("grp.getgrgid", lambda _: SimpleNamespace(gr_gid=7, gr_name="an", gr_mem=[]))
+    assert _is_private_group(tmp_path.stat()) is is_private

@@ -24,7 +24,7 @@ from examples.privacy_center.notices import notices
 from .conftest import WHO, Center, Visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 NOTICE = {purpose: text.notice for purpose, text in notices().items()}
 with_and_without = pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
@@ -71,6 +71,37 @@ def test_a_switch(visit: Visit, center: Center, script: bool) -> None:
     answered(page, "email", "consented")
     assert center.last_said("generous") == [Granted(Purpose.MARKETING, NOTICE[Purpose.MARKETING], {Channel.EMAIL})]
     assert page.url.endswith("/choices") is script  # with it, the page was not loaded again
+
+
+def test_a_no_after_a_yes_whose_answer_was_lost(visit: Visit, center: Center) -> None:
+    """The yes is in the ledger though the page does not know it, so the no goes out whatever the page shows."""
+    page = visit("choices", language="en")
+    answered(page, "email", "consented")
+    press(page, "#marketing-email")
+    answered(page, "email", "withdrawn")
+    sent: list[Route] = []
+
+    def lose_the_first_answer(route: Route) -> None:
+        """Let the centre hear the yes; the customer takes it back before the answer is lost."""
+        sent.append(route)
+        if len(sent) > 1:
+            route.continue_()
+            return
+        route.fetch(max_redirects=0)
+        page.evaluate("() => document.querySelector('#marketing-email').click()")
+        route.abort()
+
+    page.route("**/say", lose_the_first_answer)
+    page.click("#marketing-email")
+    until = time.monotonic() + 10
+    while len(sent) < 2 and time.monotonic() < until:
+        page.wait_for_timeout(50)
+    answered(page, "email", "withdrawn")
+    page.wait_for_selector("#marketing-email[aria-checked=false]")
+    assert center.last_said("generous", 2) == [
+        Granted(Purpose.MARKETING, NOTICE[Purpose.MARKETING], {Channel.EMAIL}),
+        Withdrawn(Purpose.MARKETING, {Channel.EMAIL}),
+    ]
 
 
 @with_and_without

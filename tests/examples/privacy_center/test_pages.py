@@ -381,3 +381,9 @@ def test_an_end_of_time(lan: Visitor, store: MemoryStore) -> None:
     store.append(LAN, [Granted("surveys", "n", expires_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))])
     for path in ("/choices", "/timeline"):
         assert lan.http.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(("name", "status"), [("127.0.0.1", 200), ("localhost:8000", 200), ("evil.example", 403)])
+def test_a_demo_answers_under_the_names_of_this_machine_alone(visitor: Visitor, name: str, status: int) -> None:
+    """A page of elsewhere could give its own name this machine's address, and be anybody."""
+    assert visitor.http.get("/", headers={"host": name}).status_code == status

@@ -104,6 +104,14 @@ def test_a_commit_that_the_servers_end_cut_off_is_unknown(error: type[psycopg.Er
     assert found.maybe_written
 
 
+@pytest.mark.parametrize("maybe_written", [True, False])
+def test_a_poolers_own_error_is_tried_again(maybe_written: bool) -> None:
+    """Of a commit it tells nothing of what the server did, so that is unknown; else nothing was written."""
+    found = error_for(psycopg.errors.InternalError_("it is full"), is_lost=False, maybe_written=maybe_written)
+    assert isinstance(found, Failure)
+    assert found.maybe_written is maybe_written
+
+
 def test_a_damaged_ledger_is_refused_without_naming_anybody(store: PostgresStore, db: psycopg.Connection) -> None:
     """What PostgreSQL says of a violated constraint names the user; what is raised does not, nor what caused it."""
     sign_up(store, SECRET)
