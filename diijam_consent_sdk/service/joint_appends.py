@@ -19,7 +19,7 @@ from ..stores.answers import Appended
 from ..stores.sql.append_plans import PlannedAppend, SettledAppend
 from ..stores.sql.group_commit import GroupRoom
 from ..stores.sql.repeats import Repeat
-from .lanes import Lane, for_future
+from .lanes import Lane, settle
 
 MAX_JOINED_EVENTS = 100  # of one append; a larger one goes alone
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
@@ -131,17 +131,8 @@ class JointAppends:
         except Exception as error:  # noqa: BLE001 - it is raised to all whose call it ended
             results = [error] * len(members)
         for member, result in zip(members, results, strict=True):
-            _settle(member.done, result)
+            settle(member.done, result)
 
     def _written(self, members: list[_Member]) -> list[Any]:
         outcomes = self._write([member.plan for member in members])
         return [member.converted(outcome) for member, outcome in zip(members, outcomes, strict=True)]
-
-
-def _settle(done: asyncio.Future[Any], result: Any) -> None:
-    if done.done():
-        return
-    if isinstance(result, Exception):
-        done.set_exception(for_future(result))
-    else:
-        done.set_result(result)

@@ -17,7 +17,7 @@ import attrs
 
 from ..stores.answers import Loaded, Standings
 from ..stores.message_fields import MAX_USERS
-from .lanes import for_future
+from .lanes import settle
 
 MAX_JOINED_USERS = 100  # of one load; a larger one goes alone, beside the joint calls
 PATIENCE_SECONDS = 0.05  # after which the next call begins beside one that is slow
@@ -43,12 +43,7 @@ class Member(Generic[Found]):
 
     def settle(self, outcome: Any) -> None:
         """Give the load its result or error, unless it was given up."""
-        if self.done.done():
-            return
-        if isinstance(outcome, Exception):
-            self.done.set_exception(for_future(outcome))
-        else:
-            self.done.set_result(outcome)
+        settle(self.done, outcome)
 
 
 @attrs.define(eq=False)

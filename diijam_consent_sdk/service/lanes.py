@@ -54,7 +54,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
-        def settle(result: Any, error: BaseException | None) -> None:
+        def end(result: Any, error: BaseException | None) -> None:
             """Release the place and hand over the outcome, on the event loop."""
             self._under_way -= 1
             self.semaphore.release(caller)
@@ -71,7 +71,7 @@ class Lane:
             self.semaphore.release(caller)
             raise
         self._under_way += 1
-        self._jobs.put((work, loop, settle))
+        self._jobs.put((work, loop, end))
         return await done
 
     def _find_thread(self) -> None:
@@ -87,7 +87,17 @@ class Lane:
         self._end_threads()
 
 
-def for_future(error: BaseException) -> BaseException:
+def settle(done: asyncio.Future[Any], outcome: Any) -> None:
+    """Give a future its result, or its error if *outcome* is one, unless it was given up."""
+    if done.done():
+        return
+    if isinstance(outcome, Exception):
+        done.set_exception(_for_future(outcome))
+    else:
+        done.set_result(outcome)
+
+
+def _for_future(error: BaseException) -> BaseException:
     """Make an error that a future takes: with a StopIteration, before Python 3.12, its waiter waits for ever."""
     if not isinstance(error, StopIteration):
         return error
@@ -99,16 +109,16 @@ def for_future(error: BaseException) -> BaseException:
 def _work_off(jobs: SimpleQueue[Job | None]) -> None:
     """Do what is handed over, in a thread."""
     while (job := jobs.get()) is not None:
-        work, loop, settle = job
+        work, loop, end = job
         result: Any = None
         error: BaseException | None = None
         try:
             result = work()
         except BaseException as raised:  # noqa: BLE001 - raised where the work is waited for
-            error = for_future(raised)
+            error = _for_future(raised)
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, result, error)
-        del job, work, loop, settle, result, error  # nothing is kept while the thread waits
+            loop.call_soon_threadsafe(end, result, error)
+        del job, work, loop, end, result, error  # nothing is kept while the thread waits
 
 
 def _end_threads(jobs: SimpleQueue[Job | None], places: int) -> None:
