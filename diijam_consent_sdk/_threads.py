@@ -25,11 +25,11 @@ class WaitTimeout(Exception):
 
 
 class Lost(Exception):
-    """Spawned work did not begin, for want of a thread or an event loop, or its event loop ended before the work."""
+    """Spawned work has no outcome. Unless it is `Ended`, it did not begin, for want of a thread or an event loop."""
 
 
 class Ended(Lost):
-    """The work may have begun: its event loop, or its client, ended before it."""
+    """The work may have begun, and its event loop or its client ended before it did."""
 
 
 class Promise(Generic[T]):
@@ -153,7 +153,7 @@ def run_in_thread(work: Callable[[], T]) -> Promise[T]:
 
 
 def lost(why: str, cause: Exception | None = None) -> Lost:
-    """Make the error for spawned work that never began, or did not end."""
+    """Make the error for spawned work that never began."""
     lost = Lost(why)
     lost.__cause__ = cause
     return lost

@@ -159,7 +159,7 @@ class Engine:
             if pending.outcome.done():
                 return pending.outcome.result()
             raise OutcomeUnknown(UNKNOWN, key) from None
-        except BaseException:  # the caller was interrupted
+        except BaseException:  # the caller was interrupted; of a refused write this denies nobody
             self._writes.deny(pending)
             raise
 

@@ -46,7 +46,7 @@ class JoinedWrites:
 
     def _join(self, data: bytes) -> None:
         self.write = self._transport.write
-        self._transport.write(self._head + data)  # not `writelines`: asyncio's pauses nobody before 3.12.9 and 3.13.2
+        self._transport.write(self._head + data)  # not `writelines`: asyncio's pauses nobody in 3.12.1 and 3.13.0
         self._head = b""
 
     def _flush(self) -> None:

@@ -187,10 +187,10 @@ class _Replay:
             name = type(each.events[-1]).__name__
             if isinstance(result, InvalidEvent):
                 self.done.not_done.append((each.user_id, f"{name}: {result}"))
-            elif isinstance(result, Exception) and not isinstance(result, KeyReused):
-                raise result
-            elif isinstance(result, KeyReused):  # an earlier run wrote it, as of a time that did not run ahead
+            elif isinstance(result, KeyReused):  # an earlier run wrote it, with another time of receipt (`_not_after`)
                 continue
+            elif isinstance(result, Exception):
+                raise result
             elif result is None or not result.is_repeat:  # after a repeat what the user has said since then stands
                 self.done.written += 1
                 if each.is_against_later_yes:
