@@ -183,7 +183,7 @@ class Request:
         return RequestState.ON_TRACK
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # `fold` makes one from the `vars` of another in half the time
 class ConsentRecord:
     """
     All that holds for one user. A record of version 0 has no events; an erased record is a tombstone without details.
@@ -426,7 +426,7 @@ def fold(record: ConsentRecord, entry: e.LedgerEntry) -> ConsentRecord:
         changes["erasure"] = erasure_after(
             record.erasure, entry, was_erasing=was_erasing, is_erasing=is_erasing, is_closed=is_closed
         )
-    return attrs.evolve(record, **changes)
+    return ConsentRecord(**{**vars(record), **changes})
 
 
 def fold_all(record: ConsentRecord, entries: Iterable[e.LedgerEntry]) -> ConsentRecord:

@@ -8,9 +8,10 @@ Erasing an entry deletes content and salt: the digest that stays can neither be 
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import attrs
 import msgspec
@@ -104,11 +105,16 @@ def stamp(
 
 
 def _link(entry: LedgerEntry, previous: bytes) -> Link:
-    salt, at, event = secrets.token_bytes(SALT_BYTES), entry.at.isoformat(), wire.encode_event(entry.event)
+    salt, at, event = os.urandom(SALT_BYTES), _spelled(entry.at), wire.encode_event(entry.event)
     provenance = wire.encode(wire.provenance_fields(entry.provenance))
     content = (entry.user_id, entry.version, at, event, provenance, entry.notice_digest)
     digest = _digest(salt, content)
     return Link(entry.position, *content, salt, digest, _hash(previous, entry.position, digest))
+
+
+@lru_cache(1)  # the entries of one transaction have one time
+def _spelled(at: datetime) -> str:
+    return at.isoformat()
 
 
 def _digest(salt: bytes, content: Content) -> bytes:
