@@ -6,7 +6,7 @@ import math
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import groupby
 from operator import itemgetter
 from os import PathLike
@@ -72,14 +72,19 @@ class SqliteDatabaseStore(SqlStore):
 
             ValueError: *since* is no head.
         """
-        with self._database.reading() as db:
+        with self._database.reading() as db, ExitStack() as cursors:
+
+            def rows(sql: str) -> sqlite3.Cursor:
+                # While one is open its connection sees the database as it was, and an error that is kept keeps it open.
+                return cursors.enter_context(closing(db.execute(sql)))
+
             check_schema(db)
             head = verify(
-                db.execute(ALL_LINKS),
-                lambda: db.execute(ALL_RECORDS),
+                rows(ALL_LINKS),
+                lambda: rows(ALL_RECORDS),
                 lambda user_id: run_query(db, refold_query(user_id)),
                 lambda: run_query(db, self._operations.head()).cursor,
-                notices=db.execute(ALL_NOTICES),
+                notices=rows(ALL_NOTICES),
                 unreadable=sqlite3.OperationalError,
                 since=since,
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import StoreUnavailable, StoreUnusable
+from diijam_consent_sdk.errors import HeadNotContinued, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.stores import SqliteStore
 
 from ..contract import erase, head, sign_up
@@ -253,3 +253,15 @@ def test_a_restored_backup_is_another_history_to_whoever_was_further(path: Path)
         assert not store.changes(lost[0], wait=5).is_continuation()
         sign_up(store, "u-7", "u-8", "u-9", "u-10")
         assert [store.changes(cursor, wait=5).is_continuation() for cursor in lost] == [False, False]
+
+
+@pytest.mark.parametrize("since", ["epoch.1." + "ab" * 32, "no head"])
+def test_a_verification_that_failed_leaves_no_old_state_behind(since: str, path: Path, store: SqliteStore) -> None:
+    """Whoever keeps the error of `verify` sees what others write from then on, a withdrawal among it."""
+    sign_up(store, "u-2")
+    with pytest.raises((HeadNotContinued, ValueError)) as kept:
+        store.verify(since=since)
+    with closing(SqliteStore(path)) as other:
+        written = other.append("u-1", [e.Withdrawn("marketing")]).cursor
+    assert (head(store), store.standings(["u-1"]).cursor) == (written, written)
+    assert kept.value.__traceback__ is not None  # kept until here, with all that its frames hold
