@@ -100,7 +100,7 @@ def record(
     at_least to be sure to see it. A missing database is made.
 
     With --file, adjacent lines of one customer with the same provenance are written together, in order, all or none;
-    imported lines each by itself.
+    imported lines each by itself, and with --label no two yeses together.
     The whole file is checked before anything is written; memory stays the same however long it is. After an
     interruption run the same command again: it goes on where it was (a FILE.resume lies beside the file until the
     end), and what is there already is not written twice. A line that the policy refuses is named on standard error

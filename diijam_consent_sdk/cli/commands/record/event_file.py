@@ -54,7 +54,7 @@ class Batch:
         Compute what makes the key: the same for the same user, events and label, however the JSON is spelled.
 
         With a label, what was said before may be said again, so nothing but the key keeps an old yes out of a file that
-        grew: the first yes of a batch stands for all of it, and the ledger refuses the key with other lines beside it.
+        grew: the yes of a batch stands for all of it, and the ledger refuses the key with other lines beside it.
         """
         is_by_yes = bool(label) and self.is_yes_said_here()
         events = [next(each for each in self.events if not is_no(each))] if is_by_yes else self.events
@@ -137,25 +137,29 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str, str]:
     return events, start, read.hexdigest()
 
 
-def read_batches(stream: BinaryIO, actor: str | None = None) -> Iterator[tuple[Batch, str]]:
+def read_batches(stream: BinaryIO, actor: str | None = None, label: str = "") -> Iterator[tuple[Batch, str]]:
     """
     Read the batches of a file that `check_lines` accepted, each with the digest of all lines to its last one. *actor*
     writes them, whatever the lines say.
 
-    An append has at most 1,000 events, so more adjacent lines of one user are several batches.
+    An append has at most 1,000 events, so more adjacent lines of one user are several batches. With a *label* each yes
+    that was said here is in another one: `Batch.digest` knows no more than one again.
     """
     batch: Batch | None = None
+    yes: Event | None = None  # the batch's
     read, digest = LineDigest(), ""
     for line in Lines(stream):
         blank = not line.strip()
         user_id, event, provenance = ("", None, NO_PROVENANCE) if blank else parse_line(line, actor)
         if event is not None:
             is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
-            if batch is not None and not (is_same and len(batch.events) < MAX_EVENTS):
+            is_apart = bool(label) and provenance.said_at is None and not is_no(event) and yes not in {None, event}
+            if batch is not None and (not is_same or len(batch.events) == MAX_EVENTS or is_apart):
                 batch.is_last = batch.user_id != user_id
                 yield batch, digest
-                batch = None
+                batch = yes = None
             batch = batch or Batch(user_id, provenance)
+            yes = event if yes is None and not is_no(event) else yes
             batch.lines.append(read.number + 1)
             batch.events.append(event)
         read.add(line)

@@ -39,7 +39,7 @@ def import_events(
         with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
             batches = (
                 Keyed(batch, occurrences.key(batch.digest(label)), digest)
-                for batch, digest in read_batches(stream, actor)
+                for batch, digest in read_batches(stream, actor, label)
             )
             seen = done.counted
             for together in taken_together(each for each in batches if each.batch.lines[-1] > written_before):

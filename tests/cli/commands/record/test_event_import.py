@@ -74,6 +74,17 @@ def test_a_labelled_file_that_grew_writes_no_yes_again(ledger: Ledger, cli: Cli)
     assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
 
 
+def test_a_labelled_file_that_grew_above_a_yes_writes_it_no_second_time(ledger: Ledger, cli: Cli) -> None:
+    """With a label, a yes that was added right above one that was written comes alone: the other was taken back."""
+    command = ("record", "--file", "-", "--label", "week-1")
+    assert cli(*command, stdin=line("u-1", OPENED) + line("u-2", OPENED) + line("u-1", GRANTED)).status == 0
+    assert cli("record", "u-1", "Withdrawn", "--purpose", "marketing").status == 0
+    grown = line("u-1", OPENED) + line("u-2", OPENED) + line("u-1", PUBLISHED) + line("u-1", GRANTED)
+    result = cli(*command, stdin=grown)
+    assert (result.status, result.out) == (0, summary(1, 3, 0))
+    assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
 def test_a_file_that_grew_while_its_import_was_interrupted(
     ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
