@@ -13,18 +13,19 @@ from ..._logging import log
 from ...errors import StoreError
 from .._fork_safety import leak
 from .._retry import Attempts
-from ..sql.append_plans import AppendOutcome, PlannedAppend, has_erased
+from ..sql.append_plans import AppendOutcome, PlannedAppend, has_erased, rests_on_repeats
 from ..sql.async_group_commit import AsyncGroupCommit
 from ..sql.async_store import AsyncSqlStore
 from ..sql.group_commit import Group
 from ..sql.operations import Clock
+from ..sql.repeats import known_as_written
 from ..sql.statements import Query, Steps, Transaction
 from .base import NO_CONNECTION, SET_UP, VACUUM, PostgresBase, check_connection
 from .connection import AsyncDeadlineConnection, is_alive
 from .dialect import DIALECT
 from .errors import translated
 from .listener import AsyncListener
-from .transactions import read, run_alone, write
+from .transactions import read, run_alone, wait_for_replicas, write
 
 T = TypeVar("T")
 
@@ -90,6 +91,7 @@ class AsyncPostgresStore(PostgresBase, AsyncSqlStore):
     async def _append(self, plan: PlannedAppend) -> AppendOutcome:
         attempts = self._attempts(plan.idempotency_key)
         outcome = await attempts.run_async(lambda: self._groups.append(plan, attempts.until, self._write_group))
+        await self._settle_repeats([outcome], attempts, plan.idempotency_key)
         if has_erased([plan], [outcome]):
             await self._scrub(attempts)
         return outcome
@@ -98,6 +100,7 @@ class AsyncPostgresStore(PostgresBase, AsyncSqlStore):
         transaction = self._appends.write(plans)
         attempts = self._attempts(transaction.idempotency_key)
         outcomes = await self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
+        await self._settle_repeats(outcomes, attempts, transaction.idempotency_key)
         if has_erased(plans, outcomes):
             await self._scrub(attempts)
         return outcomes
@@ -134,6 +137,12 @@ class AsyncPostgresStore(PostgresBase, AsyncSqlStore):
                 await connection.settle()
             finally:
                 await pool.putconn(connection)
+
+    async def _settle_repeats(self, outcomes: list[AppendOutcome], attempts: Attempts, key: str | None) -> None:
+        """See `PostgresStore._settle_repeats`."""
+        if rests_on_repeats(outcomes):
+            with known_as_written(key or ""):
+                await self._run(wait_for_replicas, attempts)
 
     async def _scrub(self, attempts: Attempts) -> None:
         """See `PostgresStore._scrub`."""

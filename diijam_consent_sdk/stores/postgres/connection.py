@@ -8,13 +8,16 @@ import socket
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
+from .._retry import Failure
 from ..sql.statements import CommitBatch, Row, Statement, Steps
 from .dialect import qualified
 from .errors import DeadlineExceeded, error_for
@@ -27,6 +30,8 @@ SETTLE_SECONDS = 0.2  # to end a transaction that failed
 DEAD_SECONDS = 5  # of silence of the network, after which the system gives a connection up
 PREPARE_AFTER = 5  # executions of a statement
 OPEN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+WAITS_FOR_REPLICAS = "SyncRepWaitForLSN"  # PostgreSQL's function that warns when the wait is cancelled
+NOT_REPLICATED = "PostgreSQL was made to stop waiting for the replicas of the commit"
 PEER = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port()"  # the backend, and the port that it sees
 
 
@@ -74,10 +79,25 @@ def _wait_options(timeout: float | None) -> dict[str, float]:
 OnError = Callable[[psycopg.Error], None]
 
 
+def _note_warning(warnings: list[str], diagnostic: Diagnostic) -> None:
+    if diagnostic.source_function == WAITS_FOR_REPLICAS:
+        warnings.append(NOT_REPLICATED)
+
+
+def _check_replicated(warnings: list[str]) -> None:
+    """Raise `Failure` if the commit is on this server's disk and may be on no replica's, though it has to be."""
+    if warnings:
+        raise Failure(warnings.pop(), maybe_written=True)
+
+
 class DeadlineConnection(psycopg.Connection[TupleRow]):
-    """A connection for threads; `until` is the end of the call under way, on the monotonic clock."""
+    """
+    A connection for threads. `until` is the end of the call under way, on the monotonic clock; `warnings` are those of
+    its commit.
+    """
 
     until: float = math.inf
+    warnings: list[str]
 
     @classmethod
     def connect(  # type: ignore[override]
@@ -85,11 +105,14 @@ class DeadlineConnection(psycopg.Connection[TupleRow]):
     ) -> DeadlineConnection:
         """Connect; give *on_error* the reason of a failure, which a pool would keep to itself."""
         try:
-            return super().connect(conninfo, **options)
+            connection = super().connect(conninfo, **options)
         except psycopg.Error as error:
             if on_error is not None:
                 on_error(error)
             raise
+        connection.warnings = []
+        connection.add_notice_handler(partial(_note_warning, connection.warnings))
+        return connection
 
     def wait(self, gen: PQGen[T], interval: float = TICK_SECONDS, timeout: float | None = None) -> T:
         """Wait, but not past the call's end."""
@@ -118,6 +141,7 @@ class DeadlineConnection(psycopg.Connection[TupleRow]):
                 rows = self.run_batch(batch)
             except psycopg.Error as error:
                 raise _error_for(error, self, batch) from None
+            _check_replicated(self.warnings)
             try:
                 batch = steps.send(rows)
             except StopIteration as end:
@@ -137,6 +161,7 @@ class AsyncDeadlineConnection(psycopg.AsyncConnection[TupleRow]):
     """`DeadlineConnection` for asyncio."""
 
     until: float = math.inf
+    warnings: list[str]
 
     @classmethod
     async def connect(  # type: ignore[override]
@@ -144,11 +169,14 @@ class AsyncDeadlineConnection(psycopg.AsyncConnection[TupleRow]):
     ) -> AsyncDeadlineConnection:
         """See `DeadlineConnection.connect`."""
         try:
-            return await super().connect(conninfo, **options)
+            connection = await super().connect(conninfo, **options)
         except psycopg.Error as error:
             if on_error is not None:
                 on_error(error)
             raise
+        connection.warnings = []
+        connection.add_notice_handler(partial(_note_warning, connection.warnings))
+        return connection
 
     async def wait(  # the signature is psycopg's
         self,
@@ -177,6 +205,7 @@ class AsyncDeadlineConnection(psycopg.AsyncConnection[TupleRow]):
                 rows = await self.run_batch(batch)
             except psycopg.Error as error:
                 raise _error_for(error, self, batch) from None
+            _check_replicated(self.warnings)
             try:
                 batch = steps.send(rows)
             except StopIteration as end:

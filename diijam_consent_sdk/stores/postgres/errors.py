@@ -49,12 +49,14 @@ TRANSIENT = {
     "55000": REPLICA,
     "25P03": "the transaction took too long",
     "57014": "PostgreSQL cancelled the statement",
-    "08P01": "what is between here and PostgreSQL takes no transactions: set its pool_mode to transaction",
+    "08P01": "a pooler in between failed (see its log), or takes no transactions: set its pool_mode to transaction",
     "08": LOST,
     "53": "PostgreSQL has no resources left (connections, memory or disk)",
     "57": "PostgreSQL is starting or stopping",
+    "58": "PostgreSQL or a pooler in between failed (58): its own log says why",
     POOLER: "PostgreSQL or a pooler in between failed (XX000): its own log says why",
 }
+OF_POOLERS = (POOLER, "08", "58")  # what poolers answer with, by their state or its class
 PERMANENT: dict[str, tuple[type[StoreError], str]] = {
     "3D000": (StoreUnusable, "there is no such database: create it, then run diijam-consent init on it"),
     "3F000": (StoreUnusable, NO_LEDGER),  # no such schema
@@ -90,7 +92,7 @@ def error_for(error: psycopg.Error, *, is_lost: bool, maybe_written: bool) -> Ex
         return Failure(_look_up(TRANSIENT, state) or LOST, maybe_written=maybe_written)
     if passing := _look_up(TRANSIENT, state):
         # Of a commit, a pooler's own error says nothing of what the server did.
-        return Failure(passing, maybe_written=maybe_written and state == POOLER)
+        return Failure(passing, maybe_written=maybe_written and state.startswith(OF_POOLERS))
     kind, advice = _look_up(PERMANENT, state) or (StoreUnavailable, "PostgreSQL refused")
     return kind(f"{advice} ({state})")
 

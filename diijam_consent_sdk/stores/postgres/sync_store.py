@@ -20,10 +20,11 @@ from .._call_queue import CallQueue
 from .._fork_safety import gate, leak
 from .._retry import Attempts
 from ..answers import Cursor
-from ..sql.append_plans import AppendOutcome, PlannedAppend, has_erased
+from ..sql.append_plans import AppendOutcome, PlannedAppend, has_erased, rests_on_repeats
 from ..sql.group_commit import Group, GroupCommit
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
+from ..sql.repeats import known_as_written
 from ..sql.statements import Query, Steps, Transaction
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
@@ -32,7 +33,7 @@ from .connection import DeadlineConnection, is_alive
 from .dialect import DIALECT, qualified
 from .errors import translated
 from .listener import Listener
-from .transactions import read, run_alone, write
+from .transactions import read, run_alone, wait_for_replicas, write
 
 T = TypeVar("T")
 
@@ -177,6 +178,7 @@ class PostgresStore(PostgresBase, SqlStore):
     def _append(self, plan: PlannedAppend) -> AppendOutcome:
         attempts = self._attempts(plan.idempotency_key)
         outcome = attempts.run(lambda: self._groups.append(plan, attempts.until, self._write_group))
+        self._settle_repeats([outcome], attempts, plan.idempotency_key)
         if has_erased([plan], [outcome]):
             self._scrub(attempts)
         return outcome
@@ -185,6 +187,7 @@ class PostgresStore(PostgresBase, SqlStore):
         transaction = self._appends.write(plans)
         attempts = self._attempts(transaction.idempotency_key)
         outcomes = self._run(lambda: write(self._begin_writing, transaction.start()), attempts)
+        self._settle_repeats(outcomes, attempts, transaction.idempotency_key)
         if has_erased(plans, outcomes):
             self._scrub(attempts)
         return outcomes
@@ -221,6 +224,12 @@ class PostgresStore(PostgresBase, SqlStore):
                 connection.settle()
             finally:
                 pool.putconn(connection)
+
+    def _settle_repeats(self, outcomes: list[AppendOutcome], attempts: Attempts, key: str | None) -> None:
+        """Acknowledge what was written before only once it is as durable as what is written now."""
+        if rests_on_repeats(outcomes):
+            with known_as_written(key or ""):
+                self._run(wait_for_replicas, attempts)
 
     def _scrub(self, attempts: Attempts) -> None:
         """

@@ -21,6 +21,12 @@ DURABLE = (
     "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)"
     " WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
 )
+WARNED = "SET LOCAL client_min_messages = warning"  # of a commit that waited for its replicas in vain
+# A commit waits for the replicas of what it wrote itself, so something has to be written.
+WRITE_NOTHING = (
+    "SELECT pg_catalog.pg_logical_emit_message(true, 'diijam_consent', ''::text)"
+    " WHERE pg_catalog.current_setting('synchronous_standby_names') <> ''"
+)
 LOCK: Statement = ("SELECT FROM ledger FOR UPDATE", ())
 VALUES = re.compile(r"(?<= VALUES )\(\?(?:, \?)*\)")
 MAX_ROWS = 100  # in one statement
@@ -39,6 +45,7 @@ def begin_writing(seconds: float) -> list[Statement]:
     settings = (
         f"SET LOCAL lock_timeout = {limit}",
         f"SET LOCAL idle_in_transaction_session_timeout = {limit}",
+        WARNED,
         DURABLE,
     )
     return [BEGIN, *((setting, ()) for setting in settings), LOCK]
@@ -69,6 +76,15 @@ def _merged(batch: list[Statement]) -> Iterator[Statement]:
             some = values[start : start + MAX_ROWS]
             rows = ", ".join([row[0]] * len(some))
             yield f"{sql[: row.start()]}{rows}{sql[row.end() :]}", tuple(chain.from_iterable(some))
+
+
+def wait_for_replicas() -> Steps[None]:
+    """
+    Wait until the replicas, if the server has to wait for any, have all that was committed before.
+
+    Others may see a commit whose wait was ended by a restart or by an administrator, and a failover may lose it.
+    """
+    yield CommitBatch([BEGIN, (WARNED, ()), (DURABLE, ()), (WRITE_NOTHING, ()), ("COMMIT", ())])
 
 
 def run_alone(sql: str) -> Steps[None]:

@@ -75,3 +75,9 @@ def has_erased(plans: Iterable[PlannedAppend], outcomes: Iterable[AppendOutcome]
     """Whether content was deleted, now or before, that the database may have to clear away."""
     pairs = zip(plans, outcomes, strict=True)
     return any(plan.is_erasure and not isinstance(outcome, Exception) for plan, outcome in pairs)
+
+
+def rests_on_repeats(outcomes: Iterable[AppendOutcome]) -> bool:
+    """Whether something was found written, and nothing is written now whose commit waits for that too."""
+    kinds = set(map(type, outcomes))
+    return Repeat in kinds and Appended not in kinds

@@ -104,10 +104,11 @@ def test_a_commit_that_the_servers_end_cut_off_is_unknown(error: type[psycopg.Er
     assert found.maybe_written
 
 
+@pytest.mark.parametrize("state", ["XX000", "08006", "08P01", "58000"])
 @pytest.mark.parametrize("maybe_written", [True, False])
-def test_a_poolers_own_error_is_tried_again(maybe_written: bool) -> None:
+def test_a_poolers_own_error_is_tried_again(maybe_written: bool, state: str) -> None:
     """Of a commit it tells nothing of what the server did, so that is unknown; else nothing was written."""
-    found = error_for(psycopg.errors.InternalError_("it is full"), is_lost=False, maybe_written=maybe_written)
+    found = error_for(psycopg.errors.lookup(state)("it is full"), is_lost=False, maybe_written=maybe_written)
     assert isinstance(found, Failure)
     assert found.maybe_written is maybe_written
 
