@@ -63,16 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Study listening habits, and look for fraud, where the customers allow it."
     )
-    parser.add_argument("--url", default=os.environ.get("DIIJAM_CONSENT_URL", ""), help="default: DIIJAM_CONSENT_URL")
+    parser.add_argument("--url", help="default: DIIJAM_CONSENT_URL")
     parser.add_argument("--users", type=Path, default=USERS, help="a CSV file with a column user_id")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     given = parser.parse_args(argv)
-    if not given.url:
-        parser.error("there is no ledger: set DIIJAM_CONSENT_URL, or give --url sqlite:///consents.db")
     try:
         with given.users.open(encoding="utf-8-sig", newline="") as file:
             user_ids = list(dict.fromkeys(row["user_id"] for row in csv.DictReader(file, restval="")))
-        consent = ConsentClient.from_url(given.url, token=os.environ.get("DIIJAM_CONSENT_TOKEN"))
+        token = os.environ.get("DIIJAM_CONSENT_TOKEN")
+        consent = ConsentClient.from_url(given.url, token=token) if given.url else ConsentClient.from_env()
     except KeyError:
         parser.error("the list has no column user_id")
     except (OSError, ValueError, ConsentError) as error:

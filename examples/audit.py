@@ -9,6 +9,7 @@ Exit code 0: the ledger was made. 2: there is something at the path already.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -100,7 +101,11 @@ def tell(store: Store, clock: StoryClock) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Make the ledger."""
-    path = Path(arguments[0] if arguments else "audit.db")
+    parser = argparse.ArgumentParser(
+        description="Make a ledger of what one made-up customer said in the spring of 2026."
+    )
+    parser.add_argument("path", nargs="?", type=Path, default=Path("audit.db"), help="default: audit.db")
+    path = parser.parse_args(arguments).path
     if path.exists():
         print(f"error: {path} exists already: name another file, or remove it", file=sys.stderr)
         return 2

@@ -112,18 +112,17 @@ def say_no(consent: ConsentClient, row: Row, ask: Market, lang: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the campaign; see the exit codes above."""
     parser = argparse.ArgumentParser(description="Who may be sent a promotion, and why the others may not.")
-    parser.add_argument("--url", default=os.environ.get("DIIJAM_CONSENT_URL", ""), help="default: DIIJAM_CONSENT_URL")
+    parser.add_argument("--url", help="default: DIIJAM_CONSENT_URL")
     parser.add_argument("--channel", choices=tuple(Channel), default=Channel.EMAIL, help="of the promotion")
     parser.add_argument("--audience", type=Path, default=AUDIENCE, help="a CSV file with a column user_id")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     parser.add_argument("--one-says-no", action="store_true", help="then opt one customer out: WRITES to the ledger")
     given = parser.parse_args(argv)
-    if not given.url:
-        parser.error("there is no ledger: set DIIJAM_CONSENT_URL, or give --url sqlite:///consents.db")
     try:
         with given.audience.open(encoding="utf-8-sig", newline="") as file:  # "-sig": spreadsheets put a mark in front
             audience = [(row["user_id"], row) for row in csv.DictReader(file, restval="")]
-        consent = ConsentClient.from_url(given.url, token=os.environ.get("DIIJAM_CONSENT_TOKEN"))
+        token = os.environ.get("DIIJAM_CONSENT_TOKEN")
+        consent = ConsentClient.from_url(given.url, token=token) if given.url else ConsentClient.from_env()
     except KeyError:
         parser.error("the list has no column user_id")
     except (OSError, ValueError, ConsentError) as error:

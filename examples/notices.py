@@ -9,9 +9,10 @@ Run it before the consents are recorded: an entry keeps the digest of the words 
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from diijam_consent_sdk import ConsentClient, Field, NoticeText, Purpose
@@ -48,8 +49,12 @@ def sharing(recipient: str, purpose: str, data: list[str], version: str, words: 
     )
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Register them."""
+    parser = argparse.ArgumentParser(
+        description="Register the words that the sample customers were shown, for good. DIIJAM_CONSENT_URL says where."
+    )
+    parser.parse_args(argv)
     try:
         with ConsentClient.from_env(actor="legal") as consent:
             registered = [consent.register_notice(text) for text in notices()]

@@ -62,17 +62,16 @@ def visible(consent: ConsentClient, followers: Iterable[Person]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the page; see the exit codes above."""
     parser = argparse.ArgumentParser(description="A public profile page, as its owner wants it.")
-    parser.add_argument("--url", default=os.environ.get("DIIJAM_CONSENT_URL", ""), help="default: DIIJAM_CONSENT_URL")
+    parser.add_argument("--url", help="default: DIIJAM_CONSENT_URL")
     parser.add_argument("--user", default="u-00905", help="whose page")
     parser.add_argument("--users", type=Path, default=USERS, help="a CSV file: user_id,full_name,email,city")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the messages")
     given = parser.parse_args(argv)
-    if not given.url:
-        parser.error("there is no ledger: set DIIJAM_CONSENT_URL, or give --url sqlite:///consents.db")
     try:
         with given.users.open(encoding="utf-8-sig", newline="") as file:
             people = {row["user_id"]: row for row in csv.DictReader(file)}
-        consent = ConsentClient.from_url(given.url, token=os.environ.get("DIIJAM_CONSENT_TOKEN"))
+        token = os.environ.get("DIIJAM_CONSENT_TOKEN")
+        consent = ConsentClient.from_url(given.url, token=token) if given.url else ConsentClient.from_env()
     except KeyError:
         parser.error("the list has no column user_id")
     except (OSError, ValueError, ConsentError) as error:

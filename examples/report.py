@@ -9,6 +9,7 @@ Exit code 0: the ledger was made. 2: there is something at the path already.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -134,7 +135,9 @@ def _requests(chance: Random, week: int, now: datetime) -> Iterator[Write]:
 
 def main(arguments: Sequence[str]) -> int:
     """Make the ledger."""
-    path = Path(arguments[0] if arguments else "report.db")
+    parser = argparse.ArgumentParser(description="Make a ledger of what 520 made-up customers said.")
+    parser.add_argument("path", nargs="?", type=Path, default=Path("report.db"), help="default: report.db")
+    path = parser.parse_args(arguments).path
     if path.exists():
         print(f"error: {path} exists already: name another file, or remove it", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ Each command opens one the same way, so the URL, the token and the limits mean t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -69,8 +69,25 @@ def require_url(url: str | None) -> str:
     return checked_address(url)
 
 
+def check_apart(source: str, target: str | None) -> None:
+    """
+    Check that two URLs do not lead to one ledger, as far as their spelling and the files tell.
+
+    Raises:
+        ValueError: they do.
+    """
+    one, other = source.removeprefix(FILE_SCHEME), (target or "").removeprefix(FILE_SCHEME)
+    is_same = source == target
+    with suppress(OSError, ValueError):  # what is no file is opened next, which names what is wrong
+        is_same |= source != one and target != other and Path(one).samefile(other)
+    if is_same:
+        raise ValueError("both URLs lead to the same ledger: see which is the other one")
+
+
 @contextmanager
-def open_store(url: str | None, *, create: bool = False, deadline: float = DEADLINE_SECONDS) -> Iterator[Store]:
+def open_store(
+    url: str | None, *, create: bool = False, deadline: float = DEADLINE_SECONDS, option: str = "--url"
+) -> Iterator[Store]:
     """
     Open the store at *url*, and close it after the block.
 
@@ -80,6 +97,8 @@ def open_store(url: str | None, *, create: bool = False, deadline: float = DEADL
         create: Whether to make a missing database.
 
         deadline: Seconds that one call may take.
+
+        option: What gave the URL, for the error.
 
     Raises:
         ValueError: there is no URL, or the store would not outlive the command.
@@ -93,7 +112,7 @@ def open_store(url: str | None, *, create: bool = False, deadline: float = DEADL
     if url == "memory:":
         raise ValueError("a memory: ledger would be gone with this command: give --url sqlite:///consents.db")
     if not create:
-        _check_file(url)
+        _check_file(url, START if option == "--url" else f"check {option}")
     store: Store = open_store_at(
         url,
         token=token_from_env(url),
@@ -113,7 +132,7 @@ def make_client(store: Store) -> ConsentClient:
     return ConsentClient(store, follow=False, deadline=DEADLINE_SECONDS, capacity=CAPACITY)
 
 
-def _check_file(url: str) -> None:
+def _check_file(url: str, advice: str) -> None:
     """Check that a SQLite file has a ledger, since SQLite's own error is vague and an empty file would become one."""
     path = url.removeprefix(FILE_SCHEME)
     if path in {url, ""}:
@@ -121,8 +140,8 @@ def _check_file(url: str) -> None:
     try:
         is_empty = Path(path).stat().st_size == 0
     except FileNotFoundError:
-        raise StoreUnavailable(f"there is no database {path}: {START}") from None
+        raise StoreUnavailable(f"there is no database {path}: {advice}") from None
     except OSError:
         return  # opening the file raises a clearer error
     if is_empty:
-        raise StoreUnavailable(f"the file {path} is empty, there is no ledger in it: {START}")
+        raise StoreUnavailable(f"the file {path} is empty, there is no ledger in it: {advice}")

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import new_token
+from diijam_consent_sdk.stores import SqliteStore
 from diijam_consent_sdk.stores.checks import MAX_WRITES
 from tests.cli.conftest import Cli, Ledger, Start
 
@@ -146,6 +148,18 @@ def test_a_full_disk(mailable: Ledger, start: Start, command: list[str]) -> None
         process = start(*command, stdout=full)
         status, _, err = done(_fed(process, b"u-1\n"))
     assert (status, err) == (2, "error: No space left on device: free some space, then run the same command again\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this machine")
+def test_a_record_that_cannot_be_shown(ledger: Ledger, start: Start) -> None:
+    """It is in the ledger, and the error does not ask for it to be said again."""
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        status, _, err = done(start("record", "u-1", "AccountOpened", stdout=full))
+    assert status == 2
+    assert err.startswith("error: it is recorded, but could not be shown (No space left on device): ")
+    assert "run the same command again" not in err
+    with closing(SqliteStore(ledger.path)) as store:
+        assert len(store.history("u-1")) == 1
 
 
 def _fed(process: subprocess.Popen[bytes], data: bytes) -> subprocess.Popen[bytes]:

@@ -57,6 +57,12 @@ def store(wall: WallClock) -> Iterator[MemoryStore]:
         yield store
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/conformance.md", "CHANGELOG.md"])
+def test_the_pages_count_the_cases(page: str) -> None:
+    """Each page that says how many cases there are counts all of them."""
+    assert f"{len(load_cases())} cases" in (HERE.parents[1] / page).read_text(encoding="utf-8")
+
+
 def test_there_are_cases_of_every_clause() -> None:
     """There are at least 850, no clause without twenty, no id and no title twice."""
     cases = load_cases()

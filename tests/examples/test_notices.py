@@ -29,10 +29,10 @@ def test_they_are_registered_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the legal department; a second run changes nothing, and without a ledger the error says what to set."""
-    assert notices.main() == 2
+    assert notices.main([]) == 2
     assert "DIIJAM_CONSENT_URL" in capsys.readouterr().err
     monkeypatch.setenv("DIIJAM_CONSENT_URL", f"sqlite:///{tmp_path / 'c.db'}")
-    assert notices.main() == notices.main() == 0
+    assert notices.main([]) == notices.main([]) == 0
     assert "19 notices" in capsys.readouterr().out
     with closing(SqliteStore(tmp_path / "c.db")) as store:
         assert [notice.by for notice in store.notices()] == ["legal"] * 19

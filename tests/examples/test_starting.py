@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import analytics, campaign, profile
+from examples import analytics, audit, campaign, notices, profile, report
 
 Main = Callable[[Sequence[str]], int]
+Env = pytest.MonkeyPatch
 PROGRAMS = {campaign.main: "--audience", analytics.main: "--users", profile.main: "--users"}
 each_program = pytest.mark.parametrize(("main", "option"), PROGRAMS.items(), ids=["campaign", "analytics", "profile"])
 
@@ -30,9 +31,31 @@ def test_without_ledger(
     main: Main, option: str, audience: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With no URL, one that names no store or a ledger that cannot be opened, it ends with 2 and says so."""
-    assert "set DIIJAM_CONSENT_URL" in complaint(main, [option, audience, "--url", ""], capsys)
+    assert "DIIJAM_CONSENT_URL is not set" in complaint(main, [option, audience], capsys)
     assert "names no store" in complaint(main, [option, audience, "--url", "nowhere:"], capsys)
     assert "cannot" in complaint(main, [option, audience, "--url", f"sqlite:///{tmp_path}"], capsys)
+
+
+@each_program
+def test_a_file_holds_the_token(
+    main: Main, option: str, audience: str, capsys: pytest.CaptureFixture[str], monkeypatch: Env
+) -> None:
+    """A token's file that the environment names is read, as the pages on tokens have it."""
+    monkeypatch.setenv("DIIJAM_CONSENT_URL", "https://127.0.0.1:9")
+    monkeypatch.setenv("DIIJAM_CONSENT_TOKEN_FILE", "none.token")
+    assert "none.token" in complaint(main, [option, audience], capsys)
+
+
+@pytest.mark.parametrize("main", [audit.main, notices.main, report.main], ids=["audit", "notices", "report"])
+def test_help_makes_nothing(main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Env) -> None:
+    """Who asks a program that writes for help gets help, and no ledger."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIIJAM_CONSENT_URL", "sqlite:///consents.db")
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    assert "usage: " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
 
 
 @each_program

@@ -206,7 +206,7 @@ def test_a_service_that_cannot_read_its_tokens_says_so(
     url = start(tokens=tokens).url
     tokens.chmod(0o666)
     threading.Event().wait(0.6)  # the service looks at the file twice a second
-    assert "status 503: the service cannot read its tokens file" in told(url)
+    assert "status 503 and says: the service cannot read its tokens file" in told(url)
 
 
 def test_a_relay_tells_why_it_is_cut_off_and_not_where_its_upstream_is(

@@ -26,7 +26,7 @@ Examples:
       jq -r '.failed[].title'
 
 The URL of a service is asked with the token in DIIJAM_CONSENT_TOKEN, which
-must allow to read and to write.
+needs the scopes ask, read and write.
 """
 
 TestUrl = Annotated[

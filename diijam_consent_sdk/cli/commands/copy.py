@@ -16,7 +16,7 @@ from ...stores.sql.copy import copy as copy_ledger
 from ...stores.sql.store import SqlStore
 from ...stores.url import is_http
 from ..console import print_result, show_progress
-from ..store import open_store
+from ..store import check_apart, open_store
 
 EXAMPLES = """\
 Examples:
@@ -56,11 +56,12 @@ def copy(
     Raises:
         StoreError: one of the ledgers failed, or the target holds something else.
 
-        ValueError: one of the URLs names no database.
+        ValueError: one of the URLs names no database, or both the same.
     """
     if is_http(source) or is_http(target):
         raise ValueError("a consent service copies nothing: run copy where the databases are")
-    with open_store(source) as old, open_store(target, create=True) as new:
+    check_apart(source, target)
+    with open_store(source, option="--from") as old, open_store(target, create=True) as new:
         from_home, to_home = cast("SqlStore", old), cast("SqlStore", new)  # every other URL is of a database
         head = _copy_with_progress(from_home, to_home, old.load([]).cursor.position, new.load([]).cursor.position)
     print_result(f"head     {head}", f"entries  {head.position}")

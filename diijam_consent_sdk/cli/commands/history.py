@@ -34,7 +34,7 @@ Examples:
 """
 
 COLUMNS: Mapping[str, Pair] = {
-    "position": ("số thứ tự", "position"),
+    "position": ("vị trí", "position"),
     "version": ("phiên bản", "version"),
     "at": ("lúc", "at"),
     "event": ("việc", "what happened"),

@@ -163,6 +163,9 @@ def confirm(
     """
     Record that a holder has erased its copies of these customers' data.
 
+    Where `holder owed` shows a field under a hold, and the holder has that field, confirm after the hold ended: before,
+    the ledger would say that it is gone.
+
     What the policy refuses is named on standard error with the reason, as a second confirmation is; the rest is
     written.
 

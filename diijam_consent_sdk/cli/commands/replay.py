@@ -27,7 +27,7 @@ from ...stores.url import is_http
 from ...vocabulary import Account, Method
 from ..console import print_json, print_result, print_status, show_progress
 from ..options import DEFAULT_ACTOR, Actor, Json
-from ..store import Url, open_store
+from ..store import Url, check_apart, open_store
 
 NOT_DONE = 1
 MAX_TOGETHER = 150  # writes in one transaction; an erasure that begins again has some fifty events
@@ -89,12 +89,13 @@ def replay(
     Raises:
         StoreError: one of the ledgers failed. A note says what was written.
 
-        ValueError: the other ledger is no database.
+        ValueError: the other ledger is no database, or is the same.
     """
     if is_http(source):
         raise ValueError("a consent service lists no customers: run replay where the other ledger's database is")
+    check_apart(source, url)
     provenance, done = Provenance(identifier(actor), Method.SYSTEM), Replayed()
-    with open_store(source) as old, open_store(url) as new:
+    with open_store(source, option="--from") as old, open_store(url) as new:
         try:
             _Replay(cast("SqlStore", old), new, None if dry_run else provenance, done).run()
         except (Exception, KeyboardInterrupt) as error:
@@ -205,6 +206,8 @@ def _not_after(at: datetime, event: Event) -> Event:
 
 
 def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:
+    if not done.users and not done.holders:  # also where the two were exchanged
+        print_status("note: nothing was missing: see that --from is the replaced ledger, and --url the restored one")
     if as_json:
         lists = {
             "against_later_yes": [{"user_id": user, "event": event} for user, event in done.against_later_yes],

@@ -80,8 +80,10 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, *, is_write
         return StoreUnavailable(f"the consent service refused the call with status {status}: {advice}")
     # The service's own detail is more precise than its status; without one a proxy may have responded.
     advice = (detail or "try again") if kind in PROBLEMS else ADVICE.get(status, NO_SERVICE)
+    # A relay's detail may be what its upstream told it, with advice for who runs the relay: so say whose words follow.
+    says = " and says" if kind in PROBLEMS and detail else ""
     return Failure(
-        f"the consent service answered with status {status}",
+        f"the consent service answered with status {status}{says}",
         maybe_written=is_write and kind != "store-unavailable",
         retry_after=_seconds(headers.get("retry-after", "")),
         advice=advice,

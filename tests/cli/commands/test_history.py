@@ -39,7 +39,7 @@ def test_history(mailable: Ledger, cli: Cli) -> None:
 
 
 VIETNAMESE = [
-    "số thứ tự  phiên bản  lúc  việc  cách thức",
+    "vị trí  phiên bản  lúc  việc  cách thức",
     "Bạn mở tài khoản Diijam.",
     "Bạn đồng ý nhận khuyến mại, tiếp thị, quảng cáo qua email, theo nội dung “promo” đã cho bạn xem.",
     "Bạn từ chối nhận khuyến mại, tiếp thị, quảng cáo qua bất cứ kênh nào.",

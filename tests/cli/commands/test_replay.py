@@ -75,6 +75,29 @@ def test_every_lost_no_is_in_force_again(old: Ledger, ledger: Ledger, cli: Cli) 
     assert cli("verify", "--url", ledger.url).status == 0
 
 
+def test_the_same_ledger_twice(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused, however it is spelled: "0 noes" would read as if none was lost."""
+    ledger.record("u-1", *SIGNED_UP)
+    monkeypatch.chdir(ledger.path.parent)
+    for source in (ledger.url, f"sqlite:///{ledger.path.name}"):
+        result = cli("replay", "--from", source, "--url", ledger.url)
+        assert (result.status, result.out) == (2, "")
+        assert "both URLs lead to the same ledger" in result.err
+    assert "both URLs" in cli("replay", "--from", "postgresql:///d", "--url", "postgresql:///d").err
+    assert "check --from\n" in cli("replay", "--from", "sqlite:///none.db", "--url", ledger.url).err
+
+
+def test_the_two_ledgers_exchanged(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """Where nothing is missing, a note tells which ledger goes where: exchanged, they look as if none was lost."""
+    later = Ledger(ledger.path.with_name("copy.db"))
+    shutil.copy(ledger.path, later.path)
+    later.record("u-7", e.Withdrawn("surveys"))
+    exchanged = cli("replay", "--from", ledger.url, "--url", later.url)
+    assert (exchanged.status, exchanged.out.split()[:2]) == (0, ["written", "0"])
+    assert "nothing was missing" in exchanged.err
+    assert "nothing was missing" not in cli("replay", "--from", later.url, "--url", ledger.url).err
+
+
 def test_records_that_are_too_large_together(
     old: Ledger, ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,7 @@ def take_support(browser: Browser, folder: Path) -> None:
     tell(path)
     with running(path, support_center) as center:
         for language, viewport, ratio in (("vi", WIDE, 1), ("en", PHONE, 2)):
-            context = browser.new_context(viewport=viewport, device_scale_factor=ratio, reduced_motion="reduce")  # type: ignore[arg-type]
+            context = browser.new_context(viewport=viewport, device_scale_factor=ratio, reduced_motion="reduce")  # type: ignore[arg-type,unused-ignore]
             context.add_cookies([
                 {"name": "staff", "value": "0", "url": center.url},
                 {"name": "language", "value": language, "url": center.url},

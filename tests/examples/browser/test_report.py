@@ -51,7 +51,7 @@ def test_axe_finds_nothing(browser: Browser, language: Language, viewport: dict[
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_fits_on_paper(browser: Browser, language: Language) -> None:
     """Printed on A4 nothing is wider than the page, tables and charts included."""
-    context = browser.new_context(viewport=A4_PIXELS)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=A4_PIXELS)  # type: ignore[arg-type,unused-ignore]
     shown = context.new_page()
     shown.emulate_media(media="print")
     shown.set_content(told().to_html(language))

@@ -58,7 +58,7 @@ def test_a_link_is_followed(
     browser: Browser, home: str, consent: ConsentClient, *, language: str, viewport: dict[str, int], scripts: bool
 ) -> None:
     """The page asks, the button says no and says so; nothing is asked of another host, and axe-core finds nothing."""
-    context = browser.new_context(viewport=viewport, locale=language, java_script_enabled=scripts)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=viewport, locale=language, java_script_enabled=scripts)  # type: ignore[arg-type,unused-ignore]
     context.set_default_timeout(PATIENCE_MS)
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))

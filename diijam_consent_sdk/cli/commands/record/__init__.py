@@ -7,6 +7,7 @@ Imports are long and get interrupted, so the same command again finishes the wor
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -159,9 +160,16 @@ def _record_one(
     except (OutcomeUnknown, KeyboardInterrupt) as error:
         error.add_note(f"it may have been written: run the same command with --idempotency-key {key} to be sure")
         raise
-    print_result(
-        f"version   {appended.version}", f"position  {appended.cursor.position}", f"token     {appended.token}"
-    )
+    try:
+        print_result(
+            f"version   {appended.version}", f"position  {appended.cursor.position}", f"token     {appended.token}"
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the advice of other commands, to run it again, would have the customer say it twice
+        why = f"it is recorded, but could not be shown ({error.strerror})"
+        raise ValueError(f"{why}: see diijam-consent history, and do not record it again") from None
     return 0
 
 
