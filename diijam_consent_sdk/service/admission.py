@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ..errors import LedgerBroken, StoreUnavailable
 
 MAX_CALLS = 4_000  # of one kind, running or queued; past that the service answers at once that it is too busy
+CALLERS = 4  # a caller may have this part of them, so that its crowd keeps nobody else out
 
 
 class Admission:
@@ -24,29 +25,35 @@ class Admission:
         self._in_flight: Counter[Hashable] = Counter()
 
     @contextmanager
-    def admit(self, kind: Hashable, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
+    def admit(self, kind: Hashable, caller: Hashable = None, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
         """
         Let a call in, and count it while it is here.
 
         Args:
             kind: What kind of call it is. Each has room apart, so a crowd of loads keeps no look or health check out.
 
+            caller: The one that it is made for; None for a call that many share, or that is the service's.
+
             is_allowed_when_broken: Whether the call only takes away, or sees to a broken ledger itself.
 
         Raises:
             LedgerBroken: the ledger was found broken.
 
-            StoreUnavailable: there are too many calls of the kind.
+            StoreUnavailable: there are too many calls of the kind, or too many of the caller's.
         """
         if not is_allowed_when_broken:
             self.check_whole()
-        if self._in_flight[kind] >= MAX_CALLS:
+        own = (kind, caller)
+        is_too_much = caller is not None and self._in_flight[own] >= MAX_CALLS // CALLERS
+        if is_too_much or self._in_flight[kind] >= MAX_CALLS:
             raise StoreUnavailable("the service has too much to do: try again later")
-        self._in_flight[kind] += 1
+        self._in_flight.update((kind, own))
         try:
             yield
         finally:
-            self._in_flight[kind] -= 1
+            self._in_flight.subtract((kind, own))
+            if not self._in_flight[own]:
+                del self._in_flight[own]  # else it would keep each caller for ever
 
     def check_whole(self) -> None:
         """Raise `LedgerBroken` if the ledger was found broken."""

@@ -17,8 +17,10 @@ from ..stores.message_fields import SMALL_BODY_BYTES
 from ..stores.protocol import Store
 from . import dispatch
 from .access_log import AccessLog
+from .admission import CALLERS
 from .board import Board
 from .context import ServiceContext
+from .fair_semaphore import FairSemaphore
 from .feed import ChangeFeed
 from .handlers import HANDLERS, OPERATIONS
 from .lanes import Lane
@@ -28,11 +30,13 @@ from .operation import Call
 from .problems import problem_response
 from .store_executor import StoreExecutor
 from .tokens import TokenFile
+from .unread import Unread
 from .verification import Verification
 
 PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
 LAYOUT = Layout(PATHS)
 BY_PATH = {operation.path: operation for operation in OPERATIONS}
+LARGE_QUESTIONS = 32  # in memory at once, of up to 4 MiB each
 UNKNOWN_PATH = "/(other)"  # no operation has it
 
 
@@ -121,7 +125,10 @@ def build_app(
         gauges += verification_gauges(verification)
     access_log = access_log or AccessLog()
     metrics = Metrics(LAYOUT, gauges, board, process, access_log=access_log)
-    context = ServiceContext(executor, feed, metrics, tokens, access_log, Lane("decode", 1, 1), board)
+    large_questions = FairSemaphore(LARGE_QUESTIONS, LARGE_QUESTIONS // CALLERS)
+    context = ServiceContext(
+        executor, feed, metrics, tokens, access_log, Lane("decode", 1, 1), large_questions, Unread(), board
+    )  # fmt: skip
     make_document(HANDLERS)  # now, since it takes long, and no request should wait for it
     return ConsentApp(
         HANDLERS,

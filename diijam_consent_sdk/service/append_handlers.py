@@ -31,7 +31,7 @@ Refusal = ConsentError | InvalidArguments | Refused
 RESULT_BYTES = MAX_ANSWER_BYTES // 2  # of the results with records; those after them come without
 
 
-@operation(PATHS[AppendQuestion], AppendQuestion, AppendAnswer, ANY)
+@operation(PATHS[AppendQuestion], AppendQuestion, AppendAnswer, ANY, is_write=True)
 async def append(call: Call, data: AppendQuestion) -> bytes:
     """
     Append events of one user to the ledger, all of them or none.
@@ -67,7 +67,7 @@ async def append(call: Call, data: AppendQuestion) -> bytes:
     return body
 
 
-@operation(append_messages.PATHS[AppendManyQuestion], AppendManyQuestion, AppendManyAnswer, ANY)
+@operation(append_messages.PATHS[AppendManyQuestion], AppendManyQuestion, AppendManyAnswer, ANY, is_write=True)
 async def append_many(call: Call, data: AppendManyQuestion) -> bytes:
     """
     Append events of many users in one transaction: each write as `append` would, after those before it.

@@ -36,10 +36,10 @@ def authorize(call: Call, scopes: Collection[Scope], beside: Collection[Scope] =
         raise _forbidden(call, missing, " and ")
 
 
-def authorize_again(call: Call, scopes: Collection[Scope]) -> None:
+def authorize_again(call: Call, scopes: Collection[Scope], beside: Collection[Scope] = ()) -> None:
     """Do as `authorize` does, for a call that it let in; quickly, while the token's entry is as it was."""
     if not call.context.tokens.holds(call.token) or call.token.has_expired(datetime.now(UTC)):
-        authorize(call, scopes)
+        authorize(call, scopes, beside)
 
 
 def authorize_append(call: Call, events: Iterable[Event], *, is_import: bool = False) -> None:

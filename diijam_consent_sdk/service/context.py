@@ -7,11 +7,13 @@ from litestar.di import NamedDependency
 
 from .access_log import AccessLog
 from .board import Board
+from .fair_semaphore import FairSemaphore
 from .feed import ChangeFeed
 from .lanes import Lane
 from .metrics import Metrics
 from .store_executor import StoreExecutor
 from .tokens import TokenFile
+from .unread import Unread
 
 
 @attrs.frozen(eq=False)
@@ -24,6 +26,8 @@ class ServiceContext:
     tokens: TokenFile
     access_log: AccessLog
     decoding: Lane  # for large questions
+    large_questions: FairSemaphore  # from their reading to their answers
+    unread: Unread
     board: Board
 
     def follow_board(self) -> None:

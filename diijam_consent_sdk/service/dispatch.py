@@ -13,7 +13,7 @@ from litestar.types import HTTPScope, Receive, Send
 from ..stores import wire
 from ..stores.message_fields import SMALL_BODY_BYTES
 from ..stores.strict_json import UNKNOWN_FIELD
-from .auth import authorize
+from .auth import authorize, authorize_again
 from .connections import CONNECTION, Connection
 from .operation import Call, Operation, Parts
 from .problems import (
@@ -59,27 +59,61 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
         send: ASGI's channel for the answer, whose status is noted in the call.
     """
     parts: Parts | None = None
+    room = _Room(call)
     try:
         authorize(call, operation.scopes, operation.beside)  # before the body is read
-        body = await _read_body(call.receive, header(scope, b"content-length"), operation.question.max_bytes)
-        found = await operation.handle(call, await _decode(call, body, operation.question))
+        length = header(scope, b"content-length")
+        body = await _read_body(call.receive, length, operation.question.max_bytes, room)
+        question = await _decode(call, body, operation.question)
+        authorize_again(call, operation.scopes, operation.beside)  # the body may have taken long
+        found = await operation.handle(call, question)
         if isinstance(found, bytes):
             first = found
+            if not operation.is_write:  # what was written is never answered as refused
+                authorize_again(call, operation.scopes, operation.beside)  # it may have waited long for its turn
+                if len(first) > SMALL_BODY_BYTES:
+                    call.context.unread.check(call.caller, len(first))
         else:
             parts, first = found, await anext(found)  # what fails before the first part has its own status
     except Exception as error:  # noqa: BLE001 - each becomes a problem
         await _send_problem(call, send, error)
         return
-    if parts is None:
-        await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
-    else:
-        connection: Connection | None = scope.get("state", {}).get(CONNECTION)
-        await _send_parts(call, send, first, parts, _pass if connection is None else connection.drained)
+    finally:
+        room.leave()
+    connection: Connection | None = scope.get("state", {}).get(CONNECTION)
+    drained = _pass if connection is None else connection.drained
+    if parts is not None:
+        await _send_parts(call, send, first, parts, drained)
+        return
+    await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
+    if len(first) > SMALL_BODY_BYTES:
+        with call.context.unread.kept(call.caller, len(first)):
+            del found, first  # the socket has what it did not take yet
+            await drained()
 
 
-async def _read_body(receive: Receive, length: bytes, most: int) -> bytes:
+class _Room:
+    """Room for a question, which a small one needs not. Else a crowd of large ones would take all memory."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._is_taken = False
+
+    async def take(self) -> None:
+        """Wait for room, unless it is taken."""
+        if not self._is_taken:
+            await self._call.context.large_questions.acquire(self._call.caller)
+            self._is_taken = True
+
+    def leave(self) -> None:
+        """Give the room back, if it was taken."""
+        if self._is_taken:
+            self._call.context.large_questions.release(self._call.caller)
+
+
+async def _read_body(receive: Receive, length: bytes, most: int, room: _Room) -> bytes:
     """
-    Read a body.
+    Read a body, the rest of a large one once there is room for it.
 
     Raises:
         Refused: it is too large, or broke off.
@@ -95,6 +129,8 @@ async def _read_body(receive: Receive, length: bytes, most: int) -> bytes:
         size += len(message["body"])
         if size > most:
             raise Refused(*PROBLEM_OF_STATUS[413])
+        if size > SMALL_BODY_BYTES:
+            await room.take()
         if not message["more_body"]:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -29,7 +29,7 @@ from .scopes import ERASURES, HOLDERS, OWED
 from .store_calls import InvalidArguments, check_arguments
 
 
-@operation(PATHS[RegisterHolderQuestion], RegisterHolderQuestion, RegisterHolderAnswer, ERASURES)
+@operation(PATHS[RegisterHolderQuestion], RegisterHolderQuestion, RegisterHolderAnswer, ERASURES, is_write=True)
 async def register_holder(call: Call, data: RegisterHolderQuestion) -> bytes:
     """
     Register who has copies of customers' data. It takes no position in the ledger.
@@ -46,7 +46,7 @@ async def register_holder(call: Call, data: RegisterHolderQuestion) -> bytes:
     return await call.context.store.register_holder(call.token.name, data.holder, by, encode)
 
 
-@operation(PATHS[RetireHolderQuestion], RetireHolderQuestion, RetireHolderAnswer, ERASURES)
+@operation(PATHS[RetireHolderQuestion], RetireHolderQuestion, RetireHolderAnswer, ERASURES, is_write=True)
 async def retire_holder(call: Call, data: RetireHolderQuestion) -> bytes:
     """Remove a holder: no erasure waits for it any more. One that is not registered changes nothing."""
     await call.context.store.retire_holder(call.token.name, data.holder)

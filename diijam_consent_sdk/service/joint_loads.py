@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 
 from ..stores.answers import Loaded, Standings
-from ..stores.message_fields import MAX_USERS
+from ..stores.message_fields import MAX_ANSWER_BYTES, MAX_USERS
 from .lanes import settle
 
 MAX_JOINED_USERS = 100  # of one load; a larger one goes alone, beside the joint calls
@@ -143,17 +143,24 @@ class JointLoads(Generic[Found]):
             return self.call(list(dict.fromkeys(user_id for member in members for user_id in member.user_ids)))
 
         def convert(found: Found) -> list[Any]:
-            """Convert what was found for each load by itself."""
-            cut = self._cutter(found)
-            return [_outcome(member, cut) for member in members]
+            """Convert what was found for each load by itself, for as many as are not too large together."""
+            cut, outcomes, size = self._cutter(found), list[Any](), 0
+            for member in members:
+                outcomes.append(outcome := _outcome(member, cut))
+                size += len(outcome) if isinstance(outcome, bytes) else 0
+                if size > MAX_ANSWER_BYTES:
+                    break
+            return outcomes
 
         try:
             outcomes = await self._run(caller, load, convert)
         except Exception as error:  # noqa: BLE001 - it is raised to those whose loads it ended
             self._repeat(caller, members or line.take(), error)
         else:
-            for member, outcome in zip(members, outcomes, strict=True):
+            for member, outcome in zip(members, outcomes, strict=False):
                 member.settle(outcome)
+            for member in members[len(outcomes) :]:
+                self._start(self._call_alone(caller, member))
         finally:
             self._end_call(caller, line)
 

@@ -22,7 +22,7 @@ from .problems import Refused
 from .scopes import ANY, NOTICES
 
 
-@operation(PATHS[RegisterNoticeQuestion], RegisterNoticeQuestion, RegisterNoticeAnswer, NOTICES)
+@operation(PATHS[RegisterNoticeQuestion], RegisterNoticeQuestion, RegisterNoticeAnswer, NOTICES, is_write=True)
 async def register_notice(call: Call, data: RegisterNoticeQuestion) -> bytes:
     """
     Register the exact words that customers are shown. It takes no position in the ledger.
@@ -73,7 +73,7 @@ async def load_notices(call: Call, data: LoadNoticesQuestion) -> bytes:
     return await call.context.store.notices(caller, data.after, data.limit, encode_page)
 
 
-@operation(PATHS[RequireNoticesQuestion], RequireNoticesQuestion, RequireNoticesAnswer, NOTICES)
+@operation(PATHS[RequireNoticesQuestion], RequireNoticesQuestion, RequireNoticesAnswer, NOTICES, is_write=True)
 async def require_notices(call: Call, data: RequireNoticesQuestion) -> bytes:
     """Refuse, from now on and for good, `Granted` and `Notified` under an id that is not registered."""
     await call.context.store.require_notices(call.token.name)

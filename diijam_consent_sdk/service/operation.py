@@ -67,6 +67,8 @@ class Operation:
         handle: Called with the call and its question; returns the answer's JSON, or its lines part by part.
 
         beside: A token needs all of these, too.
+
+        is_write: Whether it changes the ledger or its registry.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Operation:
     scopes: frozenset[Scope]
     handle: Handle
     beside: frozenset[Scope] = frozenset()
+    is_write: bool = False
 
 
 def operation(
@@ -84,6 +87,7 @@ def operation(
     scopes: frozenset[Scope],
     *,
     beside: frozenset[Scope] = frozenset(),
+    is_write: bool = False,
 ) -> Callable[[Handle], Operation]:
     """Make an `Operation` of the function that handles it, whose docstring is published in the document."""
-    return lambda handle: Operation(path, question, answer, scopes, handle, beside)
+    return lambda handle: Operation(path, question, answer, scopes, handle, beside, is_write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import resource
@@ -20,6 +21,7 @@ from litestar import Litestar
 
 from .connections import MAX_CONNECTIONS, Connection, Sweeper
 from .context import ServiceContext
+from .tls_listener import Handshake, TlsListener
 
 GRACE_SECONDS = 5  # for answers under way at shutdown
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that a client closes them
@@ -73,9 +75,21 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then call `on_listening`."""
-        self.config.ssl = self._tls  # uvicorn itself would make one from files, with other settings
-        await super().startup(sockets)
+        if self._tls is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            begin = functools.partial(self._begin_handshake, self._tls)
+            listeners = [TlsListener(at, begin).start(BACKLOG) for at in sockets or ()]
+            self.servers = cast(list[asyncio.base_events.Server], listeners)
         self._on_listening()
+
+    def _begin_handshake(self, tls: ssl.SSLContext, accepted: socket.socket) -> Handshake:
+        make = functools.partial(
+            cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class),
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state,
+        )  # fmt: skip
+        return Handshake(accepted, make, tls, cast(set[object], self.server_state.connections))
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due, such as ending connections that are late; uvicorn calls this ten times a second."""

@@ -125,7 +125,7 @@ class StoreExecutor(RegistryExecutor):
             return convert(appended if self.admission.broken is None else attrs.evolve(appended, record=None))
 
         key = (caller, is_refusal)
-        with self.admission.admit(self._lanes.writers, is_allowed_when_broken=is_refusal):
+        with self.admission.admit(self._lanes.writers, key, is_allowed_when_broken=is_refusal):
             if self._joint_appends is not None and len(batch) <= MAX_JOINED_EVENTS:
                 planning = partial(plan_append, user_id, batch, expected_version, idempotency_key, provenance)
                 plan = check_arguments(planning)
@@ -219,7 +219,7 @@ class StoreExecutor(RegistryExecutor):
     async def _load(
         self, caller: Hashable, loads: JointLoads[Any], user_ids: list[str], convert: Callable[[Any], T]
     ) -> T:
-        with self.admission.admit(self._lanes.readers):
+        with self.admission.admit(self._lanes.readers, caller):
             if len(user_ids) > MAX_JOINED_USERS:
                 return await self._run(self._lanes.large_readers, caller, partial(loads.call, user_ids), convert)
             return await loads.load(caller, check_arguments(partial(checked_ids, user_ids)), convert)
@@ -234,7 +234,7 @@ class StoreExecutor(RegistryExecutor):
         is_allowed_when_broken: bool = False,
     ) -> T:
         """Make a call in its lane, if it is let in."""
-        with self.admission.admit(lane, is_allowed_when_broken=is_allowed_when_broken):
+        with self.admission.admit(lane, caller, is_allowed_when_broken=is_allowed_when_broken):
             return await self._run(lane, caller, call, convert)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from diijam_consent_sdk.service.connections import QUESTION_SECONDS
+from diijam_consent_sdk.stores.message_fields import MAX_BODY_BYTES
 from tests.attacks.conftest import Served
 from tests.service.conftest import NONCE
 
@@ -241,3 +243,22 @@ def test_an_answered_connection_stays(served: Served, *, is_fast: bool) -> None:
         time.sleep(QUESTION_SECONDS + 3)
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert (b"HTTP/1.1 200" in answer_on(connection)) == is_fast
+
+
+def test_large_questions_that_never_end_take_little_memory(served: Served, bystanders: Callable[[], Any]) -> None:
+    """Of a crowd of questions of 4 MiB, only as many are read at once as there is room for."""
+    let_in = f"Authorization: Bearer {served.token}\r\nContent-Length: {MAX_BODY_BYTES}\r\n"
+    head = f"POST /v1/events/append-many HTTP/1.1\r\nHost: a\r\n{let_in}\r\n".encode()
+    before = served.memory()
+    with bystanders():
+        connections = [connected(served, head) for _ in range(100)]
+        left = dict.fromkeys(connections, MAX_BODY_BYTES - 1)
+        until = time.monotonic() + 4
+        while left and time.monotonic() < until:
+            for connection in select.select([], list(left), [], 0.1)[1]:
+                left[connection] -= connection.send(b" " * min(left[connection], 2**16))
+                if not left[connection]:
+                    del left[connection]
+        assert served.memory() - before < 150 * 2**20
+        for connection in connections:
+            connection.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.stores import HttpStore, SqliteStore
 from diijam_consent_sdk.stores.message_fields import MAX_ANSWER_BYTES
 from tests.attacks.conftest import Served
-from tests.service.conftest import GRANTED, OPENED
+from tests.attacks.test_connections import connected
+from tests.service.conftest import GRANTED, NONCE, OPENED
 
 LARGE = 12  # users whose records are as large as they may be
 ASKERS = 8
@@ -118,3 +120,19 @@ def test_work_lists_hold_up_no_load(served: Served, bystanders: Callable[[], Any
 
     with bystanders():
         assert set(at_once(listed)) == {50}
+
+
+def test_large_answers_that_nobody_reads_take_little_memory(
+    served: Served, large: list[str], bystanders: Callable[[], Any]
+) -> None:
+    """A client that asks for much on many connections and reads nothing has not all of it kept for it."""
+    body = json.dumps({"nonce": NONCE, "user_ids": large[:4]}).encode()
+    assert len(served.ask("/v1/records/load", body)[1]) > MAX_ANSWER_BYTES // 4
+    let_in = f"Authorization: Bearer {served.token}\r\n"
+    head = f"POST /v1/records/load HTTP/1.1\r\nHost: a\r\n{let_in}Content-Length: {len(body)}\r\n\r\n".encode()
+    before = served.memory()
+    with bystanders(), ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(connected(served, head + body))
+        time.sleep(8)
+        assert served.memory() - before < 400 * 2**20

@@ -307,3 +307,19 @@ async def test_many_loads_of_many_callers_are_each_answered_once() -> None:
     assert len(store.loads) < 1_000
     assert executor._records._lines == {}
     executor.close()
+
+
+@on_a_loop
+async def test_answers_too_large_together_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A joint call converts no more than one answer may have; each load after that gets a call of its own."""
+    monkeypatch.setattr(joint_loads, "MAX_ANSWER_BYTES", 100)
+    store = NotingStore()
+    store.slow = {"u-0"}
+    executor = StoreExecutor(store)
+    async with held(executor, store):
+        loads = [asyncio.create_task(executor.load("a", [f"u-{n}"], lambda _: b"x" * 60)) for n in range(1, 5)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*loads) == [b"x" * 60] * 4
+    assert store.loads[1] == ["u-1", "u-2", "u-3", "u-4"]
+    assert sorted(store.loads[2:]) == [["u-3"], ["u-4"]]
+    executor.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
 from collections.abc import Iterator
 from itertools import islice
@@ -13,10 +15,12 @@ import pytest
 from diijam_consent_sdk import ConsentClient
 from diijam_consent_sdk._tls import server_context
 from diijam_consent_sdk.events import AccountOpened
+from diijam_consent_sdk.service import connections
 from diijam_consent_sdk.service.main import serve
 from diijam_consent_sdk.stores import HttpStore, MemoryStore
 from tests.certificates import Authority, needs_openssl, openssl
 from tests.service.conftest import Running, running
+from tests.stores.contract import eventually
 
 pytestmark = needs_openssl
 
@@ -130,3 +134,39 @@ def test_a_file_that_will_not_do_is_named(
     files = [None if name is None else authority.folder / name for name in (cert, key)]
     with pytest.raises(error[0], match=error[1]):
         serve("memory:", tokens=tokens, port=0, tls_cert=files[0], tls_key=files[1])
+
+
+def ended(silent: list[socket.socket]) -> int:
+    """How many of these connections the service has ended."""
+    found = select.poll()
+    for connection in silent:
+        found.register(connection, select.POLLIN | select.POLLHUP)
+    return len(found.poll(0))
+
+
+def silent_connections(encrypted: Running, count: int) -> list[socket.socket]:
+    """Connect without ever beginning a handshake."""
+    host, _, port = encrypted.url.removeprefix("https://").partition(":")
+    return [socket.create_connection((host, int(port)), timeout=20) for _ in range(count)]
+
+
+def test_connections_that_begin_no_handshake_are_ended(encrypted: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that begins no handshake is as late as one that asks nothing."""
+    monkeypatch.setitem(connections.LIMITS, connections.State.ASKING, 0.3)
+    silent = silent_connections(encrypted, 5)
+    assert eventually(lambda: ended(silent) == 5)
+    for connection in silent:
+        connection.close()
+
+
+def test_connections_without_a_handshake_count(
+    encrypted: Running, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more connections than there may be, those that began no handshake are ended first, and others answered."""
+    monkeypatch.setattr(encrypted.server._sweeper, "most", 20)
+    silent = silent_connections(encrypted, 60)
+    assert eventually(lambda: ended(silent) > 40)
+    with httpx.Client(verify=ssl.create_default_context(cafile=authority.file)) as client:
+        assert client.get(f"{encrypted.url}/healthz").status_code == 200
+    for connection in silent:
+        connection.close()

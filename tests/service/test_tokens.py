@@ -11,7 +11,10 @@ import stat
 import threading
 import time
 from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +31,10 @@ from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import list_tokens, new_token, revoke_token, rotate_token
 from diijam_consent_sdk.service.tokens import TokenFile, TokensUnreadable
 from diijam_consent_sdk.stores import MemoryStore, messages
-from tests.service.conftest import NONCE, Asker, Running, Start, on_a_loop
+from tests.service.conftest import NONCE, OPENED, Asker, Running, Start, on_a_loop
+from tests.service.fakes import FaultyStore
 from tests.service.test_problems import is_problem
+from tests.stores.contract import eventually
 
 
 @pytest.fixture
@@ -150,6 +155,44 @@ def test_a_revoked_token_stops_within_seconds(start: Start, path: Path, http: ht
         assert time.monotonic() < until
         time.sleep(0.05)
     now.load()
+
+
+def test_a_token_revoked_before_its_question_is_whole_is_refused(start: Start, path: Path, http: httpx.Client) -> None:
+    """A question whose last byte comes after its token was revoked is refused, and writes nothing."""
+    token = new_token(path, "writer", [Scope.READ, Scope.WRITE])
+    running = start(tokens=path)
+    asker = Asker(running.url, token, http)
+    body = json.dumps({"nonce": NONCE, "user_id": "u-1", "events": [OPENED]}).encode()
+    address = httpx.URL(running.url)
+    with closing(HTTPConnection(address.host, address.port, timeout=10)) as connection:
+        connection.putrequest("POST", "/v1/events/append")
+        connection.putheader("Authorization", f"Bearer {token}")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:-1])
+        asker.load()
+        kept = path.read_text()
+        path.write_text("[]")
+        assert eventually(lambda: asker.post("/v1/records/load", {}).status_code == 401)
+        connection.send(body[-1:])
+        assert connection.getresponse().status == 401
+    path.write_text(kept)
+    assert eventually(lambda: asker.post("/v1/records/load", {}).status_code != 401)
+    assert asker.load("u-1")["records"][0]["version"] == 0
+
+
+def test_a_token_revoked_while_its_question_waits_gets_no_record(start: Start, path: Path, http: httpx.Client) -> None:
+    """A load that waits for its turn while its token is revoked is refused when it would be answered."""
+    store = FaultyStore()
+    token = new_token(path, "reader", [Scope.READ])
+    asker = Asker(start(store, tokens=path).url, token, http)
+    store.holds["load"] = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(asker.post, "/v1/records/load", {"nonce": NONCE, "user_ids": ["u-1"]})
+        assert eventually(lambda: "load" in store.calls)
+        revoke_token(path, "reader")
+        assert eventually(lambda: asker.post("/v1/token", {"nonce": NONCE}).status_code == 401)
+        store.holds["load"].set()
+        is_problem(waiting.result(10), "unauthorized")
 
 
 def test_a_file_that_breaks_lets_nobody_in_until_it_is_right(path: Path) -> None:
