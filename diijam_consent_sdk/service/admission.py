@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ..errors import LedgerBroken, StoreUnavailable
 
 MAX_CALLS = 4_000  # of one kind, running or queued; past that the service answers at once that it is too busy
-CALLERS = 4  # a caller may have this part of them, so that its crowd keeps nobody else out
+MAX_OF_ONE = MAX_CALLS // 2  # of one caller, so that its crowd keeps nobody else out
 
 
 class Admission:
@@ -44,16 +44,18 @@ class Admission:
         if not is_allowed_when_broken:
             self.check_whole()
         own = (kind, caller)
-        is_too_much = caller is not None and self._in_flight[own] >= MAX_CALLS // CALLERS
-        if is_too_much or self._in_flight[kind] >= MAX_CALLS:
+        in_flight = self._in_flight
+        if in_flight[kind] >= MAX_CALLS or (in_flight[own] >= MAX_OF_ONE and caller is not None):
             raise StoreUnavailable("the service has too much to do: try again later")
-        self._in_flight.update((kind, own))
+        in_flight[kind] += 1
+        in_flight[own] += 1
         try:
             yield
         finally:
-            self._in_flight.subtract((kind, own))
-            if not self._in_flight[own]:
-                del self._in_flight[own]  # else it would keep each caller for ever
+            in_flight[kind] -= 1
+            in_flight[own] -= 1
+            if not in_flight[own]:
+                del in_flight[own]  # else it would keep each caller for ever
 
     def check_whole(self) -> None:
         """Raise `LedgerBroken` if the ledger was found broken."""

@@ -17,7 +17,6 @@ from ..stores.message_fields import SMALL_BODY_BYTES
 from ..stores.protocol import Store
 from . import dispatch
 from .access_log import AccessLog
-from .admission import CALLERS
 from .board import Board
 from .context import ServiceContext
 from .fair_semaphore import FairSemaphore
@@ -36,7 +35,7 @@ from .verification import Verification
 PATHS = frozenset(path for handler in HANDLERS for path in handler.paths)
 LAYOUT = Layout(PATHS)
 BY_PATH = {operation.path: operation for operation in OPERATIONS}
-LARGE_QUESTIONS = 32  # in memory at once, of up to 4 MiB each
+LARGE_QUESTIONS, LARGE_OF_ONE = 32, 8  # in memory at once, of up to 4 MiB each, and of one caller
 UNKNOWN_PATH = "/(other)"  # no operation has it
 
 
@@ -125,7 +124,7 @@ def build_app(
         gauges += verification_gauges(verification)
     access_log = access_log or AccessLog()
     metrics = Metrics(LAYOUT, gauges, board, process, access_log=access_log)
-    large_questions = FairSemaphore(LARGE_QUESTIONS, LARGE_QUESTIONS // CALLERS)
+    large_questions = FairSemaphore(LARGE_QUESTIONS, LARGE_OF_ONE)
     context = ServiceContext(
         executor, feed, metrics, tokens, access_log, Lane("decode", 1, 1), large_questions, Unread(), board
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
 from functools import partial
 
 from ..errors import WHO_GIVES_SCOPES
@@ -38,7 +37,7 @@ def authorize(call: Call, scopes: Collection[Scope], beside: Collection[Scope] =
 
 def authorize_again(call: Call, scopes: Collection[Scope], beside: Collection[Scope] = ()) -> None:
     """Do as `authorize` does, for a call that it let in; quickly, while the token's entry is as it was."""
-    if not call.context.tokens.holds(call.token) or call.token.has_expired(datetime.now(UTC)):
+    if not call.context.tokens.holds(call.token) or call.token.has_expired():
         authorize(call, scopes, beside)
 
 
@@ -94,7 +93,7 @@ def _authenticate(call: Call) -> TokenEntry:
         context.metrics.record_refusal("unknown")
         detail = f"the token is not known here, or not any more; {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})
-    if entry.has_expired(datetime.now(UTC)):
+    if entry.has_expired():
         context.metrics.record_refusal("expired")
         detail = f"the token has expired: use the new one if it was rotated, else {HELP}"
         raise Refused("unauthorized", detail, {CHALLENGE: 'Bearer error="invalid_token"'})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from litestar.types import HTTPScope, Receive, Send
@@ -59,27 +59,15 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
         send: ASGI's channel for the answer, whose status is noted in the call.
     """
     parts: Parts | None = None
-    room = _Room(call)
     try:
-        authorize(call, operation.scopes, operation.beside)  # before the body is read
-        length = header(scope, b"content-length")
-        body = await _read_body(call.receive, length, operation.question.max_bytes, room)
-        question = await _decode(call, body, operation.question)
-        authorize_again(call, operation.scopes, operation.beside)  # the body may have taken long
-        found = await operation.handle(call, question)
+        found = await _handle(operation, call, header(scope, b"content-length"))
         if isinstance(found, bytes):
             first = found
-            if not operation.is_write:  # what was written is never answered as refused
-                authorize_again(call, operation.scopes, operation.beside)  # it may have waited long for its turn
-                if len(first) > SMALL_BODY_BYTES:
-                    call.context.unread.check(call.caller, len(first))
         else:
             parts, first = found, await anext(found)  # what fails before the first part has its own status
     except Exception as error:  # noqa: BLE001 - each becomes a problem
         await _send_problem(call, send, error)
         return
-    finally:
-        room.leave()
     connection: Connection | None = scope.get("state", {}).get(CONNECTION)
     drained = _pass if connection is None else connection.drained
     if parts is not None:
@@ -92,23 +80,40 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
             await drained()
 
 
+async def _handle(operation: Operation, call: Call, length: bytes) -> bytes | Parts:
+    """Let a question in, read it, and handle it while its token is valid."""
+    authorize(call, operation.scopes, operation.beside)  # before the body is read
+    with _Room(call) as room:
+        body = await _read_body(call.receive, length, operation.question.max_bytes, room)
+        question = await _decode(call, body, operation.question)
+        authorize_again(call, operation.scopes, operation.beside)  # the body may have taken long
+        found = await operation.handle(call, question)
+    if isinstance(found, bytes) and not operation.is_write:  # what was written is never answered as refused
+        authorize_again(call, operation.scopes, operation.beside)  # it may have waited long for its turn
+        if len(found) > SMALL_BODY_BYTES:
+            call.context.unread.check(call.caller, len(found))
+    return found
+
+
 class _Room:
-    """Room for a question, which a small one needs not. Else a crowd of large ones would take all memory."""
+    """Room for a large question, until it is handled. Without it a crowd of them would take all memory."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._is_taken = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_taken:
+            self._call.context.large_questions.release(self._call.caller)
 
     async def take(self) -> None:
         """Wait for room, unless it is taken."""
         if not self._is_taken:
             await self._call.context.large_questions.acquire(self._call.caller)
             self._is_taken = True
-
-    def leave(self) -> None:
-        """Give the room back, if it was taken."""
-        if self._is_taken:
-            self._call.context.large_questions.release(self._call.caller)
 
 
 async def _read_body(receive: Receive, length: bytes, most: int, room: _Room) -> bytes:

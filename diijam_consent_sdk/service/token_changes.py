@@ -98,7 +98,7 @@ def rotate_token(path: str | PathLike[str], name: str, keep: timedelta) -> tuple
     made: list[tuple[str, datetime]] = []
 
     def add(entries: Entries) -> Entries:
-        valid = [entry for entry in _of(name, entries) if not entry.has_expired(now)]
+        valid = [entry for entry in _of(name, entries) if not entry.has_expired()]
         if not valid:
             raise ValueError(f"the token of {name} has expired: revoke it, then make a new one")
         if len(valid) == MAX_OF_A_NAME:

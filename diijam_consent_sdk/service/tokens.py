@@ -8,9 +8,9 @@ import hmac
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Self
@@ -45,9 +45,9 @@ class TokenEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     created_at: Annotated[datetime, Meta(tz=True)]
     expires_at: Annotated[datetime, Meta(tz=True)] | None
 
-    def has_expired(self, now: datetime) -> bool:
+    def has_expired(self) -> bool:
         """Whether the token has reached its end."""
-        return self.expires_at is not None and self.expires_at <= now
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
 
 wire.prepared(tuple[TokenEntry, ...])
@@ -59,17 +59,17 @@ class TokensUnreadable(Exception):
 
 @attrs.frozen
 class Content:
-    """What a tokens file holds: its bytes, and the tokens in order and as a set."""
+    """What a tokens file holds: its bytes, and the tokens in order and by their ids."""
 
     data: bytes = attrs.field(repr=False)
     entries: tuple[TokenEntry, ...]
-    known: frozenset[TokenEntry] = attrs.field(repr=False)
+    by_id: Mapping[str, TokenEntry] = attrs.field(repr=False)
 
     @classmethod
     def of(cls, path: Path, data: bytes) -> Self:
         """Parse the bytes; `ValueError` if they hold something else than tokens."""
         entries = parse(path, data)
-        return cls(data, entries, frozenset(entries))
+        return cls(data, entries, {entry.id: entry for entry in entries})
 
 
 class TokenFile:
@@ -131,7 +131,8 @@ class TokenFile:
     def holds(self, entry: TokenEntry) -> bool:
         """Whether the file still has this very entry; `TokensUnreadable` if it cannot be read."""
         self._check_fresh()
-        return entry in self._content.known
+        found = self._content.by_id.get(entry.id)
+        return found is entry or found == entry  # each question asks, so most are told by identity
 
     @asynccontextmanager
     async def reading(self, _: object = None) -> AsyncIterator[None]:

@@ -17,11 +17,11 @@ from tests.service.fakes import FaultyStore
 @on_a_loop
 async def test_a_crowd_of_loads_keeps_out_loads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many loads as there may be, the next one is refused at once; looks and health checks go on."""
-    monkeypatch.setattr(admission, "MAX_CALLS", admission.CALLERS)
+    monkeypatch.setattr(admission, "MAX_CALLS", 2)
     store = FaultyStore()
     store.holds["load"] = threading.Event()
     executor = StoreExecutor(store)
-    crowd = [asyncio.create_task(executor.load(n, [f"u-{n}"], lambda _: None)) for n in range(admission.CALLERS)]
+    crowd = [asyncio.create_task(executor.load(n, [f"u-{n}"], lambda _: None)) for n in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable, match="too much to do"):
         await executor.load("b", ["u-9"], lambda _: None)
@@ -36,7 +36,7 @@ async def test_a_crowd_of_loads_keeps_out_loads_alone(monkeypatch: pytest.Monkey
 @on_a_loop
 async def test_a_crowd_of_one_caller_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many loads as one caller may have, only that caller's next one is refused."""
-    monkeypatch.setattr(admission, "MAX_CALLS", 2 * admission.CALLERS)
+    monkeypatch.setattr(admission, "MAX_OF_ONE", 2)
     store = FaultyStore()
     store.holds["load"] = threading.Event()
     executor = StoreExecutor(store)

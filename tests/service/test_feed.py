@@ -15,7 +15,7 @@ import pytest
 
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.events import AccountOpened
-from diijam_consent_sdk.service import auth
+from diijam_consent_sdk.service import tokens as tokens_module
 from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.store_executor import StoreExecutor
@@ -337,7 +337,7 @@ def test_a_token_that_expires_during_its_poll_gets_no_answer(
 
     def expire_then_append() -> None:
         asyncio.run(until_held(running.url, 1))
-        monkeypatch.setattr(auth, "datetime", Later)
+        monkeypatch.setattr(tokens_module, "datetime", Later)
         store.append("u-1", [AccountOpened()])
 
     appending = threading.Thread(target=expire_then_append)

@@ -153,8 +153,7 @@ def show(*, tokens: Tokens, as_json: Json = False) -> int:
     if as_json:
         print_json(msgspec.json.encode({"tokens": [_to_json(entry) for entry in entries]}))
         return 0
-    now = datetime.now(UTC)
-    rows = [("NAME", "CREATED", "ENDS", "SCOPES"), *(_to_row(entry, now) for entry in entries)]
+    rows = [("NAME", "CREATED", "ENDS", "SCOPES"), *map(_to_row, entries)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print_result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -202,8 +201,8 @@ def _to_json(entry: TokenEntry) -> dict[str, object]:
     }
 
 
-def _to_row(entry: TokenEntry, now: datetime) -> tuple[str, str, str, str]:
+def _to_row(entry: TokenEntry) -> tuple[str, str, str, str]:
     end = "never" if entry.expires_at is None else format_time(entry.expires_at)
-    if entry.has_expired(now):
+    if entry.has_expired():
         end = "has expired"
     return entry.name, format_time(entry.created_at), end, " ".join(sorted(entry.scopes))
