@@ -125,24 +125,26 @@ class Leases(Installs):
         Raises:
             StoreUnavailable: too many writes of its kind are under way or of unknown outcome.
         """
+        write = Write(user_id, takes_away)
+        self.deny(write)
+        return write
+
+    def deny(self, write: Write) -> None:
+        """Do what `begin_write` does, for a write that an interrupted call may have begun; raises as that."""
         with self._lock:
-            self._writes.check_room(takes_away=takes_away)
-            self._drop(user_id)
-            write = Write(user_id, takes_away)
             self._writes.add(write)
-            return write
+            self._drop(write.user_id)
 
     def finish_write(self, write: Write, cursor: Cursor | None, now: float) -> None:
         """End a write that was acknowledged at *cursor*, or refused (None). Installs nothing: the user is fetched."""
         with self._lock:
-            self._writes.remove(write)
-            if cursor is None:
-                return
-            if not self._history.continues_at(cursor):  # whether before or after the known one, nobody can tell
-                self._restart(cursor, now)
-            # A restore may have put the acknowledged position below those of a load that is still under way.
-            self._fetches.overtake(write.user_id)
-            self._minimums.add(write.user_id, cursor.position)
+            if cursor is not None:
+                if not self._history.continues_at(cursor):  # whether before or after the known one, nobody can tell
+                    self._restart(cursor, now)
+                # A restore may have put the acknowledged position below those of a load that is still under way.
+                self._fetches.overtake(write.user_id)
+                self._minimums.add(write.user_id, cursor.position)
+            self._writes.remove(write)  # last: interrupted before, the user stays denied
 
     @contextmanager
     def watching_writes(self) -> Iterator[set[str]]:

@@ -7,9 +7,9 @@ before it (protocol.md, rule 8).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from math import inf
+from weakref import ref
 
 import attrs
 from cachetools import FIFOCache
@@ -35,9 +35,10 @@ class PendingWrites:
     """The users with writes that are under way or of unknown outcome. Not thread-safe: `Leases` holds a lock."""
 
     def __init__(self) -> None:
-        self._by_user: Counter[str] = Counter()
-        self._by_kind: Counter[bool] = Counter()  # by whether they only take permissions away
-        self._watchers: list[set[str]] = []
+        # Sets, not counts: `add` and `remove` may be interrupted anywhere, and are then done again.
+        self._by_user: dict[str, set[Write]] = {}
+        self._by_kind: dict[bool, set[Write]] = {False: set(), True: set()}  # by whether they only take away
+        self._watchers: list[ref[set[str]]] = []
 
     def __len__(self) -> int:
         return len(self._by_user)
@@ -47,7 +48,7 @@ class PendingWrites:
 
     def count(self, *, takes_away: bool) -> int:
         """Return how many writes of a kind there are."""
-        return self._by_kind[takes_away]
+        return len(self._by_kind[takes_away])
 
     def check_room(self, *, takes_away: bool) -> None:
         """
@@ -56,33 +57,46 @@ class PendingWrites:
         Raises:
             StoreUnavailable: as many writes of this kind as may be are under way or of unknown outcome.
         """
-        if self._by_kind[takes_away] >= (MAX_WITHDRAWALS if takes_away else MAX_WRITES):
+        if self.count(takes_away=takes_away) >= (MAX_WITHDRAWALS if takes_away else MAX_WRITES):
             raise StoreUnavailable(
                 "too many writes are under way or of unknown outcome, this one was not sent: try again later"
             )
 
     def add(self, write: Write) -> None:
-        """Deny the user of a write that is about to be sent."""
-        self._by_user[write.user_id] += 1
-        self._by_kind[write.takes_away] += 1
-        for written in self._watchers:
-            written.add(write.user_id)
+        """
+        Deny the user of a write that is about to be sent. Doing so twice changes nothing.
+
+        Raises:
+            StoreUnavailable: as `check_room` raises it.
+        """
+        if write not in self._by_kind[write.takes_away]:
+            self.check_room(takes_away=write.takes_away)
+        self._by_kind[write.takes_away].add(write)
+        self._by_user.setdefault(write.user_id, set()).add(write)
+        for watcher in self._watchers:
+            if (written := watcher()) is not None:
+                written.add(write.user_id)
 
     def remove(self, write: Write) -> None:
-        """Count a write as over."""
-        self._by_kind[write.takes_away] -= 1
-        self._by_user[write.user_id] -= 1
-        if not self._by_user[write.user_id]:
-            del self._by_user[write.user_id]
+        """End the denial for a write. Doing so twice changes nothing."""
+        self._by_kind[write.takes_away].discard(write)
+        writes = self._by_user.get(write.user_id, set())
+        writes.discard(write)
+        if not writes:
+            self._by_user.pop(write.user_id, None)
 
     def watch(self, written: set[str]) -> None:
-        """Add to *written*, until `unwatch`, the users that have a write or begin one."""
+        """Add to *written*, until `unwatch` or its end, the users that have a write or begin one."""
         written.update(self._by_user)
-        self._watchers.append(written)
+        self._watchers = [*self._others(written), ref(written)]
 
     def unwatch(self, written: set[str]) -> None:
         """Leave *written* as it is from now on."""
-        self._watchers = [other for other in self._watchers if other is not written]
+        self._watchers = self._others(written)
+
+    def _others(self, written: set[str]) -> list[ref[set[str]]]:
+        """Give the other watchers, without those whose set is gone: their `unwatch` was interrupted."""
+        return [watcher for watcher in self._watchers if watcher() is not None and watcher() is not written]
 
 
 Minimum = tuple[int, float]  # the position, and until when it counts

@@ -155,12 +155,12 @@ class Engine:
         try:
             return (yield from wait(pending.outcome, until))
         except WaitTimeout:
-            self._writes.deny(pending)
+            self._writes.leave(pending)
             if pending.outcome.done():
                 return pending.outcome.result()
             raise OutcomeUnknown(UNKNOWN, key) from None
         except BaseException:  # the caller was interrupted; of a refused write this denies nobody
-            self._writes.deny(pending)
+            self._writes.leave(pending)
             raise
 
     def close(self) -> Effects[None]:

@@ -108,8 +108,10 @@ class SingleFlight:
     def _ready(self) -> list[SharedLoad]:
         """The loads to start now: those in flight that nothing runs, which includes any that were interrupted."""
         now = time.monotonic()
-        while self._queue and len(self._in_flight) < MAX_IN_FLIGHT:
-            self._in_flight[self._queue[0]] = None  # before it leaves the queue: interrupted here, it is moved again
+        # A load goes in flight before it leaves the queue. Interrupted in between, it leaves here, however many are in
+        # flight by then: else others would join it once it runs, and it would go in flight again once it is over.
+        while self._queue and (self._queue[0] in self._in_flight or len(self._in_flight) < MAX_IN_FLIGHT):
+            self._in_flight[self._queue[0]] = None
             self._queue.popleft()
         ready = [load for load in self._in_flight if load.is_unclaimed() and now > load.started_at + START_SECONDS]
         for load in ready:

@@ -10,47 +10,40 @@ import itertools
 import threading
 from collections.abc import Callable
 from functools import partial
-from math import inf
-
-import attrs
 
 from .._logging import log
 from .._threads import Promise
 from ..cache.leases import Leases
-from ..cache.pending_writes import Write
-from ..errors import NotEntitled, OutcomeUnknown, StoreUnavailable, StoreUnusable, VersionConflict
-from ..events import is_no, takes_away
+from ..errors import (
+    InvalidEvent,
+    KeyReused,
+    NotEntitled,
+    OutcomeUnknown,
+    StoreUnavailable,
+    StoreUnusable,
+    TooLarge,
+    VersionConflict,
+)
+from ..events import (
+    takes_away,
+)
 from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.answers import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
+from .write_order import PendingWrite, is_yes_before
 
 MAX_BACKOFF_SECONDS = 5.0
-NOTHING_WRITTEN = (NotEntitled, StoreUnavailable, StoreUnusable)  # by this try
+LEDGERS_OWN = (InvalidEvent, KeyReused, VersionConflict)  # refusals that tell of earlier tries too
+REFUSALS = (NotEntitled, ValueError, TypeError)  # by what stands before the ledger, another time perhaps not
+MAY_PASS = (NotEntitled, StoreUnavailable, StoreUnusable)
+NOTHING_WRITTEN = (*MAY_PASS, *REFUSALS)  # by this try
 GIVEN_UP = (
-    "the service's token may not write this any more, and whether it was written before is not known: load the user to"
-    " see; repeat it with a token that may; see .idempotency_key"
+    "the service's token may not write this any more, or the service does not understand it, and whether it was written"
+    " before is not known: load the user to see; repeat it where it may be written; see .idempotency_key"
 )
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
-
-
-@attrs.define(eq=False)
-class PendingWrite:
-    """An append whose outcome is not definite yet."""
-
-    append: Append = attrs.field(repr=False)
-    takes_away: bool
-    outcome: Promise[Appended] = attrs.field(factory=Promise)
-    write: Write | None = None  # once its user is denied
-    is_unknown: bool = False  # it may have been written
-    not_before: float = -inf  # of the lease clock: when it may be sent again
-    worker: object = None  # identifies the effects that work on it; None: none do
-
-    @property
-    def user_id(self) -> str:
-        """The user it is about."""
-        return self.append.user_id
 
 
 class Writes:
@@ -77,6 +70,7 @@ class Writes:
         self._spawn = spawn
         self._lock = threading.RLock()  # a signal handler may write while its thread is denying
         self._pending: set[PendingWrite] = set()
+        self._numbers = itertools.count(1)
         self._is_stopped = False
 
     def __len__(self) -> int:
@@ -90,24 +84,31 @@ class Writes:
         Raises:
             StoreUnavailable: too many writes of this kind are under way or of unknown outcome.
         """
-        pending = PendingWrite(append, takes_away(append.events))
+        pending = PendingWrite(append, takes_away(append.events), number=next(self._numbers))
         self._leases.check_writes(takes_away=pending.takes_away)  # before a thread is started for it
         self._start(pending)
         return pending
 
-    def deny(self, pending: PendingWrite) -> None:
+    def leave(self, pending: PendingWrite) -> None:
         """
-        Deny the user of a write, unless that is done. Its caller does so too before it leaves early: the effects may
-        not have run yet. If there is no room for the write, it ends here.
+        See a write through whose caller leaves early. Its user is denied, also if the effects have not run yet, and a
+        no is repeated until it is written: from here on, a store that is merely away ends it no more.
         """
         with self._lock:
-            if pending.write is None and not pending.outcome.done():
+            pending.is_left = True
+            self.deny(pending)
+
+    def deny(self, pending: PendingWrite) -> None:
+        """Deny the user of a write, unless that is done. If there is no room for the write, it ends here."""
+        with self._lock:
+            if not pending.is_denied and not pending.outcome.done():
                 try:
-                    pending.write = self._leases.begin_write(pending.user_id, takes_away=pending.takes_away)
+                    self._leases.deny(pending.write)
                 except StoreUnavailable as error:
                     pending.outcome.set_exception(error)
                 else:
                     self._pending.add(pending)
+                    pending.is_denied = True  # last: what was interrupted before is done again by the effects
 
     def resume(self) -> None:
         """Continue the writes whose effects ended without an outcome."""
@@ -138,18 +139,60 @@ class Writes:
                 return
             pending.worker = worker
         self.deny(pending)
-        if pending.write is None:
+        if not pending.is_denied:
             return
-        outcome = yield from self._repeat(pending)
-        if isinstance(outcome, Appended):
-            self._leases.finish_write(pending.write, outcome.cursor, self._clock())
-            self._pending.discard(pending)
-            pending.outcome.set_result(outcome)
-        else:
+        while not self._settle(pending, (yield from self._repeat(pending))):
+            pass
+
+    def _settle(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
+        """End a write; False: something of it is still to be written."""
+        with self._lock:  # in which a caller leaves
+            if self._goes_on(pending, outcome):
+                return False
+            cursor = outcome.cursor if isinstance(outcome, Appended) else None
             if not (isinstance(outcome, OutcomeUnknown) and self._is_stopped):
-                self._leases.finish_write(pending.write, None, self._clock())
+                self._leases.finish_write(pending.write, cursor, self._clock())
             self._pending.discard(pending)
-            pending.outcome.set_exception(outcome)
+            if isinstance(outcome, Appended):
+                pending.outcome.set_result(outcome)
+            else:
+                pending.outcome.set_exception(outcome)
+            return True
+
+    def _goes_on(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
+        """Whether a write is repeated, or something else is written in its place, so that no no is lost."""
+        if isinstance(outcome, Appended):
+            self._note_written(pending, outcome)
+            events = pending.overtaken_noes(outcome.cursor)
+        elif isinstance(outcome, VersionConflict) and pending.later and pending.is_left:
+            events = pending.left_of_it()
+        else:
+            may_pass = isinstance(outcome, MAY_PASS) and not isinstance(outcome, TooLarge)
+            return may_pass and pending.is_left and pending.has_no() and not self._is_stopped
+        if events:
+            pending.go_on_with(events)
+        return bool(events)
+
+    def _note_written(self, pending: PendingWrite, written: Appended) -> None:
+        """Tell the writes of the same user that were said before and after where this one stands."""
+        before = written.version - len(pending.append.events)
+        for other in self._pending:
+            if pending.has_no() and is_yes_before(other, pending):
+                other.overtake(pending.append, written.cursor, before)
+            elif other.has_no() and is_yes_before(pending, other):
+                other.follows = written.cursor
+
+    def _wait_for_turn(self, pending: PendingWrite, attempt: int) -> Effects[bool]:
+        """Let a no of the same user that was said later be written first. False: the client was closed meanwhile."""
+        for waits in itertools.count():
+            with self._lock:
+                is_behind = any(later.has_no() and is_yes_before(pending, later) for later in self._pending)
+            if self._is_stopped and (is_behind or attempt):
+                return False
+            if not is_behind:
+                return True
+            yield Sleep(backoff(waits, longest=MAX_BACKOFF_SECONDS))
+        raise AssertionError
 
     def _repeat(self, pending: PendingWrite) -> Effects[Appended | Exception]:
         """
@@ -159,11 +202,13 @@ class Writes:
         if (wait_for := pending.not_before - self._clock()) > 0:  # an event loop ended during the pause
             yield Sleep(wait_for)
         for attempt in itertools.count():
+            if not (yield from self._wait_for_turn(pending, attempt)):
+                return OutcomeUnknown(UNKNOWN, pending.append.idempotency_key)
             was_unknown, pending.is_unknown = pending.is_unknown, True  # first: the effects may end inside the call
             failure: Exception | None = None
             try:
                 appended = yield from perform(pending.append)
-            except (ValueError, TypeError, VersionConflict) as refused:
+            except LEDGERS_OWN as refused:
                 return refused
             except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
                 end = _end_after(error, pending, was_unknown=was_unknown)
@@ -175,17 +220,18 @@ class Writes:
                 if appended.record is None or appended.record.user_id == pending.user_id:
                     return appended
                 log.error("write.answer_of_another_user")
-            if self._is_stopped:
-                return OutcomeUnknown(UNKNOWN, pending.append.idempotency_key)
+            pending.has_failed = True
             pause = self._pause_after(failure, attempt)
-            if isinstance(failure, NotEntitled):
+            if isinstance(failure, REFUSALS):
                 pending.not_before = self._clock() + pause
             yield Sleep(pause)
         raise AssertionError
 
     def _pause_after(self, error: Exception | None, attempt: int) -> float:
-        """Choose the seconds until the next try: B while the token is refused, since only people can change that."""
-        return self._max_staleness if isinstance(error, NotEntitled) else backoff(attempt, longest=MAX_BACKOFF_SECONDS)
+        """Choose the seconds until the next try: B while the write is refused, since only people can change that."""
+        if self._is_stopped:  # there is none
+            return 0.0
+        return self._max_staleness if isinstance(error, REFUSALS) else backoff(attempt, longest=MAX_BACKOFF_SECONDS)
 
     def _on_end(self, pending: PendingWrite, worker: object, ended: Promise[None]) -> None:
         """Leave the write to `resume` if its effects ended without an outcome, or fail it if they never began."""
@@ -194,7 +240,9 @@ class Writes:
         with self._lock:
             if pending.worker is worker:
                 pending.worker = None
-            if pending.write is None and pending.worker is None:  # in the lock, or its caller denies the user for ever
+            if not pending.is_denied and pending.worker is None:  # in the lock, or its caller denies the user for ever
+                self._leases.finish_write(pending.write, None, self._clock())  # an interrupted `deny` may have begun it
+                self._pending.discard(pending)
                 error = StoreUnavailable(NOT_BEGUN)
                 error.__cause__ = ended.exception()
                 pending.outcome.set_exception(error)
@@ -204,14 +252,14 @@ def _end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) ->
     """
     Choose what ends a write after a failed try; None: it is repeated.
 
-    A refusal for the token is definite only if nothing was sent before. Later, only a no is worth repeating: nobody is
-    allowed by a yes that may not have been written.
+    A refusal that is not the ledger's own, such as one for the token, is definite only if nothing was sent before.
+    Later, only a no is worth repeating: nobody is allowed by a yes that may not have been written.
     """
     if not was_unknown:
         if isinstance(error, NOTHING_WRITTEN):
             return error
         log.warning("write.outcome_unknown", error=type(error).__name__)
-    elif isinstance(error, NotEntitled) and not any(map(is_no, pending.append.events)):
+    elif isinstance(error, REFUSALS) and not pending.has_no():
         log.warning("write.given_up", cause=cause_of(error))
         return OutcomeUnknown(GIVEN_UP, pending.append.idempotency_key)
     return None

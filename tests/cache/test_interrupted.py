@@ -13,8 +13,10 @@ from diijam_consent_sdk import Reason
 from diijam_consent_sdk.cache import compiled, history
 from diijam_consent_sdk.cache.entries import NOBODY
 from diijam_consent_sdk.cache.in_flight import Fetch
+from diijam_consent_sdk.cache.pending_writes import Write
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.decisions import Share, decide
+from diijam_consent_sdk.stores import Cursor
 from tests.cache.interruption import everywhere
 from tests.cache.world import AT, B, World, answers_of, consenting, fast_answers, head, reason, standings, withdrawn
 
@@ -115,6 +117,44 @@ def test_an_older_state_does_not_come_back_wherever_a_write_was_interrupted() ->
     for world, _ in interrupted(happens, known):
         old = standings(consenting("v"), at=head(12))
         assert not world.leases.finish_fetch(slow[0], old, world.clock.now)
+
+
+@pytest.mark.parametrize("acknowledged", [head(11), head(3, "two"), None], ids=["here", "elsewhere", "refused"])
+def test_an_older_yes_does_not_come_back_wherever_the_end_of_a_write_was_interrupted(
+    acknowledged: Cursor | None,
+) -> None:
+    """Rule 8: until its end is noted, a user stays denied; the write that is repeated then ends the denial."""
+    known: list[tuple[Write, Fetch]] = []
+
+    def before(world: World) -> None:
+        """A load is under way, then a write."""
+        known[:] = [(world.leases.begin_write("v"), world.leases.begin_fetch(["v"], world.clock.now))]
+
+    for world, _ in interrupted(lambda w: w.leases.finish_write(known[0][0], acknowledged, w.clock.now), before):
+        write, slow = known[0]
+        loaded = world.leases.finish_fetch(slow, standings(consenting("v")), world.clock.now)
+        assert not (acknowledged and loaded)
+        world.leases.finish_write(write, acknowledged, world.clock.now)
+        epoch = "one" if acknowledged is None else acknowledged.epoch
+        for position in (20, 21):  # the first may begin another history
+            world.poll(head(position, epoch), {"v": position})
+        assert reason(world.load(withdrawn("v"), at=head(21, epoch))["v"]) is Reason.WITHDRAWN
+
+
+def test_wherever_the_beginning_of_a_write_was_interrupted_it_is_begun_once() -> None:
+    """Rule 8: begun again, it denies its user, and its one end ends the denial."""
+    writes: list[Write] = []
+
+    def before(_: World) -> None:
+        """Another write."""
+        writes[:] = [Write("v", takes_away=True)]
+
+    for world, _ in interrupted(lambda world: world.leases.deny(writes[0]), before):
+        world.leases.deny(writes[0])
+        assert world.load(consenting("v")) == {}
+        world.leases.finish_write(writes[0], None, world.clock.now)
+        assert reason(world.load(consenting("v"))["v"]) is Reason.CONSENTED
+        assert world.leases._writes.count(takes_away=True) == 0
 
 
 def test_a_close_that_was_interrupted_can_be_made_good() -> None:

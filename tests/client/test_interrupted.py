@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk._threads import Lost, Promise
+from diijam_consent_sdk.client.effects import Effects
 from diijam_consent_sdk.client.limiter import MAX_CALLS
+from diijam_consent_sdk.errors import OutcomeUnknown
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.cache.interruption import everywhere
@@ -111,3 +117,43 @@ def test_an_interrupted_call_leaves_the_client_as_good_as_before(store: FaultySt
             assert eventually(lambda: client.can_market("u", "email").reason is Reason.CONSENTED)
         assert client.record("u", e.Withdrawn("marketing"))
         assert client.can_market("u", "email").reason is Reason.WITHDRAWN
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["begins", "never begins"])
+def test_an_interrupted_caller_whose_write_is_late_leaves_its_user_denied_no_longer(
+    store: FaultyStore, *, begins: bool
+) -> None:
+    """Rule 8: the caller denies a user for a write whose thread is late; interrupted there, the write still ends it."""
+    store.append("u", SIGNED_UP)
+    late: list[tuple[Effects[Any], Promise[Any]]] = []
+
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
+        late.append((effects, Promise()))
+        return late[-1][1]
+
+    def act() -> None:
+        """A write, for which the deadline is over at once."""
+        with suppress(OutcomeUnknown):
+            client.record("u", e.Objected("surveys"))
+
+    with ConsentClient(store, deadline=0.02, follow=False) as client:
+        writes = client._own_engine._writes
+        writes._spawn = cast(Any, spawn)
+        for _ in everywhere(lambda: act):
+            if late and not begins:
+                late.pop()[1].set_exception(Lost("it did not begin"))
+                writes.resume()
+            while late:
+                effects, promise = late.pop()
+                promise.set_result(client._runner.run(effects))
+            assert not writes
+            assert not client._leases._writes
+
+
+def test_an_interrupted_mask_is_told_of_no_more_writes(store: FaultyStore) -> None:
+    """I7: wherever a mask was interrupted, nothing goes on to collect the users that are written."""
+    store.append("u", SIGNED_UP)
+    with ConsentClient(store, follow=False) as client:
+        for _ in everywhere(lambda: lambda: client.permitted_mask(["u"], Market("email"))):
+            gc.collect()
+            assert not [watcher for watcher in client._leases._writes._watchers if watcher() is not None]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.single_flight import MAX_IN_FLIGHT, MAX_QUEUED, SingleFlight
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.testing import LeaseClock
+from tests.cache.interruption import everywhere
 
 
 def over_new_leases(spawn: Any) -> SingleFlight:
@@ -116,3 +119,48 @@ def test_a_load_is_done_whatever_its_callback_raises() -> None:
         started[0].throw(StoreUnavailable("out of reach"))
     assert load.done.done()
     assert len(started) == MAX_IN_FLIGHT + 1
+
+
+def fail(loads: list[Effects[Any]]) -> None:
+    """Let loads fail, begun or not; those that begin because of it fail too."""
+    while loads:
+        effects = loads.pop()
+        with suppress(StopIteration, StoreUnavailable):
+            next(effects)
+            effects.throw(StoreUnavailable("out of reach"))
+
+
+def test_an_interrupted_start_beside_slow_loads_loses_no_place() -> None:
+    """A load that is interrupted on its way, with all other places taken, goes in flight once and no more joins it."""
+    started: list[Effects[Any]] = []
+    slow: list[Effects[Any]] = []
+
+    def spawn(effects: Effects[Any]) -> Promise[Any]:
+        started.append(effects)
+        return Promise()
+
+    single_flight = over_new_leases(spawn)
+
+    def begin() -> Callable[[], object]:
+        """A miss, beside loads that take all places but one."""
+        nonlocal single_flight
+        single_flight = over_new_leases(spawn)
+        started.clear()
+        for number in range(MAX_IN_FLIGHT - 1):
+            single_flight.join(f"{number}-{i}" for i in range(BATCH))
+        slow[:] = started
+        started.clear()
+        for effects in slow:
+            next(effects, None)  # nothing, if it was started twice
+        return lambda: single_flight.join(["u"])
+
+    for _ in everywhere(begin):
+        for load in single_flight._in_flight:
+            load.started_at = -inf  # some time later
+        single_flight.join(["v"])
+        fail(started)
+        fail(slow)
+        single_flight.join(["w"])
+        fail(started)
+        assert not single_flight._in_flight
+        assert not single_flight._queue

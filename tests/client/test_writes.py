@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, cast
 
 import attrs
@@ -15,7 +17,8 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.client.effects import Append, Sleep
-from diijam_consent_sdk.client.writes import MAX_BACKOFF_SECONDS, PendingWrite, Writes
+from diijam_consent_sdk.client.write_order import PendingWrite
+from diijam_consent_sdk.client.writes import MAX_BACKOFF_SECONDS, Writes
 from diijam_consent_sdk.errors import (
     InvalidEvent,
     KeyReused,
@@ -25,7 +28,7 @@ from diijam_consent_sdk.errors import (
     VersionConflict,
 )
 from diijam_consent_sdk.stores import Appended, MemoryStore
-from diijam_consent_sdk.testing import FaultyStore, LeaseClock, unreachable
+from diijam_consent_sdk.testing import FaultyStore, LeaseClock, WallClock, unreachable
 from tests.client.conftest import MAILED, SIGNED_UP, Face, MakeClient, eventually, reason
 
 
@@ -147,6 +150,8 @@ def test_a_write_of_unknown_outcome_is_repeated_until_it_is_definite(client: Fac
     assert store.calls.count("append") > 2
 
 
+GRANTED = e.Granted("marketing", notice="promo", channels={"email"})
+WITHDRAWN = e.Withdrawn("marketing")
 FORBIDDEN = NotEntitled("the token lacks the scope write:consents", ("write:consents",))
 
 
@@ -185,6 +190,133 @@ def test_a_no_that_the_token_may_not_repeat_keeps_the_user_denied(make_client: M
         assert reason(client.user("u")) is Reason.UNAVAILABLE
     assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN)
     assert store.calls.count("append") > before + 1
+
+
+class AppendsFail(FaultyStore):
+    """Appends, or only those of yeses, raise *error*, at once or late, and may be written all the same."""
+
+    error: Exception | None = None
+    are_noes_written = False
+    held: threading.Event | None = None  # what yeses wait for before they are written
+    is_written = False
+    seconds = 0.0
+
+    def append(self, user_id: str, events: Iterable[e.Event], **options: Any) -> Appended:
+        """See `Store.append`."""
+        arguments, error = (user_id, events), self.error
+        if self.held is not None and not e.takes_away(events):
+            assert self.held.wait(10)
+        if error is None or (self.are_noes_written and e.takes_away(events)):
+            return super().append(*arguments, **options)
+        self.calls.append("append")
+        if self.is_written:
+            self.inner.append(*arguments, **options)
+        time.sleep(self.seconds)
+        raise error
+
+
+@pytest.fixture
+def failing(wall: WallClock) -> AppendsFail:
+    """A store that a customer signed up in."""
+    store = AppendsFail(MemoryStore(clock=wall))
+    store.inner.append("u", SIGNED_UP)
+    return store
+
+
+def test_a_no_that_another_service_does_not_understand_is_repeated(
+    make_client: MakeClient, failing: AppendsFail
+) -> None:
+    """What may have been sent, and then reaches an older service that calls it malformed, is no lost no."""
+    client = make_client(failing, deadline=0.2, max_staleness=1.0)
+    failing.error = ConnectionResetError()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", WITHDRAWN)
+    failing.error = ValueError("malformed")
+    before = failing.calls.count("append")
+    assert eventually(lambda: failing.calls.count("append") > before)
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
+    failing.error = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN)
+
+
+@pytest.mark.parametrize("is_no", [True, False], ids=["a no", "a yes"])
+def test_a_no_whose_caller_left_before_the_store_was_found_away_is_written(
+    make_client: MakeClient, failing: AppendsFail, *, is_no: bool
+) -> None:
+    """`OutcomeUnknown` promises that the client repeats the write; a yes that was not written is not worth that."""
+    client = make_client(failing, deadline=0.2)
+    failing.error, failing.seconds = unreachable(), 0.4  # as where a firewall drops packets
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", WITHDRAWN if is_no else e.Granted("surveys", notice="s"))
+    time.sleep(0.4)
+    assert (reason(client.user("u")) is Reason.UNAVAILABLE) is is_no
+    failing.error = None
+    assert eventually(lambda: reason(client.user("u")) is (Reason.WITHDRAWN if is_no else Reason.CONSENTED), 10)
+    assert len(failing.inner.history("u")) == (3 if is_no else 2)
+
+
+@pytest.mark.parametrize("is_written", [True, False], ids=["written at first", "not written at first"])
+def test_a_yes_that_is_repeated_is_not_written_after_a_later_no(
+    make_client: MakeClient, failing: AppendsFail, *, is_written: bool
+) -> None:
+    """I4: of a yes whose outcome is unknown, then a no that is acknowledged, the no is the customer's last word."""
+    client = make_client(failing, deadline=0.2)
+    failing.error, failing.is_written = ConnectionResetError(), is_written
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", e.Objected("surveys"), GRANTED, e.RequestFiled("r", "access"))
+    failing.error = None
+    client.record("u", WITHDRAWN)
+    assert eventually(lambda: reason(client.user("u")) is not Reason.UNAVAILABLE, 10)
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+    events = [type(entry.event) for entry in failing.inner.history("u")][2:]
+    said = [e.Objected, e.Granted, e.RequestFiled, e.Withdrawn]
+    assert events == (said if is_written else [e.Withdrawn, e.Objected, e.RequestFiled])
+
+
+def test_a_yes_that_is_repeated_gives_way_to_a_no_of_another_thread(failing: AppendsFail) -> None:
+    """I4: also while the caller of the yes still waits, who then learns that nothing was written."""
+    failing.error, failing.are_noes_written = ConnectionResetError(), True
+    with ConsentClient(failing, deadline=5) as client, ThreadPoolExecutor(1) as pool:
+        yes = pool.submit(client.record, "u", GRANTED)
+        assert eventually(lambda: failing.calls.count("append") > 1)
+        client.record("u", WITHDRAWN)
+        failing.error = None
+        with pytest.raises(VersionConflict):
+            yes.result(10)
+        assert client.can_market("u", "email").reason is Reason.WITHDRAWN
+
+
+@pytest.mark.parametrize("is_no_known", [True, False], ids=["a no acknowledged", "a no of unknown outcome"])
+def test_a_no_is_said_again_after_a_yes_that_was_under_way(
+    make_client: MakeClient, failing: AppendsFail, *, is_no_known: bool
+) -> None:
+    """I4: a try of the yes began before the no, and is written after it: the no is still the last word."""
+    client = make_client(failing, deadline=0.3)
+    failing.held = threading.Event()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", GRANTED)
+    if not is_no_known:
+        failing.error, failing.is_written = ConnectionResetError(), True
+    with nullcontext() if is_no_known else pytest.raises(OutcomeUnknown):
+        client.record("u", WITHDRAWN)
+    failing.held.set()
+    assert eventually(lambda: len(failing.inner.history("u")) > 3)
+    failing.error = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 10)
+    events = [type(entry.event) for entry in failing.inner.history("u")][2:]
+    assert events == [e.Withdrawn, e.Granted, e.Withdrawn]
+
+
+def test_a_yes_waits_for_a_later_no_that_is_not_written_yet(make_client: MakeClient, failing: AppendsFail) -> None:
+    """I4: of a yes and later noes whose outcomes are all unknown, the yes is not written last."""
+    client = make_client(failing, deadline=0.2)
+    failing.error = ConnectionResetError()
+    for event in (GRANTED, WITHDRAWN, e.Withdrawn("surveys")):
+        with pytest.raises(OutcomeUnknown):
+            client.record("u", event)
+    failing.error = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 20)
+    assert len(failing.inner.history("u")) == 4
 
 
 def test_a_no_refused_for_the_token_is_repeated_once_in_b(clock: LeaseClock) -> None:

@@ -24,7 +24,8 @@ from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import PATIENCE, Lookups
 from diijam_consent_sdk.client.single_flight import SharedLoad, SingleFlight
-from diijam_consent_sdk.client.writes import PendingWrite, Writes, _end_after
+from diijam_consent_sdk.client.write_order import PendingWrite
+from diijam_consent_sdk.client.writes import Writes, _end_after
 from diijam_consent_sdk.errors import NotEntitled, StoreUnavailable
 from diijam_consent_sdk.standing import View
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Standings
@@ -265,11 +266,9 @@ def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
     pass
 
 
-def no_denial_while_writing(self: Leases, user_id: str, *, takes_away: bool = False) -> Write:
+def no_denial_while_writing(self: Leases, write: Write) -> None:
     with self._lock:
-        write = Write(user_id, takes_away)
         self._writes.add(write)
-        return write
 
 
 def unknown_is_refused(self: Writes, pending: PendingWrite) -> Effects[Appended | Exception]:
@@ -281,7 +280,9 @@ def unknown_is_refused(self: Writes, pending: PendingWrite) -> Effects[Appended 
 
 
 def refusal_is_definite(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
-    return _end_after(error, pending, was_unknown=was_unknown and not isinstance(error, NotEntitled))
+    if isinstance(error, NotEntitled):
+        pending.is_left = was_unknown = False  # for a refusal, nobody else has to see it through either
+    return _end_after(error, pending, was_unknown=was_unknown)
 
 
 def never_given_up(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
