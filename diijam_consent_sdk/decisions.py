@@ -18,7 +18,7 @@ from .identifiers import identifier
 from .policy import BASIS, CHANNEL_FIELD, DUTY_HOLDS, PUBLISHABLE, WORDING, Basis
 from .record import Consent, ConsentRecord, Hold, Notice, Request, Said, consent_key
 from .standing import AskScope, LiveHold, PermissionState, SharingState, Standing
-from .vocabulary import Account, Channel, Field, Purpose, Reason, RequestKind, fields_of
+from .vocabulary import LANGUAGES, Account, Channel, Field, Language, Purpose, Reason, RequestKind, fields_of
 
 
 def _not_marketing(_: object, __: object, purpose: Purpose) -> None:
@@ -43,7 +43,7 @@ class Process:
 class Market:
     """May marketing reach the user over a channel, touching its own field and these `data`? Clause 4."""
 
-    purpose: ClassVar = Purpose.MARKETING
+    purpose: ClassVar[Purpose] = Purpose.MARKETING
     channel: Channel = attrs.field(converter=Channel)
     data: frozenset[Field] = attrs.field(converter=fields_of, default=())
 
@@ -120,9 +120,9 @@ class Decision:
     def __reduce__(self) -> tuple[object, ...]:
         return looked_up, (self.reason, self.clause)
 
-    def message(self, language: str) -> str:
+    def message(self, language: Language) -> str:
         """Word the answer for the customer, in `"vi"` or `"en"`; any other language is a `ValueError`."""
-        if language not in {"vi", "en"}:
+        if language not in LANGUAGES:
             raise ValueError(f'messages exist in "vi" and "en", not in {language!r}')
         return str(getattr(WORDING[self.reason, self.clause], language))
 

@@ -62,7 +62,7 @@ class UnsubscribeLinks:
     def __repr__(self) -> str:
         return f"<UnsubscribeLinks {self._base_url}>"
 
-    def url(self, user_id: str, channels: Iterable[Channel]) -> str:
+    def url(self, user_id: str, channels: Iterable[str]) -> str:
         """
         Make a link.
 
@@ -83,7 +83,7 @@ class UnsubscribeLinks:
         sealed = self._fernet.encrypt(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode())
         return f"{self._base_url}/{sealed.decode().rstrip('=')}"
 
-    def headers(self, user_id: str, channels: Iterable[Channel]) -> dict[str, str]:
+    def headers(self, user_id: str, channels: Iterable[str]) -> dict[str, str]:
         """
         Make the headers of a mail by which mail programs show a button (RFC 2369 and RFC 8058). DKIM has to sign them.
 

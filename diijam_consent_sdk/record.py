@@ -105,8 +105,8 @@ class Permission(Said):
 class Consent(Permission):
     """The user's last answer to one purpose, for marketing over one channel. Clause 4."""
 
-    GIVEN = Reason.CONSENTED
-    NEVER = Reason.NOT_CONSENTED
+    GIVEN: ClassVar[Reason] = Reason.CONSENTED
+    NEVER: ClassVar[Reason] = Reason.NOT_CONSENTED
     purpose: Purpose
     channel: Channel | None
     notice: str | None
@@ -116,8 +116,8 @@ class Consent(Permission):
 class Notice(Permission):
     """A sharing that the user was notified of, and the user's last answer to it. Clause 5."""
 
-    GIVEN = Reason.AGREED
-    NEVER = Reason.NOT_AGREED
+    GIVEN: ClassVar[Reason] = Reason.AGREED
+    NEVER: ClassVar[Reason] = Reason.NOT_AGREED
     notice: str
     recipient: str
     data: frozenset[Field]

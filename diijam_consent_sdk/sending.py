@@ -52,7 +52,7 @@ class Window:
     daily_limit: int | None
 
 
-def sending_window(channel: Channel, at: datetime) -> Window:
+def sending_window(channel: str, at: datetime) -> Window:
     """
     Look up the rules of sending over *channel* at an instant.
 

@@ -23,6 +23,7 @@ from statistics import median
 from diijam_consent_sdk import ConsentClient, Decision, Field, Process, Purpose, UserConsent
 from diijam_consent_sdk.decisions import UNANSWERED
 from diijam_consent_sdk.errors import ConsentError
+from diijam_consent_sdk.vocabulary import Language
 
 USERS = Path(__file__).parent / "data" / "audience.csv"
 STUDY = Process(Purpose.SERVICE_IMPROVEMENT, data={Field.LISTENING_HISTORY})  # named: None would ask for all data
@@ -50,7 +51,7 @@ def minutes_listened(user_id: str) -> int:
     return 5 + zlib.crc32(user_id.encode()) % 175
 
 
-def show(title: str, decisions: Counter[Decision], lang: str) -> None:
+def show(title: str, decisions: Counter[Decision], lang: Language) -> None:
     """Print how many may, and why or why not."""
     allowed = sum(count for decision, count in decisions.items() if decision.allowed)
     print(f"\n{title}: {allowed:,} of {decisions.total():,}")

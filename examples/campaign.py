@@ -25,6 +25,7 @@ from diijam_consent_sdk.decisions import UNANSWERED
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.events import Withdrawn
 from diijam_consent_sdk.policy import sending_window
+from diijam_consent_sdk.vocabulary import Language
 
 AUDIENCE = Path(__file__).parent / "data" / "audience.csv"
 DATA = {Field.FULL_NAME}  # the promotion greets its reader by name, so the ask says so
@@ -84,7 +85,7 @@ def send(
     return report
 
 
-def show(report: Report, lang: str) -> None:
+def show(report: Report, lang: Language) -> None:
     """Print how many were mailed, and why the others were not."""
     print(f"{len(report.mailed):6,}  may be sent to       the ask: {report.ask.channel} and full name")
     for decision, count in report.denied.most_common():
@@ -95,7 +96,7 @@ def show(report: Report, lang: str) -> None:
         print(f"{report.waiting:6,}  wait for the hours   run it again from {report.opens_at:%d/%m/%Y %H:%M} on")
 
 
-def say_no(consent: ConsentClient, row: Row, ask: Market, lang: str) -> None:
+def say_no(consent: ConsentClient, row: Row, ask: Market, lang: Language) -> None:
     """One customer opts out of marketing over the channel: print the answer before and after, and the proof of both."""
     before = consent.explain(row["user_id"], ask)
     print(f"\n{row.get('full_name', 'A customer')}: {before.decision.message(lang)}")

@@ -12,13 +12,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
 from cyclopts import App, Parameter
 
+from .. import __version__
 from .commands import (
     check,
     conformance,
@@ -75,7 +75,7 @@ app = App(
     help=HELP,
     help_epilogue=EXAMPLES,
     help_format="plaintext",
-    version=lambda: version("diijam-consent-sdk"),
+    version=__version__,
     default_parameter=Parameter(negative=(), show_default=False),
     print_error=False,
     exit_on_error=False,

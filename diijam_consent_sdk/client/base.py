@@ -67,6 +67,10 @@ class BaseClient:
         _check("capacity", capacity, 1)
         if not isinstance(capacity, int):
             raise TypeError(f"capacity is a whole number of users, not a {type(capacity).__name__}")
+        if not isinstance(follow, bool):
+            raise TypeError(f"follow is True or False, not a {type(follow).__name__}")
+        if not callable(clock):  # else each lease would fail, and read as an outage
+            raise TypeError(f"clock is a function that gives seconds, not a {type(clock).__name__}")
         self._store = store
         self._owns_store = self._is_closed = False
         self._on_close: list[Callable[[], None]] = []

@@ -51,6 +51,8 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
     Raises:
         ValueError: an option is out of range, or *actor* is no id.
+
+        TypeError: *store* is no store, or an option has another type.
     """
 
     _runner_type = ThreadRunner

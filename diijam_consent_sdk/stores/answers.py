@@ -50,14 +50,14 @@ class Cursor:
         Raises:
             TypeError: *token* is not a string.
 
-            ValueError: *token* is not what `Appended.token` gives.
+            ValueError: *token* is not what `Appended.token` or `Entries.token` gives.
         """
         if not isinstance(token, str):
             raise TypeError(f"a token is a string, not {type(token).__name__}")
         epoch, _, rest = token.partition(".")
         position, _, chain = rest.partition(".")
         if not (epoch and chain and position.isascii() and position.isdigit() and len(position) < 20):
-            raise ValueError("malformed token: pass Appended.token as it is")
+            raise ValueError("malformed token: pass the .token of an answer as it is")
         return cls(epoch, int(position), chain)
 
 

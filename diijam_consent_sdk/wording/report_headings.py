@@ -70,7 +70,7 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
         "The importers claim that customers said this in these months. The ledger cannot prove those times.",
     ),
     "imports_none": (
-        "Không có lời đồng ý hay từ chối nào được nhập từ hệ thống cũ.",
+        "Không có lời đồng ý hay từ chối nào về mục đích sử dụng dữ liệu được nhập từ hệ thống cũ.",
         "No yes or no to a purpose was imported.",
     ),
     "imported_entries": ("Trong đó nhập từ hệ thống cũ", "Of these, imported"),

@@ -63,7 +63,7 @@ SENTENCES: Mapping[str, Pair] = {
         "You said no to the sharing with {recipient} (notice “{notice}”).",
     ),
     "published": ("Bạn công khai: {field}.", "You made public: {field}."),
-    "hidden": ("Bạn không công khai nữa: {field}.", "You made private: {field}."),
+    "hidden": ("Bạn chọn không công khai: {field}.", "You made private: {field}."),
     "access": ("yêu cầu xem dữ liệu", "request for access"),
     "rectification": ("yêu cầu chỉnh sửa dữ liệu", "request for rectification"),
     "erasure": ("yêu cầu xóa dữ liệu", "request for erasure"),

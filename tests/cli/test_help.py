@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import shlex
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from diijam_consent_sdk import __version__
 from diijam_consent_sdk.cli import app
 from diijam_consent_sdk.cli.commands import (
     check,
@@ -130,9 +131,14 @@ def test_help_lists_every_word(cli: Cli, command: str) -> None:
     assert [word for word in [*Channel, *Field, *Purpose] if word not in out] == []
 
 
-def test_version(cli: Cli) -> None:
-    """--version prints the package's version and nothing else."""
-    assert cli("--version").out == version("diijam-consent-sdk") + "\n"
+def test_version(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--version prints the package's version and nothing else, also from a zip that was never installed."""
+
+    def missing(name: str) -> importlib.metadata.Distribution:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    assert cli("--version").out == __version__ + "\n"
 
 
 @pytest.mark.parametrize("arguments", [["chek"], ["--no"], ["record", "--no"]], ids=str)

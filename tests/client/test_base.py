@@ -117,11 +117,16 @@ def test_a_client_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
         ({"capacity": 1e5}, TypeError),
         ({"deadline": 0}, ValueError),
         ({"deadline": inf}, ValueError),
+        ({"follow": "no"}, TypeError),
+        ({"clock": None}, TypeError),
     ],
     ids=str,
 )
 def test_an_option_out_of_range_is_a_mistake(option: dict[str, Any], error: type[Exception]) -> None:
-    """The bound is at least a second, the capacity a user, the deadline above zero, and all are finite."""
+    """
+    The bound is at least a second, the capacity a user, the deadline above zero, and all are finite; none of another
+    type reads as an outage later.
+    """
     with pytest.raises(error, match=next(iter(option))):
         ConsentClient(MemoryStore(), **option)
 

@@ -9,6 +9,7 @@ import pytest
 
 from diijam_consent_sdk import Market, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.halving import MAX_FAILURES
 from diijam_consent_sdk.errors import StoreUnavailable, TooLarge
 from diijam_consent_sdk.stores.protocol import Standings
 from diijam_consent_sdk.testing import FaultyStore
@@ -64,6 +65,22 @@ def test_what_is_too_much_only_together_is_had_in_halves(make_client: MakeClient
     client = make_client(heavy, follow=False, deadline=5)
     assert list(client.permitted(USERS, MAILED)) == USERS
     assert client.permitted_mask(USERS, MAILED) == bytearray([1] * len(USERS))
+
+
+def test_two_users_are_halved_too(make_client: MakeClient, heavy: Heavy) -> None:
+    """Of two users, the one that is too large leaves out the other no more than of many."""
+    client = make_client(heavy, follow=False, deadline=5)
+    assert list(client.permitted(["u3", "u5"], MAILED)) == ["u5"]
+    assert heavy.loaded == [("u3", "u5"), ("u3",), ("u5",)]
+
+
+def test_a_load_gives_up_after_many_failures(make_client: MakeClient, heavy: Heavy) -> None:
+    """A store to which every user is too large is not asked about each of them."""
+    heavy.together = 0
+    client = make_client(heavy, follow=False, deadline=5)
+    reasons = {user.decide(MAILED).reason for user in client.users(f"u{number}" for number in range(200))}
+    assert reasons == {Reason.UNAVAILABLE}
+    assert len(heavy.loaded) == MAX_FAILURES + 1
 
 
 def test_a_mask_without_the_guilty_is_none(make_client: MakeClient, heavy: Heavy) -> None:

@@ -12,7 +12,7 @@ import pytest
 from diijam_consent_sdk.decisions import DECISIONS, Decision, Denial, Market, Show, decide, looked_up
 from diijam_consent_sdk.errors import ConsentDenied
 from diijam_consent_sdk.policy import WORDING
-from diijam_consent_sdk.vocabulary import Channel, Field, Reason
+from diijam_consent_sdk.vocabulary import LANGUAGES, Channel, Field, Language, Reason
 
 from .history import History, opened, seconds
 
@@ -99,9 +99,9 @@ def test_looked_up(decision: Decision) -> None:
         looked_up(decision.reason, 0)
 
 
-@pytest.mark.parametrize("language", ["vi", "en"])
+@pytest.mark.parametrize("language", LANGUAGES)
 @each_decision
-def test_message(decision: Decision, language: str) -> None:
+def test_message(decision: Decision, language: Language) -> None:
     """A decision has its wording as message in Vietnamese and in English."""
     message = decision.message(language)
     assert message == getattr(WORDING[decision.reason, decision.clause], language)
@@ -114,7 +114,7 @@ def test_message(decision: Decision, language: str) -> None:
 def test_message_in_an_unknown_language(decision: Decision, language: str) -> None:
     """There is no message in another language: a `ValueError` names it and the two there are."""
     with pytest.raises(ValueError, match="messages exist") as caught:
-        decision.message(language)
+        decision.message(language)  # type: ignore[arg-type]
     assert str(caught.value) == f'messages exist in "vi" and "en", not in {language!r}'
 
 

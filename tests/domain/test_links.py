@@ -124,7 +124,7 @@ def test_keys_that_will_not_do(keys: list[str | bytes]) -> None:
     [
         "http://diijam.vn/u", "https://", "https:///u", "diijam.vn", "", "https://me@diijam.vn", "https://diijam.vn/u?a",
         "https://diijam.vn/#a", "https://diijam.vn/\n", "https://diijam.vn/a b", "https://diijam.vn:99999", None,
-        "https://diijam.vn/>", "https://đi.vn/u",
+        "https://diijam.vn/>", "https://đi.vn/u", "https://diijam.vn:0/u",
     ],
     ids=repr,
 )  # fmt: skip

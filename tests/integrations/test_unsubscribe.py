@@ -168,6 +168,13 @@ def test_a_store_that_is_away(ask: Ask, consent: ConsentForTests, error: StoreEr
     assert ask("POST", path).status_code == 200
 
 
+def test_the_button_says_what_it_does(ask: Ask, consent: ConsentForTests) -> None:
+    """It stops the mails, and after a failure tries again."""
+    assert ">Ngừng nhận tin</button>" in ask("GET", url()).text
+    with consent.offline():
+        assert ">Thử lại</button>" in ask("POST", url(), **ONE_CLICK).text
+
+
 def test_other_methods_are_refused(ask: Ask) -> None:
     """What is neither looked at nor posted is 405, with what is allowed."""
     answer = ask("DELETE", url())

@@ -8,6 +8,7 @@ from typing import assert_type
 
 from diijam_consent_sdk import (
     AsyncConsentClient,
+    Channel,
     ConsentClient,
     Decision,
     Explanation,
@@ -19,8 +20,11 @@ from diijam_consent_sdk import (
     UserConsent,
 )
 from diijam_consent_sdk.events import AccountOpened, LedgerEntry
+from diijam_consent_sdk.links import UnsubscribeLinks
 from diijam_consent_sdk.notices import RegisteredNotice
+from diijam_consent_sdk.policy import sending_window
 from diijam_consent_sdk.record import ConsentRecord
+from diijam_consent_sdk.sending import Window
 from diijam_consent_sdk.stores import Appended, MemoryStore, SqliteStore
 from diijam_consent_sdk.stores.http.async_store import AsyncHttpStore
 from diijam_consent_sdk.stores.http.store import HttpStore
@@ -40,6 +44,13 @@ def guards(user: UserConsent) -> None:
     assert_type(user.decide(Process("surveys")), Decision)
     assert_type(user.decide(Market("email")).or_raise().reason, Reason)
     assert_type(user.public_view({"avatar": 1}), dict[str, int])
+
+
+def sending(links: UnsubscribeLinks) -> None:
+    """What stands beside a yes takes plain words too."""
+    assert_type(sending_window("call", datetime.now(UTC)), Window)
+    assert_type(links.url("u-1", ["email"]), str)
+    assert_type(links.headers("u-1", {Channel.EMAIL}), dict[str, str])
 
 
 def sync(consent: ConsentClient) -> None:
