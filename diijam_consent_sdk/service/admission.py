@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 
 from ..errors import LedgerBroken, StoreUnavailable
 
 MAX_CALLS = 4_000  # of one kind, running or queued; past that the service answers at once that it is too busy
-MAX_OF_ONE = MAX_CALLS // 2  # of one caller, so that its crowd keeps nobody else out
+MAX_OF_ONE = 1_500  # of one caller, so that its crowd keeps nobody else out; its noes are counted apart
+
+
+class Admitted:
+    """A call that is let in, and counted within a `with` block. (One of `contextmanager` takes three times as long.)"""
+
+    __slots__ = ("_in_flight", "_kind", "_own")
+
+    def __init__(self, in_flight: Counter[Hashable], kind: Hashable, own: Hashable) -> None:
+        self._in_flight, self._kind, self._own = in_flight, kind, own
+
+    def __enter__(self) -> None:
+        self._in_flight[self._kind] += 1
+        self._in_flight[self._own] += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._in_flight[self._kind] -= 1
+        self._in_flight[self._own] -= 1
+        if not self._in_flight[self._own]:
+            del self._in_flight[self._own]  # else it would keep each caller for ever
 
 
 class Admission:
@@ -24,10 +42,9 @@ class Admission:
         self.broken: LedgerBroken | None = None
         self._in_flight: Counter[Hashable] = Counter()
 
-    @contextmanager
-    def admit(self, kind: Hashable, caller: Hashable = None, *, is_allowed_when_broken: bool = False) -> Iterator[None]:
+    def admit(self, kind: Hashable, caller: Hashable = None, *, is_allowed_when_broken: bool = False) -> Admitted:
         """
-        Let a call in, and count it while it is here.
+        Let a call in, which is counted while it is here.
 
         Args:
             kind: What kind of call it is. Each has room apart, so a crowd of loads keeps no look or health check out.
@@ -44,18 +61,9 @@ class Admission:
         if not is_allowed_when_broken:
             self.check_whole()
         own = (kind, caller)
-        in_flight = self._in_flight
-        if in_flight[kind] >= MAX_CALLS or (in_flight[own] >= MAX_OF_ONE and caller is not None):
+        if self._in_flight[kind] >= MAX_CALLS or (self._in_flight[own] >= MAX_OF_ONE and caller is not None):
             raise StoreUnavailable("the service has too much to do: try again later")
-        in_flight[kind] += 1
-        in_flight[own] += 1
-        try:
-            yield
-        finally:
-            in_flight[kind] -= 1
-            in_flight[own] -= 1
-            if not in_flight[own]:
-                del in_flight[own]  # else it would keep each caller for ever
+        return Admitted(self._in_flight, kind, own)
 
     def check_whole(self) -> None:
         """Raise `LedgerBroken` if the ledger was found broken."""

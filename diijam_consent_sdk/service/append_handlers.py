@@ -49,9 +49,10 @@ async def append(call: Call, data: AppendQuestion) -> bytes:
         return appended.cursor, wire.encode(answer)
 
     try:
-        checking = partial(_checked, call, data)
-        is_large = len(data.events) > MAX_JOINED_EVENTS
-        events, provenance = await context.decoding.run(call.caller, checking) if is_large else checking()
+        if len(data.events) > MAX_JOINED_EVENTS:
+            events, provenance = await context.decoding.run(call.caller, partial(_checked, call, data))
+        else:
+            events, provenance = _checked(call, data)
         cursor, body = await context.store.append(
             call.token.name, data.user_id, events,
             expected_version=data.expected_version, idempotency_key=data.idempotency_key,

@@ -115,10 +115,6 @@ class StoreExecutor(RegistryExecutor):
         """
         batch = tuple(events)
         is_refusal = takes_away(batch)
-        call = partial(
-            self._store.append, user_id, batch,
-            expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance,
-        )  # fmt: skip
 
         def convert_trusted(appended: Appended) -> T:
             """Convert the answer, without its record if the ledger is broken."""
@@ -133,7 +129,13 @@ class StoreExecutor(RegistryExecutor):
                     done: T | Repeat = await self._joint_appends.append(key, plan, convert_trusted)
                     if not isinstance(done, Repeat):
                         return done
-                    call = partial(self._store.answer, done)
+                    return await self._run(
+                        self._lanes.writers, key, partial(self._store.answer, done), convert_trusted
+                    )
+            call = partial(
+                self._store.append, user_id, batch,
+                expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance,
+            )  # fmt: skip
             return await self._run(self._lanes.writers, key, call, convert_trusted)
 
     async def append_many(
