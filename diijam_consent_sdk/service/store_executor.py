@@ -129,9 +129,7 @@ class StoreExecutor(RegistryExecutor):
                     done: T | Repeat = await self._joint_appends.append(key, plan, convert_trusted)
                     if not isinstance(done, Repeat):
                         return done
-                    return await self._run(
-                        self._lanes.writers, key, partial(self._store.answer, done), convert_trusted
-                    )
+                    return await self._run(self._lanes.writers, key, partial(self._store.answer, done), convert_trusted)
             call = partial(
                 self._store.append, user_id, batch,
                 expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance,
