@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from ..._logging import log
 from ...errors import ConsentError, StoreUnavailable, StoreUnusable
 from .._fork_safety import gate, leak
 from .errors import primary_code
@@ -168,7 +169,8 @@ class ConnectionPool:
             uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False,
         )  # fmt: skip
         try:
-            prepare(db, may_begin=not self._was_found)
+            if prepare(db, may_begin=not self._was_found):
+                log.info("store.ledger_made", path=str(self._path))  # perhaps not the one that was meant
         except BaseException:
             db.close()
             raise

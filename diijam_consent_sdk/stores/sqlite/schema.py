@@ -47,22 +47,27 @@ PRAGMA user_version={FORMAT};
 """
 
 
-def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
+def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> bool:
     """
     Set a new connection up, and make the tables in an empty database.
+
+    Returns:
+        Whether it made them.
 
     Raises:
         StoreUnusable: the database is another program's, of another format, altered, or empty though *may_begin* is
             false.
     """
     db.executescript(PRAGMAS)
-    if _is_empty(db):
+    is_new = _is_empty(db)
+    if is_new:
         if not may_begin:
             raise StoreUnusable("the file is empty now: put the ledger that was in it back")
         db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("BEGIN IMMEDIATE")
-        if _is_empty(db):  # still: another process may have been first
+        is_new = _is_empty(db)  # still: another process may have been first
+        if is_new:
             _make(db)
             db.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))
         db.execute("COMMIT")
@@ -70,6 +75,7 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> None:
         raise StoreUnusable("this is the database of another program: choose another path")
     check_format(db)
     check_schema(db)
+    return is_new
 
 
 def check_format(db: sqlite3.Connection) -> None:

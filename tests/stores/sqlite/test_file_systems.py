@@ -82,6 +82,16 @@ print({{name: oct(os.stat(name).st_mode & 0o777) for name in os.listdir()}})
     assert eval(made.stdout) == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), "0o600")
 
 
+def test_a_new_ledger_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A misspelt path makes a ledger too: the log says where, and nothing of one that was there."""
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        SqliteStore(tmp_path / "consent.db").close()
+    assert [
+        line for line in caplog.messages if "store.ledger_made" in line and "consent.db" in line
+    ] == caplog.messages[:1]
+
+
 def test_the_owner_may_open_a_ledger_to_others(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The mode of a file that is there stays as it is; the log says that others may read it."""
     caplog.set_level(logging.INFO)
