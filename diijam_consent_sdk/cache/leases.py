@@ -118,19 +118,13 @@ class Leases(Installs):
         """See `PendingWrites.check_room`."""
         self._writes.check_room(takes_away=takes_away)
 
-    def begin_write(self, user_id: str, *, takes_away: bool = False) -> Write:
+    def begin_write(self, write: Write) -> None:
         """
-        Deny a user from before a write is sent (rule 8).
+        Deny a user from before a write is sent (rule 8). Doing so twice, as after an interrupted call, changes nothing.
 
         Raises:
             StoreUnavailable: too many writes of its kind are under way or of unknown outcome.
         """
-        write = Write(user_id, takes_away)
-        self.deny(write)
-        return write
-
-    def deny(self, write: Write) -> None:
-        """Do what `begin_write` does, for a write that an interrupted call may have begun; raises as that."""
         with self._lock:
             self._writes.add(write)
             self._drop(write.user_id)

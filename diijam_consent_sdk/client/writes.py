@@ -103,7 +103,7 @@ class Writes:
         with self._lock:
             if not pending.is_denied and not pending.outcome.done():
                 try:
-                    self._leases.deny(pending.write)
+                    self._leases.begin_write(pending.write)
                 except StoreUnavailable as error:
                     pending.outcome.set_exception(error)
                 else:

@@ -116,7 +116,7 @@ def test_readers_without_a_lock_never_fail_beside_evictions() -> None:
                     (user,) = world.load(consenting(user_id)).values()
                     users[id(user)] = user
                     if number % 5 == 0:
-                        world.leases.finish_write(world.leases.begin_write(user_id), None, world.clock.now)
+                        world.leases.finish_write(world.begin_write(user_id), None, world.clock.now)
                     if number % 7 == 0:
                         world.poll(head(10))
             finally:

@@ -76,7 +76,7 @@ def test_the_feed_keeps_the_covered_fresh() -> None:
     "happens",
     [
         lambda world: world.poll(head(11), {"u": 11}),
-        lambda world: world.leases.begin_write("u"),
+        lambda world: world.begin_write("u"),
         lambda world: world.load(withdrawn(), at=head(11)),
         lambda world: world.load(consenting(), at=head(11)),
         lambda world: world.load(consenting("v"), at=head(12, "two")),

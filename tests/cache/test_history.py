@@ -116,7 +116,7 @@ def test_rule_6_an_acknowledged_write_counts_as_seen(*, follow: bool) -> None:
     """Loads that lag behind it, twice in a row and in the same epoch, are no other history: 476 yeses came of that."""
     world = World(follow=follow)
     world.load(consenting("u"), at=head(10))
-    world.leases.finish_write(world.leases.begin_write("u"), head(11), world.clock.now)
+    world.leases.finish_write(world.begin_write("u"), head(11), world.clock.now)
     for _ in range(2):
         assert load_behind(world, consenting("u"), at=head(10)) == head(11)
     assert reason(world.load(withdrawn("u"), at=head(11))["u"]) is Reason.WITHDRAWN
@@ -126,7 +126,7 @@ def test_rule_6_an_append_that_lies_behind_tells_nothing() -> None:
     """It may be a repeat, whose cursor is that of long ago: nobody is dropped, and what was seen stays seen."""
     world = World()
     user = world.load(consenting("u"), at=head(10))["u"]
-    world.leases.finish_write(world.leases.begin_write("v"), head(7), world.clock.now)
+    world.leases.finish_write(world.begin_write("v"), head(7), world.clock.now)
     assert reason(user) is Reason.CONSENTED
     assert load_behind(world, consenting("v"), at=head(9)) == head(10)
 
@@ -135,7 +135,7 @@ def test_rule_6_writes_of_unknown_outcome_outlive_their_history() -> None:
     """They are sent again, and deny until then."""
     world = World()
     world.load(consenting("u"), at=head(10))
-    world.leases.begin_write("u")
+    world.begin_write("u")
     world.load(consenting("v"), at=head(3, epoch="two"))
     assert world.load(consenting("u"), at=head(3, epoch="two")) == {}
 
@@ -158,7 +158,7 @@ def test_rule_6_a_poll_that_lies_behind_renews_and_drops_nothing() -> None:
     """The store lags or has another history: it has to be asked for the newest head that was seen, here of a write."""
     world = World()
     user = world.load(consenting("u"), at=head(10))["u"]
-    world.leases.finish_write(world.leases.begin_write("v"), head(13), world.clock.now)
+    world.leases.finish_write(world.begin_write("v"), head(13), world.clock.now)
     world.clock.tick(50)
     for cursor, users in ((head(7), {}), (head(10), {}), (head(12), {"u": 12})):
         poll = world.leases.begin_poll(head(10), world.clock.now)
@@ -174,7 +174,7 @@ def test_rule_6_a_part_of_the_changes_lies_behind_nothing() -> None:
     """An answer that does not reach the head is one step on the way."""
     world = World()
     world.load(consenting("u"), at=head(10))
-    world.leases.finish_write(world.leases.begin_write("v"), head(13), world.clock.now)
+    world.leases.finish_write(world.begin_write("v"), head(13), world.clock.now)
     world.poll(head(11), {"u": 11}, complete=False)
     assert world.leases.applied == head(11)
 
@@ -216,7 +216,7 @@ def test_rule_6_another_epoch_in_an_append_drops_everything() -> None:
     """The store's answer to a write shows its history too."""
     world = World()
     user = world.load(consenting("u"), at=head(10))["u"]
-    world.leases.finish_write(world.leases.begin_write("v"), head(3, epoch="two"), world.clock.now)
+    world.leases.finish_write(world.begin_write("v"), head(3, epoch="two"), world.clock.now)
     assert reason(user) is Reason.STALE
     assert world.leases.applied == head(3, epoch="two")
 
@@ -241,7 +241,7 @@ def test_rule_6_an_acknowledgement_of_another_history_begins_again_whenever_it_w
     that lags behind it never counts.
     """
     world = World()
-    write = world.leases.begin_write("u")
+    write = world.begin_write("u")
     world.load(consenting("w"), at=head(16))
     world.leases.finish_write(write, head(20, epoch="two"), world.clock.now)
     assert world.leases.applied == head(20, epoch="two")

@@ -48,7 +48,7 @@ ENDING = consenting(expires_at=AT + timedelta(seconds=1000))
 
 def written(world: World) -> None:
     """A write, refused by the store."""
-    world.leases.finish_write(world.leases.begin_write("u"), None, world.clock.now)
+    world.leases.finish_write(world.begin_write("u"), None, world.clock.now)
 
 
 def covered_again(world: World) -> None:
@@ -105,7 +105,7 @@ def test_an_older_state_does_not_come_back_wherever_a_write_was_interrupted() ->
 
     def happens(world: World) -> None:
         """A write is about to be sent."""
-        world.leases.begin_write("v")
+        world.begin_write("v")
 
     slow: list[Fetch] = []
 
@@ -128,7 +128,7 @@ def test_an_older_yes_does_not_come_back_wherever_the_end_of_a_write_was_interru
 
     def before(world: World) -> None:
         """A load is under way, then a write."""
-        known[:] = [(world.leases.begin_write("v"), world.leases.begin_fetch(["v"], world.clock.now))]
+        known[:] = [(world.begin_write("v"), world.leases.begin_fetch(["v"], world.clock.now))]
 
     for world, _ in interrupted(lambda w: w.leases.finish_write(known[0][0], acknowledged, w.clock.now), before):
         write, slow = known[0]
@@ -149,8 +149,8 @@ def test_wherever_the_beginning_of_a_write_was_interrupted_it_is_begun_once() ->
         """Another write."""
         writes[:] = [Write("v", takes_away=True)]
 
-    for world, _ in interrupted(lambda world: world.leases.deny(writes[0]), before):
-        world.leases.deny(writes[0])
+    for world, _ in interrupted(lambda world: world.leases.begin_write(writes[0]), before):
+        world.leases.begin_write(writes[0])
         assert world.load(consenting("v")) == {}
         world.leases.finish_write(writes[0], None, world.clock.now)
         assert reason(world.load(consenting("v"))["v"]) is Reason.CONSENTED

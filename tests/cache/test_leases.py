@@ -231,7 +231,7 @@ def test_an_answer_of_another_view_drops_the_users_of_the_old_one() -> None:
     user = world.load(consenting("u"))["u"]
     world.poll(head(10))
     world.cover(user)
-    world.leases.finish_write(world.leases.begin_write("w", takes_away=True), head(10), world.clock.now)
+    world.leases.finish_write(world.begin_write("w", takes_away=True), head(10), world.clock.now)
     generation, applied = world.leases.feed()
     other = world.load(consenting("v"), view=MARKETING)["v"]
     assert reason(user) is Reason.STALE

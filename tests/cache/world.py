@@ -14,6 +14,7 @@ from diijam_consent_sdk.cache.compiled import AnswerPool, Answers
 from diijam_consent_sdk.cache.counters import Counters
 from diijam_consent_sdk.cache.generation import Basis, Generation
 from diijam_consent_sdk.cache.leases import Leases
+from diijam_consent_sdk.cache.pending_writes import Write
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.record import ConsentRecord, fold, unopened
 from diijam_consent_sdk.standing import EVERY_ASK, View, standing_of
@@ -96,6 +97,12 @@ class World:
         """A fetch that is answered at once."""
         fetch = self.leases.begin_fetch([record.user_id for record in records], self.clock.now)
         return self.leases.finish_fetch(fetch, standings(*records, at=at, view=view), self.clock.now)
+
+    def begin_write(self, user_id: str, *, takes_away: bool = False) -> Write:
+        """Begin a write."""
+        write = Write(user_id, takes_away)
+        self.leases.begin_write(write)
+        return write
 
     def cover(self, *users: UserConsent) -> None:
         """Guards in one step asked these themselves, and the store answered something since."""

@@ -73,7 +73,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "7 in one step, covered beyond their history": (FastPath, "clear", mutants.clear_nothing),
     "7 in one step, covered before a proof": (Leases, "_fill_fast_path", mutants.cover_anybody),
     "7 in one step, covered although dropped": (Leases, "_fill_fast_path", mutants.cover_whoever_is_asked),
-    "8 allowed while writing": (Leases, "deny", mutants.no_denial_while_writing),
+    "8 allowed while writing": (Leases, "begin_write", mutants.no_denial_while_writing),
     "8 installed while writing": (Leases, "_kept_out", mutants.install_during_writes),
     "8 a new view ends what is unknown": (Leases, "_begin_view", mutants.forget_writes_of_other_views),
     "8 no floor": (Leases, "finish_write", mutants.no_floor),

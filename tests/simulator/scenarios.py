@@ -12,6 +12,7 @@ import attrs
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import Promise
+from diijam_consent_sdk.cache.pending_writes import Write
 from diijam_consent_sdk.cache.user import UserConsent
 from diijam_consent_sdk.client.effects import ChangesSince
 from diijam_consent_sdk.errors import StoreUnavailable
@@ -295,7 +296,8 @@ def a_load_that_lags_after_a_late_acknowledgement(world: World) -> None:
     """Rule 6: a late acknowledgement leads back to a lost epoch; loads lag behind an own write in the new one."""
     client = process(world, follow=False)
     sent_load(world, client, "user1")(None)
-    late, head = client.leases.begin_write("user2"), world.ledger.branch.head()
+    late, head = Write("user2", takes_away=False), world.ledger.branch.head()
+    client.leases.begin_write(late)
     world.ledger.begin_epoch()
     sent_load(world, client, "user1")(None)
     old = world.ledger.standings(["user0"])

@@ -94,7 +94,9 @@ def a_position_that_went_back(world: World) -> None:
     slow, old = sent_load(world, client, "user0"), world.ledger.standings(["user0"])
     world.write("user0", e.Withdrawn("marketing"))
     sent_load(world, client, "user0")(None)
-    client.leases.finish_write(client.leases.begin_write("user0"), None, client.clock.show())
+    refused = pending_writes.Write("user0", takes_away=False)
+    client.leases.begin_write(refused)
+    client.leases.finish_write(refused, None, client.clock.show())
     slow(old)
 
 
