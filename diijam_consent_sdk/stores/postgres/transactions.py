@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, groupby
-from operator import itemgetter
 from typing import Any, TypeVar
 
-from ..sql.statements import CommitBatch, Query, Statement, Steps, UnlockedBatch
+from ..sql.statements import CommitBatch, Query, Statement, Steps, UnlockedBatch, merged
 from .schema import CHANNEL, FORMAT_OF_LEDGER, HEAD, check_format
 
 T = TypeVar("T")
@@ -28,8 +24,6 @@ WRITE_NOTHING = (
     " WHERE pg_catalog.current_setting('synchronous_standby_names') <> ''"
 )
 LOCK: Statement = ("SELECT FROM ledger FOR UPDATE", ())
-VALUES = re.compile(r"(?<= VALUES )\(\?(?:, \?)*\)")
-MAX_ROWS = 100  # in one statement
 COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
@@ -60,22 +54,9 @@ def write(begin: list[Statement], steps: Steps[T]) -> Steps[T]:
         rows = (yield [*begin, *batch])[len(begin) :]
         while True:
             batch = steps.send(rows)
-            rows = yield (CommitBatch([*_merged(batch), *COMMIT]) if isinstance(batch, CommitBatch) else batch)
+            rows = yield (CommitBatch([*merged(batch), *COMMIT]) if isinstance(batch, CommitBatch) else batch)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
-
-
-def _merged(batch: list[Statement]) -> Iterator[Statement]:
-    """Insert the rows that go into one table, one after the other, by one statement for some of them."""
-    for sql, run in groupby(batch, key=itemgetter(0)):
-        values = [values for _, values in run]
-        if not (row := VALUES.search(sql)):
-            yield from ((sql, each) for each in values)
-            continue
-        for start in range(0, len(values), MAX_ROWS):
-            some = values[start : start + MAX_ROWS]
-            rows = ", ".join([row[0]] * len(some))
-            yield f"{sql[: row.start()]}{rows}{sql[row.end() :]}", tuple(chain.from_iterable(some))
 
 
 def wait_for_replicas() -> Steps[None]:

@@ -6,7 +6,7 @@ Their rows are read and written a table at a time, so that a group costs a datab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import attrs
@@ -19,7 +19,7 @@ from ...record import ConsentRecord, unopened
 from ..answers import Appended
 from .append_plans import AppendOutcome, PlannedAppend
 from .dialect import cursor_of, insert_link, records_from
-from .hash_chain import Link, stamp
+from .hash_chain import Link, fresh_salts, stamp
 from .holders import ALL_HOLDERS, holders_from
 from .notices import registry_from
 from .operations import Head, Operations, erase
@@ -84,7 +84,7 @@ class Appends:
         holder_rows, notice_rows = rows[: len(select_holders)], rows[len(select_holders) :]
         head = self.operations.read_head(head_rows)
         judge = AppendJudge(
-            head, records_from(record_rows), known,
+            head, records_from(record_rows), known, fresh_salts(sum(len(plan.events) for plan in plans)),
             notices=registry_from(*notice_rows) if notice_rows else UNREGISTERED,
             holders=HolderRegistry.of(holders_from(holder_rows[0])) if holder_rows else NO_HOLDERS,
             refuses_yes=self.operations.clock_trouble() is not None,
@@ -151,6 +151,7 @@ class AppendJudge:
         head: Head,
         records: dict[str, ConsentRecord],
         known: KnownAppends,
+        salts: Iterator[bytes],
         *,
         notices: NoticeRegistry = UNREGISTERED,
         holders: HolderRegistry = NO_HOLDERS,
@@ -159,7 +160,7 @@ class AppendJudge:
         # Not before a holder was registered, should the clock have been set back: it would owe nothing of what begins.
         self._cursor, self.now = head.cursor, max([head.now, *holders.registered.values()])
         self._records, self._known, self._notices, self._holders = records, known, notices, holders
-        self._refuses_yes = refuses_yes
+        self._salts, self._refuses_yes = salts, refuses_yes
         self.links: list[Link] = []
         self.written: dict[str, ConsentRecord] = {}
         self.keys: list[Statement] = []
@@ -178,7 +179,7 @@ class AppendJudge:
         try:
             links, record = stamp(
                 record, plan.events, self.now, self._cursor,
-                notices=self._notices, holders=self._holders, provenance=plan.provenance,
+                notices=self._notices, holders=self._holders, provenance=plan.provenance, salts=self._salts,
             )  # fmt: skip
         except InvalidEvent as refused:
             return refused

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -72,6 +72,12 @@ def time_from(at: object) -> datetime:
         raise wire.Malformed("its time is missing or malformed") from None
 
 
+def fresh_salts(count: int) -> Iterator[bytes]:
+    """Draw the salts of so many entries at once: each draw lets other threads have Python."""
+    drawn = os.urandom(count * SALT_BYTES)
+    return (drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES))
+
+
 def stamp(
     record: ConsentRecord,
     events: Sequence[Event],
@@ -81,10 +87,12 @@ def stamp(
     notices: NoticeRegistry,
     holders: HolderRegistry,
     provenance: Provenance,
+    salts: Iterator[bytes],
 ) -> tuple[list[Link], ConsentRecord]:
     """
     Make the links that append *events* after *head*, and the record that they make. *notices* are the registered ones
-    that the events name, *holders* all that are registered, where events of `holders.ERASING` need them.
+    that the events name, *holders* all that are registered, where events of `holders.ERASING` need them. Each link
+    takes one of *salts*.
 
     Raises:
         InvalidEvent: the policy refuses one of the events, each judged on the record that those before it make.
@@ -99,13 +107,13 @@ def stamp(
         said = provenance.without_customer() if isinstance(event, Erased) else provenance
         entry = LedgerEntry(position, record.user_id, record.version + 1, at, event, said, notices.digest_for(event))
         record = fold(record, entry)
-        links.append(_link(entry, previous))
+        links.append(_link(entry, previous, next(salts)))
         previous = links[-1].hash
     return links, record
 
 
-def _link(entry: LedgerEntry, previous: bytes) -> Link:
-    salt, at, event = os.urandom(SALT_BYTES), _spelled(entry.at), wire.encode_event(entry.event)
+def _link(entry: LedgerEntry, previous: bytes, salt: bytes) -> Link:
+    at, event = _spelled(entry.at), wire.encode_event(entry.event)
     provenance = wire.encode(wire.provenance_fields(entry.provenance))
     content = (entry.user_id, entry.version, at, event, provenance, entry.notice_digest)
     digest = _digest(salt, content)

@@ -7,7 +7,11 @@ a ledger is written once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -17,6 +21,10 @@ T_co = TypeVar("T_co", covariant=True)
 Statement = tuple[str, tuple[Any, ...]]  # SQL with a ? for each of the values
 Row = Sequence[Any]
 Steps = Generator[list[Statement], list[list[Any]], T]  # yields batches, is sent the rows of each, returns the answer
+
+MAX_ROWS = 64  # in one statement
+_VALUE = r"(?:\?|\w+\(\?\))"
+_ROW = re.compile(rf"(?<= VALUES )\({_VALUE}(?:, {_VALUE})*\)")
 
 
 class UnlockedBatch(list[Statement]):
@@ -58,3 +66,27 @@ class Transaction(Generic[T_co]):
     start: Callable[[], Steps[T_co]]
     is_erasure: bool = False
     idempotency_key: str | None = attrs.field(default=None, repr=False)
+
+
+def merged(batch: Iterable[Statement]) -> Iterator[Statement]:
+    """
+    Insert the rows that go into one table, one after the other, by few statements. Each has 1, 2, 4 … rows, so that
+    they are few different ones, which a database keeps prepared. (SQLite lets other threads have Python at each one.)
+    """
+    for sql, run in groupby(batch, key=itemgetter(0)):
+        rows = [values for _, values in run]
+        start = 0
+        while (left := len(rows) - start) > 0:
+            count = min(MAX_ROWS, 1 << (left.bit_length() - 1))
+            many = _of_rows(sql, count) if count > 1 else None
+            if many is None:
+                count = 1
+            yield many or sql, tuple(chain.from_iterable(rows[start : start + count]))
+            start += count
+
+
+@lru_cache(maxsize=128)
+def _of_rows(sql: str, count: int) -> str | None:
+    """Spell an INSERT of so many rows; None: it is none, or its values are fixed."""
+    row = _ROW.search(sql)
+    return row and f"{sql[: row.start()]}{', '.join([row[0]] * count)}{sql[row.end() :]}"

@@ -7,8 +7,6 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing, suppress
-from itertools import groupby
-from operator import itemgetter
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +21,7 @@ from ..sql.group_commit import Group, GroupCommit, error_of
 from ..sql.notices import ALL_NOTICES
 from ..sql.operations import Clock
 from ..sql.repeats import Repeat
-from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction, UnlockedBatch
+from ..sql.statements import CommitBatch, Query, Statement, Steps, Transaction, UnlockedBatch, merged
 from ..sql.store import SqlStore
 from ..sql.verify import ALL_LINKS, ALL_RECORDS, refold_query, verify
 from .database import Database, FileDatabase, run_query
@@ -180,8 +178,8 @@ class SqliteDatabaseStore(SqlStore):
     def _run_batch(self, db: sqlite3.Connection, batch: list[Statement]) -> list[list[Any]]:
         if not isinstance(batch, CommitBatch):
             return [db.execute(*statement).fetchall() for statement in batch]
-        for sql, run in groupby(batch, key=itemgetter(0)):
-            db.executemany(sql, [values for _, values in run])
+        for statement in merged(batch):
+            db.execute(*statement)
         if batch.is_erasure:
             self._database.mark_scrub_due(db)
         return []

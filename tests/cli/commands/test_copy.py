@@ -206,7 +206,7 @@ def test_entries_that_make_no_record_are_not_copied(cli: Cli, ledger: Ledger, tm
         sign_up(old, "u-1")
         db = sqlite3.connect(ledger.path, isolation_level=None)
         entry = LedgerEntry(2, "u-1", 2, old.history("u-1")[-1].at, AGREED)
-        forged = hash_chain._link(entry, bytes.fromhex(old.load([]).cursor.hash))
+        forged = hash_chain._link(entry, bytes.fromhex(old.load([]).cursor.hash), bytes(16))
         db.execute(*insert_link(forged))
         db.close()
     result = cli("copy", "--from", ledger.url, "--to", f"sqlite:///{tmp_path}/new.db")

@@ -256,7 +256,7 @@ def rewrite(db: sqlite3.Connection, position: int, *events: e.Event) -> None:
     """Append entries by hand whose digests and hashes fit: for user "c" from *position* on."""
     (previous,) = db.execute("SELECT hash FROM entries WHERE position = ?", (position - 1,)).fetchone()
     for number, event in enumerate(events):
-        link = _link(e.LedgerEntry(position + number, "c", 3 + number, START, event), previous)
+        link = _link(e.LedgerEntry(position + number, "c", 3 + number, START, event), previous, bytes(16))
         db.execute(*insert_link(link))
         previous = link.hash
 
@@ -272,7 +272,7 @@ def test_time_that_runs_back(path: Path, db: sqlite3.Connection) -> None:
     """Also under hashes that fit, an entry older than the one before is found."""
     (previous,) = db.execute("SELECT hash FROM entries WHERE position = 14").fetchone()
     entry = e.LedgerEntry(15, "c", 3, START.replace(year=2025), TOLD)
-    db.execute(*insert_link(_link(entry, previous)))
+    db.execute(*insert_link(_link(entry, previous, bytes(16))))
     assert broken(path).position == 15
 
 
