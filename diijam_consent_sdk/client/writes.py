@@ -185,8 +185,14 @@ class Writes:
     def _wait_for_turn(self, pending: PendingWrite, attempt: int) -> Effects[bool]:
         """Let a no of the same user that was said later be written first. False: the client was closed meanwhile."""
         for waits in itertools.count():
+            now = self._clock()
             with self._lock:
-                is_behind = any(later.has_no() and is_yes_before(pending, later) for later in self._pending)
+                is_behind = any(
+                    later.has_no()
+                    and is_yes_before(pending, later)
+                    and not (pending.has_no() and later.not_before > now)  # no no waits for one that may not be written
+                    for later in self._pending
+                )
             if self._is_stopped and (is_behind or attempt):
                 return False
             if not is_behind:

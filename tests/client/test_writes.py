@@ -198,6 +198,7 @@ class AppendsFail(FaultyStore):
     error: Exception | None = None
     are_noes_written = False
     held: threading.Event | None = None  # what yeses wait for before they are written
+    forbidden: type[e.Event] | None = None  # the token may not write it
     is_written = False
     seconds = 0.0
 
@@ -206,6 +207,8 @@ class AppendsFail(FaultyStore):
         arguments, error = (user_id, events), self.error
         if self.held is not None and not e.takes_away(events):
             assert self.held.wait(10)
+        if self.forbidden is not None and any(isinstance(event, self.forbidden) for event in events):
+            error = FORBIDDEN
         if error is None or (self.are_noes_written and e.takes_away(events)):
             return super().append(*arguments, **options)
         self.calls.append("append")
@@ -317,6 +320,21 @@ def test_a_yes_waits_for_a_later_no_that_is_not_written_yet(make_client: MakeCli
     failing.error = None
     assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 20)
     assert len(failing.inner.history("u")) == 4
+
+
+def test_a_no_beside_a_yes_waits_for_no_other_that_may_not_be_written(
+    make_client: MakeClient, failing: AppendsFail
+) -> None:
+    """A later no that the token may not write any more holds up the yes of an earlier batch, and not its no."""
+    client = make_client(failing, deadline=0.2, max_staleness=20.0)
+    failing.error = ConnectionResetError()
+    for events in ((e.Objected("surveys"), GRANTED), (e.AccountClosed(),)):
+        with pytest.raises(OutcomeUnknown):
+            client.record("u", *events)
+    failing.forbidden, failing.error = e.AccountClosed, None
+    objected = e.Objected("surveys")
+    assert eventually(lambda: objected in [entry.event for entry in failing.inner.history("u")], 15)
+    assert reason(client.user("u")) is Reason.UNAVAILABLE
 
 
 def test_a_no_refused_for_the_token_is_repeated_once_in_b(clock: LeaseClock) -> None:
