@@ -75,7 +75,7 @@ def time_from(at: object) -> datetime:
 def fresh_salts(count: int) -> Iterator[bytes]:
     """Draw the salts of so many entries at once: each draw lets other threads have Python."""
     drawn = os.urandom(count * SALT_BYTES)
-    return (drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES))
+    return iter([drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES)])
 
 
 def stamp(
