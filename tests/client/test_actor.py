@@ -39,6 +39,7 @@ def test_the_async_client_names_its_actor(store: MemoryStore) -> None:
     """It writes as the other client does."""
 
     async def write() -> list[Provenance]:
+        """Write, and read what is said of it."""
         async with AsyncConsentClient(store, follow=False, actor="billing") as client:
             await client.record("u", e.AccountOpened(), provenance=OWN)
             assert (await client.register_notice(WORDS)).by == "billing"

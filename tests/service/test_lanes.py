@@ -114,6 +114,7 @@ async def test_without_a_thread_work_is_refused(lane: Lane, monkeypatch: pytest.
     """Where no thread can be started, the error is the caller's, and the place is free again."""
 
     def refuse(_: threading.Thread) -> None:
+        """Start no thread."""
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as without:

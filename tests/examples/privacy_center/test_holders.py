@@ -30,6 +30,7 @@ def with_client(store: MemoryStore, work: Any) -> None:
     """Do work with a client of the store."""
 
     async def run() -> None:
+        """Open the client for it."""
         async with AsyncConsentClient(store, follow=False) as client:
             await work(client)
 

@@ -97,6 +97,7 @@ def test_a_repeat_of_a_task_waits_for_the_replicas_too(url: str, cluster: Cluste
     """The store for asyncio acknowledges no sooner."""
 
     async def repeat(deadline: float) -> Appended:
+        """Append again, within so many seconds."""
         store = AsyncPostgresStore(url, deadline=deadline)
         try:
             return await store.append("u-1", [OPENED], idempotency_key="k-1")
