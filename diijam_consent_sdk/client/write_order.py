@@ -107,5 +107,11 @@ def is_yes_before(pending: PendingWrite, later: PendingWrite) -> bool:
     return is_before and is_repeated and pending.without_yes(later.append.events) != pending.append.events
 
 
+def waits_for(pending: PendingWrite, later: PendingWrite, now: float) -> bool:
+    """Whether a write is repeated only once a later no is written. A no waits for none that may not be written."""
+    is_held_up = later.not_before > now
+    return later.has_no() and is_yes_before(pending, later) and not (pending.has_no() and is_held_up)
+
+
 def _is_after(one: Cursor, other: Cursor) -> bool:
     return one.epoch == other.epoch and one.position > other.position

@@ -24,15 +24,13 @@ from ..errors import (
     TooLarge,
     VersionConflict,
 )
-from ..events import (
-    takes_away,
-)
+from ..events import takes_away
 from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.answers import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
-from .write_order import PendingWrite, is_yes_before
+from .write_order import PendingWrite, is_yes_before, waits_for
 
 MAX_BACKOFF_SECONDS = 5.0
 LEDGERS_OWN = (InvalidEvent, KeyReused, VersionConflict)  # refusals that tell of earlier tries too
@@ -187,12 +185,7 @@ class Writes:
         for waits in itertools.count():
             now = self._clock()
             with self._lock:
-                is_behind = any(
-                    later.has_no()
-                    and is_yes_before(pending, later)
-                    and not (pending.has_no() and later.not_before > now)  # no no waits for one that may not be written
-                    for later in self._pending
-                )
+                is_behind = any(waits_for(pending, later, now) for later in self._pending)
             if self._is_stopped and (is_behind or attempt):
                 return False
             if not is_behind:
@@ -235,7 +228,7 @@ class Writes:
 
     def _pause_after(self, error: Exception | None, attempt: int) -> float:
         """Choose the seconds until the next try: B while the write is refused, since only people can change that."""
-        if self._is_stopped:  # there is none
+        if self._is_stopped:  # no other try comes
             return 0.0
         return self._max_staleness if isinstance(error, REFUSALS) else backoff(attempt, longest=MAX_BACKOFF_SECONDS)
 

@@ -84,6 +84,11 @@ def _note_warning(warnings: list[str], diagnostic: Diagnostic) -> None:
         warnings.append(NOT_REPLICATED)
 
 
+def _keep_warnings(connection: DeadlineConnection | AsyncDeadlineConnection) -> None:
+    connection.warnings = []
+    connection.add_notice_handler(partial(_note_warning, connection.warnings))
+
+
 def _check_replicated(warnings: list[str]) -> None:
     """Raise `Failure` if the commit is on this server's disk and may be on no replica's, though it has to be."""
     if warnings:
@@ -110,8 +115,7 @@ class DeadlineConnection(psycopg.Connection[TupleRow]):
             if on_error is not None:
                 on_error(error)
             raise
-        connection.warnings = []
-        connection.add_notice_handler(partial(_note_warning, connection.warnings))
+        _keep_warnings(connection)
         return connection
 
     def wait(self, gen: PQGen[T], interval: float = TICK_SECONDS, timeout: float | None = None) -> T:
@@ -174,8 +178,7 @@ class AsyncDeadlineConnection(psycopg.AsyncConnection[TupleRow]):
             if on_error is not None:
                 on_error(error)
             raise
-        connection.warnings = []
-        connection.add_notice_handler(partial(_note_warning, connection.warnings))
+        _keep_warnings(connection)
         return connection
 
     async def wait(  # the signature is psycopg's

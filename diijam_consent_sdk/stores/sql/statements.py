@@ -87,6 +87,6 @@ def merged(batch: Iterable[Statement]) -> Iterator[Statement]:
 
 @lru_cache(maxsize=128)
 def _of_rows(sql: str, count: int) -> str | None:
-    """Spell an INSERT of so many rows; None: it is none, or its values are fixed."""
+    """Make an INSERT of one row insert *count* rows. None for any other statement, and for one of fixed values."""
     row = _ROW.search(sql)
     return row and f"{sql[: row.start()]}{', '.join([row[0]] * count)}{sql[row.end() :]}"

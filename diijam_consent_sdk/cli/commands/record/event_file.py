@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import attrs
 
-from ....events import NO_PROVENANCE, Event, Provenance, is_no, takes_away
+from ....events import NO_PROVENANCE, Event, Provenance, is_no
 from ....identifiers import identifier
 from ....policy import MAX_EVENTS
 from ....stores import wire
@@ -56,8 +56,8 @@ class Batch:
         With a label, what was said before may be said again, so nothing but the key keeps an old yes out of a file that
         grew: the yes of a batch stands for all of it, and the ledger refuses the key with other lines beside it.
         """
-        is_by_yes = bool(label) and self.is_yes_said_here()
-        events = [next(each for each in self.events if not is_no(each))] if is_by_yes else self.events
+        yes = self.yes_said_here() if label else None
+        events = self.events if yes is None else [yes]
         digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
         said.pop("by", None)
         for part in (
@@ -69,9 +69,11 @@ class Batch:
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
-    def is_yes_said_here(self) -> bool:
-        """Whether a yes is among the events, and they are no import: it would overrule every no before it."""
-        return self.provenance.said_at is None and not takes_away(self.events)
+    def yes_said_here(self) -> Event | None:
+        """Find the first yes among the events, unless they are an import, which overrules no no."""
+        if self.provenance.said_at is not None:
+            return None
+        return next((each for each in self.events if not is_no(each)), None)
 
     def singles(self) -> Iterator[Batch]:
         """Yield a batch for each event."""
@@ -146,20 +148,22 @@ def read_batches(stream: BinaryIO, actor: str | None = None, label: str = "") ->
     that was said here is in another one: `Batch.digest` knows no more than one again.
     """
     batch: Batch | None = None
-    yes: Event | None = None  # the batch's
     read, digest = LineDigest(), ""
     for line in Lines(stream):
         blank = not line.strip()
         user_id, event, provenance = ("", None, NO_PROVENANCE) if blank else parse_line(line, actor)
         if event is not None:
             is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
-            is_apart = bool(label) and provenance.said_at is None and not is_no(event) and yes not in {None, event}
-            if batch is not None and (not is_same or len(batch.events) == MAX_EVENTS or is_apart):
+            is_another_yes = bool(label) and not is_no(event)
+            if batch is not None and (
+                not is_same
+                or len(batch.events) == MAX_EVENTS
+                or (is_another_yes and batch.yes_said_here() not in {None, event})
+            ):
                 batch.is_last = batch.user_id != user_id
                 yield batch, digest
-                batch = yes = None
+                batch = None
             batch = batch or Batch(user_id, provenance)
-            yes = event if yes is None and not is_no(event) else yes
             batch.lines.append(read.number + 1)
             batch.events.append(event)
         read.add(line)

@@ -139,7 +139,7 @@ class Importer:
         for each in keyed:
             batch = each.batch
             version = following.get(batch.user_id)
-            if batch.is_yes_said_here() and not self.is_again:
+            if batch.yes_said_here() is not None and not self.is_again:
                 # Behind others of its user it waits for these: no record has that version.
                 version = self._versions.get(each.key, 0) if version is None else MAX_POSITION
             writes.append(Write(batch.user_id, batch.events, version, each.key, batch.provenance))
@@ -181,7 +181,7 @@ class Importer:
     def _has_said(self, keyed: Keyed) -> bool:
         """Whether the ledger had a yes of a batch before the import began. Else the batch is for the history read."""
         batch = keyed.batch
-        if self.is_again or not batch.is_yes_said_here():
+        if self.is_again or batch.yes_said_here() is None:
             return False
         history = self.store.history(batch.user_id)
         self._versions[keyed.key] = history[-1].version if history else 0
