@@ -74,7 +74,14 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             TypeError: one of them is not a string.
         """
-        if at_least is None and (user := self._cached.get(user_id, NOBODY)).answers() is not ALL_STALE:
+        user = self._cached.get(user_id, NOBODY)
+        generation = user._generation  # noqa: SLF001
+        now = generation.clock()
+        # Under the feed's lease this much will do, and saves a call: the guard that follows checks all of rule 7.
+        is_covered = (
+            now < generation.fresh_until and now < user._ends_at and user._answers is not ALL_STALE  # noqa: SLF001
+        )
+        if at_least is None and (is_covered or user.answers() is not ALL_STALE):
             self._counters.found += 1
             return user
         return self._runner.run(self._engine.user(user_id, at_least))
