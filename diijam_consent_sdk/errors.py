@@ -65,7 +65,8 @@ class NotEntitled(StoreError):
 class OutcomeUnknown(StoreError):
     """
     A write was sent and its outcome is not known. The client keeps the user denied and repeats the write in the
-    background until it is; to ask yourself, call `record` again with the same events and `idempotency_key`.
+    background until it is; to ask yourself, call `record` again with the same events and `idempotency_key`. Of the
+    registration of a notice or a holder, the key is empty and nothing is repeated: make the same call again.
     """
 
     def __init__(self, message: str, idempotency_key: str) -> None:

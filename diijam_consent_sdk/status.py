@@ -32,10 +32,11 @@ class Status:
     The state of a client at one moment.
 
     Attributes:
-        ready: Whether the client is open and its last exchange with the store succeeded. False before the first
-            exchange.
+        ready: Whether the client is open, and its last load or poll for guards succeeded. False before the first one,
+            and so for a client that is asked nothing: `record`, `load` and the like raise their errors, and count for
+            nothing here.
 
-        last_error: Why the last exchange failed, in one line; None if it succeeded, and before the first.
+        last_error: Why that load or poll failed, in one line; None if it succeeded, and before the first.
 
         feed: Whether the change feed is followed, and reached.
 

@@ -39,6 +39,17 @@ def test_the_package_needs_nothing_optional() -> None:
     assert run(missing + code) == "needed_for_service"
 
 
+def test_a_store_without_its_extra_names_the_extra() -> None:
+    """Importing a PostgreSQL store where psycopg is missing says what to install."""
+    for name in ("PostgresStore", "AsyncPostgresStore"):
+        code = (
+            "import sys; sys.modules.update(psycopg=None, psycopg_pool=None)\n"
+            f"try: from diijam_consent_sdk.stores import {name}\n"
+            "except ModuleNotFoundError as error: print(error)\n"
+        )
+        assert run(code) == "PostgreSQL needs its extra: pip install 'diijam-consent-sdk[postgres]'"
+
+
 def test_no_thread_starts_before_the_first_question() -> None:
     """Neither the import nor a new client starts a thread, of Python's or any other."""
     code = (

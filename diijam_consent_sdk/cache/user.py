@@ -17,6 +17,7 @@ from .counters import Counters
 from .generation import Basis, Generation
 from .guard import guard
 
+K = TypeVar("K", bound=str)
 V = TypeVar("V")
 
 NO_HEAD = Cursor("", 0, "")  # the head of a user that was not loaded
@@ -33,7 +34,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     One user's answers, true for as long as its lease lasts. Made by a client; safe to use from several threads.
 
     Out of its lease, or once its client dropped it, it answers `STALE` to every ask. Get a new one from the client.
-    A guard never raises for what the world does; for what the caller wrote wrong, every guard raises
+    Guards never raise on outages. For mistakes in the calling code every guard raises
 
     - `ValueError`: a word outside its vocabulary, an empty recipient, nothing to share, `MARKETING` for `can_process`;
     - `TypeError`: a value of another type, or a bare string where a set belongs.
@@ -74,7 +75,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @property
     def position(self) -> int:
-        """The ledger's, as of which the answers hold."""
+        """Position of the ledger as of which the answers hold."""
         return self._basis.head.position
 
     @property
@@ -114,7 +115,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @guard
     def can_market(self, channel: str, data: Iterable[str] = NO_DATA) -> Decision:
-        """Whether marketing may reach the user over *channel*, touching its own field and *data*: clause 4."""
+        """Decide whether marketing may reach the user over *channel*, using its own field and *data*: clause 4."""
         user: UserConsent = self._self
         if data is NO_DATA:
             counter = user.answers().market[channel]
@@ -126,7 +127,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @guard
     def can_share(self, recipient: str, data: Iterable[str], purpose: str) -> Decision:
-        """Whether *data* may be shared with *recipient* for *purpose*: clause 5."""
+        """Decide whether *data* may be shared with *recipient* for *purpose*: clause 5."""
         user: UserConsent = self._self
         if (counter := user.answers().find(Share, purpose, data, recipient)) is None:
             return user._decide(Share(recipient, data, purpose))
@@ -134,14 +135,14 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @guard
     def is_public(self, field: str) -> Decision:
-        """Whether *field* may be shown to everybody: clause 7."""
+        """Decide whether *field* may be shown to everybody: clause 7."""
         user: UserConsent = self._self
         counter = user.answers().show[field]
         return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
     def can_process(self, purpose: str, data: Iterable[str] | None = None) -> Decision:
-        """Whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4 and 6."""
+        """Decide whether *data* (None: any personal data; `()`: none) may be processed for *purpose*: clauses 4, 6."""
         user: UserConsent = self._self
         if data is None:
             counter = user.answers().process[purpose]
@@ -153,14 +154,14 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @guard
     def can_retain(self, field: str) -> Decision:
-        """Whether *field* may be kept: clause 6."""
+        """Decide whether *field* may be kept: clause 6."""
         user: UserConsent = self._self
         counter = user.answers().retain[field]
         return counter.decision if counter.allowed else user._denied(counter.decision)
 
     @guard
-    def public_view(self, fields: Mapping[str, V]) -> dict[str, V]:
-        """Of *fields*, keyed by `Field` words, only what the user chose to make public; unknown keys are dropped."""
+    def public_view(self, fields: Mapping[K, V]) -> dict[K, V]:
+        """Keep of *fields*, keyed by `Field` or its word, what the user made public; drop unknown keys: clause 7."""
         if not isinstance(fields, Mapping):
             raise TypeError(f"public_view takes a mapping of fields to values, not {type(fields).__name__}")
         show = self._self.answers().show
@@ -168,18 +169,18 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     @guard
     def decide(self, ask: Ask) -> Decision:
-        """The answer to any ask."""
+        """Decide any ask, as the guard of its kind does."""
         user: UserConsent = self._self
         return user._decide(ask)
 
     def is_live(self) -> bool:
-        """Whether the lease lasts: a guard would say something else than `STALE`."""
+        """Whether the lease lasts, so that guards answer something else than `STALE`."""
         return self.answers() is not ALL_STALE
 
     # The rest is the library's own: for the guards here and in the client, below for `Leases` under its lock.
 
     def answers(self) -> Answers:
-        """What it answers now."""
+        """Return the answers that hold now; those of `STALE` or `UNAVAILABLE` if the lease is over."""
         # protocol.md, rule 7: the shared state first, then this entry, the clock last. A change drops the entry before
         # it lets the shared state go on, so a reader of the new state cannot read the old answers after it.
         generation = self._generation
@@ -197,11 +198,11 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return ALL_UNAVAILABLE if self._answers is ALL_UNAVAILABLE else ALL_STALE
 
     def head(self) -> Cursor:
-        """The store's, at which it was loaded."""
+        """Return the head of the store at which the user was loaded."""
         return self._basis.head
 
     def compiled(self) -> tuple[Answers, float]:
-        """What it answers under any lease, and when that ends by itself (infinity: never)."""
+        """Return the answers whatever the lease, and when time alone changes them (infinity: never)."""
         return self._answers, self._ends_at
 
     def _decide(self, ask: Ask) -> Decision:
@@ -213,7 +214,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return decision
 
     def renew(self, fetched: UserConsent) -> bool:
-        """Live on, if the same version was fetched again and answers the same."""
+        """Extend the lease if *fetched* has the same version and answers. Return whether it was extended."""
         if self.version != fetched.version or self._answers is not fetched._answers:
             return False
         self._ends_at = fetched._ends_at
@@ -223,20 +224,20 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         return True
 
     def is_in(self, generation: Generation) -> bool:
-        """Whether this is what covers it."""
+        """Whether the user belongs to this generation."""
         return self._generation is generation
 
     def promote(self, waited_in: Generation, covering: Generation) -> None:
-        """Be covered by the feed, if this was loaded where *waited_in* waited for it, and not elsewhere since."""
+        """Move from *waited_in* to *covering*, which the feed keeps fresh, unless a later load moved the user."""
         if self._generation is waited_in:
             self._generation = covering
 
     def clear_referenced(self) -> bool:
-        """Whether it was asked since this was called last."""
+        """Return whether a guard asked the user since the last call of this method."""
         marked, self._asked = self._asked, False
         return bool(marked)
 
     def invalidate(self, answers: Answers = ALL_STALE) -> None:
-        """Never say yes again."""
+        """Answer nothing but *answers* from now on."""
         self._answers = answers
         self._generation.waiting.discard(self.user_id)

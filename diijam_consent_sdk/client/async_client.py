@@ -1,4 +1,4 @@
-"""The client for asyncio: every operation is a coroutine that runs the engine in the caller's task."""
+"""The client for asyncio: its operations run the engine in the caller's task."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from .runners import TaskRunner
 
 class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
     """
-    `ConsentClient` for asyncio: the same options and operations, each a coroutine, over either kind of store.
+    `ConsentClient` for asyncio: the same options and operations, over either kind of store.
 
-    There are no guards by id, since a forgotten `await` must never read as yes. `await` the user, and call its guards
-    plainly. Use a client in one event loop at a time.
+    Each operation is a coroutine, except that `users`, `permitted` and `watch` return async iterators, and `status`
+    answers at once. There are no guards by id, since a forgotten `await` must never read as yes. `await` the user, and
+    call its guards plainly. Use a client in one event loop at a time.
     """
 
     _runner_type = TaskRunner
@@ -37,7 +38,7 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
     _runner: TaskRunner
 
     async def user(self, user_id: str, at_least: str | None = None) -> UserConsent:
-        """See `ConsentClient.user`."""
+        """Give one user's answers, under one lease. See `ConsentClient.user`."""
         is_simple = at_least is None and self._runner.is_on_its_loop()
         if is_simple and (user := self._cached.get(user_id, NOBODY)).answers() is not ALL_STALE:
             self._counters.found += 1
@@ -45,16 +46,23 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
         return await self._runner.run(self._engine.user(user_id, at_least))
 
     def users(self, user_ids: Iterable[str], malformed: Malformed = "raise") -> AsyncIterator[UserConsent]:
-        """See `ConsentClient.users`."""
+        """
+        Give the users in order, loaded in batches as the iteration goes on: a few thousand ids are read ahead. See
+        `ConsentClient.users`.
+        """
         return LoudAsyncIterator(self._live(self._engine.batches(user_ids, malformed)))
 
     def permitted(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> AsyncIterator[str]:
-        """See `ConsentClient.permitted`."""
+        """
+        Give the ids that may, in order, each decided at the moment it is handed out. See `ConsentClient.permitted`.
+        """
         check_ask(ask)
         return LoudAsyncIterator(self._permitted(self._engine.batches(user_ids, malformed), ask))
 
     async def permitted_mask(self, user_ids: Iterable[str], ask: Ask, malformed: Malformed = "raise") -> bytearray:
-        """See `ConsentClient.permitted_mask`."""
+        """
+        Decide for frames and arrays: for each id in order 1 if it may, else 0. See `ConsentClient.permitted_mask`.
+        """
         check_ask(ask)
         return await self._runner.run(self._engine.mask(user_ids, ask, malformed))
 
@@ -66,20 +74,23 @@ class AsyncConsentClient(AsyncAudit, AsyncLedger, AsyncRegistry):
         idempotency_key: str | None = None,
         provenance: Provenance | None = None,
     ) -> Appended:
-        """See `ConsentClient.record`."""
+        """Append events, all or none. See `ConsentClient.record`."""
         recording = self._engine.record(user_id, events, expected_version, idempotency_key, provenance)
         return await self._runner.run(recording)
 
     async def load(self, user_id: str) -> ConsentRecord:
-        """See `ConsentClient.load`."""
+        """Load the whole record from the store. See `ConsentClient.load`."""
         return (await self._runner.run(self._engine.reads.load(user_id))).records[0]
 
     async def due(self) -> Due:
-        """See `ConsentClient.due`."""
+        """
+        Read the work list: open requests by due time, and pending erasures that may be done now or are on hold. See
+        `ConsentClient.due`.
+        """
         return await self._runner.run(self._engine.reads.due())
 
     async def close(self) -> None:
-        """See `ConsentClient.close`."""
+        """Deny everything from now on, and close the store if `from_url` made it. See `ConsentClient.close`."""
         if not self._is_closed:
             try:
                 await self._runner.run(self._engine.close())

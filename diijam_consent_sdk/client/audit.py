@@ -63,7 +63,7 @@ class Audit(BaseClient):
         Read the ledger's head, as a token to keep elsewhere: the epoch, position and chain hash of the last entry.
 
         `diijam-consent verify --since` proves later that the ledger still continues this head: that nobody cut it,
-        restored an older copy or forged an entry up to there. Errors as for `load`.
+        restored an older copy or forged an entry up to there. Errors as for `load`; any scope `ask…` is enough, too.
         """
         return str(self._runner.run(self._engine.reads.head()))
 
@@ -74,17 +74,25 @@ class AsyncAudit(BaseClient):
     _runner: TaskRunner
 
     async def explain(self, user_id: str, ask: Ask, at: datetime | None = None) -> Explanation:
-        """See `ConsentClient.explain`."""
+        """Decide on a record loaded now, and give the evidence, for audit and support. See `ConsentClient.explain`."""
         return await self._runner.run(self._engine.reads.explain(user_id, ask, at))
 
     async def history(self, user_id: str) -> list[LedgerEntry]:
-        """See `ConsentClient.history`."""
+        """
+        List the user's ledger entries, oldest first; after an erasure, its entry alone. See `ConsentClient.history`.
+        """
         return await self._runner.run(self._engine.reads.history(user_id))
 
     async def customer_file(self, user_id: str, language: Language = "vi") -> CustomerFile:
-        """See `ConsentClient.customer_file`."""
+        """
+        Read everything that the store has of one customer: what was said and how, the words shown each time, what holds
+        now, requests, holds, and the hashes that prove it. See `ConsentClient.customer_file`.
+        """
         return await self._runner.run(gather(self._engine, user_id, language))
 
     async def head(self) -> str:
-        """See `ConsentClient.head`."""
+        """
+        Read the ledger's head, as a token to keep elsewhere: the epoch, position and chain hash of the last entry. See
+        `ConsentClient.head`.
+        """
         return str(await self._runner.run(self._engine.reads.head()))

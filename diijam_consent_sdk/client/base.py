@@ -114,6 +114,8 @@ class BaseClient:
             StoreUnavailable: the database cannot be opened.
 
             StoreUnusable: the database is damaged, another program's, or of a newer version of this library.
+
+            ModuleNotFoundError: the store needs an extra that is not installed; the message names it.
         """
         deadline = options.get("deadline", 1.0)
         store = cls._open_store(
@@ -133,8 +135,8 @@ class BaseClient:
         `DIIJAM_CONSENT_LISTEN_URL`, and *actor*, unless it is given, `DIIJAM_CONSENT_ACTOR`.
 
         Raises:
-            ValueError: `DIIJAM_CONSENT_URL` is not set, or both of the others are, or the file holds no token; and all
-                that `from_url` raises.
+            ValueError: `DIIJAM_CONSENT_URL` is not set, or both `DIIJAM_CONSENT_TOKEN` and `DIIJAM_CONSENT_TOKEN_FILE`
+                are, or the file holds no token; and all that `from_url` raises.
 
             OSError: the file cannot be read, or another user could have written it.
         """

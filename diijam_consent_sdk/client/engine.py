@@ -181,7 +181,7 @@ class Engine:
         self.leases.check_open()
 
     def _on_exchange(self, failure: BaseException | None) -> None:
-        """Note an exchange, and start polling after the first one: nothing runs before a client is used."""
+        """Note a load or poll for guards, and start polling after the first: nothing runs before a guard is asked."""
         if self.leases.closed:
             return
         if self._is_following:

@@ -15,6 +15,7 @@ from ..cache.user import UserConsent
 from ..decisions import NO_DATA, Ask, Decision, Market, Process, Retain, Share, Show
 from .base import BaseClient
 
+K = TypeVar("K", bound=str)
 V = TypeVar("V")
 
 
@@ -164,7 +165,7 @@ class GuardsById(BaseClient):
         counter.hits += 1
         return counter.decision
 
-    def public_view(self, user_id: str, fields: Mapping[str, V]) -> dict[str, V]:
+    def public_view(self, user_id: str, fields: Mapping[K, V]) -> dict[K, V]:
         """
         Keep what may be shown to everybody: clause 7.
 

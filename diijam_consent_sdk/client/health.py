@@ -1,7 +1,7 @@
 """
 A client's health: whether the store and its change feed are reached, for `ConsentClient.status()` and the log.
 
-It is noted after each exchange, so that a status costs no call of the store.
+It is noted after each load and poll for guards, so that a status costs no call of the store.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Health:
         self._denied_before: int | None = 0  # guards outside the view when it began; None: that they did is logged
 
     def note_exchange(self, failure: BaseException | None) -> None:
-        """Note an exchange, and log it if the store went out of reach or came back."""
+        """Note a load or poll for guards, and log it if the store went out of reach or came back."""
         cause = None if failure is None else cause_of(failure)
         with self._lock:
             was_reachable, self._is_reachable = self._is_reachable, failure is None

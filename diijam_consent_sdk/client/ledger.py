@@ -92,11 +92,14 @@ class AsyncLedger(BaseClient):
     _runner: TaskRunner
 
     async def entries(self, after: str | None = None, *, wait: float = 0.0) -> Entries:
-        """See `ConsentClient.entries`."""
+        """Read the ledger in order, a page at a time, each entry at least once. See `ConsentClient.entries`."""
         return await self._runner.run(self._engine.ledger.entries(after, wait))
 
     def watch(self, ask: Ask, after: str | None = None) -> AsyncIterator[Watched]:
-        """See `ConsentClient.watch`."""
+        """
+        Iterate over everybody's answer to *ask*, then for ever over the answer of each user that changes: for those who
+        keep copies, such as a mail provider's list. See `ConsentClient.watch`.
+        """
         return LoudAsyncIterator(self._watch(self._engine.ledger.watch(ask, after)))
 
     async def _watch(self, watch: Watch) -> AsyncGenerator[Watched, None]:

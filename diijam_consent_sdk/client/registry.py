@@ -29,6 +29,8 @@ class Registry(BaseClient):
 
             StoreUnavailable, StoreUnusable: nothing was written.
 
+            NotEntitled: the service's token lacks the scope `write:notices`.
+
             ClientClosed: the client is closed.
 
             TypeError: *text* is no `NoticeText`.
@@ -93,7 +95,13 @@ class Registry(BaseClient):
         self._runner.run(self._engine.registry.retire_holder(holder))
 
     def holders(self) -> list[str]:
-        """List the names of the registered holders, sorted. Errors as for `notice`."""
+        """
+        List the names of the registered holders, sorted.
+
+        Raises:
+            NotEntitled: the service's token lacks the scope `read` or `write:erasures`. All other errors are those of
+                `notice`.
+        """
         return [known.holder for known in self._runner.run(self._engine.registry.holders())]
 
     def erasures(self, holder: str) -> list[OwedErasure]:
@@ -119,33 +127,44 @@ class AsyncRegistry(BaseClient):
     _runner: TaskRunner
 
     async def register_notice(self, text: NoticeText) -> RegisteredNotice:
-        """See `ConsentClient.register_notice`."""
+        """
+        Register the exact words that customers are shown, so that a consent can be proved word for word. See
+        `ConsentClient.register_notice`.
+        """
         return await self._runner.run(self._engine.registry.register(text))
 
     async def notice(self, notice: str) -> RegisteredNotice | None:
-        """See `ConsentClient.notice`."""
+        """
+        Load the notice that is registered under this id; None if the id is not registered. See `ConsentClient.notice`.
+        """
         return await self._runner.run(self._engine.registry.notice(notice))
 
     async def notices(self) -> list[RegisteredNotice]:
-        """See `ConsentClient.notices`."""
+        """List the registered notices with their texts, in order of ids. See `ConsentClient.notices`."""
         return await self._runner.run(self._engine.registry.notices())
 
     async def require_notices(self) -> None:
-        """See `ConsentClient.require_notices`."""
+        """
+        Require notices, for good: from now on the ledger refuses `Granted` and `Notified` under an unregistered id. See
+        `ConsentClient.require_notices`.
+        """
         await self._runner.run(self._engine.registry.require())
 
     async def register_holder(self, holder: str) -> RegisteredHolder:
-        """See `ConsentClient.register_holder`."""
+        """Register who has copies of customers' data. See `ConsentClient.register_holder`."""
         return await self._runner.run(self._engine.registry.register_holder(holder))
 
     async def retire_holder(self, holder: str) -> None:
-        """See `ConsentClient.retire_holder`."""
+        """Remove a holder: no erasure waits for it any more. See `ConsentClient.retire_holder`."""
         await self._runner.run(self._engine.registry.retire_holder(holder))
 
     async def holders(self) -> list[str]:
-        """See `ConsentClient.holders`."""
+        """List the names of the registered holders, sorted. See `ConsentClient.holders`."""
         return [known.holder for known in await self._runner.run(self._engine.registry.holders())]
 
     async def erasures(self, holder: str) -> list[OwedErasure]:
-        """See `ConsentClient.erasures`."""
+        """
+        List the erasures that a holder has yet to confirm, those that are due first at the beginning. See
+        `ConsentClient.erasures`.
+        """
         return await self._runner.run(self._engine.registry.erasures(holder))

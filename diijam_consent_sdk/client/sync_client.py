@@ -109,8 +109,12 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
         """
         Give the ids that may, in order, each decided at the moment it is handed out.
 
-        Users that could not be loaded are left out too; `users` gives them with `UNAVAILABLE`. Errors as for `users`,
-        and `TypeError` if *ask* is not an ask.
+        Users that could not be loaded are left out too; `users` gives them with `UNAVAILABLE`.
+
+        Raises:
+            NotEntitled: the service's token is not for such asks.
+
+            ValueError, TypeError: as for `users`, and `TypeError` if *ask* is not an ask.
         """
         check_ask(ask)
         return LoudIterator(self._permitted(self._engine.batches(user_ids, malformed), ask))
@@ -125,6 +129,8 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
             StoreUnavailable: some users could not be loaded, or not in time.
 
             StoreUnusable: the store's answer cannot be trusted.
+
+            NotEntitled: the service's token is not for such asks.
 
             ClientClosed: the client is closed.
 
@@ -165,6 +171,8 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             StoreUnavailable, StoreUnusable: nothing was written.
 
+            NotEntitled: the service's token lacks the scope of one of the events; nothing was written.
+
             OutcomeUnknown: it may have been written. The client repeats the write until the outcome is definite.
 
             ClientClosed: the client was closed before.
@@ -187,6 +195,8 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
             StoreUnavailable: the store did not answer within the deadline.
 
             StoreUnusable: its answer cannot be trusted.
+
+            NotEntitled: the service's token lacks the scope `read`.
 
             ClientClosed: the client is closed.
 

@@ -58,7 +58,7 @@ INSTRUMENTS: dict[str, Instrument] = {
     "diijam_consent.ready": Instrument(
         GAUGE,
         "1",
-        "1 if the client is open and its last exchange with the store succeeded",
+        "1 if the client is open and its last load or poll for guards succeeded",
         lambda s: one(int(s.ready)),
     ),
     "diijam_consent.feed.up": Instrument(

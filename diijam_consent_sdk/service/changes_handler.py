@@ -34,7 +34,7 @@ async def changes(call: Call, data: ChangesQuestion) -> bytes | Parts:
     with call.disconnected() as disconnected:
         found = await call.context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
     call.users = len(found.user_ids)
-    authorize_again(call, CHANGES)  # since the token may have been revoked during the wait
+    authorize_again(call, CHANGES)  # the wait may have been long, and the view below is that of the token's scopes now
     answer = ChangesAnswer(
         nonce=data.nonce,
         after=found.after,

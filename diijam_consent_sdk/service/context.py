@@ -1,4 +1,4 @@
-"""What one application shares between its handlers, guards and server. It is made once, by `app.build_app`."""
+"""What one application shares between its operations and its server. It is made once, by `app.build_app`."""
 
 from __future__ import annotations
 

@@ -3,11 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .._extras import needs_extra
 from .answers import Appended, Changes, Cursor, Loaded, Write
 from .async_protocol import AsyncStore
 from .protocol import Store
 from .sqlite.memory import MemoryStore
 from .sqlite.store import SqliteStore
+from .url import POSTGRES_EXTRA
 
 if TYPE_CHECKING:
     from .http.async_store import AsyncHttpStore
@@ -44,4 +46,5 @@ def __getattr__(name: str) -> object:
     """Import a store that needs an extra, or is slow to import, when it is first used."""
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(LATER[name], __name__), name)
+    with needs_extra(*POSTGRES_EXTRA):
+        return getattr(import_module(LATER[name], __name__), name)

@@ -71,7 +71,7 @@ class Loaded:
 
     cursor: Cursor
     at: datetime
-    records: tuple[ConsentRecord, ...]
+    records: tuple[ConsentRecord, ...] = attrs.field(repr=False)
 
 
 class StandingRow(
@@ -167,7 +167,7 @@ class Appended:
     cursor: Cursor
     version: int
     is_repeat: bool
-    record: ConsentRecord | None
+    record: ConsentRecord | None = attrs.field(repr=False)
 
     @property
     def token(self) -> str:

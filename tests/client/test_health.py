@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog
 
 from diijam_consent_sdk import Reason
 from diijam_consent_sdk.errors import (
     StoreUnavailable,
 )
+from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.testing import FaultyStore, unreachable
 from tests.client.conftest import SIGNED_UP, MakeClient, eventually
 
@@ -34,6 +36,18 @@ def test_status_shows_how_the_client_is_doing(make_client: MakeClient, store: Fa
     assert not client.status().ready
     client.close()
     assert (client.status().ready, client.status().feed) == (False, "off")
+
+
+def test_only_loads_and_polls_for_guards_count(make_client: MakeClient, store: FaultyStore) -> None:
+    """A client that only writes and reads records is not ready, and its errors are raised and not reported."""
+    client = make_client()
+    client.record("u-1", AccountOpened())
+    client.load("u-1")
+    client.head()
+    store.broken = unreachable()
+    with pytest.raises(StoreUnavailable):
+        client.load("u-1")
+    assert (client.status().ready, client.status().last_error, client.status().feed) == (False, None, "off")
 
 
 def test_a_client_whose_store_was_never_there_is_not_ready(make_client: MakeClient, store: FaultyStore) -> None:

@@ -59,6 +59,16 @@ def test_both_faces_have_the_same_operations(sync_face: type, async_face: type) 
         assert answer == str(sync[name].return_annotation), name
 
 
+def test_the_async_clients_docstrings_say_what_the_clients_say() -> None:
+    """An editor shows what an async method does: its docstring begins as that of the sync one, and refers to it."""
+    for name in public(AsyncConsentClient).keys() - ONLY_ASYNC.keys() - {"from_url", "from_env", "status"}:
+        doc = " ".join((inspect.getdoc(getattr(AsyncConsentClient, name)) or "").split())
+        reference = f" See `ConsentClient.{name}`."
+        assert doc.endswith(reference), name
+        sync = " ".join((inspect.getdoc(getattr(ConsentClient, name)) or "").split())
+        assert sync.startswith(doc.removesuffix(reference)), name
+
+
 @pytest.mark.parametrize("store", [MemoryStore, SqliteStore, PostgresStore, HttpStore, FaultyStore])
 def test_every_store_has_every_method(store: type) -> None:
     """Each store, the test kit's too, has the protocol's methods with their names, parameters and defaults."""

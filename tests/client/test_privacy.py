@@ -35,6 +35,15 @@ def said() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
+def test_an_answer_shows_no_choices() -> None:
+    """The repr of what `record` returns, which a notebook or a log shows, leaves the user's record out."""
+    with ConsentClient(MemoryStore()) as consent:
+        appended = consent.record("secret-user", *SIGNED_UP, e.Granted("surveys", "secret-notice"))
+    assert appended.record is not None
+    assert "secret" not in repr(appended)
+    assert repr(appended) == f"Appended(cursor={appended.cursor!r}, version={appended.version}, is_repeat=False)"
+
+
 def test_logs_and_errors_name_nobody(said: io.StringIO, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Through every kind of failure, at the lowest log level, no id, notice, recipient or key is logged."""
     store = FaultyStore(MemoryStore())

@@ -12,6 +12,7 @@ from diijam_consent_sdk import (
     ConsentClient,
     Decision,
     Explanation,
+    Field,
     Market,
     NoticeText,
     Process,
@@ -44,6 +45,8 @@ def guards(user: UserConsent) -> None:
     assert_type(user.decide(Process("surveys")), Decision)
     assert_type(user.decide(Market("email")).or_raise().reason, Reason)
     assert_type(user.public_view({"avatar": 1}), dict[str, int])
+    known: dict[Field, int] = {Field.AVATAR: 1}
+    assert_type(user.public_view(known), dict[Field, int])
 
 
 def sending(links: UnsubscribeLinks) -> None:
@@ -59,6 +62,7 @@ def sync(consent: ConsentClient) -> None:
     assert_type(consent.users(["u-1"]), Iterator[UserConsent])
     assert_type(consent.permitted(["u-1"], Market("email")), Iterator[str])
     assert_type(consent.can_market("u-1", "email"), Decision)
+    assert_type(consent.public_view("u-1", dict.fromkeys(Field, 1)), dict[Field, int])
     assert_type(consent.record("u-1", AccountOpened()), Appended)
     assert_type(consent.load("u-1"), ConsentRecord)
     assert_type(consent.explain("u-1", Market("email")), Explanation)
