@@ -250,9 +250,9 @@ def _rows(r: ConsentRecord | Standing, ask: Ask, at: datetime) -> Iterator[tuple
             agreed = [sharing for sharing, said in told if said is Reason.AGREED]
             yield _first(s for s in agreed if s.purpose is purpose and data <= s.data), Reason.AGREED, 5  # row 13
             yield bool(agreed), Reason.BEYOND_NOTICE, 5  # row 14
-            for reason in (Reason.WITHDRAWN, Reason.EXPIRED, Reason.NOT_AGREED):
+            for reason in (Reason.WITHDRAWN, Reason.EXPIRED):
                 yield _first(sharing for sharing, said in told if said is reason), reason, 5  # row 14
-            yield True, Reason.NOT_NOTIFIED, 5  # row 14
+            yield True, Reason.NOT_AGREED if told else Reason.NOT_NOTIFIED, 5  # row 14, which rests on no word
         case Process(purpose) if BASIS[purpose] is Basis.SERVICE:
             yield True, Reason.NEEDED_FOR_SERVICE, 6 if purpose is Purpose.SERVICE_OPERATION else 4  # row 15
         case Process(purpose) | Market(purpose=purpose):

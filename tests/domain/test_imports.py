@@ -207,6 +207,10 @@ def test_an_explanation_tells_the_entry_and_when_it_was_said(imported: e.Provena
     assert explain(history.record, Market("email"), history.at).version == 10
     history.append(e.Objected("marketing"))
     assert _rests_on(history, Market("email")) == [(None, None)]
+    history.play(AGREED, e.AccountClosed(), e.AccountOpened())
+    assert _rests_on(history, share, Show("avatar")) == [(None, None)] * 2
+    history.append(e.ObjectionLifted("marketing"))
+    assert [history.decide(share).reason, *_rests_on(history, share)] == ["not_agreed", (None, None)]
 
 
 def _rests_on(history: History, *asks: Ask) -> list[tuple[int | None, datetime | None]]:
