@@ -51,7 +51,7 @@ def lost_noes(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.Ledger
         the old ledger, the request if the new one has none, and `Erased`.
     """
     shared = _count_shared(old, new)
-    before = fold_all(unopened(user_id), old[:shared])
+    before = fold_all(unopened(user_id), new[:shared])  # the old ledger may be broken
     record, restored = (fold_all(before, entries[shared:]) for entries in (old, new))
     if restored.account is Account.ERASED or len(old) == shared:
         return []
@@ -76,7 +76,7 @@ def begin_erasure_again(user_id: str, old: Sequence[e.LedgerEntry], new: Sequenc
         closing erases, a request that is cancelled at once. Nothing if no confirmation is outdated.
     """
     shared = _count_shared(old, new)
-    before = fold_all(unopened(user_id), old[:shared])
+    before = fold_all(unopened(user_id), new[:shared])  # the old ledger may be broken
     record, restored = (fold_all(before, entries[shared:]) for entries in (old, new))
     if not _is_outdated(before.erasure, record.erasure, restored.erasure):
         return []

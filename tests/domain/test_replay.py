@@ -117,6 +117,13 @@ def test_what_was_lost_is_what_was_in_force_at_the_end(
     assert all(no.entry in old.entries and not no.is_against_later_yes for no in lost(old, new))
 
 
+def test_a_forged_entry_that_both_ledgers_have_hides_no_no() -> None:
+    """The ledger that was replaced may be broken: what both had is taken from the restored one."""
+    old, new = fork([OPENED, SURVEYS], [e.Withdrawn("surveys")], [])
+    old.entries[1] = attrs.evolve(old.entries[1], event=e.Withdrawn("surveys"))
+    assert [no.event for no in lost(old, new)] == [e.Withdrawn("surveys")]
+
+
 def test_a_yes_that_was_cut_short_and_given_again_stands() -> None:
     """What the user has agreed to since the restore is newer than the end that was lost."""
     old, new = fork([OPENED, SURVEYS], [e.Granted("surveys", "n-2", expires_at=SOON)], [SURVEYS])

@@ -14,9 +14,10 @@ from typing import Annotated, cast
 import attrs
 from cyclopts import Parameter
 
-from ...errors import InvalidEvent, KeyReused, TooLarge
+from ...errors import InvalidEvent, KeyReused, StoreUnusable, TooLarge
 from ...events import Event, LedgerEntry, Provenance, RequestFiled
 from ...identifiers import identifier
+from ...record import ConsentRecord, fold_all, unopened
 from ...replay import begin_erasure_again, lost_noes
 from ...stores import wire
 from ...stores.answers import Write, WriteResult
@@ -30,6 +31,7 @@ from ..options import DEFAULT_ACTOR, Actor, Json
 from ..store import Url, check_apart, open_store
 
 NOT_DONE = 1
+UNREADABLE = "the other ledger has entries of this customer that cannot be read: see them by hand"
 MAX_TOGETHER = 150  # writes in one transaction; an erasure that begins again has some fifty events
 
 EXAMPLES = """\
@@ -76,9 +78,10 @@ def replay(
     in force at the end of the other ledger. They are written even where the customer has said yes since, and then
     listed: ask again. A consent that the customer had replaced by one that ends sooner is withdrawn. Of a customer who
     was erased there, the request is filed again, and the erasure done where no hold keeps the data and no holder has to
-    confirm it. Holders that are missing are registered first. An erasure that ended in the other ledger after holders
-    confirmed it begins again, for they may have new copies: its requests are cancelled, and one is filed in their
-    place. No yes is written. Run again, nothing is written twice.
+    confirm it. What the other ledger has is made of its entries, as its records may be false where it is broken; a
+    customer whose entries cannot be read there is listed. Holders that are missing are registered first. An erasure
+    that ended in the other ledger after holders confirmed it begins again, for they may have new copies: its requests
+    are cancelled, and one is filed in their place. No yes is written. Run again, nothing is written twice.
 
     Exit status: 0 all is written, 1 something could not be, and is listed, 2 the ledgers could not be read or written,
     130 interrupted.
@@ -141,7 +144,7 @@ class _Replay:
         self._register_holders()
         checked = 0
         with show_progress("comparing", count_users(self.old)) as update:
-            for page in pages_of_users(self.old):
+            for page in pages_of_users(self.old):  # by their entries: a broken ledger may lack their records
                 self._compare(page)
                 checked += len(page)
                 update(checked, checked)
@@ -149,7 +152,7 @@ class _Replay:
     def _compare(self, page: list[str]) -> None:
         """Write what is lost of these users, in halves where their records are too large together."""
         try:
-            loaded, records = self.new.load(page), self.old.load(page).records
+            loaded = self.new.load(page)
         except TooLarge:
             if len(page) == 1:
                 raise
@@ -158,9 +161,9 @@ class _Replay:
             self._compare(page[half:])
             return
         lost: list[_Lost] = []
-        for record, restored in zip(records, loaded.records, strict=True):
-            if record != restored and restored.account is not Account.ERASED:
-                lost += self._lost(record.user_id)
+        for restored in loaded.records:
+            if restored.account is not Account.ERASED:
+                lost += self._lost(restored)
         for start in range(0, len(lost), MAX_TOGETHER):
             self._replay(lost[start : start + MAX_TOGETHER], loaded.at)
 
@@ -171,8 +174,16 @@ class _Replay:
             for holder in self.done.holders:
                 self.new.register_holder(holder, by=self.provenance.by)
 
-    def _lost(self, user_id: str) -> list[_Lost]:
-        old, new = self.old.history(user_id), self.new.history(user_id)
+    def _lost(self, restored: ConsentRecord) -> list[_Lost]:
+        user_id = restored.user_id
+        try:
+            old = self.old.history(user_id)
+            if fold_all(unopened(user_id), old) == restored:
+                return []
+        except (StoreUnusable, LookupError):  # some are damaged, or missing
+            self.done.not_done.append((user_id, UNREADABLE))
+            return []
+        new = self.new.history(user_id)
         noes = lost_noes(user_id, old, new)
         lost = [_Lost(user_id, [no.event], no.entry, no.is_against_later_yes) for no in noes]
         if again := begin_erasure_again(user_id, old, new):
@@ -206,7 +217,7 @@ def _not_after(at: datetime, event: Event) -> Event:
 
 
 def _print(done: Replayed, *, as_json: bool, dry_run: bool) -> None:
-    if not done.users and not done.holders:  # also where the two were exchanged
+    if not (done.users or done.holders or done.not_done):  # also where the two were exchanged
         print_status("note: nothing was missing: see that --from is the replaced ledger, and --url the restored one")
     if as_json:
         lists = {

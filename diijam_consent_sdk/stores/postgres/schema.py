@@ -22,7 +22,8 @@ CHANNEL = "diijam_consent"  # of NOTIFY: any user of the database may listen, so
 LEAST_VERSION = 130000
 INIT_LOCK = 0x446A4353  # "DjCS": of two processes that prepare one database the second waits
 
-REQUESTING = f"position('\\x{OPEN_REQUEST}'::bytea in record) > 0"
+# E'' means the same whatever standard_conforming_strings is set to.
+REQUESTING = f"position(E'\\\\x{OPEN_REQUEST}'::bytea in record) > 0"
 
 # Each migration makes the format of its number; those of a format that was released are never changed.
 # A user's ids sort by their bytes: an index in the order of the system's locale breaks when the system is upgraded.

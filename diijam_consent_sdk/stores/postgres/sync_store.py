@@ -36,6 +36,10 @@ from .listener import Listener
 from .transactions import read, run_alone, wait_for_replicas, write
 
 T = TypeVar("T")
+NO_TIMEOUTS = (  # of those that this server has
+    "SELECT pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN"
+    " ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')"
+)
 
 
 class PostgresStore(PostgresBase, SqlStore):
@@ -106,7 +110,7 @@ class PostgresStore(PostgresBase, SqlStore):
             self._configure(connection)
             connection.until = math.inf
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            connection.execute(NO_TIMEOUTS)
             with (
                 connection.cursor("links") as links,
                 connection.cursor("records") as records,
@@ -116,7 +120,7 @@ class PostgresStore(PostgresBase, SqlStore):
                     links.execute(qualified(ALL_LINKS)),
                     lambda: records.execute(qualified(ALL_RECORDS)),
                     lambda user_id: connection.run(read(refold_query(user_id))),
-                    lambda: connection.run(read(self._operations.head())).cursor,
+                    lambda: connection.run(read(self._operations.head())),
                     notices=notices.execute(qualified(ALL_NOTICES)),
                     unreadable=psycopg.InternalError,
                     since=since,

@@ -14,7 +14,8 @@ WITH ours AS (SELECT * FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.
 SELECT 'table ' || relname, concat_ws(' ', relkind, relpersistence, relrowsecurity, relispartition)
     FROM ours WHERE relkind <> 'i'
 UNION ALL SELECT 'column ' || relname || '.' || attname, concat_ws(' ', attnum,
-        pg_catalog.format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'not null' END, collname,
+        replace(pg_catalog.format_type(atttypid, atttypmod), '"', ''),
+        CASE WHEN attnotnull THEN 'not null' END, collname,
         'default ' || pg_catalog.pg_get_expr(adbin, adrelid), NULLIF(attgenerated, ''), NULLIF(attidentity, ''))
     FROM ours JOIN pg_catalog.pg_attribute ON attrelid = ours.oid
         LEFT JOIN pg_catalog.pg_attrdef ON adrelid = attrelid AND adnum = attnum

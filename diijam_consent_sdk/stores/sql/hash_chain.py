@@ -181,7 +181,7 @@ class Verifier:
     notices: Mapping[str, str | None] | None = None
     position: int = 0
     hash: bytes = GENESIS
-    _at: datetime | None = None
+    at: datetime | None = None  # of the last entry
     _versions: dict[str, int] = attrs.field(factory=dict)
     _erased: int = 0
     _owed: int = 0
@@ -206,14 +206,14 @@ class Verifier:
             raise HeadNotContinued(self.position, "the entry there has another hash")
 
     def _check_place(self, entry: LedgerEntry) -> None:
-        if self._at is not None and entry.at < self._at:
+        if self.at is not None and entry.at < self.at:
             raise LedgerBroken(entry.position, "its time runs back")
         expected = self._versions.get(entry.user_id, 0) + 1
         if isinstance(entry.event, Erased):
             self._owed += entry.version - expected
         elif entry.version != expected:
             raise LedgerBroken(entry.position, "an earlier entry of its user is missing")
-        self._versions[entry.user_id], self._at = entry.version, entry.at
+        self._versions[entry.user_id], self.at = entry.version, entry.at
 
     def _check_notice(self, entry: LedgerEntry) -> None:
         if self.notices is None or entry.notice_digest is None:

@@ -37,10 +37,11 @@ Clock = Callable[[], datetime]
 
 @attrs.frozen
 class Head:
-    """Where the ledger ends, and its time: the later of the clock and the last entry's."""
+    """Where the ledger ends, its time, which is the later of the clock and the last entry's, and the latter alone."""
 
     cursor: Cursor
     now: datetime
+    last: datetime | None  # as the ledger claims; None before the first entry
 
 
 @attrs.frozen
@@ -132,7 +133,7 @@ class Operations:
             self.dialect.check(rows[0])
         epoch, position, chain_hash, at = rows[0][:4]
         cursor, last = _end(epoch, position, chain_hash, at) if position else (Cursor(epoch, 0, BEFORE_FIRST), None)
-        return Head(cursor, self._now(rows[0], last))
+        return Head(cursor, self._now(rows[0], last), last)
 
     def read_cursor(self, rows: Sequence[Row]) -> Cursor:
         """Make the cursor of the head."""

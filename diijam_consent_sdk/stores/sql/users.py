@@ -8,8 +8,9 @@ from .statements import Query
 from .store import SqlStore
 
 PAGE = 1_000
-USERS_AFTER = "SELECT user_id FROM records WHERE user_id > ? ORDER BY user_id LIMIT ?"
-COUNT = "SELECT count(*) FROM records"
+# Of the entries, as nothing else is a proof: a record may be missing from a ledger that is broken.
+USERS_AFTER = "SELECT DISTINCT user_id FROM entries WHERE user_id > ? ORDER BY user_id LIMIT ?"
+COUNT = "SELECT count(DISTINCT user_id) FROM entries"
 
 
 def pages_of_users(store: SqlStore) -> Iterator[list[str]]:

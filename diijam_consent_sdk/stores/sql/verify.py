@@ -13,6 +13,7 @@ from ..answers import Cursor
 from .dialect import LINK_COLUMNS, entries_of, history_query
 from .hash_chain import Link, Verifier
 from .notices import recomputed_digests
+from .operations import Head
 from .records import COLUMNS, RecordRow, record_row
 from .statements import Query, Row
 
@@ -25,7 +26,7 @@ def verify(
     links: Iterable[Row],
     records: Callable[[], Iterable[Row]],
     refold: Callable[[str], Refolded],
-    head: Callable[[], Cursor],
+    head: Callable[[], Head],
     *,
     notices: Iterable[Row],
     unreadable: type[Exception],
@@ -63,9 +64,12 @@ def verify(
     """
     kept_head, digests = None if since is None else parse_head(since), recomputed_digests(notices)
     verifier = _verified_chain(links, unreadable, Verifier(kept_head, digests))
-    end = head()
+    claimed = head()
+    end = claimed.cursor
     if (verifier.position, verifier.hash.hex()) != (end.position, end.hash):
         raise LedgerBroken(verifier.position + 1, f"the ledger claims to end at {end.position}")
+    if claimed.last != verifier.at:
+        raise LedgerBroken(verifier.position, "the ledger claims another time of its last entry")
     users = sum(1 for _ in _verified_records(records(), refold, verifier.position))
     if users != verifier.users:
         raise LedgerBroken(verifier.position, f"{verifier.users} users have entries, {users} have a record")

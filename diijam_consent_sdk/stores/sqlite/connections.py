@@ -112,12 +112,12 @@ class ConnectionPool:
         if self._pid != os.getpid():
             self.reset_after_fork()
         while True:
-            identity = self._identity()
+            identity = self.identity()
             try:
                 db, opened_on = self._idle.pop()
             except IndexError:
                 db, opened_on = self._connect(), identity
-                identity = self._identity()
+                identity = self.identity()
                 if opened_on == identity:
                     self._opened.identity = identity[:2]
             if opened_on == identity:
@@ -126,14 +126,15 @@ class ConnectionPool:
 
     def check_in(self, db: sqlite3.Connection, opened_on: Identity, *, was_used: bool) -> None:
         """Give a connection back; `StoreUnavailable` if it *was_used* on an immutable file that changed meanwhile."""
-        if was_used and self._is_immutable and self._identity() != opened_on:
+        if was_used and self._is_immutable and self.identity() != opened_on:
             db.close()
             raise StoreUnavailable("the database was written to while it was read, from another place: try again")
         self._idle.append((db, opened_on))
         if self._is_closed:
             self.release()
 
-    def _identity(self) -> Identity:
+    def identity(self) -> Identity:
+        """Tell the file that lies there now from any other."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - at each call: Path.stat takes half as long again
         except OSError:
@@ -146,7 +147,7 @@ class ConnectionPool:
         return self._path.with_name(f"{self._path.name}-wal")
 
     def _connect(self) -> sqlite3.Connection:
-        if self._opened.identity != NO_FILE and self._identity()[:2] not in (NO_FILE, self._opened.identity):
+        if self._opened.identity != NO_FILE and self.identity()[:2] not in (NO_FILE, self._opened.identity):
             self._refuse_old_log()
         if self._create and not self._was_found:
             make_private(self._path)

@@ -148,6 +148,16 @@ class FileDatabase(Database):
     def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._pool.connection()
 
+    @contextmanager
+    def committing(self, idempotency_key: str | None) -> Iterator[sqlite3.Connection]:
+        """Do as a `Database`. `OutcomeUnknown` if the file was replaced meanwhile: the one there now may lack it."""
+        found = self._pool.identity()
+        with super().committing(idempotency_key) as db:
+            yield db
+        if self._pool.identity() != found:
+            message = "the database's file was replaced during the call: repeat it with the same idempotency_key"
+            raise OutcomeUnknown(message, idempotency_key or "")
+
     def run_at_once(self, query: Query[T]) -> T:
         """Do as `run` does, but wait for no lock; `StoreUnavailable` if one is in the way."""
         with self._gate.call(), translated(self.path), self._unwaiting.connection() as db:

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import StoreUnusable
 from ..sql.dialect import OPEN_REQUEST
 from .cells import PAGE_BYTES
+from .errors import primary_code
 
 APPLICATION_ID = 0x446A4353  # "DjCS", marks the file as ours
 FORMAT = 3  # raised whenever an older version of this library could misread the file
@@ -75,7 +76,23 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> bool:
         raise StoreUnusable("this is the database of another program: choose another path")
     check_format(db)
     check_schema(db)
+    _keep_log(db)
     return is_new
+
+
+def _keep_log(db: sqlite3.Connection) -> None:
+    """
+    Keep a write-ahead log for a ledger that has none, such as a copy made by `VACUUM INTO`. With a rollback journal in
+    its place a power cut may undo a commit that returned, and readers keep writers out. One that nobody can write to
+    stays as it is.
+    """
+    if db.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        return
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if primary_code(error) != sqlite3.SQLITE_READONLY:
+            raise
 
 
 def check_format(db: sqlite3.Connection) -> None:

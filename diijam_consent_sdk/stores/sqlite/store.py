@@ -81,7 +81,7 @@ class SqliteDatabaseStore(SqlStore):
                 rows(ALL_LINKS),
                 lambda: rows(ALL_RECORDS),
                 lambda user_id: run_query(db, refold_query(user_id)),
-                lambda: run_query(db, self._operations.head()).cursor,
+                lambda: run_query(db, self._operations.head()),
                 notices=rows(ALL_NOTICES),
                 unreadable=sqlite3.OperationalError,
                 since=since,

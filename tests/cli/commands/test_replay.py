@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -229,8 +230,37 @@ def test_what_cannot_be_read_is_said(old: Ledger, ledger: Ledger, cli: Cli) -> N
         result = cli("replay", "--from", source, "--url", ledger.url)
         assert (result.status, result.out) == (2, "")
         assert why in result.err
-    old.tamper("UPDATE records SET record = '{}' WHERE user_id = 'u-3'")
+    ledger.tamper("UPDATE records SET record = '{}' WHERE user_id = 'u-3'")
     result = cli("replay", "--from", old.url, "--url", ledger.url)
     assert result.status == 2
     assert "run the same command again to finish" in result.err
     assert ledger.entries() == before
+
+
+FALSE_RECORDS = {
+    "an older record": "INSERT OR REPLACE INTO records SELECT * FROM restored.records WHERE user_id = 'u-2'",
+    "no record": "DELETE FROM records WHERE user_id = 'u-2'",
+    "a damaged record": "UPDATE records SET record = '{}' WHERE user_id = 'u-2'",
+}
+
+
+@pytest.mark.parametrize("statement", FALSE_RECORDS.values(), ids=FALSE_RECORDS)
+def test_a_false_record_hides_no_no(statement: str, old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """The ledger that was replaced may have been broken: what its entries say is written, whatever its records are."""
+    with closing(sqlite3.connect(old.path)) as db:
+        db.execute("ATTACH ? AS restored", (str(ledger.path),))
+        with db:
+            db.execute(statement)
+    assert cli("verify", "--url", old.url).status == 1
+    result = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert result.out.splitlines()[0] == "written                   8 noes of 6 users"
+    assert answers(ledger)["u-2"] == (True, False, False)
+
+
+def test_a_damaged_entry_stops_no_others_noes(old: Ledger, ledger: Ledger, cli: Cli) -> None:
+    """The customer is listed, and the noes of everybody else are written."""
+    old.tamper("UPDATE entries SET event = x'7b' WHERE user_id = 'u-2' AND version = 2")
+    result = cli("replay", "--from", old.url, "--url", ledger.url)
+    assert (result.status, result.out.splitlines()[0]) == (1, "written                   6 noes of 5 users")
+    assert "not done            u-2  the other ledger has entries of this customer that cannot be read" in result.out
+    assert answers(ledger)["u-3"] == (False,) * 3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -12,11 +14,15 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
+from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores._retry import Attempts
+from diijam_consent_sdk.stores.postgres import schema
 from diijam_consent_sdk.stores.postgres.connection import AsyncDeadlineConnection
 from diijam_consent_sdk.stores.postgres.listener import Listener
+from diijam_consent_sdk.stores.sql.operations import Head, Operations
+from diijam_consent_sdk.stores.sql.statements import Row
 
 from ..contract import OPENED, TOLD, at_once, sign_up
 from .support import end_all
@@ -115,20 +121,51 @@ def test_a_task_cancelled_twice_gives_its_connection_back(url: str, monkeypatch:
     assert asyncio.run(ask()) == 0
 
 
-@pytest.mark.parametrize(
-    "setting", ["datestyle=German", "client_encoding=LATIN1", "bytea_output=escape", "timezone=Asia/Ho_Chi_Minh"]
-)
-def test_what_the_server_is_set_to_changes_nothing(setting: str, url: str, db: psycopg.Connection) -> None:
-    """How the database writes times, texts and bytes by default is not what this library's connections use."""
+SETTINGS = [
+    "datestyle=German", "client_encoding=LATIN1", "bytea_output=escape", "timezone=Asia/Ho_Chi_Minh",
+    "standard_conforming_strings=off", "quote_all_identifiers=on",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_the_server_is_set_to_changes_nothing(setting: str, empty: str) -> None:
+    """How the database reads and writes times, names, texts and bytes by default changes no ledger and no answer."""
     name, _, value = setting.partition("=")
-    db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} SET {name} = '{value}'")
+    with psycopg.connect(empty, autocommit=True) as db:
+        db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} SET {name} = '{value}'")
     try:
-        with closing(PostgresStore(url, deadline=5)) as store:
-            store.append("Nguyễn Văn A", [OPENED, TOLD])
-            assert store.load(["Nguyễn Văn A"]).records[0].version == 2
-            assert store.verify().position == 2
+        schema.prepare(empty)
+        with closing(PostgresStore(empty, deadline=5)) as store:
+            store.append("Nguyễn Văn A", [OPENED, TOLD, e.RequestFiled("r", "access")])
+            assert store.load(["Nguyễn Văn A"]).records[0].version == 3
+            assert [record.user_id for record in store.open_requests().records] == ["Nguyễn Văn A"]
+            assert store.verify().position == 3
     finally:
-        db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} RESET ALL")
+        with psycopg.connect(empty, autocommit=True) as db:
+            db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} RESET ALL")
+
+
+@pytest.mark.parametrize("limit", ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"])
+def test_a_limit_of_the_server_ends_no_verification(limit: str, url: str, db: psycopg.Connection) -> None:
+    """A ledger takes as long to verify as it does, whatever limit the role's transactions have."""
+    if db.execute("SELECT FROM pg_settings WHERE name = %s", (limit,)).fetchone() is None:
+        pytest.skip("a newer PostgreSQL is needed")
+    with closing(PostgresStore(url, deadline=5)) as store:
+        sign_up(store, "u-1")
+        read_head = store._operations.read_head
+
+        def read_head_late(_: Operations, rows: Sequence[Row]) -> Head:
+            """Take longer than the limit."""
+            time.sleep(0.5)
+            return read_head(rows)
+
+        db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} SET {limit} = 300")
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Operations, "read_head", read_head_late)
+                assert store.verify().position == 1
+        finally:
+            db.execute(f"ALTER ROLE postgres IN DATABASE {db.info.dbname} RESET ALL")
 
 
 def test_the_environments_encoding_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

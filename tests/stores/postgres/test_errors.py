@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from diijam_consent_sdk.errors import StoreUnavailable, StoreUnusable
+from diijam_consent_sdk.errors import LedgerBroken, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.stores import AsyncPostgresStore, PostgresStore
 from diijam_consent_sdk.stores._retry import Failure
 from diijam_consent_sdk.stores.postgres import schema
@@ -111,6 +111,16 @@ def test_a_poolers_own_error_is_tried_again(maybe_written: bool, state: str) -> 
     found = error_for(psycopg.errors.lookup(state)("it is full"), is_lost=False, maybe_written=maybe_written)
     assert isinstance(found, Failure)
     assert found.maybe_written is maybe_written
+
+
+@pytest.mark.parametrize("at", ["2999-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00"])
+def test_another_time_of_the_last_entry_is_found(at: str, store: PostgresStore, db: psycopg.Connection) -> None:
+    """The time from which the next entry is stamped stands beside the chain, and is compared with it."""
+    sign_up(store, "u-1")
+    assert store.verify().position == 1
+    db.execute("UPDATE ledger SET at = %s", (at,))
+    with pytest.raises(LedgerBroken, match="position 1: the ledger claims another time"):
+        store.verify()
 
 
 def test_a_damaged_ledger_is_refused_without_naming_anybody(store: PostgresStore, db: psycopg.Connection) -> None:

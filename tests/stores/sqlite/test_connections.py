@@ -8,13 +8,14 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.errors import HeadNotContinued, StoreUnavailable, StoreUnusable
+from diijam_consent_sdk.errors import HeadNotContinued, OutcomeUnknown, StoreUnavailable, StoreUnusable
 from diijam_consent_sdk.stores import SqliteStore
 
 from ..contract import erase, head, sign_up
@@ -178,6 +179,25 @@ def test_a_replaced_file_is_seen(path: Path, other: Path, store: SqliteStore) ->
     assert (changes.cursor.position, changes.is_continuation()) == (4, False)
     assert sign_up(store, "u-2").cursor.position == 5
     assert store.verify().position == 5
+
+
+def test_a_file_replaced_during_an_append_leaves_it_in_doubt(path: Path) -> None:
+    """What was written to a file that nobody reads any more is not acknowledged, and its key writes it to the new."""
+    copied = Path(shutil.copy(path, path.with_name("copy.db")))
+    with closing(SqliteStore(path)) as store:
+        store.load(["u-1"])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+            other.execute("BEGIN IMMEDIATE")
+            withdrawal = pool.submit(store.append, "u-1", [e.Withdrawn("marketing")], idempotency_key="k-2")
+            time.sleep(0.1)  # it waits for the lock
+            remove(path)
+            copied.rename(path)
+            other.execute("COMMIT")
+            with pytest.raises(OutcomeUnknown, match="replaced") as caught:
+                withdrawal.result()
+        assert caught.value.idempotency_key == "k-2"
+        assert not store.append("u-1", [e.Withdrawn("marketing")], idempotency_key="k-2").is_repeat
+        assert version(store, "u-1") == 4
 
 
 def test_a_file_replaced_during_a_long_poll_is_seen(path: Path, other: Path, store: SqliteStore) -> None:

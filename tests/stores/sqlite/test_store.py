@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Write
 from diijam_consent_sdk.stores.sqlite import dialect as sqlite_dialect
 
 from ..contract import OPENED, head, sign_up
-from .files import version
+from .files import BUSY_SECONDS, version
 
 
 def test_a_commit_is_on_the_disk_before_it_returns(store: SqliteStore) -> None:
@@ -23,6 +24,17 @@ def test_a_commit_is_on_the_disk_before_it_returns(store: SqliteStore) -> None:
             db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "secure_delete")
         ]
     assert settings == ["wal", 2, 1]
+
+
+def test_a_copy_without_a_write_ahead_log_gets_one(path: Path) -> None:
+    """After `VACUUM INTO` a power cut could undo a withdrawal that was acknowledged, and readers would hold it up."""
+    copied = path.with_name("copy.db")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("VACUUM INTO ?", (str(copied),))
+    with closing(SqliteStore(copied, busy_seconds=BUSY_SECONDS)) as store, store._database.reading() as reader:
+        assert reader.execute("SELECT count(*) FROM entries").fetchone() == (3,)
+        store.append("u-1", [e.Objected("surveys")])
+        assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_missing_file_is_made(tmp_path: Path) -> None:
