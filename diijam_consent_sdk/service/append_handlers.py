@@ -19,7 +19,7 @@ from ..stores.append_messages import AppendManyAnswer, AppendManyQuestion, Write
 from ..stores.message_fields import MAX_ANSWER_BYTES
 from ..stores.messages import PATHS, AppendAnswer, AppendQuestion
 from ..vocabulary import Method
-from .auth import authorize_append, may_read, writer
+from .auth import authorize_append, may_read, may_still_read, writer
 from .encoding import join
 from .joint_appends import MAX_JOINED_EVENTS
 from .operation import Call, operation
@@ -61,11 +61,11 @@ async def append(call: Call, data: AppendQuestion) -> bytes:
     except Exception as error:
         context.metrics.record_append(problem_key(error))
         if isinstance(error, VersionConflict):
-            raise _hiding_version(error, is_reader=is_reader) from None
+            raise _hiding_version(error, is_reader=is_reader and may_still_read(call)) from None
         raise
     context.metrics.record_append("done")
     context.feed.wake(cursor)  # at once, not only when the watcher finds it
-    return body
+    return body if not is_reader or may_still_read(call) else _without_records(body)
 
 
 @operation(append_messages.PATHS[AppendManyQuestion], AppendManyQuestion, AppendManyAnswer, ANY, is_write=True)
@@ -99,7 +99,7 @@ async def append_many(call: Call, data: AppendManyQuestion) -> bytes:
         context.metrics.record_append(key)
     if cursor is not None:
         context.feed.wake(cursor)
-    return body
+    return body if not is_reader or may_still_read(call) else _without_records(body)
 
 
 def _checked(call: Call, data: AppendQuestion | WriteFields) -> tuple[list[Event], Provenance]:
@@ -176,6 +176,17 @@ def _fields(user_id: str, appended: Appended, *, with_record: bool) -> dict[str,
 def _hiding_version(error: Exception, *, is_reader: bool) -> Exception:
     """Leave the actual version out of a conflict, for a token that may not read."""
     return VersionConflict(error.expected, None) if isinstance(error, VersionConflict) and not is_reader else error
+
+
+def _without_records(body: bytes) -> bytes:
+    """Leave out of an answer what only a reader gets: the token may not read any more, and the write waited."""
+    answer = msgspec.json.decode(body)
+    for each in (answer, *answer.get("results", ())):
+        each.pop("record", None)
+        problem = each.get("problem", {})
+        if problem.pop("actual", None) is not None:
+            problem["detail"] = str(VersionConflict(problem["expected"], None))
+    return wire.encode(answer)
 
 
 APPEND_OPERATIONS = (append, append_many)

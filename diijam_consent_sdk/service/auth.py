@@ -10,9 +10,9 @@ from ..events import Event
 from ..identifiers import MAX_ID_CHARACTERS, identifier
 from .operation import Call
 from .problems import Refused
-from .scopes import ERASURES, Scope, expanded, needed_for
+from .scopes import ERASURES, READS, Scope, expanded, needed_for
 from .store_calls import check_arguments
-from .tokens import HELP, TokenEntry
+from .tokens import HELP, TokenEntry, TokensUnreadable
 
 CHALLENGE = "WWW-Authenticate"
 
@@ -69,6 +69,15 @@ def authorize_holder(call: Call, holder: str) -> None:
 def may_read(call: Call) -> bool:
     """Whether the call's token, found by `authorize`, may read records."""
     return Scope.READ in call.token.scopes
+
+
+def may_still_read(call: Call) -> bool:
+    """Whether the call's token, which could read when it was let in, may read now."""
+    try:
+        authorize_again(call, READS)
+    except (Refused, TokensUnreadable):
+        return False
+    return True
 
 
 def _forbidden(call: Call, scopes: Collection[Scope], joint: str) -> Refused:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
+from ..errors import StoreUnavailable
 from ..stores import wire
 from ..stores.message_fields import SMALL_BODY_BYTES
 from ..stores.strict_json import UNKNOWN_FIELD
@@ -59,6 +60,7 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
         send: ASGI's channel for the answer, whose status is noted in the call.
     """
     parts: Parts | None = None
+    problem: ProblemAnswer | None = None
     try:
         found = await _handle(operation, call, header(scope, b"content-length"))
         if isinstance(found, bytes):
@@ -66,18 +68,22 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
         else:
             parts, first = found, await anext(found)  # what fails before the first part has its own status
     except Exception as error:  # noqa: BLE001 - each becomes a problem
-        await _send_problem(call, send, error)
+        problem = _problem_of(call, error)
+    if problem is not None:  # sent once the error is gone, whose frames keep the question and a refused answer
+        await _send_problem(call, send, problem)
         return
     connection: Connection | None = scope.get("state", {}).get(CONNECTION)
     drained = _pass if connection is None else connection.drained
     if parts is not None:
         await _send_parts(call, send, first, parts, drained)
         return
-    await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
-    if len(first) > SMALL_BODY_BYTES:
-        with call.context.unread.kept(call.caller, len(first)):
-            del found, first  # the socket has what it did not take yet
-            await drained()
+    if len(first) <= SMALL_BODY_BYTES:
+        await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
+        return
+    with call.context.unread.kept(call.caller, len(first)):  # while it waits for the answers before it, too
+        await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
+        del found, first  # the socket has what it did not take yet
+        await drained()
 
 
 async def _handle(operation: Operation, call: Call, length: bytes) -> bytes | Parts:
@@ -87,9 +93,12 @@ async def _handle(operation: Operation, call: Call, length: bytes) -> bytes | Pa
         body = await _read_body(call.receive, length, operation.question.max_bytes, room)
         question = await _decode(call, body, operation.question)
         authorize_again(call, operation.scopes, operation.beside)  # the body may have taken long
+        scopes = call.token.scopes
         found = await operation.handle(call, question)
     if isinstance(found, bytes) and not operation.is_write:  # what was written is never answered as refused
         authorize_again(call, operation.scopes, operation.beside)  # it may have waited long for its turn
+        if not scopes <= call.token.scopes:  # which the answer was made for
+            raise StoreUnavailable("the scopes of the token were narrowed before the answer: ask again")
         if len(found) > SMALL_BODY_BYTES:
             call.context.unread.check(call.caller, len(found))
     return found
@@ -170,8 +179,7 @@ def _problem_of(call: Call, error: Exception) -> ProblemAnswer:
     return problem_answer(error)
 
 
-async def _send_problem(call: Call, send: Send, error: Exception) -> None:
-    problem = _problem_of(call, error)
+async def _send_problem(call: Call, send: Send, problem: ProblemAnswer) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     headers += [(b"content-type", PROBLEM_JSON.encode()), NO_STORE]
     await _send(call, send, problem.status, headers, problem.content)

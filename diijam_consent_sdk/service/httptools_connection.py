@@ -1,9 +1,9 @@
 """
 Connections over httptools, which parses in C. What h11 does by itself, and httptools does not, is here.
 
-httptools has no limit of a head, takes an absolute URL or a fragment for the path in it, and parses questions that were
-sent before the answer to the one before. uvicorn writes an answer's head by itself, which costs a system call and a
-segment on the wire more.
+httptools has no limit of a head, takes an absolute URL or a fragment for the path in it, parses questions that were
+sent before the answer to the one before, and leaves out the body of a question that offers an upgrade. uvicorn writes
+an answer's head by itself, which costs a system call and a segment on the wire more.
 """
 
 from __future__ import annotations
@@ -99,6 +99,20 @@ class HttptoolsConnection(Connection, HttpToolsProtocol):
         self.scope["raw_path"] = self.url.partition(b"?")[0]
         if before is not None and not before.response_complete:
             self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), before]
+        if self.parser.should_upgrade():
+            self._refuse_upgrade()
+
+    def _refuse_upgrade(self) -> None:
+        """
+        End the connection after a question that offers an upgrade, before one with a body: the parser would take what
+        comes of the body later for the next question, and a proxy its answer for that of another client.
+        """
+        self.cycle.keep_alive = False
+        if any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        ):
+            self.send_400_response("No upgrade is offered here: send the question without one.")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""

@@ -19,11 +19,12 @@ from typing import cast
 import uvicorn
 from litestar import Litestar
 
+from .acceptor import Acceptor, Handshake
 from .connections import MAX_CONNECTIONS, Connection, Sweeper
 from .context import ServiceContext
-from .tls_listener import Handshake, TlsListener
 
 GRACE_SECONDS = 5  # for answers under way at shutdown
+FAREWELL_SECONDS = 1.0  # of these for a client to answer the end of TLS, which an idle one does not
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that a client closes them
 SWEEP_TICKS = 10  # of uvicorn, between two looks at all connections
 BACKLOG = 2048
@@ -75,21 +76,17 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then call `on_listening`."""
-        if self._tls is None:
-            await super().startup(sockets)
-        else:
-            await super().startup([])
-            begin = functools.partial(self._begin_handshake, self._tls)
-            listeners = [TlsListener(at, begin).start(BACKLOG) for at in sockets or ()]
-            self.servers = cast(list[asyncio.base_events.Server], listeners)
+        await super().startup([])
+        acceptors = [Acceptor(at, self._begin_handshake).start(BACKLOG) for at in sockets or ()]
+        self.servers = cast(list[asyncio.base_events.Server], acceptors)
         self._on_listening()
 
-    def _begin_handshake(self, tls: ssl.SSLContext, accepted: socket.socket) -> Handshake:
+    def _begin_handshake(self, accepted: socket.socket) -> Handshake:
         make = functools.partial(
             cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class),
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state,
         )  # fmt: skip
-        return Handshake(accepted, make, tls, cast(set[object], self.server_state.connections))
+        return Handshake(accepted, make, self._tls, cast(set[object], self.server_state.connections))
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due, such as ending connections that are late; uvicorn calls this ten times a second."""
@@ -107,7 +104,16 @@ class Server(uvicorn.Server):
         for connection in cast(set[Connection], self.server_state.connections):
             if connection.is_stalled():
                 connection.transport.abort()
+        farewell = asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._abort_closing)
         await super().shutdown(sockets)
+        farewell.cancel()
+
+    def _abort_closing(self) -> None:
+        """End the connections that were closed, have nothing left to send, and wait for their clients all the same."""
+        for connection in set(self.server_state.connections):
+            transport = cast(Connection, connection).transport
+            if isinstance(connection, Connection) and transport.is_closing() and not transport.get_write_buffer_size():
+                transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -121,6 +121,32 @@ def test_answers_that_nobody_reads_do_not_stop_others(served: Served, bystanders
             connection.close()
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: {}\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n"])
+def test_the_body_of_a_question_that_offers_an_upgrade_is_no_other_question(served: Served, framing: str) -> None:
+    """One question gets one answer: a proxy would take a second one for that of another client."""
+    let_in = f"{POST}Authorization: Bearer {served.token}\r\n"
+    inner = f"{let_in}Content-Length: 2\r\n\r\n{{}}"
+    offering = f"{let_in}Connection: Upgrade\r\nUpgrade: h2c\r\n{framing.format(len(inner))}"
+    with connected(served, offering.encode()) as connection:
+        time.sleep(0.1)
+        try:
+            connection.sendall(inner.encode())
+            time.sleep(0.1)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the service closed the connection already
+        answer = answer_on(connection)
+    assert answer.count(b"HTTP/1.1 ") <= 1
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_an_upgrade_that_is_offered_without_a_body_is_passed_over(served: Served) -> None:
+    """Some clients offer HTTP/2 with each first question."""
+    offering = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with connected(served, offering) as connection:
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("token", [True, False], ids=["let in", "not let in"])
 def test_bodies_in_chunks_of_a_byte_keep_nobody_waiting(
     served: Served, bystanders: Callable[[], Any], *, token: bool

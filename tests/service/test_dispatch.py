@@ -16,6 +16,7 @@ from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.service import create_app, dispatch
 from diijam_consent_sdk.service.operation import Call, Operation
 from diijam_consent_sdk.service.scopes import ANY
+from diijam_consent_sdk.service.unread import MAX_BYTES_OF_ONE
 from diijam_consent_sdk.stores import MemoryStore, wire
 from diijam_consent_sdk.stores.message_fields import SMALL_BODY_BYTES, Answer, Question
 from tests.service.conftest import NONCE, Asker
@@ -105,6 +106,52 @@ def test_a_body_is_read_last_and_to_its_limit(token_files: tuple[Path, dict[str,
     assert probe.answer(*[b"x" * 2**15] * 100)[0] == 413
     assert probe.asked == 3
     assert probe.answer(*(QUESTION[at : at + 1] for at in range(len(QUESTION))))[0] == 200
+
+
+class Large(bytes):
+    """A large answer; all those that are kept are counted."""
+
+    kept = 0
+
+    def __init__(self, _: int) -> None:
+        Large.kept += 1
+
+    def __del__(self) -> None:
+        Large.kept -= 1
+
+
+def test_an_answer_that_waits_for_its_connection_is_counted(token_files: tuple[Path, dict[str, str]]) -> None:
+    """While an answer waits for those before it on its connection it is kept, and one too many is not."""
+
+    async def handle(call: Call, data: Question) -> bytes:
+        """Answer with half of what one caller may have."""
+        return Large(MAX_BYTES_OF_ONE // 2)
+
+    async def ask_three() -> None:
+        """Ask on three connections that take nothing at first."""
+        taken = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            """Wait for the socket."""
+            await taken.wait()
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        async def receive() -> Any:
+            """Give the question."""
+            return {"type": "http.request", "body": QUESTION, "more_body": False}
+
+        calls = [Call(probe.context, receive, f"Bearer {probe.token}") for _ in range(3)]
+        scope: Any = {"headers": []}
+        tasks = [asyncio.create_task(dispatch.answer(probe.operation, call, scope, send)) for call in calls]
+        await asyncio.sleep(0.05)
+        assert Large.kept == 2
+        taken.set()
+        await asyncio.gather(*tasks)
+
+    statuses = list[int]()
+    probe = Probe(token_files, handle)
+    asyncio.run(ask_three())
+    assert sorted(statuses) == [200, 200, 503]
 
 
 def test_a_body_that_breaks_off_is_malformed(token_files: tuple[Path, dict[str, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
@@ -13,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from diijam_consent_sdk.service.context import ServiceContext
 from diijam_consent_sdk.service.server import bind
-from tests.service.conftest import NONCE, OPENED, Asker
+from tests.service.conftest import NONCE, OPENED, Asker, Running
 from tests.service.crowd import polls, until_held
 from tests.service.processes import Process
 
@@ -127,3 +129,29 @@ def test_a_clean_restart_keeps_the_epoch_and_a_crash_does_not(
         process.signal(end)
         process.end()
     assert epochs[0] == epochs[1] != epochs[2]
+
+
+def test_a_crowd_of_connections_is_accepted_in_a_few_turns(
+    service: Running, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the event loop has much to do in each turn, a client does not wait a turn for each one before it."""
+
+    def work() -> None:
+        """Take a while in each turn."""
+        time.sleep(0.01)
+        asyncio.get_running_loop().call_soon(work)
+
+    def begin_work(_: ServiceContext) -> None:
+        """Begin at the next tick."""
+        monkeypatch.undo()
+        work()
+
+    monkeypatch.setattr(ServiceContext, "follow_board", begin_work)
+    time.sleep(0.3)
+    address = httpx.URL(service.url)
+    with contextlib.ExitStack() as stack:
+        for _ in range(400):
+            stack.enter_context(socket.create_connection((address.host, address.port), timeout=20))
+        began = time.monotonic()
+        assert http.get(f"{service.url}/healthz").status_code == 200
+        assert time.monotonic() - began < 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from diijam_consent_sdk._tls import server_context
 from diijam_consent_sdk.events import AccountOpened
 from diijam_consent_sdk.service import connections
 from diijam_consent_sdk.service.main import serve
+from diijam_consent_sdk.service.server import GRACE_SECONDS
 from diijam_consent_sdk.stores import HttpStore, MemoryStore
 from tests.certificates import Authority, needs_openssl, openssl
 from tests.service.conftest import Running, running
@@ -170,3 +172,15 @@ def test_connections_without_a_handshake_count(
         assert client.get(f"{encrypted.url}/healthz").status_code == 200
     for connection in silent:
         connection.close()
+
+
+def test_an_idle_client_holds_up_no_stop(
+    token_files: tuple[Path, dict[str, str]], pair: tuple[Path, Path], authority: Authority
+) -> None:
+    """A stop waits a moment for clients to answer the end of TLS, as those that are idle do not."""
+    one = running(MemoryStore(), token_files[0], tls=server_context(*pair))
+    with httpx.Client(verify=ssl.create_default_context(cafile=authority.file)) as client:
+        assert client.get(f"{one.url}/healthz").status_code == 200
+        began = time.monotonic()
+        one.stop()
+        assert time.monotonic() - began < GRACE_SECONDS - 1

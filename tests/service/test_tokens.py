@@ -195,6 +195,79 @@ def test_a_token_revoked_while_its_question_waits_gets_no_record(start: Start, p
         is_problem(waiting.result(10), "unauthorized")
 
 
+def narrow_token(path: Path, *scopes: Scope) -> None:
+    """Leave the file's one token these scopes alone."""
+    entry = json.loads(path.read_text())[0]
+    path.write_text(json.dumps([{**entry, "scopes": scopes}]))
+
+
+WAITING: dict[str, tuple[str, dict[str, Any], list[Scope], list[Scope]]] = {  # by the store's method
+    "standings": ("/v1/standings/load", {"user_ids": ["u-1", "u-2"]}, [Scope.ASK], [Scope.ASK_PROFILE]),
+    "list_standings": (
+        "/v1/standings/list", {"after": None, "limit": 10}, [Scope.ASK, Scope.LIST], [Scope.ASK_PROFILE, Scope.LIST]
+    ),
+    "erasures": (
+        "/v1/erasures/due", {"holder": "mailer", "after": None, "limit": 10}, [Scope.WRITE_ERASURES, Scope.CONFIRM],
+        [Scope.CONFIRM],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", WAITING)
+def test_a_token_narrowed_while_its_question_waits_gets_no_more_than_is_left(
+    start: Start, path: Path, http: httpx.Client, method: str
+) -> None:
+    """An answer that was made for the scopes of before is not sent; asked again, there is one for those of now."""
+    store = FaultyStore()
+    store.inner.register_holder("mailer")
+    question, asked, scopes, left = WAITING[method]
+    token = new_token(path, "asker", scopes)
+    asker = Asker(start(store, tokens=path).url, token, http)
+    store.holds[method] = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(asker.post, question, {"nonce": NONCE, **asked})
+        assert eventually(lambda: method in store.calls)
+        narrow_token(path, *left)
+        assert eventually(lambda: asker.ask("/v1/token")["scopes"] == sorted(left))
+        store.holds[method].set()
+        is_problem(waiting.result(10), "store-unavailable")
+    again = asker.post(question, {"nonce": NONCE, **asked})
+    assert again.status_code == 403 or again.json()["view"] == [Scope.ASK_PROFILE]
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("left", [[], [Scope.WRITE]])
+def test_a_token_that_may_read_no_more_gets_no_record_of_what_it_wrote(
+    start: Start, path: Path, http: httpx.Client, left: list[Scope], *, many: bool
+) -> None:
+    """A write that waits for its turn meanwhile is acknowledged all the same: it was let in, and is written."""
+    store = FaultyStore()
+    token = new_token(path, "writer", [Scope.READ, Scope.WRITE])
+    asker = Asker(start(store, tokens=path).url, token, http)
+    write = {"user_id": "u-1", "events": [OPENED]}
+    conflict = {**write, "expected_version": 7}
+    path_of, method = ("/v1/events/append-many", "append_many") if many else ("/v1/events/append", "append")
+    store.holds[method] = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        question = {"nonce": NONCE, **({"writes": [write, conflict]} if many else write)}
+        waiting = pool.submit(asker.post, path_of, question)
+        assert eventually(lambda: method in store.calls)
+        if left:
+            narrow_token(path, *left)
+            assert eventually(lambda: asker.ask("/v1/token")["scopes"] == left)
+        else:
+            revoke_token(path, "writer")
+            assert eventually(lambda: asker.post("/v1/token", {"nonce": NONCE}).status_code == 401)
+        store.holds[method].set()
+        answer = waiting.result(10)
+    assert answer.status_code == 200
+    found = answer.json()["results"] if many else [answer.json()]
+    assert found[0]["version"] == 1
+    assert "record" not in found[0]
+    assert not many or "actual" not in found[1]["problem"]
+    assert store.inner.load(["u-1"]).records[0].version == 1
+
+
 def test_a_file_that_breaks_lets_nobody_in_until_it_is_right(path: Path) -> None:
     """A file that becomes unreadable refuses every token, then is read again once it is put right."""
     now = 0.0

@@ -1,8 +1,11 @@
 """
-Accepts connections over TLS, each known to the server from its first byte on.
+Accepts connections, many in one turn of the event loop, each known to the server from its first byte on.
 
-A server of asyncio makes a connection known only once its TLS handshake is over, and waits a minute for that. Nobody
-could end or count those that never begin one, so they would take every file that the process may open.
+uvloop accepts one connection in a turn. While turns are long, as with thousands of streams, a crowd of new connections
+would keep all others waiting for seconds.
+
+Over TLS a server of asyncio makes a connection known only once its handshake is over, and waits a minute for that.
+Nobody could end or count those that never begin one, so they would take every file that the process may open.
 """
 
 from __future__ import annotations
@@ -16,20 +19,20 @@ from typing import Self
 
 from .connections import QUESTION_SECONDS, State
 
-ACCEPTS_AT_ONCE = 100  # before other work of the event loop has its turn
+ACCEPTS_AT_ONCE = 16  # in a turn of the event loop; with more, one worker would get most of a crowd
 PAUSE_SECONDS = 1.0  # after the process had no file left to accept with
 
 
 class Handshake:
     """
-    A connection until its TLS handshake is over. The server ends it as it ends a `Connection`.
+    A connection until its TLS handshake, if it has one, is over. The server ends it as it ends a `Connection`.
 
     Args:
         accepted: The connection's socket.
 
         make: Makes the connection that takes its place.
 
-        tls: The TLS context.
+        tls: The TLS context; without one the connection is plain.
 
         connections: Those of the server, which it is among meanwhile.
     """
@@ -38,7 +41,7 @@ class Handshake:
         self,
         accepted: socket.socket,
         make: Callable[[], asyncio.Protocol],
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         connections: set[object],
     ) -> None:
         self.transport = self  # what the server aborts
@@ -46,11 +49,14 @@ class Handshake:
         connections.add(self)
         self._task = asyncio.get_running_loop().create_task(self._run(accepted, make, tls))
 
-    async def _run(self, accepted: socket.socket, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext) -> None:
+    async def _run(
+        self, accepted: socket.socket, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
+    ) -> None:
+        seconds = None if tls is None else QUESTION_SECONDS
         try:
             with suppress(OSError):  # it was no TLS, broke off or was late
                 await asyncio.get_running_loop().connect_accepted_socket(
-                    make, accepted, ssl=tls, ssl_handshake_timeout=QUESTION_SECONDS
+                    make, accepted, ssl=tls, ssl_handshake_timeout=seconds
                 )
         finally:
             self._connections.discard(self)
@@ -76,7 +82,7 @@ class Handshake:
         return False
 
 
-class TlsListener:
+class Acceptor:
     """
     A listening socket, in place of asyncio's server. Use it on one event loop only.
 
