@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 
 HANOI = timezone(timedelta(hours=7))  # of times without a zone
 OPENED = {"type": "AccountOpened"}
@@ -17,7 +17,8 @@ for row in csv.DictReader(line.lstrip("\ufeff") for line in sys.stdin):
     said += [(row["unsubscribed_at"], NO)] if row["unsubscribed"] not in ("no", "") or row["unsubscribed_at"] else []
     dated = [(datetime.fromisoformat(at), event) for at, event in said if at]
     dated = [(at if at.tzinfo else at.replace(tzinfo=HANOI), event) for at, event in dated]
-    dated.sort(key=lambda word: (word[1] != OPENED, word[0]))  # the account first, then each word in its turn
+    # The account first, then each word in its turn; a no with a day and no hour comes after all of that day.
+    dated.sort(key=lambda w: (w[1] != OPENED, w[0] + timedelta(days=w[1] is NO and w[0].time() == time.min)))
     lines = [(event, {"method": "import", "said_at": at.isoformat()}) for at, event in dated]
     if any(event is NO for at, event in said if not at):
         lines.append((NO, {"method": "system"}))  # a no is never left out: without a date it counts from today

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -567,10 +568,80 @@ class CountsErasures(Sound):
         )
 
 
+class _Confuses(Sound):
+    """A store for which some ids of different customers are the same."""
+
+    def same(self, user_id: str) -> str:
+        """The id that stands for all that are the same."""
+        raise NotImplementedError
+
+    def append(
+        self,
+        user_id: str,
+        events: Batch,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        provenance: e.Provenance | None = None,
+    ) -> Appended:
+        """See `Store.append`."""
+        appended = super().append(
+            self.same(user_id), events,
+            expected_version=expected_version, idempotency_key=idempotency_key, provenance=provenance,
+        )  # fmt: skip
+        return attrs.evolve(appended, record=appended.record and attrs.evolve(appended.record, user_id=user_id))
+
+    def load(self, user_ids: Iterable[str]) -> Loaded:
+        """See `Store.load`."""
+        asked = list(user_ids)
+        loaded = super().load(dict.fromkeys(map(self.same, asked)))
+        records = {record.user_id: record for record in loaded.records}
+        return attrs.evolve(loaded, records=tuple(attrs.evolve(records[self.same(id_)], user_id=id_) for id_ in asked))
+
+    def standings(self, user_ids: Iterable[str]) -> Standings:
+        """See `Store.standings`."""
+        asked = list(user_ids)
+        found = super().standings(dict.fromkeys(map(self.same, asked)))
+        rows = {row.user_id: row for row in found.users}
+        users = tuple(
+            StandingRow(id_, rows[self.same(id_)].version, rows[self.same(id_)].standing) for id_ in asked
+        )  # fmt: skip
+        return attrs.evolve(found, users=users)
+
+    def history(self, user_id: str) -> list[e.LedgerEntry]:
+        """See `Store.history`."""
+        return [attrs.evolve(entry, user_id=user_id) for entry in super().history(self.same(user_id))]
+
+
+class MindsNoCase(_Confuses):
+    """Ids are compared without regard to case, as some databases do."""
+
+    def same(self, user_id: str) -> str:
+        """The id in small letters."""
+        return user_id.casefold()
+
+
+class MindsNoAccent(_Confuses):
+    """Ids are compared without regard to accents, as some databases do."""
+
+    def same(self, user_id: str) -> str:
+        """The id without accents."""
+        return unicodedata.normalize("NFKD", user_id).encode("ascii", "ignore").decode()
+
+
+class CutsIds(_Confuses):
+    """Only the first 128 characters of an id are kept."""
+
+    def same(self, user_id: str) -> str:
+        """The beginning of the id."""
+        return user_id[:128]
+
+
 BROKEN: list[type[Sound]] = [
     KeepsFirstStandings, StandsUnrestricted, StandsForAnother,
     ForgetsEnds, ForgetsWithdrawals, AgreesUntold, DueADayLate, KeepsOneRestriction, CountsAppends, WritesHalf,
     MindsNoVersion, MindsNoKey, AnswersKeysAnew, KeepsKeys, TellsNoRepeat,
     SharesKeys, HoardsErased, TellsNoChanges, LagsBehind, RefusesNoes,
     ErasesHeld, RemembersConsents, OpensFirst, KeepsClosed, TakesAnyBatch, CountsErasures,
+    MindsNoCase, MindsNoAccent, CutsIds,
 ]  # fmt: skip

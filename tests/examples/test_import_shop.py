@@ -52,6 +52,14 @@ def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path) -> None:
             "u,2023-01-01,yes,2023-05-01,box,n,yes,2023-05-01",
             ["AccountOpened 2023-01-01", "Granted 2023-05-01", "Withdrawn 2023-05-01"],
         ),
+        (
+            "u,2023-01-01,yes,2023-05-01 09:00,box,n,yes,2023-05-01",  # at which hour?
+            ["AccountOpened 2023-01-01", "Granted 2023-05-01", "Withdrawn 2023-05-01"],
+        ),
+        (
+            "u,2023-01-01,yes,2023-05-01 09:00,box,n,yes,2023-05-01 08:00",
+            ["AccountOpened 2023-01-01", "Withdrawn 2023-05-01", "Granted 2023-05-01"],
+        ),
         ("u,,no,,,,no,", []),
     ],
 )

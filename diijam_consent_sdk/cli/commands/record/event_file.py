@@ -139,13 +139,19 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str, str]:
     return events, start, read.hexdigest()
 
 
-def read_batches(stream: BinaryIO, actor: str | None = None, label: str = "") -> Iterator[tuple[Batch, str]]:
+def read_batches(
+    stream: BinaryIO, actor: str | None = None, label: str = "", whole: str | None = None
+) -> Iterator[tuple[Batch, str]]:
     """
     Read the batches of a file that `check_lines` accepted, each with the digest of all lines to its last one. *actor*
-    writes them, whatever the lines say.
+    writes them, whatever the lines say. *whole* is the digest of all lines when they were checked, if it is known.
 
     An append has at most 1,000 events, so more adjacent lines of one user are several batches. With a *label* each yes
-    that was said here is in another one: `Batch.digest` knows no more than one again.
+    that was said here is in another one, the same yes too: `Batch.digest` knows no more than one again, and how often a
+    yes is counted must not depend on the lines between.
+
+    Raises:
+        ValueError: the file changed since it was checked, so lines may be missing.
     """
     batch: Batch | None = None
     read, digest = LineDigest(), ""
@@ -156,9 +162,7 @@ def read_batches(stream: BinaryIO, actor: str | None = None, label: str = "") ->
             is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
             is_another_yes = bool(label) and not is_no(event)
             if batch is not None and (
-                not is_same
-                or len(batch.events) == MAX_EVENTS
-                or (is_another_yes and batch.yes_said_here() not in {None, event})
+                not is_same or len(batch.events) == MAX_EVENTS or (is_another_yes and batch.yes_said_here() is not None)
             ):
                 batch.is_last = batch.user_id != user_id
                 yield batch, digest
@@ -171,6 +175,8 @@ def read_batches(stream: BinaryIO, actor: str | None = None, label: str = "") ->
             digest = read.hexdigest()
     if batch is not None:
         yield batch, digest
+    if whole is not None and read.hexdigest() != whole:
+        raise ValueError("the file changed while it was read: see that nothing writes to it")
 
 
 def parse_line(line: bytes, actor: str | None = None) -> tuple[str, Event, Provenance]:

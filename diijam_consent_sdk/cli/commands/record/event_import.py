@@ -27,6 +27,8 @@ def import_events(
 
     Raises:
         StoreError: the store failed. A note tells how far the import came, as does that of `KeyboardInterrupt`.
+
+        ValueError: the file is not the one that *checkpoint* was opened for.
     """
     done = checkpoint.progress
     summary = Summary(total, done)
@@ -39,7 +41,7 @@ def import_events(
         with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
             batches = (
                 Keyed(batch, occurrences.key(batch.digest(label)), digest)
-                for batch, digest in read_batches(stream, actor, label)
+                for batch, digest in read_batches(stream, actor, label, done.whole)
             )
             seen = done.counted
             for together in taken_together(each for each in batches if each.batch.lines[-1] > written_before):

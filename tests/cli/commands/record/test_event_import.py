@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cli.commands.record import importer
+from diijam_consent_sdk.cli.commands.record.import_checkpoint import ImportCheckpoint
 from diijam_consent_sdk.errors import StoreUnavailable, TooLarge
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore, Write
 from diijam_consent_sdk.stores.answers import WriteResult
@@ -83,6 +85,40 @@ def test_a_labelled_file_that_grew_above_a_yes_writes_it_no_second_time(ledger: 
     result = cli(*command, stdin=grown)
     assert (result.status, result.out) == (0, summary(1, 3, 0))
     assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
+def test_a_labelled_file_that_grew_between_the_same_yes_writes_it_no_second_time(ledger: Ledger, cli: Cli) -> None:
+    """With a label, a yes that stands twice counts twice whether or not a line of another customer is in between."""
+    lines = [line("u-1", OPENED), line("u-1", GRANTED), line("u-1", WITHDRAWN), line("u-1", GRANTED)]
+    command = ("record", "--file", "-", "--label", "week-1")
+    assert cli(*command, stdin=b"".join(lines)).out == summary(4, 0, 0)
+    assert cli("record", "u-1", "Withdrawn", "--purpose", "marketing").status == 0
+    result = cli(*command, stdin=b"".join([*lines[:3], line("u-2", OPENED), lines[3]]))
+    assert (result.status, result.out) == (0, summary(1, 4, 0))
+    assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_file_that_changes_while_it_is_read(
+    ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Lines that were checked and are gone, or were added since, are no success: the same command finishes the work."""
+    lines = [line(f"u-{number}", WITHDRAWN) for number in range(2)]
+    Path("events.jsonl").write_bytes(b"".join(lines))
+    start_over_unless = ImportCheckpoint.start_over_unless
+
+    def change(*arguments: Any) -> None:
+        """Change the file once it is checked."""
+        Path("events.jsonl").write_bytes(b"".join([*lines, line("u-3", WITHDRAWN)][:size]))
+        start_over_unless(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImportCheckpoint, "start_over_unless", change)
+        result = cli("record", "--file", "events.jsonl")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("error: the file changed while it was read")
+    assert result.err.endswith("run the same command again to finish\n")
+    assert cli("record", "--file", "events.jsonl").out == summary(size, 0, 0)
 
 
 def test_a_file_that_grew_while_its_import_was_interrupted(
