@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import attrs
-
 from ....events import (
     AccountClosed,
     AccountOpened,
@@ -26,20 +24,19 @@ from .event_file import Batch
 
 REGROUPED = (
     "this line is refused, and those of the same customer right below it: a yes among them was written before, beside"
-    " other lines, and the customer may have taken it back since; put the new lines into a file of their own"
+    " other lines or with another provenance, and the customer may have taken it back since; put the new lines into a"
+    " file of their own, and import it with --label if the customer said the same again"
 )
 
 
 def says_again(batch: Batch, history: Sequence[LedgerEntry], until: int) -> bool:
     """
-    Whether a yes of a batch stands in its user's history, up to a position, with the same provenance.
+    Whether a yes of a batch stands in its user's history, up to a position, however it was said there: an export that
+    tells more of it than the one before makes no new yes.
 
     An account that was never closed is not opened again by any batch, which the policy explains better.
     """
-    said = attrs.evolve(batch.provenance, by=None)
-    known = [
-        entry.event for entry in history if entry.position <= until and attrs.evolve(entry.provenance, by=None) == said
-    ]
+    known = [entry.event for entry in history if entry.position <= until]
     was_closed = any(isinstance(entry.event, AccountClosed) for entry in history)
     return any(
         event in known

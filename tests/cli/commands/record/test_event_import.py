@@ -65,6 +65,17 @@ def test_a_file_that_grew_writes_no_yes_again(ledger: Ledger, cli: Cli, added: d
 GRANTED = {"type": "Granted", "purpose": "marketing", "notice": "promo", "channels": ["email"]}
 
 
+def test_an_export_that_tells_more_of_a_yes_writes_it_no_second_time(ledger: Ledger, cli: Cli) -> None:
+    """Only with a label may the customer have said the same again, after a no."""
+    assert cli("record", "--file", "-", stdin=line("u-1", OPENED) + line("u-1", GRANTED)).status == 0
+    assert cli("record", "u-1", "Withdrawn", "--purpose", "marketing").status == 0
+    told = json.dumps({"user_id": "u-1", "event": GRANTED, "provenance": {"method": "web"}}).encode() + b"\n"
+    result = cli("record", "--file", "-", stdin=told)
+    assert (result.status, result.out) == (2, summary(0, 0, 1))
+    assert "with --label if the customer said the same again" in result.err
+    assert cli("record", "--file", "-", "--label", "paper", stdin=told).out == summary(1, 0, 0)
+
+
 def test_a_labelled_file_that_grew_writes_no_yes_again(ledger: Ledger, cli: Cli) -> None:
     """With a label, what was said before may be said again, but not because a line was added beside it."""
     lines = [line("u-1", OPENED), line("u-2", OPENED), line("u-1", GRANTED)]
