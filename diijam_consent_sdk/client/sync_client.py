@@ -173,7 +173,8 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
 
             NotEntitled: the service's token lacks the scope of one of the events; nothing was written.
 
-            OutcomeUnknown: it may have been written. The client repeats the write until the outcome is definite.
+            OutcomeUnknown: it may have been written. The client repeats the write until the outcome is definite, but no
+                yes for which a later no of the user holds.
 
             ClientClosed: the client was closed before.
 

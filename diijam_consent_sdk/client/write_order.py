@@ -1,57 +1,71 @@
 """
-A write whose outcome is not definite yet, and what keeps its yes from being written after a no that was said later.
+A write whose outcome is not definite yet, and what keeps its yes from standing after a no that was said later.
 
-A yes that is repeated, after a customer's later no is written, is repeated with the version before that no: the ledger
-refuses it, or tells that it was written before (protocol.md, rule 8).
+The tries of a write may arrive late and in any order, and an answer may be lost. So whatever became of a yes, a no that
+was said later is written once more, under the key of the yes. A try of the yes that arrives after that is refused, as
+the key is used, while events that only take away are written under any key (protocol.md, rule 8).
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from math import inf
 
 import attrs
 
 from .._threads import Promise
 from ..cache.pending_writes import Write
+from ..errors import OutcomeUnknown
 from ..events import (
     AccountClosed,
     AccountOpened,
     Agreed,
+    AgreementWithdrawn,
     Event,
     Granted,
+    Hidden,
+    Objected,
     ObjectionLifted,
     Published,
+    Restricted,
     RestrictionLifted,
+    Withdrawn,
     is_no,
 )
 from ..stores.answers import Appended, Cursor
 from .effects import Append
 
 YESES = (Granted, Agreed, Published, ObjectionLifted, RestrictionLifted)
+OVERTAKEN = (
+    "a no of the user that was said later holds, whether or not this was written before it: load the user to see what"
+    " was, then decide what to write"
+)
+SAID_AGAIN = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden)  # a closing or a request stands as it is
 
 
 @attrs.define(eq=False)
 class PendingWrite:
     """An append whose outcome is not definite yet."""
 
-    append: Append = attrs.field(repr=False)
+    append: Append = attrs.field(repr=False)  # what is written now
     takes_away: bool
     outcome: Promise[Appended] = attrs.field(factory=Promise)
     write: Write = attrs.field(
         default=attrs.Factory(lambda self: Write(self.user_id, self.takes_away), takes_self=True), init=False
     )
     is_denied: bool = False  # its user is, for this write
-    is_unknown: bool = False  # it may have been written
-    has_failed: bool = False  # a try of it ended without an outcome, so there is another one
+    is_unknown: bool = False  # a try of it may have been carried out
+    is_in_doubt: bool = False  # a try that was given up may still be carried out, as its key is not used
     is_left: bool = False  # its caller left with its outcome unknown, so only this client sees it through
     not_before: float = -inf  # of the lease clock: when it may be sent again
     number: int = 0  # in the order of `record`
-    later: tuple[tuple[Append, Cursor], ...] = ()  # noes that were said after its yes, and are written
-    follows: Cursor | None = None  # where a yes stands that was said before its no
-    may_conflict: bool = attrs.field(  # its caller expects a version
-        default=attrs.Factory(lambda self: self.append.expected_version is not None, takes_self=True), init=False
-    )
+    said: Append = attrs.field(default=attrs.Factory(lambda self: self.append, takes_self=True), init=False, repr=False)
+    later: list[tuple[Append, Cursor | None]] = attrs.field(factory=list, repr=False)  # see `note_later`
+    earlier: list[tuple[str, Cursor | None]] = attrs.field(factory=list, repr=False)  # see `note_earlier`
+    steps: list[Append] = attrs.field(factory=list, repr=False)  # what is written after `append`
+    end: Appended | Exception | None = None  # what its caller is told after the last step; None: it is not known yet
+    written: Cursor | None = None  # where the last of it that is written stands
     worker: object = None  # identifies the effects that work on it; None: none do
 
     @property
@@ -60,57 +74,101 @@ class PendingWrite:
         return self.append.user_id
 
     def has_no(self) -> bool:
-        """Whether it takes any permission away."""
+        """Whether what is written now takes any permission away."""
         return any(map(is_no, self.append.events))
 
-    def go_on_with(self, events: tuple[Event, ...]) -> None:
-        """Write these instead, under another key, whatever became of the caller."""
+    def said_no(self) -> bool:
+        """Whether its caller took any permission away."""
+        return any(map(is_no, self.said.events))
+
+    def gives_back(self, noes: Iterable[Append]) -> bool:
+        """Whether it gives back what these take away."""
+        return any(isinstance(event, _given_back(noes)) for event in self.said.events)
+
+    def is_overtaken(self) -> bool:
+        """Whether its yes may still be written, by a try that was given up, after a no that was said later."""
+        return bool(self.later) and self.is_unknown and self.end is None
+
+    def note_later(self, said: Append, written: Cursor | None) -> None:
+        """
+        Note a no that was said after its yes, and where it stands.
+
+        None: the ledger refused it. That may have been for want of this yes, as of a notice that is told with it.
+        """
+        self.later.append((said, written))
+
+    def note_earlier(self, key: str, written: Cursor | None) -> None:
+        """Note a yes that was said before its no, by its key, and where it stands; None: it may still be written."""
+        self.earlier.append((key, written))
+
+    def give_way(self) -> None:
+        """
+        Give its yes up for the noes that were said later: write the rest of it, then these under its key.
+
+        The rest comes first, for it may be what a no needs, such as a notice. It has a key of its own, as it does not
+        only take away.
+        """
+        given_up = _given_back(said for said, _ in self.later)
+        rest = tuple(event for event in self.said.events if not isinstance(event, given_up))
         key = uuid.uuid4().hex
-        self.append = attrs.evolve(self.append, events=events, expected_version=None, idempotency_key=key)
-        self.later, self.follows, self.is_left = (), None, True
+        self.steps.append(attrs.evolve(self.said, events=rest, expected_version=None, idempotency_key=key))
+        self.end, self.is_in_doubt = OutcomeUnknown(OVERTAKEN, self.said.idempotency_key), True
 
-    def overtake(self, later: Append, written: Cursor, before: int) -> None:
-        """
-        Keep its yes from being written after a no that was said later.
+    def note_written(self, written: Appended) -> None:
+        """It, or a step of it, is written: what was said after a yes, and stands before that, has to be said again."""
+        self.written = cursor = written.cursor
+        self.is_in_doubt &= self.append.idempotency_key != self.said.idempotency_key
+        if self.end is None:
+            self.end = written
+            self.later = [(said, no) for said, no in self.later if no and not _is_after(no, cursor)]
+        self.steps += [_again(self.append, key) for key, yes in self.earlier if not (yes and _is_after(cursor, yes))]
+        self.earlier = []
 
-        With the version *before* the no, the store refuses the yes, unless it was written before: then it is a repeat.
-        """
-        self.later += ((later, written),)
-        if self.append.expected_version is None:
-            self.append = attrs.evolve(self.append, expected_version=before)
-
-    def overtaken_noes(self, cursor: Cursor) -> tuple[Event, ...]:
-        """
-        The noes that stand before a yes, though said after it, once this is written at *cursor*: a try of the yes was
-        under way when the no was written.
-        """
-        before = [append for append, written in self.later if not _is_after(written, cursor)]
-        if self.follows is not None and not _is_after(cursor, self.follows):
-            before.append(self.append)
-        return tuple(event for append in before for event in append.events if is_no(event))
-
-    def left_of_it(self) -> tuple[Event, ...]:
-        """Its events, without those that would give back what was taken away later."""
-        return self.without_yes(tuple(event for append, _ in self.later for event in append.events))
-
-    def without_yes(self, later: tuple[Event, ...]) -> tuple[Event, ...]:
-        """Its events, without those that would give back what *later* ones take away."""
-        closes = any(isinstance(event, AccountClosed) for event in later)
-        gives = (*YESES, AccountOpened) if closes else YESES
-        return tuple(event for event in self.append.events if not isinstance(event, gives))
+    def go_on(self) -> bool:
+        """Go on with the next step. False: there is none."""
+        if self.end is not None:
+            self.steps += [_again(said, self.said.idempotency_key) for said, _ in self.later]
+            self.later = []
+        while self.steps:
+            self.append, self.is_left, self.is_unknown = self.steps.pop(0), True, False
+            if self.append.events:
+                return True
+        return False
 
 
-def is_yes_before(pending: PendingWrite, later: PendingWrite) -> bool:
-    """Whether a write is repeated that began before another one of its user, and would give back what that takes."""
-    is_before = pending.number < later.number and pending.user_id == later.user_id
-    is_repeated = (pending.is_left or pending.has_failed) and not pending.may_conflict
-    return is_before and is_repeated and pending.without_yes(later.append.events) != pending.append.events
+def _given_back(noes: Iterable[Append]) -> tuple[type[Event], ...]:
+    """Tell which events give back what these take away."""
+    closes = any(isinstance(event, AccountClosed) for said in noes for event in said.events)
+    return (*YESES, AccountOpened) if closes else YESES
 
 
-def waits_for(pending: PendingWrite, later: PendingWrite, now: float) -> bool:
-    """Whether a write is repeated only once a later no is written. A no waits for none that may not be written."""
-    is_held_up = later.not_before > now
-    return later.has_no() and is_yes_before(pending, later) and not (pending.has_no() and is_held_up)
+def _again(said: Append, key: str) -> Append:
+    """Make the append that says the noes of another one again."""
+    events = tuple(event for event in said.events if isinstance(event, SAID_AGAIN))
+    return attrs.evolve(said, events=events, expected_version=None, idempotency_key=key)
+
+
+def is_said_after(later: PendingWrite, pending: PendingWrite) -> bool:
+    """Whether a write of the same user takes away what one that was said before it gives."""
+    is_after = later.number > pending.number and later.user_id == pending.user_id
+    return is_after and later.said_no() and pending.gives_back([later.said])
+
+
+def waits_for(pending: PendingWrite, other: PendingWrite, now: float) -> bool:
+    """
+    Whether a write is sent only once another one of its user is definite.
+
+    A yes that is repeated waits for a later no. A new yes waits for noes that were said before it, as these might be
+    written after it. A no waits for none that may not be written.
+    """
+    is_held_up = other.not_before > now
+    if pending.end is not None:
+        return False
+    if pending.is_unknown:
+        return is_said_after(other, pending) and not (pending.has_no() and is_held_up)
+    is_before = other.number < pending.number and other.user_id == pending.user_id
+    is_no_before = is_before and (other.said_no() or bool(other.later) or other.end is not None)
+    return is_no_before and not pending.has_no() and pending.gives_back([other.said]) and not is_held_up
 
 
 def _is_after(one: Cursor, other: Cursor) -> bool:

@@ -13,34 +13,23 @@ from functools import partial
 
 from .._logging import log
 from .._threads import Promise
+from ..cache.bounded import remember
 from ..cache.leases import Leases
 from ..errors import (
     InvalidEvent,
-    KeyReused,
-    NotEntitled,
     OutcomeUnknown,
     StoreUnavailable,
-    StoreUnusable,
-    TooLarge,
-    VersionConflict,
 )
 from ..events import takes_away
-from ..status import cause_of
 from ..stores._retry import backoff
 from ..stores.answers import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
-from .write_order import PendingWrite, is_yes_before, waits_for
+from .write_order import PendingWrite, is_said_after, waits_for
+from .write_outcomes import LEDGERS_OWN, REFUSALS, end_after, may_pass
 
 MAX_BACKOFF_SECONDS = 5.0
-LEDGERS_OWN = (InvalidEvent, KeyReused, VersionConflict)  # refusals that tell of earlier tries too
-REFUSALS = (NotEntitled, ValueError, TypeError)  # by what stands before the ledger, another time perhaps not
-MAY_PASS = (NotEntitled, StoreUnavailable, StoreUnusable)
-NOTHING_WRITTEN = (*MAY_PASS, *REFUSALS)  # by this try
-GIVEN_UP = (
-    "the service's token may not write this any more, or the service does not understand it, and whether it was written"
-    " before is not known: load the user to see; repeat it where it may be written; see .idempotency_key"
-)
+MAX_IN_DOUBT = 1_000  # users; the oldest are forgotten
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
 
 
@@ -68,6 +57,7 @@ class Writes:
         self._spawn = spawn
         self._lock = threading.RLock()  # a signal handler may write while its thread is denying
         self._pending: set[PendingWrite] = set()
+        self._in_doubt: dict[str, tuple[str, ...]] = {}  # by user: keys of yeses that ended and may still be written
         self._numbers = itertools.count(1)
         self._is_stopped = False
 
@@ -143,53 +133,65 @@ class Writes:
             pass
 
     def _settle(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
-        """End a write; False: something of it is still to be written."""
+        """End a write, or the step of it that is written now. False: something of it is still to be written."""
         with self._lock:  # in which a caller leaves
+            self._note(pending, outcome)
             if self._goes_on(pending, outcome):
                 return False
-            cursor = outcome.cursor if isinstance(outcome, Appended) else None
             if not (isinstance(outcome, OutcomeUnknown) and self._is_stopped):
-                self._leases.finish_write(pending.write, cursor, self._clock())
+                self._leases.finish_write(pending.write, pending.written, self._clock())
             self._pending.discard(pending)
-            if isinstance(outcome, Appended):
-                pending.outcome.set_result(outcome)
+            if pending.is_in_doubt and pending.gives_back(()):
+                keys = (*self._in_doubt.get(pending.user_id, ()), pending.said.idempotency_key)
+                remember(self._in_doubt, pending.user_id, keys, MAX_IN_DOUBT)
+            end = pending.end or outcome
+            if isinstance(end, Appended):
+                pending.outcome.set_result(end)
             else:
-                pending.outcome.set_exception(outcome)
+                pending.outcome.set_exception(end)
             return True
 
-    def _goes_on(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
-        """Whether a write is repeated, or something else is written in its place, so that no no is lost."""
-        if isinstance(outcome, Appended):
-            self._note_written(pending, outcome)
-            events = pending.overtaken_noes(outcome.cursor)
-        elif isinstance(outcome, VersionConflict) and pending.later and pending.is_left:
-            events = pending.left_of_it()
-        else:
-            may_pass = isinstance(outcome, MAY_PASS) and not isinstance(outcome, TooLarge)
-            return may_pass and pending.is_left and pending.has_no() and not self._is_stopped
-        if events:
-            pending.go_on_with(events)
-        return bool(events)
+    def _note(self, pending: PendingWrite, outcome: Appended | Exception) -> None:
+        """Tell other writes of the user where this one stands, or that the ledger refused it."""
+        if isinstance(outcome, Appended) and pending.said_no():
+            for key in self._in_doubt.pop(pending.user_id, ()):
+                pending.note_earlier(key, None)
+        if isinstance(outcome, (Appended, InvalidEvent)):
+            cursor = outcome.cursor if isinstance(outcome, Appended) else None
+            for other in self._pending:
+                if is_said_after(pending, other):
+                    other.note_later(pending.append, cursor)
+                elif cursor is not None and pending.end is None and is_said_after(other, pending):
+                    other.note_earlier(pending.append.idempotency_key, cursor)
 
-    def _note_written(self, pending: PendingWrite, written: Appended) -> None:
-        """Tell the writes of the same user that were said before and after where this one stands."""
-        before = written.version - len(pending.append.events)
-        for other in self._pending:
-            if pending.has_no() and is_yes_before(other, pending):
-                other.overtake(pending.append, written.cursor, before)
-            elif other.has_no() and is_yes_before(pending, other):
-                other.follows = written.cursor
+    def _goes_on(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
+        """Whether a write is repeated, or something else is written after it, so that no no is lost."""
+        if isinstance(outcome, Appended):
+            pending.note_written(outcome)
+        elif pending.is_overtaken():
+            pending.give_way()
+        elif may_pass(outcome) and self._is_seen_through(pending):
+            pending.is_unknown = True
+            return True
+        return pending.go_on()
+
+    def _is_seen_through(self, pending: PendingWrite) -> bool:
+        """Whether nobody but this client would write it again, and a no may be lost."""
+        return pending.is_left and (pending.has_no() or pending.end is not None) and not self._is_stopped
 
     def _wait_for_turn(self, pending: PendingWrite, attempt: int) -> Effects[bool]:
-        """Let a no of the same user that was said later be written first. False: the client was closed meanwhile."""
+        """
+        Let noes of the same user be written first, as `waits_for` tells. False: a later one is, so that the yes is not
+        repeated, or the client was closed meanwhile.
+        """
         for waits in itertools.count():
             now = self._clock()
             with self._lock:
-                is_behind = any(waits_for(pending, later, now) for later in self._pending)
+                is_behind = any(waits_for(pending, other, now) for other in self._pending)
             if self._is_stopped and (is_behind or attempt):
                 return False
             if not is_behind:
-                return True
+                return not pending.is_overtaken()
             yield Sleep(backoff(waits, longest=MAX_BACKOFF_SECONDS))
         raise AssertionError
 
@@ -202,16 +204,19 @@ class Writes:
             yield Sleep(wait_for)
         for attempt in itertools.count():
             if not (yield from self._wait_for_turn(pending, attempt)):
-                return OutcomeUnknown(UNKNOWN, pending.append.idempotency_key)
+                return OutcomeUnknown(UNKNOWN, pending.said.idempotency_key)
             was_unknown, pending.is_unknown = pending.is_unknown, True  # first: the effects may end inside the call
+            pending.is_in_doubt |= was_unknown
             failure: Exception | None = None
             try:
                 appended = yield from perform(pending.append)
             except LEDGERS_OWN as refused:
+                pending.is_unknown = was_unknown
                 return refused
             except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
-                end = _end_after(error, pending, was_unknown=was_unknown)
+                end = end_after(error, pending, was_unknown=was_unknown)
                 if end is not None:
+                    pending.is_unknown = was_unknown
                     return end
                 failure = error
             else:
@@ -219,7 +224,6 @@ class Writes:
                 if appended.record is None or appended.record.user_id == pending.user_id:
                     return appended
                 log.error("write.answer_of_another_user")
-            pending.has_failed = True
             pause = self._pause_after(failure, attempt)
             if isinstance(failure, REFUSALS):
                 pending.not_before = self._clock() + pause
@@ -245,20 +249,3 @@ class Writes:
                 error = StoreUnavailable(NOT_BEGUN)
                 error.__cause__ = ended.exception()
                 pending.outcome.set_exception(error)
-
-
-def _end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
-    """
-    Choose what ends a write after a failed try; None: it is repeated.
-
-    A refusal that is not the ledger's own, such as one for the token, is definite only if nothing was sent before.
-    Later, only a no is worth repeating: nobody is allowed by a yes that may not have been written.
-    """
-    if not was_unknown:
-        if isinstance(error, NOTHING_WRITTEN):
-            return error
-        log.warning("write.outcome_unknown", error=type(error).__name__)
-    elif isinstance(error, REFUSALS) and not pending.has_no():
-        log.warning("write.given_up", cause=cause_of(error))
-        return OutcomeUnknown(GIVEN_UP, pending.append.idempotency_key)
-    return None

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from .._jitter import random
-from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable, VersionConflict
+from ..errors import OutcomeUnknown, StoreUnavailable, VersionConflict
 
 T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 0.05  # at most; doubled with each attempt
@@ -146,13 +146,13 @@ class Attempts:
 
     def check_refusal(self, error: Exception) -> None:
         """
-        Check whether *error*, which ended the call, settles its outcome. Only what the ledger itself raises tells about
-        earlier attempts too.
+        Check whether *error*, which ended the call, settles its outcome. Of earlier attempts, which may still be under
+        way, only `VersionConflict` tells too, since versions grow: what is invalid now may be valid then.
 
         Raises:
             OutcomeUnknown: an earlier attempt may have been written.
         """
-        if self._maybe_written and not isinstance(error, (InvalidEvent, VersionConflict)):
+        if self._maybe_written and not isinstance(error, VersionConflict):
             raise self._unknown("an earlier try may have been written") from error
 
     def _unknown(self, why: str) -> OutcomeUnknown:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, cast
 
 import attrs
 import pytest
 
-from diijam_consent_sdk import ConsentClient, Reason
+from diijam_consent_sdk import ConsentClient, Reason, Share
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache.leases import Leases
@@ -274,18 +275,18 @@ def test_a_yes_that_is_repeated_is_not_written_after_a_later_no(
     assert reason(client.user("u")) is Reason.WITHDRAWN
     events = [type(entry.event) for entry in failing.inner.history("u")][2:]
     said = [e.Objected, e.Granted, e.RequestFiled, e.Withdrawn]
-    assert events == (said if is_written else [e.Withdrawn, e.Objected, e.RequestFiled])
+    assert events == ([*said, e.Withdrawn] if is_written else [e.Withdrawn, e.Objected, e.RequestFiled, e.Withdrawn])
 
 
 def test_a_yes_that_is_repeated_gives_way_to_a_no_of_another_thread(failing: AppendsFail) -> None:
-    """I4: also while the caller of the yes still waits, who then learns that nothing was written."""
+    """I4: also while the caller of the yes still waits, who then learns that it does not hold."""
     failing.error, failing.are_noes_written = ConnectionResetError(), True
     with ConsentClient(failing, deadline=5) as client, ThreadPoolExecutor(1) as pool:
         yes = pool.submit(client.record, "u", GRANTED)
         assert eventually(lambda: failing.calls.count("append") > 1)
         client.record("u", WITHDRAWN)
         failing.error = None
-        with pytest.raises(VersionConflict):
+        with pytest.raises(OutcomeUnknown, match="a no of the user that was said later holds"):
             yes.result(10)
         assert client.can_market("u", "email").reason is Reason.WITHDRAWN
 
@@ -311,6 +312,191 @@ def test_a_no_is_said_again_after_a_yes_that_was_under_way(
     assert events == [e.Withdrawn, e.Granted, e.Withdrawn]
 
 
+class Tried(FaultyStore):
+    """A store whose appends are each carried out by the next of *tries*, which is given what writes it."""
+
+    def __init__(self, inner: MemoryStore) -> None:
+        super().__init__(inner)
+        self.tries: list[Callable[[Callable[[], Appended]], Appended]] = []
+
+    def append(self, user_id: str, events: Iterable[e.Event], **options: Any) -> Appended:
+        """See `Store.append`."""
+        self.calls.append("append")
+        write = partial(self.inner.append, user_id, tuple(events), **options)
+        return self.tries.pop(0)(write) if self.tries else write()
+
+
+@pytest.fixture
+def tried(wall: WallClock) -> Tried:
+    """A store that a customer signed up in."""
+    store = Tried(MemoryStore(clock=wall))
+    store.inner.append("u", SIGNED_UP)
+    return store
+
+
+def fails(_: Callable[[], Appended]) -> Appended:
+    """Write nothing, and say nothing."""
+    raise ConnectionResetError
+
+
+def is_lost(write: Callable[[], Appended]) -> Appended:
+    """Write, and lose the answer."""
+    write()
+    raise ConnectionResetError
+
+
+def test_a_yes_whose_first_try_fails_is_not_repeated_after_a_no_said_meanwhile(
+    make_client: MakeClient, tried: Tried
+) -> None:
+    """I4: also if the yes had not failed yet when the no was acknowledged."""
+    failed = threading.Event()
+
+    def fails_late(write: Callable[[], Appended]) -> Appended:
+        assert failed.wait(10)
+        return fails(write)
+
+    client = make_client(tried, deadline=0.5)
+    tried.tries = [fails_late]
+    with ThreadPoolExecutor(1) as pool:
+        yes = pool.submit(client.record, "u", GRANTED)
+        assert eventually(lambda: not tried.tries)
+        client.record("u", WITHDRAWN)
+        assert isinstance(yes.exception(10), OutcomeUnknown)
+    failed.set()
+    assert eventually(lambda: reason(client.user("u")) is not Reason.UNAVAILABLE, 10)
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+    assert [type(entry.event) for entry in tried.inner.history("u")].count(e.Granted) == 1
+
+
+def test_a_yes_that_expects_the_version_of_a_later_no_is_not_written_after_it(
+    make_client: MakeClient, failing: AppendsFail
+) -> None:
+    """Its caller reckoned with a write before it, which was not written either."""
+    client = make_client(failing, deadline=0.2)
+    failing.error, failing.are_noes_written = ConnectionResetError(), True
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", GRANTED, expected_version=3)
+    assert client.record("u", WITHDRAWN).version == 3
+    failing.error = None
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 10)
+    assert GRANTED not in [entry.event for entry in failing.inner.history("u")][2:]
+
+
+def test_a_no_is_said_again_whichever_of_two_yeses_is_answered_last(make_client: MakeClient, tried: Tried) -> None:
+    """I4: a yes stands after the no, and one that stands before it is answered after that."""
+    is_written, is_answered = threading.Event(), [threading.Event(), threading.Event()]
+
+    def last(write: Callable[[], Appended]) -> Appended:
+        assert is_written.wait(10)
+        return write()
+
+    def first(write: Callable[[], Appended]) -> Appended:
+        appended = write()
+        is_answered[0].set()
+        assert is_answered[1].wait(10)
+        return appended
+
+    client = make_client(tried, deadline=0.2)
+    tried.tries = [last, first, is_lost, *[fails] * 30]
+    for event in (GRANTED, GRANTED, WITHDRAWN):
+        with pytest.raises(OutcomeUnknown):
+            client.record("u", event)
+    is_written.set()
+    assert eventually(lambda: len(tried.inner.history("u")) == 5)
+    time.sleep(0.1)
+    is_answered[1].set()
+    time.sleep(0.1)
+    tried.tries.clear()
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 10)
+    events = [type(entry.event) for entry in tried.inner.history("u")][2:]
+    assert events == [e.Granted, e.Withdrawn, e.Granted, e.Withdrawn]
+
+
+def test_a_no_is_said_again_without_the_request_beside_it(make_client: MakeClient, failing: AppendsFail) -> None:
+    """A request cannot be filed twice, and would keep the no beside it from being written again."""
+    client = make_client(failing, deadline=0.3)
+    failing.held = threading.Event()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", GRANTED)
+    client.record("u", WITHDRAWN, e.RequestFiled("r", "erasure"))
+    failing.held.set()
+    assert eventually(lambda: len(failing.inner.history("u")) == 6)
+    client.record("u", e.RequestResolved("r", "cancelled"))
+    assert reason(client.user("u")) is Reason.WITHDRAWN
+
+
+def test_a_try_of_a_yes_that_arrives_late_is_refused_after_a_later_no(make_client: MakeClient, tried: Tried) -> None:
+    """I4: its caller and the client gave it up, but a service may still carry it out."""
+    arrives: list[Callable[[], Appended]] = []
+
+    def is_late(write: Callable[[], Appended]) -> Appended:
+        arrives.append(write)
+        raise ConnectionResetError
+
+    client = make_client(tried, deadline=0.2)
+    tried.tries = [is_late, *[fails] * 30]
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", GRANTED)
+    tried.tries.clear()
+    client.record("u", WITHDRAWN)
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 10)
+    with pytest.raises(KeyReused):
+        arrives[0]()
+    assert [type(entry.event) for entry in tried.inner.history("u")][2:] == [e.Withdrawn, e.Withdrawn]
+
+
+def test_a_yes_that_ended_in_doubt_is_not_written_after_a_later_no(make_client: MakeClient, tried: Tried) -> None:
+    """I4: a try of it may still arrive once it was refused, and its caller was told so."""
+    arrives: list[Callable[[], Appended]] = []
+
+    def is_late(write: Callable[[], Appended]) -> Appended:
+        arrives.append(write)
+        raise ConnectionResetError
+
+    client = make_client(tried)
+    tried.tries = [is_late]
+    with pytest.raises(InvalidEvent):
+        client.record("v", GRANTED)
+    client.record("v", e.AccountOpened())
+    client.record("v", WITHDRAWN)
+    with pytest.raises(KeyReused):
+        arrives[0]()
+    assert reason(client.user("v")) is Reason.WITHDRAWN
+
+
+def test_a_yes_that_was_said_last_is_not_undone_by_a_no_that_is_said_again(
+    make_client: MakeClient, tried: Tried
+) -> None:
+    """It waits for what was said before it: a yes, a no that has to be said again for it, and another yes."""
+    client = make_client(tried, deadline=0.5)
+    tried.tries = [fails] * 40
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", GRANTED)
+    tried.tries = [*[lambda write: write()], *[fails] * 4]  # the no, and some tries to say it again
+    client.record("u", WITHDRAWN)
+    with suppress(OutcomeUnknown):
+        client.record("u", GRANTED)
+    assert eventually(lambda: reason(client.user("u")) is Reason.CONSENTED, 10)
+    events = [type(entry.event) for entry in tried.inner.history("u")][2:]
+    assert events == [e.Withdrawn, e.Withdrawn, e.Granted]
+
+
+def test_a_yes_is_not_written_after_a_no_that_was_refused_for_want_of_it(
+    make_client: MakeClient, failing: AppendsFail
+) -> None:
+    """A notice that is told with the yes is unknown while the yes is not written, so its no is refused."""
+    client = make_client(failing, deadline=0.2)
+    failing.error = ConnectionResetError()
+    with pytest.raises(OutcomeUnknown):
+        client.record("u", e.Notified("n", "acme", {"email"}, "surveys"), e.Agreed("n"))
+    failing.are_noes_written = True
+    with pytest.raises(InvalidEvent):
+        client.record("u", e.AgreementWithdrawn("n"))
+    failing.error = None
+    share = Share("acme", {"email"}, "surveys")
+    assert eventually(lambda: client.user("u").decide(share).reason is Reason.WITHDRAWN, 10)
+
+
 def test_a_yes_waits_for_a_later_no_that_is_not_written_yet(make_client: MakeClient, failing: AppendsFail) -> None:
     """I4: of a yes and later noes whose outcomes are all unknown, the yes is not written last."""
     client = make_client(failing, deadline=0.2)
@@ -320,7 +506,9 @@ def test_a_yes_waits_for_a_later_no_that_is_not_written_yet(make_client: MakeCli
             client.record("u", event)
     failing.error = None
     assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 20)
-    assert len(failing.inner.history("u")) == 4
+    events = [entry.event for entry in failing.inner.history("u")][2:]
+    assert len(events) == 4
+    assert set(events) == {WITHDRAWN, e.Withdrawn("surveys")}  # each once more, under the key of the yes
 
 
 def test_a_no_beside_a_yes_waits_for_no_other_that_may_not_be_written(

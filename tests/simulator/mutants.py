@@ -25,7 +25,8 @@ from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import PATIENCE, Lookups
 from diijam_consent_sdk.client.single_flight import SharedLoad, SingleFlight
 from diijam_consent_sdk.client.write_order import PendingWrite
-from diijam_consent_sdk.client.writes import Writes, _end_after
+from diijam_consent_sdk.client.write_outcomes import end_after
+from diijam_consent_sdk.client.writes import Writes
 from diijam_consent_sdk.errors import NotEntitled, StoreUnavailable
 from diijam_consent_sdk.standing import View
 from diijam_consent_sdk.stores.protocol import Appended, Changes, Cursor, Standings
@@ -282,11 +283,11 @@ def unknown_is_refused(self: Writes, pending: PendingWrite) -> Effects[Appended 
 def refusal_is_definite(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
     if isinstance(error, NotEntitled):
         pending.is_left = was_unknown = False  # for a refusal, nobody else has to see it through either
-    return _end_after(error, pending, was_unknown=was_unknown)
+    return end_after(error, pending, was_unknown=was_unknown)
 
 
 def never_given_up(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> Exception | None:
-    return None if was_unknown else _end_after(error, pending, was_unknown=False)
+    return None if was_unknown else end_after(error, pending, was_unknown=False)
 
 
 def pause_as_ever(self: Writes, error: Exception | None, attempt: int) -> float:
