@@ -121,13 +121,13 @@ class PendingWrite:
         if self.end is None:
             self.end = written
             self.later = [(said, no) for said, no in self.later if no and not _is_after(no, cursor)]
-        self.steps += [_again(self.append, key) for key, yes in self.earlier if not (yes and _is_after(cursor, yes))]
+        self.steps += [again(self.append, key) for key, yes in self.earlier if not (yes and _is_after(cursor, yes))]
         self.earlier = []
 
     def go_on(self) -> bool:
         """Go on with the next step. False: there is none."""
         if self.end is not None:
-            self.steps += [_again(said, self.said.idempotency_key) for said, _ in self.later]
+            self.steps += [again(said, self.said.idempotency_key) for said, _ in self.later]
             self.later = []
         while self.steps:
             self.append, self.is_left, self.is_unknown = self.steps.pop(0), True, False
@@ -142,7 +142,7 @@ def _given_back(noes: Iterable[Append]) -> tuple[type[Event], ...]:
     return (*YESES, AccountOpened) if closes else YESES
 
 
-def _again(said: Append, key: str) -> Append:
+def again(said: Append, key: str) -> Append:
     """Make the append that says the noes of another one again."""
     events = tuple(event for event in said.events if isinstance(event, SAID_AGAIN))
     return attrs.evolve(said, events=events, expected_version=None, idempotency_key=key)

@@ -25,11 +25,12 @@ from ..stores._retry import backoff
 from ..stores.answers import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
-from .write_order import PendingWrite, is_said_after, waits_for
+from .write_order import PendingWrite, again, is_said_after, waits_for
 from .write_outcomes import LEDGERS_OWN, REFUSALS, end_after, may_pass
 
 MAX_BACKOFF_SECONDS = 5.0
-MAX_IN_DOUBT = 1_000  # users; the oldest are forgotten
+MAX_IN_DOUBT = 1_000  # users with yeses that ended in doubt; the oldest are forgotten
+MAX_KEYS = 16  # of one such user
 UNKNOWN = "the store has not said whether it wrote this: the user is denied until it does; see .idempotency_key"
 
 
@@ -143,7 +144,7 @@ class Writes:
             self._pending.discard(pending)
             if pending.is_in_doubt and pending.gives_back(()):
                 keys = (*self._in_doubt.get(pending.user_id, ()), pending.said.idempotency_key)
-                remember(self._in_doubt, pending.user_id, keys, MAX_IN_DOUBT)
+                remember(self._in_doubt, pending.user_id, keys[-MAX_KEYS:], MAX_IN_DOUBT)
             end = pending.end or outcome
             if isinstance(end, Appended):
                 pending.outcome.set_result(end)
@@ -153,7 +154,7 @@ class Writes:
 
     def _note(self, pending: PendingWrite, outcome: Appended | Exception) -> None:
         """Tell other writes of the user where this one stands, or that the ledger refused it."""
-        if isinstance(outcome, Appended) and pending.said_no():
+        if isinstance(outcome, Appended) and again(pending.append, "").events:
             for key in self._in_doubt.pop(pending.user_id, ()):
                 pending.note_earlier(key, None)
         if isinstance(outcome, (Appended, InvalidEvent)):

@@ -457,8 +457,8 @@ def test_a_yes_that_ended_in_doubt_is_not_written_after_a_later_no(make_client: 
     tried.tries = [is_late]
     with pytest.raises(InvalidEvent):
         client.record("v", GRANTED)
-    client.record("v", e.AccountOpened())
-    client.record("v", WITHDRAWN)
+    for event in (e.AccountOpened(), e.AccountClosed(), e.AccountOpened(), WITHDRAWN):
+        client.record("v", event)
     with pytest.raises(KeyReused):
         arrives[0]()
     assert reason(client.user("v")) is Reason.WITHDRAWN

@@ -19,7 +19,7 @@ from diijam_consent_sdk.cache.installs import CLOCK_RATE
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.cache.pending_writes import MinimumPositions, PendingWrites, Write
 from diijam_consent_sdk.cache.user import UserConsent
-from diijam_consent_sdk.client.effects import Effects, perform, wait
+from diijam_consent_sdk.client.effects import Append, Effects, perform, wait
 from diijam_consent_sdk.client.exchanges import Exchanges
 from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import PATIENCE, Lookups
@@ -306,6 +306,10 @@ def lost_is_refused(self: Writes, pending: PendingWrite, worker: object, ended: 
 
 
 def keep_what_was_inherited(self: Leases) -> None:
+    pass
+
+
+def note_no_later(self: PendingWrite, said: Append, written: Cursor | None) -> None:
     pass
 
 

@@ -20,6 +20,7 @@ from diijam_consent_sdk.client.limiter import LimitedCalls
 from diijam_consent_sdk.client.lookups import Lookups
 from diijam_consent_sdk.client.single_flight import SingleFlight
 from diijam_consent_sdk.client.stream import FeedStream
+from diijam_consent_sdk.client.write_order import PendingWrite
 from diijam_consent_sdk.client.writes import Writes
 from diijam_consent_sdk.stores.http.exchange import Exchange
 from diijam_consent_sdk.stores.http.parts import Parts
@@ -86,6 +87,7 @@ BY_RULE: dict[str, Patch | tuple[Patch, ...]] = {
     "8 a refused token is tried again at once": (Writes, "_pause_after", mutants.pause_as_ever),
     "8 nobody goes on with what a loop's end left": (Writes, "resume", mutants.resume_nothing),
     "8 the end of a loop is a refusal": (Writes, "_on_end", mutants.lost_is_refused),
+    "8 a yes of unknown outcome is repeated after a no": (PendingWrite, "note_later", mutants.note_no_later),
     "8 any token will do": (Leases, "confirm", mutants.prove_anything),
     "9 a child keeps what it inherited": (Leases, "abandon", mutants.keep_what_was_inherited),
     "9 closing denies nothing": (Leases, "close", mutants.close_nothing),

@@ -390,6 +390,21 @@ def a_loop_that_ends_before_a_write_is_acknowledged(world: World) -> None:
             world.checks.fail("I6", "denied for good")
 
 
+def a_yes_that_is_lost_before_a_no(world: World) -> None:
+    """Rule 8: the tries of a grant are lost, then a withdrawal is acknowledged: the grant is not written after it."""
+    client = process(world)
+    world.network.weather = attrs.evolve(CALM, lost_request=1.0)
+    client.record("user0", e.Granted("marketing", "n", ["email"]))
+    world.run_for(2 * world.deadline)
+    world.network.weather = CALM
+    said = client.record("user0", e.Withdrawn("marketing"))
+    world.run_for(3 * world.bound)
+    done = client.ask("user0", MAIL)
+    world.run_for(3)
+    if said.result() and done.result().can_market("email"):
+        world.checks.fail("I4", "a yes was repeated after a no that was said later")
+
+
 def refused_after_a_lost_answer(world: World, client: SimClient, event: e.Event) -> Promise[Any]:
     """A write whose answer is lost, sent again by a token that is refused from then on."""
     world.network.weather = attrs.evolve(CALM, lost_answer=1.0)
@@ -545,6 +560,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "8 a refusal for the token is definite": a_token_refused_amid_a_no,
     "8 what the token may not repeat denies for good": a_token_refused_amid_a_yes,
     "8 a refused token is tried again at once": a_token_refused_for_long,
+    "8 a yes of unknown outcome is repeated after a no": a_yes_that_is_lost_before_a_no,
     "8 any token will do": a_token_of_a_lost_history,
     "11 a part has its deadline from a look on": a_part_that_is_not_answered,
 }
