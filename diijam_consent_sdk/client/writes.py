@@ -57,7 +57,7 @@ class Writes:
         self._clock = clock
         self._spawn = spawn
         self._lock = threading.RLock()  # a signal handler may write while its thread is denying
-        self._pending: set[PendingWrite] = set()
+        self._pending: dict[PendingWrite, None] = {}  # a set that keeps its order
         self._in_doubt: dict[str, tuple[str, ...]] = {}  # by user: keys of yeses that ended and may still be written
         self._numbers = itertools.count(1)
         self._is_stopped = False
@@ -96,7 +96,7 @@ class Writes:
                 except StoreUnavailable as error:
                     pending.outcome.set_exception(error)
                 else:
-                    self._pending.add(pending)
+                    self._pending[pending] = None
                     pending.is_denied = True  # last: what was interrupted before is done again by the effects
 
     def resume(self) -> None:
@@ -141,7 +141,7 @@ class Writes:
                 return False
             if not (isinstance(outcome, OutcomeUnknown) and self._is_stopped):
                 self._leases.finish_write(pending.write, pending.written, self._clock())
-            self._pending.discard(pending)
+            self._pending.pop(pending, None)
             if pending.is_in_doubt and pending.gives_back(()):
                 keys = (*self._in_doubt.get(pending.user_id, ()), pending.said.idempotency_key)
                 remember(self._in_doubt, pending.user_id, keys[-MAX_KEYS:], MAX_IN_DOUBT)
@@ -246,7 +246,7 @@ class Writes:
                 pending.worker = None
             if not pending.is_denied and pending.worker is None:  # in the lock, or its caller denies the user for ever
                 self._leases.finish_write(pending.write, None, self._clock())  # an interrupted `deny` may have begun it
-                self._pending.discard(pending)
+                self._pending.pop(pending, None)
                 error = StoreUnavailable(NOT_BEGUN)
                 error.__cause__ = ended.exception()
                 pending.outcome.set_exception(error)

@@ -301,7 +301,7 @@ def resume_nothing(self: Writes) -> None:
 def lost_is_refused(self: Writes, pending: PendingWrite, worker: object, ended: Promise[None]) -> None:
     if not pending.outcome.done() and ended.exception() is not None and pending.write is not None:
         self._leases.finish_write(pending.write, None, self._clock())
-        self._pending.discard(pending)
+        self._pending.pop(pending, None)
         pending.outcome.set_exception(StoreUnavailable("its event loop ended"))
 
 
