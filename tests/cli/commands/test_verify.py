@@ -49,7 +49,8 @@ FROM_3 = ("DELETE FROM entries WHERE position > 2", "DELETE FROM records WHERE u
 POSTGRES_FROM_3 = (
     "DELETE FROM diijam_consent.entries WHERE position > 2",
     "DELETE FROM diijam_consent.records WHERE user_id = 'u-2'",
-    "UPDATE diijam_consent.ledger SET position = 2, hash = e.hash, at = e.at FROM diijam_consent.entries e WHERE e.position = 2",
+    "UPDATE diijam_consent.ledger l SET position = 2, hash = e.hash, at = e.at"
+    " FROM diijam_consent.entries e WHERE e.position = 2",
 )
 
 
