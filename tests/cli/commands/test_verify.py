@@ -47,10 +47,8 @@ def test_verify_broken(mailable: Ledger, cli: Cli, statement: str, why: str) -> 
 
 FROM_3 = ("DELETE FROM entries WHERE position > 2", "DELETE FROM records WHERE user_id = 'u-2'")
 POSTGRES_FROM_3 = (
-    "DELETE FROM diijam_consent.entries WHERE position > 2",
-    "DELETE FROM diijam_consent.records WHERE user_id = 'u-2'",
-    "UPDATE diijam_consent.ledger l SET position = 2, hash = e.hash, at = e.at"
-    " FROM diijam_consent.entries e WHERE e.position = 2",
+    *FROM_3,
+    "UPDATE ledger SET position = 2, hash = e.hash, at = e.at FROM entries e WHERE e.position = 2",
 )
 
 
@@ -79,6 +77,7 @@ def test_verify_since_on_postgres(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
             kept = store.append("u-2", MAILABLE).token
         assert cli("verify", "--since", kept).status == 0
         with psycopg.connect(url) as db:
+            db.execute("SET search_path = diijam_consent")
             for statement in POSTGRES_FROM_3:
                 db.execute(statement)
         assert cli("verify").status == 0
