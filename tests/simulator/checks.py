@@ -121,6 +121,12 @@ class Checks:
         if client.pending.pop(key, None) is not None:
             self._ended[key] = self._world.loop.now
 
+    def end_given_up(self, client: SimClient) -> None:
+        """End the yeses that the client gave up for a later no, though a try may still arrive: they deny nobody."""
+        for keys in client.engine._writes._in_doubt.values():
+            for key in keys:
+                self._end(client, key)
+
     def recorded(self, client: SimClient, user_id: str, key: str, done: Promise[Any]) -> None:
         """A `record` ended."""
         error = done.exception()
@@ -137,6 +143,7 @@ class Checks:
 
     def before_guard(self, client: SimClient, user_id: str) -> Marks:
         """A guard begins."""
+        self.end_given_up(client)
         pending = frozenset(key for key, of_user in client.pending.items() if of_user == user_id)
         acks = self._acks.get((client.number, user_id), ())
         return Marks(pending, client.has_closed, client.inherited is None, acks)
@@ -158,6 +165,7 @@ class Checks:
             self.fail("R9", f"{who} although it is closed")
         if user.is_inherited and marks.is_anew:
             self.fail("R9", f"{who} from what a forked child inherited")
+        self.end_given_up(client)
         # A write that ended before the guard's last read denies no more, but what is read then must include it.
         if any(key in client.pending or self._ended[key] > at for key in marks.pending):
             self.fail("I4", f"{who} while a write of its own is under way or of unknown outcome")

@@ -35,6 +35,7 @@ def heal(world: World) -> None:
         client.load(world.users[0])
     world.run_for(world.bound + 2 * (world.bound / 4 + world.deadline))
     for client in world.clients:
+        world.checks.end_given_up(client)
         if client.pending and not client.engine._writes._is_stopped:
             world.checks.fail("I6", f"writes are still of unknown outcome: {client.pending}")
     _ask_all(world, "once the faults are over")
