@@ -50,9 +50,7 @@ def lost_noes(user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.Ledger
         The noes, each a single one: a withdrawal has one channel, a restriction one field or all. Of a user erased in
         the old ledger, the request if the new one has none, and `Erased`.
     """
-    shared = _count_shared(old, new)
-    before = fold_all(unopened(user_id), new[:shared])  # the old ledger may be broken
-    record, restored = (fold_all(before, entries[shared:]) for entries in (old, new))
+    shared, before, record, restored = _forked(user_id, old, new)
     if restored.account is Account.ERASED or len(old) == shared:
         return []
     if record.account is Account.ERASED:
@@ -75,9 +73,7 @@ def begin_erasure_again(user_id: str, old: Sequence[e.LedgerEntry], new: Sequenc
         The open requests for erasure, cancelled, and one in their place with the same time. Of an account that only a
         closing erases, a request that is cancelled at once. Nothing if no confirmation is outdated.
     """
-    shared = _count_shared(old, new)
-    before = fold_all(unopened(user_id), new[:shared])  # the old ledger may be broken
-    record, restored = (fold_all(before, entries[shared:]) for entries in (old, new))
+    _, before, record, restored = _forked(user_id, old, new)
     if not _is_outdated(before.erasure, record.erasure, restored.erasure):
         return []
     asked = [request for request in restored.open_requests() if request.kind is RequestKind.ERASURE]
@@ -91,6 +87,19 @@ def begin_erasure_again(user_id: str, old: Sequence[e.LedgerEntry], new: Sequenc
     if not asked:
         return [fresh, e.RequestResolved(fresh.request, Outcome.CANCELLED)]
     return [*(e.RequestResolved(request.request, Outcome.CANCELLED) for request in asked), fresh]
+
+
+def _forked(
+    user_id: str, old: Sequence[e.LedgerEntry], new: Sequence[e.LedgerEntry]
+) -> tuple[int, ConsentRecord, ConsentRecord, ConsentRecord]:
+    """
+    Count the entries that both histories begin with, and make the records there, at the end of *old* and of *new*.
+
+    The entries of the beginning are those of the new ledger, since the old one may be broken.
+    """
+    shared = _count_shared(old, new)
+    before = fold_all(unopened(user_id), new[:shared])
+    return shared, before, fold_all(before, old[shared:]), fold_all(before, new[shared:])
 
 
 def _is_outdated(shared: Erasure | None, erasure: Erasure | None, restored: Erasure | None) -> bool:

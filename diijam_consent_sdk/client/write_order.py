@@ -64,7 +64,7 @@ class PendingWrite:
     later: list[tuple[Append, Cursor | None]] = attrs.field(factory=list, repr=False)  # see `note_later`
     earlier: list[tuple[str, Cursor | None]] = attrs.field(factory=list, repr=False)  # see `note_earlier`
     steps: list[Append] = attrs.field(factory=list, repr=False)  # what is written after `append`
-    end: Appended | Exception | None = None  # what its caller is told after the last step; None: it is not known yet
+    end: Appended | Exception | None = None  # what its caller gets after the last step; None: undecided
     written: Cursor | None = None  # where the last of it that is written stands
     worker: object = None  # identifies the effects that work on it; None: none do
 
@@ -81,9 +81,17 @@ class PendingWrite:
         """Whether its caller took any permission away."""
         return any(map(is_no, self.said.events))
 
-    def gives_back(self, noes: Iterable[Append]) -> bool:
-        """Whether it gives back what these take away."""
-        return any(isinstance(event, _given_back(noes)) for event in self.said.events)
+    def said_yes(self) -> bool:
+        """Whether its caller gave any permission."""
+        return any(isinstance(event, YESES) for event in self.said.events)
+
+    def may_write_no(self) -> bool:
+        """Whether a no may still be written for it: its caller's, or one that is said again."""
+        return self.said_no() or bool(self.later) or self.end is not None
+
+    def gives_back(self, said: Append) -> bool:
+        """Whether it gives back what the noes of *said* take away."""
+        return any(isinstance(event, _given_back([said])) for event in self.said.events)
 
     def is_overtaken(self) -> bool:
         """Whether its yes may still be written, by a try that was given up, after a no that was said later."""
@@ -93,7 +101,7 @@ class PendingWrite:
         """
         Note a no that was said after its yes, and where it stands.
 
-        None: the ledger refused it. That may have been for want of this yes, as of a notice that is told with it.
+        None: the ledger refused it, perhaps for want of this yes, which may have the notice that the no names.
         """
         self.later.append((said, written))
 
@@ -105,8 +113,8 @@ class PendingWrite:
         """
         Give its yes up for the noes that were said later: write the rest of it, then these under its key.
 
-        The rest comes first, for it may be what a no needs, such as a notice. It has a key of its own, as it does not
-        only take away.
+        The rest comes first, for it may be what a no needs, such as a notice. It gets a new key, as it does not only
+        take away.
         """
         given_up = _given_back(said for said, _ in self.later)
         rest = tuple(event for event in self.said.events if not isinstance(event, given_up))
@@ -121,13 +129,13 @@ class PendingWrite:
         if self.end is None:
             self.end = written
             self.later = [(said, no) for said, no in self.later if no and not _is_after(no, cursor)]
-        self.steps += [again(self.append, key) for key, yes in self.earlier if not (yes and _is_after(cursor, yes))]
+        self.steps += [_again(self.append, key) for key, yes in self.earlier if not (yes and _is_after(cursor, yes))]
         self.earlier = []
 
     def go_on(self) -> bool:
-        """Go on with the next step. False: there is none."""
+        """Begin the next step, and return whether there was one."""
         if self.end is not None:
-            self.steps += [again(said, self.said.idempotency_key) for said, _ in self.later]
+            self.steps += [_again(said, self.said.idempotency_key) for said, _ in self.later]
             self.later = []
         while self.steps:
             self.append, self.is_left, self.is_unknown = self.steps.pop(0), True, False
@@ -142,16 +150,20 @@ def _given_back(noes: Iterable[Append]) -> tuple[type[Event], ...]:
     return (*YESES, AccountOpened) if closes else YESES
 
 
-def again(said: Append, key: str) -> Append:
+def noes_to_repeat(said: Append) -> tuple[Event, ...]:
+    """Return the noes of an append that may be said again."""
+    return tuple(event for event in said.events if isinstance(event, SAID_AGAIN))
+
+
+def _again(said: Append, key: str) -> Append:
     """Make the append that says the noes of another one again."""
-    events = tuple(event for event in said.events if isinstance(event, SAID_AGAIN))
-    return attrs.evolve(said, events=events, expected_version=None, idempotency_key=key)
+    return attrs.evolve(said, events=noes_to_repeat(said), expected_version=None, idempotency_key=key)
 
 
 def is_said_after(later: PendingWrite, pending: PendingWrite) -> bool:
     """Whether a write of the same user takes away what one that was said before it gives."""
     is_after = later.number > pending.number and later.user_id == pending.user_id
-    return is_after and later.said_no() and pending.gives_back([later.said])
+    return is_after and later.said_no() and pending.gives_back(later.said)
 
 
 def waits_for(pending: PendingWrite, other: PendingWrite, now: float) -> bool:
@@ -161,14 +173,13 @@ def waits_for(pending: PendingWrite, other: PendingWrite, now: float) -> bool:
     A yes that is repeated waits for a later no. A new yes waits for noes that were said before it, as these might be
     written after it. A no waits for none that may not be written.
     """
-    is_held_up = other.not_before > now
     if pending.end is not None:
         return False
+    is_held_up = other.not_before > now
     if pending.is_unknown:
         return is_said_after(other, pending) and not (pending.has_no() and is_held_up)
-    is_before = other.number < pending.number and other.user_id == pending.user_id
-    is_no_before = is_before and (other.said_no() or bool(other.later) or other.end is not None)
-    return is_no_before and not pending.has_no() and pending.gives_back([other.said]) and not is_held_up
+    is_before = other.number < pending.number and other.user_id == pending.user_id and other.may_write_no()
+    return is_before and not pending.has_no() and pending.gives_back(other.said) and not is_held_up
 
 
 def _is_after(one: Cursor, other: Cursor) -> bool:

@@ -33,9 +33,11 @@ def end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> 
     """
     Choose what ends a write after a failed try; None: it is repeated.
 
-    A refusal that is not the ledger's own, such as one for the token, is definite only if nothing was sent before.
+    The ledger's own refusals end it. Any other, such as one for the token, does so only if nothing was sent before.
     Later, only a no is worth repeating: nobody is allowed by a yes that may not have been written.
     """
+    if isinstance(error, LEDGERS_OWN):
+        return error
     if not was_unknown:
         if isinstance(error, NOTHING_WRITTEN):
             return error

@@ -15,18 +15,14 @@ from .._logging import log
 from .._threads import Promise
 from ..cache.bounded import remember
 from ..cache.leases import Leases
-from ..errors import (
-    InvalidEvent,
-    OutcomeUnknown,
-    StoreUnavailable,
-)
+from ..errors import InvalidEvent, OutcomeUnknown, StoreUnavailable
 from ..events import takes_away
 from ..stores._retry import backoff
 from ..stores.answers import Appended
 from .effects import Append, Effects, Sleep, Spawn, perform, wait
 from .limiter import NOT_BEGUN
-from .write_order import PendingWrite, again, is_said_after, waits_for
-from .write_outcomes import LEDGERS_OWN, REFUSALS, end_after, may_pass
+from .write_order import PendingWrite, is_said_after, noes_to_repeat, waits_for
+from .write_outcomes import REFUSALS, end_after, may_pass
 
 MAX_BACKOFF_SECONDS = 5.0
 MAX_IN_DOUBT = 1_000  # users with yeses that ended in doubt; the oldest are forgotten
@@ -134,7 +130,7 @@ class Writes:
             pass
 
     def _settle(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
-        """End a write, or the step of it that is written now. False: something of it is still to be written."""
+        """End a write, or the step of it that is written now. Return whether nothing of it is left to write."""
         with self._lock:  # in which a caller leaves
             self._note(pending, outcome)
             if self._goes_on(pending, outcome):
@@ -142,7 +138,7 @@ class Writes:
             if not (isinstance(outcome, OutcomeUnknown) and self._is_stopped):
                 self._leases.finish_write(pending.write, pending.written, self._clock())
             self._pending.pop(pending, None)
-            if pending.is_in_doubt and pending.gives_back(()):
+            if pending.is_in_doubt and pending.said_yes():
                 keys = (*self._in_doubt.get(pending.user_id, ()), pending.said.idempotency_key)
                 remember(self._in_doubt, pending.user_id, keys[-MAX_KEYS:], MAX_IN_DOUBT)
             end = pending.end or outcome
@@ -154,7 +150,7 @@ class Writes:
 
     def _note(self, pending: PendingWrite, outcome: Appended | Exception) -> None:
         """Tell other writes of the user where this one stands, or that the ledger refused it."""
-        if isinstance(outcome, Appended) and again(pending.append, "").events:
+        if isinstance(outcome, Appended) and noes_to_repeat(pending.append):
             for key in self._in_doubt.pop(pending.user_id, ()):
                 pending.note_earlier(key, None)
         if isinstance(outcome, (Appended, InvalidEvent)):
@@ -182,8 +178,8 @@ class Writes:
 
     def _wait_for_turn(self, pending: PendingWrite, attempt: int) -> Effects[bool]:
         """
-        Let noes of the same user be written first, as `waits_for` tells. False: a later one is, so that the yes is not
-        repeated, or the client was closed meanwhile.
+        Let noes of the same user be written first, as `waits_for` chooses them. Return whether to send the write after
+        that: not if a later no overtook it, or if the client was closed meanwhile.
         """
         for waits in itertools.count():
             now = self._clock()
@@ -211,9 +207,6 @@ class Writes:
             failure: Exception | None = None
             try:
                 appended = yield from perform(pending.append)
-            except LEDGERS_OWN as refused:
-                pending.is_unknown = was_unknown
-                return refused
             except Exception as error:  # noqa: BLE001 - whatever it was, the append may have been written
                 end = end_after(error, pending, was_unknown=was_unknown)
                 if end is not None:

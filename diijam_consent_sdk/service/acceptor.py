@@ -23,9 +23,9 @@ ACCEPTS_AT_ONCE = 16  # in a turn of the event loop; with more, one worker would
 PAUSE_SECONDS = 1.0  # after the process had no file left to accept with
 
 
-class Handshake:
+class AcceptedConnection:
     """
-    A connection until its TLS handshake, if it has one, is over. The server ends it as it ends a `Connection`.
+    A connection that is not served yet: over TLS until its handshake is over. The server ends it like a `Connection`.
 
     Args:
         accepted: The connection's socket.
@@ -52,11 +52,10 @@ class Handshake:
     async def _run(
         self, accepted: socket.socket, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
     ) -> None:
-        seconds = None if tls is None else QUESTION_SECONDS
         try:
             with suppress(OSError):  # it was no TLS, broke off or was late
                 await asyncio.get_running_loop().connect_accepted_socket(
-                    make, accepted, ssl=tls, ssl_handshake_timeout=seconds
+                    make, accepted, ssl=tls, ssl_handshake_timeout=QUESTION_SECONDS if tls else None
                 )
         finally:
             self._connections.discard(self)
@@ -89,12 +88,12 @@ class Acceptor:
     Args:
         at: The socket; the caller closes it.
 
-        begin: Called with the socket of each connection, to begin its handshake.
+        serve: Called with the socket of each connection.
     """
 
-    def __init__(self, at: socket.socket, begin: Callable[[socket.socket], object]) -> None:
+    def __init__(self, at: socket.socket, serve: Callable[[socket.socket], object]) -> None:
         self._at = at
-        self._begin = begin
+        self._serve = serve
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
 
@@ -129,4 +128,4 @@ class Acceptor:
                 self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)
                 return
             accepted.setblocking(False)  # noqa: FBT003 - a socket's
-            self._begin(accepted)
+            self._serve(accepted)

@@ -65,7 +65,7 @@ async def append(call: Call, data: AppendQuestion) -> bytes:
         raise
     context.metrics.record_append("done")
     context.feed.wake(cursor)  # at once, not only when the watcher finds it
-    return body if not is_reader or may_still_read(call) else _without_records(body)
+    return _readable(call, body, is_reader=is_reader)
 
 
 @operation(append_messages.PATHS[AppendManyQuestion], AppendManyQuestion, AppendManyAnswer, ANY, is_write=True)
@@ -99,7 +99,7 @@ async def append_many(call: Call, data: AppendManyQuestion) -> bytes:
         context.metrics.record_append(key)
     if cursor is not None:
         context.feed.wake(cursor)
-    return body if not is_reader or may_still_read(call) else _without_records(body)
+    return _readable(call, body, is_reader=is_reader)
 
 
 def _checked(call: Call, data: AppendQuestion | WriteFields) -> tuple[list[Event], Provenance]:
@@ -178,8 +178,10 @@ def _hiding_version(error: Exception, *, is_reader: bool) -> Exception:
     return VersionConflict(error.expected, None) if isinstance(error, VersionConflict) and not is_reader else error
 
 
-def _without_records(body: bytes) -> bytes:
-    """Leave out of an answer what only a reader gets: the token may not read any more, and the write waited."""
+def _readable(call: Call, body: bytes, *, is_reader: bool) -> bytes:
+    """Leave out of an answer what only a reader gets, if the token lost the scope while the write waited."""
+    if not is_reader or may_still_read(call):
+        return body
     answer = msgspec.json.decode(body)
     for each in (answer, *answer.get("results", ())):
         each.pop("record", None)

@@ -19,7 +19,7 @@ from typing import cast
 import uvicorn
 from litestar import Litestar
 
-from .acceptor import Acceptor, Handshake
+from .acceptor import AcceptedConnection, Acceptor
 from .connections import MAX_CONNECTIONS, Connection, Sweeper
 from .context import ServiceContext
 
@@ -77,16 +77,16 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then call `on_listening`."""
         await super().startup([])
-        acceptors = [Acceptor(at, self._begin_handshake).start(BACKLOG) for at in sockets or ()]
+        acceptors = [Acceptor(at, self._serve_accepted).start(BACKLOG) for at in sockets or ()]
         self.servers = cast(list[asyncio.base_events.Server], acceptors)
         self._on_listening()
 
-    def _begin_handshake(self, accepted: socket.socket) -> Handshake:
+    def _serve_accepted(self, accepted: socket.socket) -> AcceptedConnection:
         make = functools.partial(
             cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class),
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state,
         )  # fmt: skip
-        return Handshake(accepted, make, self._tls, cast(set[object], self.server_state.connections))
+        return AcceptedConnection(accepted, make, self._tls, cast(set[object], self.server_state.connections))
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due, such as ending connections that are late; uvicorn calls this ten times a second."""
@@ -111,9 +111,10 @@ class Server(uvicorn.Server):
     def _abort_closing(self) -> None:
         """End the connections that were closed, have nothing left to send, and wait for their clients all the same."""
         for connection in set(self.server_state.connections):
-            transport = cast(Connection, connection).transport
-            if isinstance(connection, Connection) and transport.is_closing() and not transport.get_write_buffer_size():
-                transport.abort()
+            if not isinstance(connection, Connection):  # it is not served yet, and ends at once
+                continue
+            if connection.transport.is_closing() and not connection.transport.get_write_buffer_size():
+                connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

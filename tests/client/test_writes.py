@@ -484,7 +484,7 @@ def test_a_yes_that_was_said_last_is_not_undone_by_a_no_that_is_said_again(
 def test_a_yes_is_not_written_after_a_no_that_was_refused_for_want_of_it(
     make_client: MakeClient, failing: AppendsFail
 ) -> None:
-    """A notice that is told with the yes is unknown while the yes is not written, so its no is refused."""
+    """The notice of the yes is unknown while the yes is not written, so the no that names it is refused."""
     client = make_client(failing, deadline=0.2)
     failing.error = ConnectionResetError()
     with pytest.raises(OutcomeUnknown):

@@ -568,7 +568,7 @@ class CountsErasures(Sound):
         )
 
 
-class _Confuses(Sound):
+class _Confuses(_Misread):
     """A store for which some ids of different customers are the same."""
 
     def same(self, user_id: str) -> str:
@@ -597,16 +597,6 @@ class _Confuses(Sound):
         loaded = super().load(dict.fromkeys(map(self.same, asked)))
         records = {record.user_id: record for record in loaded.records}
         return attrs.evolve(loaded, records=tuple(attrs.evolve(records[self.same(id_)], user_id=id_) for id_ in asked))
-
-    def standings(self, user_ids: Iterable[str]) -> Standings:
-        """See `Store.standings`."""
-        asked = list(user_ids)
-        found = super().standings(dict.fromkeys(map(self.same, asked)))
-        rows = {row.user_id: row for row in found.users}
-        users = tuple(
-            StandingRow(id_, rows[self.same(id_)].version, rows[self.same(id_)].standing) for id_ in asked
-        )  # fmt: skip
-        return attrs.evolve(found, users=users)
 
     def history(self, user_id: str) -> list[e.LedgerEntry]:
         """See `Store.history`."""

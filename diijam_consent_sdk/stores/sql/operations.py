@@ -37,11 +37,11 @@ Clock = Callable[[], datetime]
 
 @attrs.frozen
 class Head:
-    """Where the ledger ends, its time, which is the later of the clock and the last entry's, and the latter alone."""
+    """Where the ledger ends, and its time."""
 
     cursor: Cursor
-    now: datetime
-    last: datetime | None  # as the ledger claims; None before the first entry
+    now: datetime  # the later of the clock and `last`
+    last: datetime | None  # the time of the last entry, as stored beside the chain; None before the first entry
 
 
 @attrs.frozen
