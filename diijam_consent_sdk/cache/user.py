@@ -239,5 +239,6 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def invalidate(self, answers: Answers = ALL_STALE) -> None:
         """Answer nothing but *answers* from now on."""
+        self._ends_at = -inf  # first: if this is interrupted after it, the client loads the user again
         self._answers = answers
         self._generation.waiting.discard(self.user_id)

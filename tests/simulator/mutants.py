@@ -210,10 +210,10 @@ def clock_first(self: UserConsent) -> Answers:
 
 
 def entry_first(self: UserConsent) -> Answers:
-    answers = self._answers
+    answers, ends_at = self._answers, self._ends_at
     fresh_until = self._generation.fresh_until
     now = self._generation.clock()
-    return answers if (now < self._basis.own_until or now < fresh_until) and now < self._ends_at else ALL_STALE
+    return answers if (now < self._basis.own_until or now < fresh_until) and now < ends_at else ALL_STALE
 
 
 def never_turn(self: UserConsent) -> Answers:
@@ -260,7 +260,8 @@ def cover_anybody(self: Leases) -> None:
 
 def cover_whoever_is_asked(self: Leases) -> None:
     while self._wanted_on_fast_path:
-        self.fast_path.add(self._wanted_on_fast_path.popitem()[1])
+        user_id, user = self._wanted_on_fast_path.popitem()
+        self.fast_path.answers[user_id] = user.compiled()[0]
 
 
 def never_die(self: UserConsent, answers: Answers = ALL_STALE) -> None:
