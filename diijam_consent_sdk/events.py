@@ -214,6 +214,7 @@ Event = (
     | Notified | Agreed | AgreementWithdrawn | Published | Hidden | RequestFiled | RequestReplied
     | RequestExtended | RequestResolved | HoldPlaced | HoldReleased | ErasureConfirmed | Erased
 )  # fmt: skip
+YESES = (Granted, Agreed, Published, ObjectionLifted, RestrictionLifted)
 NOES = (Withdrawn, AgreementWithdrawn, Objected, Restricted, Hidden, AccountClosed, Erased)
 
 

@@ -15,9 +15,6 @@ from .holders import Erasure
 from .record import END_OF_TIME, Consent, ConsentRecord, Notice, Permission, consent_key, fold_all, unopened
 from .vocabulary import Account, Channel, Outcome, Purpose, RequestKind
 
-YESES = (
-    e.AccountOpened, e.Granted, e.Agreed, e.Published, e.ObjectionLifted, e.RestrictionLifted,
-)  # fmt: skip
 Lost = tuple[e.Event, e.LedgerEntry]  # a no, and the entry of the old ledger that has it
 
 
@@ -233,7 +230,7 @@ def _is_against(no: e.Event, said: e.Event, restored: ConsentRecord) -> bool:
     """Whether a yes of the user is denied by *no*."""
     match no:
         case e.AccountClosed() | e.RequestFiled() | e.Erased():
-            return isinstance(said, YESES)
+            return isinstance(said, (*e.YESES, e.AccountOpened))
         case e.Restricted(data):
             lifted = isinstance(said, e.RestrictionLifted) and (said.data is None or data is None or data <= said.data)
             return lifted or isinstance(said, e.Granted | e.Agreed | e.Published)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -127,7 +128,10 @@ def replace(path: Path, text: str) -> None:
     """Replace a file whole. Within the first list a token names a customer, so only the file's owner reads it."""
     new = path.with_name(path.name + ".new")
     new.touch(mode=0o600)
-    new.write_text(text)
+    with new.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # else the file may be empty after a power cut
     new.replace(path)
 
 

@@ -18,25 +18,20 @@ from .._threads import Promise
 from ..cache.pending_writes import Write
 from ..errors import OutcomeUnknown
 from ..events import (
+    YESES,
     AccountClosed,
     AccountOpened,
-    Agreed,
     AgreementWithdrawn,
     Event,
-    Granted,
     Hidden,
     Objected,
-    ObjectionLifted,
-    Published,
     Restricted,
-    RestrictionLifted,
     Withdrawn,
     is_no,
 )
 from ..stores.answers import Appended, Cursor
 from .effects import Append
 
-YESES = (Granted, Agreed, Published, ObjectionLifted, RestrictionLifted)
 OVERTAKEN = (
     "a no of the user that was said later holds, whether or not this was written before it: load the user to see what"
     " was, then decide what to write"
