@@ -8,11 +8,10 @@ from datetime import datetime
 import attrs
 
 from ..events import LedgerEntry
-from ..notices import RegisteredNotice
 from ..record import ConsentRecord
 from ..vocabulary import Account, Language
 from ..wording import describe_event
-from .shown import Notices, words_shown
+from .shown import Notices, Shown, words_shown
 
 
 @attrs.frozen
@@ -40,6 +39,6 @@ class Contents:
         """Say what happened."""
         return describe_event(self.language, entry.event, self.record)
 
-    def words_shown(self, entry: LedgerEntry) -> tuple[RegisteredNotice, str] | None:
-        """Find the notice and the language of the words that were shown with an entry; None if they are not known."""
+    def words_shown(self, entry: LedgerEntry) -> Shown | None:
+        """Find the words that were shown with an entry; None if they are not known."""
         return words_shown(entry, self.notices, self.language)

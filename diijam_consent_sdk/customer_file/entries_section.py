@@ -48,9 +48,10 @@ def _words_line(file: Contents, entry: LedgerEntry, numbers: Numbers, texts: Tex
         yield element("p", texts("words_missing", notice=notice), class_="words")
         return
     number = numbers.setdefault(notice, len(numbers) + 1)
-    language = texts.language_name(shown[1])
-    if entry.provenance.language is None:
-        language = texts("language_unknown", language=language)
+    language = texts.language_name(shown.tag)
+    if not shown.is_asked:
+        key = "language_unknown" if entry.provenance.language is None else "language_missing"
+        language = texts(key, language=language)
     text = texts("words_shown", number=str(number), language=language)
     yield element("p", element("a", text, href=f"#words-{number}"), class_="words")
 
@@ -71,7 +72,7 @@ def notices_section(file: Contents, texts: Texts) -> Markup:
     for entry in file.entries:
         shown = file.words_shown(entry)
         if shown is not None:
-            tags.setdefault(shown[0].text.notice, (shown[0], {}))[1][shown[1]] = None
+            tags.setdefault(shown.notice.text.notice, (shown.notice, {}))[1][shown.tag] = None
     if not tags:
         return section(texts, "notices", element("p", texts("notices_none")))
     notices = (_notice(number, *shown, texts) for number, shown in enumerate(tags.values(), start=1))

@@ -38,7 +38,7 @@ def _entry(file: Contents, entry: LedgerEntry) -> Json:
         "words": file.describe(entry),
         "event": {"type": type(entry.event).__name__, **plain_fields(entry.event)},
         "provenance": plain_fields(entry.provenance),
-        "shown_in": None if shown is None else shown[1],
+        "shown_in": shown.tag if shown is not None and shown.is_asked else None,
         "notice_digest": entry.notice_digest,
         "hash": entry.hash,
     }

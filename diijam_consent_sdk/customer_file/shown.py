@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import attrs
+
 from ..events import LedgerEntry
 from ..notices import NAMING, RegisteredNotice
 from ..vocabulary import Language
@@ -22,7 +24,19 @@ def registered_names(entries: Iterable[LedgerEntry]) -> list[str]:
     return list(dict.fromkeys(notice for notice in named if notice is not None))
 
 
-def words_shown(entry: LedgerEntry, notices: Notices, language: Language) -> tuple[RegisteredNotice, str] | None:
+@attrs.frozen
+class Shown:
+    """
+    A registered notice, and the tag of one of its texts. `is_asked`: the entry says that the customer was asked in that
+    language, so this is the text that was read; else nobody knows which one was.
+    """
+
+    notice: RegisteredNotice
+    tag: str
+    is_asked: bool
+
+
+def words_shown(entry: LedgerEntry, notices: Notices, language: Language) -> Shown | None:
     """
     Find the words that were shown with an entry.
 
@@ -31,19 +45,27 @@ def words_shown(entry: LedgerEntry, notices: Notices, language: Language) -> tup
 
         notices: The registered notices that the user's entries name, by id.
 
-        language: The language to show where it is not known in which one the customer was asked.
+        language: The language to show where the notice has no text in the one in which the customer was asked, or
+            where that is not known.
 
     Returns:
-        The notice, and the tag of its text in the language it was asked in. None: no words are proved by the entry,
-        because it names no notice, or none that was registered then.
+        The words. None: no words are proved by the entry, because it names no notice, or none that was registered then.
     """
     named = named_notice(entry)
     notice = None if named is None else notices.get(named)
     if notice is None or notice.digest != entry.notice_digest:
         return None
-    tags = {tag.lower(): tag for tag in notice.text.texts}
-    wanted = [*_ever_shorter(entry.provenance.language), language]
-    return notice, next((tags[tag] for tag in wanted if tag in tags), next(iter(notice.text.texts)))
+    tags = list(notice.text.texts)
+    asked = _nearest(tags, entry.provenance.language)
+    return Shown(notice, asked or _nearest(tags, language) or tags[0], asked is not None)
+
+
+def _nearest(tags: list[str], wanted: str | None) -> str | None:
+    """Find the tag, else that of a shorter form, else the only one of a longer form (`en-GB` for `en`)."""
+    known = {tag.lower(): tag for tag in tags}
+    exact = next((known[tag] for tag in _ever_shorter(wanted) if tag in known), None)
+    longer = [tag for tag in tags if wanted is not None and tag.lower().startswith(f"{wanted.lower()}-")]
+    return exact or (longer[0] if len(longer) == 1 else None)
 
 
 def _ever_shorter(tag: str | None) -> Iterator[str]:

@@ -111,6 +111,10 @@ HEADINGS: Mapping[str, Pair] = {
         "không có ghi chép về ngôn ngữ đã hỏi; ở đây là {language}",
         "the language of the question is not on record; here in {language}",
     ),
+    "language_missing": (
+        "không có bản bằng ngôn ngữ đã hỏi; ở đây là {language}",
+        "there is no text in the language of the question; here in {language}",
+    ),
     "words_missing": (
         "Nội dung “{notice}” chưa được đăng ký trong sổ này khi đó, nên không có ở đây.",
         "The words of the notice “{notice}” were not registered in this ledger then, so they are not here.",

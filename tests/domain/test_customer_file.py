@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk._html import element, text
 from diijam_consent_sdk.customer_file import CustomerFile, checked_language, registered_names
-from diijam_consent_sdk.customer_file.shown import words_shown
+from diijam_consent_sdk.customer_file.shown import Shown, words_shown
 from diijam_consent_sdk.decisions import Market, Process, decide
 from diijam_consent_sdk.events import LedgerEntry, Provenance
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
@@ -186,18 +186,21 @@ def test_of_an_unknown_customer_the_file_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "language", "shown"),
+    ("asked", "language", "shown", "is_asked"),
     [
-        ("vi", "en", "vi"), ("VI-vn", "en", "vi"), ("en-GB-oxendict", "vi", "en"), ("fr-CA", "vi", "fr"),
-        (None, "en", "en"), (None, "vi", "vi"), ("km", "en", "en"), ("vie", "en", "en"), ("english", "vi", "vi"),
+        ("vi", "en", "vi", True), ("VI-vn", "en", "vi", True), ("en-GB-oxendict", "vi", "en", True),
+        ("fr-CA", "vi", "fr", True), (None, "en", "en", False), (None, "vi", "vi", False), ("km", "en", "en", False),
+        ("vie", "en", "en", False), ("english", "vi", "vi", False),
     ],
 )  # fmt: skip
-def test_words_are_shown_in_the_language_of_the_question(asked: str | None, language: Language, shown: str) -> None:
-    """The tag's own text, else that of a shorter tag, else the file's language."""
+def test_words_are_shown_in_the_language_of_the_question(
+    asked: str | None, language: Language, shown: str, *, is_asked: bool
+) -> None:
+    """The tag's own text, else that of a shorter tag, else the file's language, which proves nothing."""
     entry = LedgerEntry(
         1, "u-1", 1, START, e.Granted("marketing", "promo", ["email"]), Provenance(language=asked), PROMO.digest
     )
-    assert words_shown(entry, {"promo": registered(PROMO)}, language) == (registered(PROMO), shown)
+    assert words_shown(entry, {"promo": registered(PROMO)}, language) == Shown(registered(PROMO), shown, is_asked)
 
 
 def test_words_are_shown_in_the_nearest_of_a_languages_forms() -> None:
@@ -207,14 +210,32 @@ def test_words_are_shown_in_the_nearest_of_a_languages_forms() -> None:
     entry = LedgerEntry(1, "u-1", 1, START, e.Granted("marketing", "promo", ["email"]), asked, notice.digest, "00")
     shown = words_shown(entry, {"promo": registered(notice)}, "vi")
     assert shown is not None
-    assert shown[1] == "zh-Hant"
+    assert shown.tag == "zh-Hant"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("asked", "shown"), [("en", "en-GB"), ("zh", None), ("km", None), (None, None)])
+def test_no_file_says_of_a_text_that_it_was_read_unless_the_entry_does(
+    asked: str | None, shown: str | None, language: Language
+) -> None:
+    """Asked in English, the customer read the British text, in whichever language the file is; else it is unknown."""
+    texts = {"vi": "Ưu đãi?", "en-GB": "Offers?", "zh-Hans": "优惠吗", "zh-Hant": "優惠嗎"}
+    notice = NoticeText("promo", texts, {"contests"})
+    granted = e.Granted("contests", "promo")
+    entry = LedgerEntry(1, "u-1", 1, START, granted, Provenance(language=asked), notice.digest, "00")
+    record = fold(unopened("u-1"), entry)
+    file = CustomerFile(language, START, "epoch.1.aa", record, [entry], {"promo": registered(notice)})
+    assert decoded(file)["entries"][0]["shown_in"] == shown
+    unproved = [str(HEADINGS[key][LANGUAGES.index(language)]) for key in ("language_unknown", "language_missing")]
+    said = [text.partition("{")[0] in file.to_html() for text in unproved]
+    assert said == [asked is None, asked is not None and shown is None]
 
 
 def test_a_text_in_no_such_language_is_shown_all_the_same() -> None:
-    """Where the notice lacks both languages, its first text is what was shown."""
+    """Where the notice lacks both languages, its first text is there, as one that nobody may have read."""
     french = NoticeText("promo", {"fr": "Des offres ?"}, {"marketing"})
     entry = LedgerEntry(1, "u-1", 1, START, e.Granted("contests", "promo"), WEB, french.digest)
-    assert words_shown(entry, {"promo": registered(french)}, "vi") == (registered(french), "fr")
+    assert words_shown(entry, {"promo": registered(french)}, "vi") == Shown(registered(french), "fr", is_asked=False)
 
 
 def test_only_words_under_the_entrys_digest_are_shown() -> None:
