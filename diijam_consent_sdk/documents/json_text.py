@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import attrs
@@ -14,6 +14,11 @@ Json = str | int | bool | list["Json"] | dict[str, "Json"] | None
 def rfc_3339(at: datetime) -> str:
     """Write an instant as machines read it; UTC as `Z`."""
     return at.isoformat().replace("+00:00", "Z")
+
+
+def machine_month(month: date) -> str:
+    """Write a month as machines read it. `%Y` would write the year 999 in three digits."""
+    return month.isoformat()[:7]
 
 
 def plain(value: Any) -> Json:

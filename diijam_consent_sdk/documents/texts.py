@@ -14,7 +14,7 @@ from ..wording import format_briefly, format_day, format_instant, in_vietnam, li
 from ..wording.numbers import format_month, format_number, format_share
 from ..wording.provenance import name_language
 from ..wording.texts import Pair
-from .json_text import rfc_3339
+from .json_text import machine_month, rfc_3339
 
 PLACE = re.compile(r"\{(\w+)\}")
 
@@ -51,7 +51,7 @@ class Texts:
     def month(self, month: date) -> Markup:
         """Give a month, readable by machines too."""
         named = format_month(self.language, month)
-        return element("time", named[:1].upper() + named[1:], datetime=f"{month:%Y-%m}")
+        return element("time", named[:1].upper() + named[1:], datetime=machine_month(month))
 
     def language_name(self, tag: str) -> str:
         """Name a language, or give its tag if it has no name here."""
@@ -67,7 +67,7 @@ class Texts:
 
     def day(self, at: datetime) -> Markup:
         """Give a day in Vietnam."""
-        return element("time", format_day(self.language, at), datetime=f"{in_vietnam(at):%Y-%m-%d}")
+        return element("time", format_day(self.language, at), datetime=in_vietnam(at).date().isoformat())
 
     def clock(self, at: datetime) -> Markup:
         """Give the time of day in Vietnam."""

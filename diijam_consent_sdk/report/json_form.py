@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from ..decisions import Ask, Decision
-from ..documents.json_text import Json, plain, plain_fields, write_json
+from ..documents.json_text import Json, machine_month, plain, plain_fields, write_json
 from ..vocabulary import Account, HoldKind, Outcome, RequestKind, RequestState
 from .contents import Counts
 from .entry_counts import SUBJECTS, EntryCounts, MonthlyErasure, MonthlyWord, Words
@@ -43,7 +43,7 @@ def _words(words: Words) -> Iterator[Json]:
         for purpose, channel in SUBJECTS:
             yes, no = (words.get(MonthlyWord((purpose, channel), month, said), 0) for said in (True, False))
             if yes or no:
-                yield {"month": f"{month:%Y-%m}", "purpose": purpose, "channel": channel, "yes": yes, "no": no}
+                yield {"month": machine_month(month), "purpose": purpose, "channel": channel, "yes": yes, "no": no}
 
 
 def _answers(ask: Ask, counts: Mapping[Decision, int]) -> Json:
@@ -73,7 +73,7 @@ def _requests(counts: RequestCounts, entries: EntryCounts) -> Json:
 
 def _erasures(counts: ErasureCounts, entries: EntryCounts) -> Json:
     done: list[Json] = [
-        {"month": f"{month:%Y-%m}", **{
+        {"month": machine_month(month), **{
             name: entries.erased.get(MonthlyErasure(month, is_anonymised), 0)
             for name, is_anonymised in (("erased", False), ("anonymised", True))
         }}

@@ -446,6 +446,14 @@ def test_a_word_of_the_future_puts_no_month_away() -> None:
     assert "Later" not in kept_report().to_html("en")
 
 
+def test_a_month_long_ago_is_written_as_machines_read_it() -> None:
+    """An imported no may have any year; RFC 3339 writes each in four digits."""
+    wrong = Provenance("old-crm", Method.IMPORT, said_at=datetime(999, 5, 5, tzinfo=UTC))
+    report = attrs.evolve(report_of([], LAST_OF_MARCH), entries=count_entries([entry(e.Withdrawn("surveys"), wrong)]))
+    assert json.loads(report.to_json())["imports"] == [word("surveys", None, "0999-05", 0, 1)]
+    assert 'datetime="0999-05"' in report.to_html()
+
+
 def test_the_fold_keeps_nobody() -> None:
     """What is counted has no user: two ledgers of the same words by others are equal."""
     history = opened(e.Granted("surveys", "n"), e.RequestFiled("q", "access"))
