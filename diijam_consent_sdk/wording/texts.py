@@ -81,7 +81,7 @@ SENTENCES: Mapping[str, Pair] = {
     ),
     "fulfilled": (
         "Diijam đã giải quyết xong {kind} của bạn (mã “{request}”).",
-        "Diijam fulfilled your {kind} (“{request}”).",
+        "Diijam dealt with your {kind} (“{request}”).",
     ),
     "refused": ("Diijam từ chối {kind} của bạn (mã “{request}”).", "Diijam refused your {kind} (“{request}”)."),
     "reason": ("Lý do: “{reason}”.", "The reason: “{reason}”."),

@@ -97,6 +97,10 @@ TOLD = {
         "Diijam từ chối khiếu nại của bạn (mã “q-1”). Lý do: “not-yours”.",
         "Diijam refused your complaint (“q-1”). The reason: “not-yours”.",
     ),
+    e.RequestResolved("q-1", "fulfilled"): (
+        "Diijam đã giải quyết xong khiếu nại của bạn (mã “q-1”).",
+        "Diijam dealt with your complaint (“q-1”).",
+    ),
     e.HoldReleased("h-1"): (
         "Lý do phải giữ dữ liệu không còn nữa: khoản nợ chưa thanh toán (mã “h-1”).",
         "The reason to keep data is gone: an open debt (hold “h-1”).",
