@@ -14,6 +14,7 @@ from typing import Self
 import attrs
 
 from . import events as e
+from .identifiers import list_ids
 
 UNKNOWN_HOLDER = "no such holder is registered: see the name, or register it"
 ENDED = "the erasure that began then is not under way any more: list what is owed, erase that and confirm it"
@@ -111,4 +112,4 @@ def holder_refusals(event: e.Event, erasure: Erasure | None, holders: HolderRegi
         case e.Erased():
             missing = holders.missing(erasure)
             todo = "append ErasureConfirmed of each holder that has yet to confirm, or retire the holder"
-            yield bool(missing), f"{todo}: {', '.join(missing)}"
+            yield bool(missing), f"{todo}: {list_ids(missing)}"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 MAX_ID_CHARACTERS = 256
+MAX_LISTED_CHARACTERS = 1_000  # of ids in one error; a service repeats no more of it
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of Unicode that no id holds
 # What Unicode 15.1 (Python 3.13) has and 14 (3.11) had not: an id is one on every Python, or on none.
 _NEWER = re.compile(
@@ -60,6 +63,18 @@ def identifier(value: str) -> str:
     if not value.isascii() and not unicodedata.is_normalized("NFC", value):
         raise ValueError("an id is in Unicode form NFC: pass unicodedata.normalize('NFC', ...) of it")
     return value
+
+
+def list_ids(ids: Sequence[str]) -> str:
+    """
+    Name ids in an error: as many as 1,000 characters take, then how many more there are.
+
+    A user may have a thousand of them, and one call a thousand errors that each name them all.
+    """
+    lengths = accumulate(len(each) + len(", ") for each in ids)
+    named = sum(length <= MAX_LISTED_CHARACTERS for length in lengths)
+    names = ", ".join(ids[:named])
+    return names if named == len(ids) else f"{names} and {len(ids) - named:,} more"
 
 
 def optional_identifier(value: str | None) -> str | None:

@@ -15,6 +15,7 @@ import attrs
 
 from . import events as e
 from .holders import ERASING, NO_HOLDERS, Erasure, HolderRegistry, erasure_after, holder_refusals
+from .identifiers import list_ids
 from .notices import UNREGISTERED, NoticeRegistry, notice_refusals
 from .policy import (
     BASIS,
@@ -329,8 +330,8 @@ def _refusals(record: ConsentRecord, event: e.Event, at: datetime) -> Iterator[t
             yield record.erasure is None, NOT_ERASING
         case e.Erased():
             yield record.erasure is None, NOT_ERASING
-            holds = ", ".join(hold.hold for hold in record.live_holds(at))
-            yield bool(holds), f"live holds keep the data, release them first: {holds}"
+            holds = [hold.hold for hold in record.live_holds(at)]
+            yield bool(holds), f"live holds keep the data, release them first: {list_ids(holds)}"
 
 
 def _refused_of(

@@ -7,6 +7,8 @@ import pytest
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import InvalidEvent
+from diijam_consent_sdk.holders import HolderRegistry
+from diijam_consent_sdk.identifiers import list_ids
 from diijam_consent_sdk.policy import BASIS, PUBLISHABLE, Basis
 from diijam_consent_sdk.record import refusal
 from diijam_consent_sdk.vocabulary import Account, Channel, Field, Outcome, Purpose
@@ -515,3 +517,17 @@ def test_first_reason_is_told() -> None:
     assert refusal(History().record, faulty, seconds(0)) == NEVER_OPENED
     assert refusal(opened(e.AccountClosed()).record, faulty, seconds(0)) == CLOSED
     assert refusal(opened(TOLD).record, faulty, seconds(0)) == NO_FIELDS
+
+
+def test_a_reason_names_no_thousand_ids() -> None:
+    """Names as many as a service repeats, then counts: a thousand refusals in one call would name a million."""
+    holds = [f"h-{number:0254}" for number in range(1000)]
+    history = opened(ERASURE, *(attrs.evolve(DEBT, hold=hold) for hold in holds))
+    assert refusal(history.record, e.Erased(), history.at) == f"{HELD}{', '.join(holds[:3])} and 997 more"
+    assert list_ids([]) == ""
+    assert list_ids(["x" * 248] * 4) == ", ".join(["x" * 248] * 4)  # 1,000 characters with the separators
+    registered = HolderRegistry(dict.fromkeys(holds, seconds(0)))
+    done = opened(ERASURE)
+    reason = refusal(done.record, e.Erased(), done.at, holders=registered)
+    assert reason is not None
+    assert reason.endswith(f": {', '.join(holds[:3])} and 997 more")
