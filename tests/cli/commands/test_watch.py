@@ -17,17 +17,21 @@ from typing import Any
 import pytest
 
 from diijam_consent_sdk import Channel, Purpose
+from diijam_consent_sdk._files import HAS_LOCKS
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, Withdrawn
 from diijam_consent_sdk.stores import SqliteStore
 from tests.cli.conftest import Cli, Ledger
 
 YES: list[Event] = [AccountOpened(), Granted(Purpose.MARKETING, "n-1", {Channel.EMAIL})]
 NO: list[Event] = [Withdrawn(Purpose.MARKETING)]
-# Takes a batch in: appends its lines to a file. Fails while another file is there.
+# Takes a batch in: appends its lines to a file. Fails while another file is there, and waits while a third is.
 CONSUMER = """
-import pathlib, sys
+import pathlib, sys, time
 lines = sys.stdin.read()
 assert not pathlib.Path(sys.argv[2]).exists()
+while pathlib.Path(sys.argv[3]).exists():
+    pathlib.Path(sys.argv[3] + "-seen").touch()
+    time.sleep(0.05)
 with open(sys.argv[1], "a") as taken:
     taken.write(lines)
 """
@@ -40,8 +44,9 @@ class Consumer:
         self.ledger = ledger
         self.checkpoint = folder / "mailer.token"
         self.told = ""
-        self.taken, self.broken = folder / "taken.jsonl", folder / "broken"
-        self.program = shlex.join([sys.executable, "-c", CONSUMER, str(self.taken), str(self.broken)])
+        self.taken, self.broken, self.busy = folder / "taken.jsonl", folder / "broken", folder / "busy"
+        files = map(str, (self.taken, self.broken, self.busy))
+        self.program = shlex.join([sys.executable, "-c", CONSUMER, *files])
 
     def command(self, *more: str) -> list[str]:
         """The command line of the watch."""
@@ -126,6 +131,32 @@ def test_a_batch_that_fails_comes_again(consumer: Consumer) -> None:
     consumer.broken.unlink()
     with consumer.running():
         until(lambda: consumer.copy() == {"u-1": False, "u-2": True})
+
+
+@pytest.mark.skipif(not HAS_LOCKS, reason="this system has no locks")
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_one_watch_uses_a_checkpoint(consumer: Consumer, *, is_killed: bool) -> None:
+    """
+    A second one could hand on a no, and then the slow program of the first its older yes. So it waits for a program
+    that outlived its watch, too.
+    """
+    with consumer.running():
+        until(consumer.checkpoint.exists)
+    consumer.busy.touch()
+    write(consumer, "u-3", *YES)
+    with consumer.running() as first:
+        until(consumer.busy.with_name("busy-seen").exists)
+        if is_killed:
+            first.kill()
+            first.wait(20)
+        write(consumer, "u-3", *NO)
+        second = subprocess.run(consumer.command(), capture_output=True, text=True, timeout=60, check=False)
+        assert second.returncode == 2
+        assert "another watch uses" in second.stderr
+        consumer.busy.unlink()
+        until(lambda: "u-3" in consumer.copy())
+    with consumer.running():
+        until(lambda: consumer.copy().get("u-3") is False)
 
 
 def test_another_history_begins_again(consumer: Consumer, ledger: Ledger) -> None:

@@ -23,7 +23,7 @@ from ...console import print_status, show_progress
 from ...options import SYNTAX, AskName, AskOptions, Subject, parse_ask
 from ...store import Url, make_client, open_store
 from .batches import Batches, open_batches
-from .watch_checkpoint import WatchCheckpoint
+from .watch_checkpoint import WatchCheckpoint, open_watch_checkpoint
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 5.0
 BEGIN = wire.encode({"begin": True})
@@ -40,7 +40,10 @@ Examples:
 
 Checkpoint = Annotated[
     str | None,
-    Parameter(help="A file that keeps how far the watch came, readable by its owner alone. It goes on from there."),
+    Parameter(
+        help="A file that keeps how far the watch came, readable by its owner alone. It goes on from there. One watch"
+        " at a time may use it; beside it lies FILE.lock."
+    ),
 ]
 Exec = Annotated[
     str | None,
@@ -84,11 +87,11 @@ def watch(
             the program failed.
     """
     question = parse_ask(ask, subject, options)
-    place = WatchCheckpoint.open(checkpoint, question)
     with (
+        open_watch_checkpoint(checkpoint, question) as place,
         open_store(url) as store,
         make_client(store) as client,
-        open_batches(program) as batches,
+        open_batches(program, place.lock) as batches,
         show_progress("watching", None, "answers") as update,
     ):
         try:

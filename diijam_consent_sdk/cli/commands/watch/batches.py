@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from ...._files import HAS_LOCKS
 from ...console import print_json
 
 
@@ -46,16 +47,21 @@ class Executed:
 
     Args:
         command: The program and its arguments.
+
+        lock: The descriptor of the lock on the checkpoint, which the program holds too: it may outlive a watch that is
+            killed, and hand on a yes after the next watch handed on a no.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], lock: int | None = None) -> None:
         self.lines = 0
         self._command = command
+        self._inherited = () if lock is None or not HAS_LOCKS else (lock,)
 
     def run(self, lines: Iterable[bytes]) -> None:
         """See `Batches.run`; `ProgramFailed` unless the program ends with status 0."""
         batch = list(lines)
-        done = subprocess.run(self._command, input=b"".join(line + b"\n" for line in batch), check=False)  # noqa: S603 - the operator's own program
+        text = b"".join(line + b"\n" for line in batch)
+        done = subprocess.run(self._command, input=text, check=False, pass_fds=self._inherited)  # noqa: S603 - the operator's own program
         if done.returncode:
             raise ProgramFailed(
                 f"{self._command[0]} ended with status {done.returncode}, and the checkpoint stays before this batch:"
@@ -65,12 +71,14 @@ class Executed:
 
 
 @contextmanager
-def open_batches(program: str | None) -> Iterator[Batches]:
+def open_batches(program: str | None, lock: int | None = None) -> Iterator[Batches]:
     """
     Give where batches go.
 
     Args:
         program: A command line for each batch, split as a shell would; None for standard output.
+
+        lock: The descriptor of the lock on the checkpoint, if there is one.
 
     Raises:
         ValueError: the command line is empty, or names no program.
@@ -81,4 +89,4 @@ def open_batches(program: str | None) -> Iterator[Batches]:
     command = shlex.split(program)
     if not command or shutil.which(command[0]) is None:
         raise ValueError(f"--exec names no program: {program[:80]!r}")
-    yield Executed(command)
+    yield Executed(command, lock)
