@@ -203,9 +203,10 @@ def test_lines_on_standard_output(consumer: Consumer) -> None:
         (["market"], "what about?"),
         (["market", "email", "--exec", "no-such-program-anywhere"], "names no program"),
         (["market", "email", "--exec", "''"], "names no program"),
-        (["market", "email", "--checkpoint", "{other}"], "no checkpoint of a watch"),
-        (["market", "call", "--checkpoint", "{mine}"], "checkpoint of another ask"),
-        (["market", "email", "--checkpoint", "/nowhere/at/all"], "cannot be written"),
+        (["market", "email", "--exec", "cat", "--checkpoint", "{other}"], "no checkpoint of a watch"),
+        (["market", "call", "--exec", "cat", "--checkpoint", "{mine}"], "checkpoint of another ask"),
+        (["market", "email", "--exec", "cat", "--checkpoint", "/nowhere/at/all"], "cannot be written"),
+        (["market", "email", "--checkpoint", "{mine}"], "--checkpoint goes with --exec"),
     ],
 )
 def test_what_cannot_be_meant(arguments: list[str], message: str, consumer: Consumer, cli: Cli, tmp_path: Path) -> None:

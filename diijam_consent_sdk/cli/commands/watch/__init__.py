@@ -41,8 +41,8 @@ Examples:
 Checkpoint = Annotated[
     str | None,
     Parameter(
-        help="A file that keeps how far the watch came, readable by its owner alone. It goes on from there. One watch"
-        " at a time may use it; beside it lies FILE.lock."
+        help="With --exec: a file that keeps how far the watch came, for its owner alone to read. It goes on from"
+        " there. One watch at a time may use it; beside it lies FILE.lock."
     ),
 ]
 Exec = Annotated[
@@ -70,8 +70,8 @@ def watch(
 
     The output is JSON Lines. The line {"begin": true} starts a list of everybody: empty what you keep. Each other line
     has user_id, allowed, reason, clause, until (the instant from which a yes ends by itself, or null), snapshot and
-    token. Take each as the truth. A line may come twice; none is left out, also after a crash. If the ledger was
-    restored to an older copy, the list of everybody starts again.
+    token. Take each as the truth. A line may come twice; with --exec and --checkpoint none is left out, also after a
+    crash. If the ledger was restored to an older copy, the list of everybody starts again.
 
     While the store is away it waits, and goes on. Ctrl-C leaves the checkpoint where the work is.
 
@@ -87,6 +87,8 @@ def watch(
             the program failed.
     """
     question = parse_ask(ask, subject, options)
+    if checkpoint is not None and program is None:
+        raise ValueError("--checkpoint goes with --exec: whether printed lines were taken in, nobody can tell")
     with (
         open_watch_checkpoint(checkpoint, question) as place,
         open_store(url) as store,
