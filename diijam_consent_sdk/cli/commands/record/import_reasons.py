@@ -16,7 +16,7 @@ from ....events import (
     takes_away,
 )
 from ....holders import HolderRegistry
-from ....record import ConsentRecord, fold, refusal
+from ....record import ACCEPTED_WHEN_CLOSED, ConsentRecord, fold, refusal
 from ....stores.answers import Loaded
 from ....stores.protocol import Store
 from ....vocabulary import Account
@@ -77,6 +77,9 @@ def _changes_nothing(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
 
 def _stands(record: ConsentRecord, batch: Batch, at: datetime) -> bool:
     """Whether what the user did here, and nothing else, stands against an import."""
-    if record.account in (Account.CLOSED, Account.ERASED) or isinstance(batch.events[0], AccountOpened):
+    event, account = batch.events[0], record.account
+    if account is Account.CLOSED and not isinstance(event, ACCEPTED_WHEN_CLOSED):
         return True
-    return refusal(record, batch.events[0], at, provenance=Provenance()) is None
+    if account is Account.ERASED or isinstance(event, AccountOpened):
+        return True
+    return refusal(record, event, at, provenance=Provenance()) is None

@@ -379,6 +379,25 @@ def test_a_mistake_in_an_import_is_a_failure(ledger: Ledger, cli: Cli) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"type": "RequestFiled", "request": "r-1", "kind": "erasure"}, "this request id is known already"),
+        ({"type": "Erased"}, "live holds keep the data"),
+        ({"type": "Withdrawn", "purpose": "payment"}, "payment does not stand on consent"),
+    ],
+)
+def test_a_mistake_about_a_closed_account_is_a_failure(
+    ledger: Ledger, cli: Cli, event: dict[str, str], reason: str
+) -> None:
+    """What a closed account accepts is refused for another reason than the closing: a no that is lost is no success."""
+    hold = e.HoldPlaced("h-1", "debt", {"payment"})
+    ledger.record("u-1", e.AccountOpened(), hold, e.RequestFiled("r-1", "access"), e.AccountClosed())
+    result = cli("record", "--file", "-", stdin=imported("u-1", "2024-01-01", event))
+    assert (result.status, result.out) == (2, summary(0, 0, 1))
+    assert f"line 1: {event['type']} is refused: {reason}" in result.err
+
+
 def test_many_lines_take_few_transactions(ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused line leaves the others of its transaction alone, and is named."""
     calls, append_many = list[int](), MemoryStore.append_many
