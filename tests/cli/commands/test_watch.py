@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from diijam_consent_sdk import Channel, Purpose
+from diijam_consent_sdk._file_owners import HAS_OWNERS
 from diijam_consent_sdk._files import HAS_LOCKS
 from diijam_consent_sdk.events import AccountOpened, Event, Granted, Withdrawn
 from diijam_consent_sdk.stores import SqliteStore
@@ -157,6 +158,17 @@ def test_one_watch_uses_a_checkpoint(consumer: Consumer, *, is_killed: bool) -> 
         until(lambda: "u-3" in consumer.copy())
     with consumer.running():
         until(lambda: consumer.copy().get("u-3") is False)
+
+
+@pytest.mark.skipif(not HAS_OWNERS, reason="this system has no such owners")
+def test_a_checkpoint_that_others_may_write_is_refused(consumer: Consumer, cli: Cli) -> None:
+    """It could be past a no that was never handed on."""
+    with consumer.running():
+        until(consumer.checkpoint.exists)
+    consumer.checkpoint.chmod(0o666)
+    result = cli("watch", "market", "email", "--exec", "cat", "--checkpoint", str(consumer.checkpoint))
+    assert result.status == 2
+    assert "others may write it" in result.err
 
 
 def test_another_history_begins_again(consumer: Consumer, ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from ...._file_owners import check_file
 from ...._files import open_regular, replace_file
 from ....stores.answers import Cursor
 from ....stores.protocol import Store
@@ -85,11 +86,12 @@ class ImportCheckpoint:
         Raises:
             ValueError: the file is something else. It stays as it is.
 
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or another user can have written it.
         """
         if self._path is None or not os.path.lexists(self._path):
             return
         with os.fdopen(open_regular(self._path, os.O_RDONLY), "rb") as stream:
+            check_file(self._path, os.fstat(stream.fileno()))  # a planted one would pass over lines
             data = stream.read(MAX_BYTES)
         try:
             self.progress = msgspec.json.decode(data, type=Progress)

@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from ...._file_owners import check_file
 from ...._files import lock, open_regular, replace_file
 from ....client.watch_token import WatchToken
 from ....decisions import Ask
@@ -70,7 +71,7 @@ def open_watch_checkpoint(file: str | None, ask: Ask) -> Iterator[WatchCheckpoin
     Raises:
         ValueError: the file is something else, or of another ask. It stays as it is. Or another watch uses it.
 
-        OSError: the file cannot be read, or its folder not be written.
+        OSError: the file cannot be read, or another user can have written it; or its folder cannot be written.
     """
     question = wire.encode({"ask": type(ask).__name__, **attrs.asdict(ask, recurse=False)}).decode()
     if file is None:
@@ -105,6 +106,7 @@ def _read_token(path: Path, question: str) -> str | None:
     if not os.path.lexists(path):
         return None
     with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as stream:
+        check_file(path, os.fstat(stream.fileno()))  # a planted one would leave customers out
         data = stream.read(MAX_BYTES)
     try:
         kept = msgspec.json.decode(data, type=_Kept)

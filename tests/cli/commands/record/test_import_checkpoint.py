@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk._file_owners import HAS_OWNERS
 from diijam_consent_sdk.cli.commands.record import import_checkpoint
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import Appended, SqliteStore, Write
@@ -184,3 +185,13 @@ def test_a_process_that_was_stopped_is_finished_by_another(ledger: Ledger, start
     assert ledger.entries() == 3_000
     assert ledger.look("SELECT count(DISTINCT user_id) FROM entries") == 3_000
     assert cli("verify").status == 0
+
+
+@pytest.mark.skipif(not HAS_OWNERS, reason="this system has no such owners")
+def test_a_checkpoint_that_others_may_write_is_refused(interrupted: Path, cli: Cli, appended: list[str]) -> None:
+    """It could name lines as done that no import wrote: a customer's no would be passed over, with status 0."""
+    interrupted.chmod(0o666)
+    result = cli(*FILE)
+    assert (result.status, result.out, appended) == (2, "", [])
+    assert "others may write it" in result.err
+    assert interrupted.exists()
