@@ -174,6 +174,27 @@ def test_a_head_of_many_lines_keeps_nobody_waiting(served: Served, bystanders: C
                 assert answer_on(connection)[:12] in {b"", b"HTTP/1.1 400"}
 
 
+def test_heads_of_many_lines_take_little_memory(served: Served, bystanders: Callable[[], Any]) -> None:
+    """S16: a head of 64 KB of short lines would take 2 MB for as long as it may last, and the event loop's time."""
+    before = served.memory()
+    with bystanders():
+        connections = [connected(served, POST.encode() + b"a:\r\n" * 15_000) for _ in range(100)]
+        time.sleep(2)
+        grown = served.memory() - before
+    for connection in connections:
+        connection.close()
+    assert grown < 50 * 2**20
+
+
+def test_a_token_in_a_trailer_is_none(served: Served) -> None:
+    """What comes after a body is no header of its question (RFC 9110, 6.5.1)."""
+    body = json.dumps({"nonce": NONCE, "user_ids": []})
+    chunks = f"{len(body):x}\r\n{body}\r\n0\r\nAuthorization: Bearer {served.token}\r\n\r\n"
+    head = f"{POST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connected(served, f"{head}{chunks}".encode()) as connection:
+        assert answer_on(connection).startswith(b"HTTP/1.1 401")
+
+
 def test_a_body_in_small_chunks_is_read_whole(served: Served) -> None:
     """However it was cut into chunks and slices, a question arrives as it was sent."""
     ids = ",".join(f'"u-{number}"' for number in range(1000))
