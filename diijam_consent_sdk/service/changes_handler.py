@@ -32,7 +32,9 @@ async def changes(call: Call, data: ChangesQuestion) -> bytes | Parts:
     if data.beat is not None:
         return _answer_in_parts(call, data, data.beat)
     with call.disconnected() as disconnected:
-        found = await call.context.feed.changes(data.after, wait=data.wait, limit=data.limit, disconnected=disconnected)
+        found = await call.context.feed.changes(
+            data.after, wait=data.wait, limit=data.limit, disconnected=disconnected, caller=call.caller
+        )
     call.users = len(found.user_ids)
     authorize_again(call, CHANGES)  # the wait may have been long, and the view below is that of the token's scopes now
     answer = ChangesAnswer(
@@ -52,7 +54,9 @@ async def _answer_in_parts(call: Call, data: ChangesQuestion, beat: float) -> As
     nonce, name = wire.encode(data.nonce), (call.caller, data.client)
     with (
         call.disconnected() as disconnected,
-        call.context.feed.stream(name, data.after, wait=data.wait, beat=beat, limit=data.limit) as stream,
+        call.context.feed.stream(
+            name, data.after, wait=data.wait, beat=beat, limit=data.limit, caller=call.caller
+        ) as stream,
     ):
         disconnected.add_done_callback(lambda _: stream.end())
         while (part := await stream.next_part()) is not None:

@@ -32,7 +32,7 @@ from ..stores._retry import backoff
 from ..stores.answers import Changes, Cursor
 from .store_executor import StoreExecutor
 from .stream import Stream
-from .streams import Look, Streams, shared_limit
+from .streams import Look, Place, Streams, shared_limit
 
 WATCH_SECONDS = 5.0  # of one call of the watcher
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.05, 1.0  # of the watcher after a failed call
@@ -52,7 +52,7 @@ class ChangeFeed:
         self._store = store
         self._clock = clock
         self._waiting: dict[asyncio.Future[None], Cursor] = {}
-        self._looks: dict[tuple[Cursor, int], asyncio.Task[Look]] = {}
+        self._looks: dict[Place, asyncio.Task[Look]] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
         self._streams = Streams(self._look, clock)
@@ -64,7 +64,9 @@ class ChangeFeed:
         return len(self._streams)
 
     @contextmanager
-    def stream(self, name: Hashable, after: Cursor, *, wait: float, beat: float, limit: int) -> Iterator[Stream]:
+    def stream(
+        self, name: Hashable, after: Cursor, *, wait: float, beat: float, limit: int, caller: Hashable = None
+    ) -> Iterator[Stream]:
         """
         Open a stream of parts while the block runs.
 
@@ -78,9 +80,11 @@ class ChangeFeed:
             beat: How many seconds without news a part follows the one before.
 
             limit: How many entries each part goes on at most.
+
+            caller: The one whose looks are made for this stream until it is at the head.
         """
         arrived = self._clock()
-        stream = Stream(self._streams.add_taker, after, shared_limit(limit), beat, arrived, arrived + wait)
+        stream = Stream(self._streams.add_taker, after, shared_limit(limit), beat, arrived, arrived + wait, caller)
         self._streams.open(name, stream)
         self._start_watcher()
         try:
@@ -88,7 +92,15 @@ class ChangeFeed:
         finally:
             self._streams.close(name, stream)
 
-    async def changes(self, after: Cursor, *, wait: float, limit: int, disconnected: asyncio.Future[None]) -> Changes:
+    async def changes(
+        self,
+        after: Cursor,
+        *,
+        wait: float,
+        limit: int,
+        disconnected: asyncio.Future[None],
+        caller: Hashable = None,
+    ) -> Changes:
         """
         Look up the users changed since *after*, waiting up to *wait* seconds for news.
 
@@ -101,6 +113,8 @@ class ChangeFeed:
 
             disconnected: Done once the client is gone, so nobody reads the answer.
 
+            caller: The one that the looks are made for.
+
         Returns:
             The store's last answer; its `waited` counts from the arrival of the request.
 
@@ -112,7 +126,7 @@ class ChangeFeed:
             woken = asyncio.get_running_loop().create_future()
             self._waiting[woken] = after  # before the look, so that a later commit wakes this request
             try:
-                looked_at, found = await self._look(after, limit)
+                looked_at, found = await self._look(after, limit, caller)
                 found = attrs.evolve(found, waited=looked_at - arrived + found.waited)
                 left = wait - found.waited
                 if found.cursor != after or left <= 0 or self._stopping or disconnected.done():
@@ -145,16 +159,16 @@ class ChangeFeed:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    async def _look(self, after: Cursor, limit: int) -> Look:
-        """Call the store once for all that ask the same before the call begins: a woken crowd costs one call."""
-        key = (after, limit)
+    async def _look(self, after: Cursor, limit: int, caller: Hashable) -> Look:
+        """Call the store once for a caller's crowd that asks the same before the call begins."""
+        key = (after, limit, caller)
         look = self._looks.get(key)
         if look is None:
             look = self._looks[key] = asyncio.create_task(self._start_look(key))
             look.add_done_callback(_mark_retrieved)
         return await asyncio.shield(look)
 
-    async def _start_look(self, key: tuple[Cursor, int]) -> Look:
+    async def _start_look(self, key: Place) -> Look:
         del self._looks[key]  # who comes from here on gets another look
         return self._clock(), await self._store.changes(*key)
 

@@ -41,7 +41,7 @@ async def entries(call: Call, data: EntriesQuestion) -> bytes:
 
 async def _wait_for_news(call: Call, after: Cursor, wait: float) -> None:
     with call.disconnected() as disconnected:
-        await call.context.feed.changes(after, wait=wait, limit=1, disconnected=disconnected)
+        await call.context.feed.changes(after, wait=wait, limit=1, disconnected=disconnected, caller=call.caller)
 
 
 LEDGER_OPERATIONS = (entries,)

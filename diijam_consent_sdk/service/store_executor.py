@@ -194,10 +194,10 @@ class StoreExecutor(RegistryExecutor):
         call = partial(self._store.erasures, holder, after, limit=limit)
         return await self._call(self._lanes.listers, caller, call, convert)
 
-    async def changes(self, after: Cursor, limit: int) -> Changes:
-        """Call `Store.changes` without waiting for news."""
+    async def changes(self, after: Cursor, limit: int, caller: Hashable = None) -> Changes:
+        """Call `Store.changes` without waiting for news; for one caller, or for all."""
         call = partial(self._store.changes, after, wait=0.0, limit=limit)
-        changes: Changes = await self._call(self._lanes.looks, None, call, unchanged)
+        changes: Changes = await self._call(self._lanes.looks, caller, call, unchanged)
         return changes
 
     async def wait_for_changes(self, after: Cursor, wait: float) -> Changes:

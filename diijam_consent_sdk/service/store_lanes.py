@@ -55,7 +55,7 @@ class StoreLanes:
         is_sqlite = isinstance(store, SqliteStore)
         return cls(
             heads=Lane("head", 2, 2),
-            looks=Lane("look", 4, 4),
+            looks=Lane("look", 4, 2),
             readers=Lane("read", 3, 2) if is_sqlite else Lane("read", 8, 4),
             large_readers=Lane("large", 2, 1) if is_sqlite else Lane("large", 4, 2),
             writers=Lane("write", 256, 128) if is_async else Lane("write", 6, 4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import attrs
 
@@ -28,6 +28,8 @@ class Stream:
         arrived_at: When its request was here, on the monotonic clock.
 
         ends_at: When it ends by itself.
+
+        caller: The one that it was opened for.
     """
 
     add_taker: Callable[[Stream], None]
@@ -36,8 +38,10 @@ class Stream:
     beat: float
     arrived_at: float
     ends_at: float
+    caller: Hashable = None
     has_news: bool = False
     is_new: bool = True  # until its first part
+    is_behind: bool = True  # until a part leads to the head
     is_ended: bool = False
     _ready_at: float = 0.0  # no part before
     _beat_at: float = 0.0
@@ -88,7 +92,8 @@ class Stream:
         if found.cursor == self.cursor and not self.is_new and now < self._beat_at:
             return
         self.is_new, self.cursor, self._beat_at = False, found.cursor, now + self.beat
-        self.has_news |= not found.complete
+        self.is_behind = not found.complete
+        self.has_news |= self.is_behind
         self.is_ended |= not found.is_continuation()
         self._resolve(part)
 

@@ -3,8 +3,9 @@ Polls that are answered in parts: a thousand streams, for which each change cost
 and a small write to each.
 
 A *wave* gives a part to all streams that are due: with news, or without any for their beat. Streams at one cursor share
-the look and its encoding. Waves are apart, so that news that comes in quick succession is merged, and so that streams
-that began at different times get their parts together.
+the look and its encoding. Those behind the head share them with their caller's alone, or a crowd that stands at many
+cursors would keep all others waiting. Waves are apart, so that news that comes in quick succession is merged, and so
+that streams that began at different times get their parts together.
 
 Why `waited` of a part is sound (protocol.md, "A poll in parts"): the clock is read before the store is asked, and a
 stream takes part only in looks that begin after its request arrived. A relay's look is a poll of its upstream.
@@ -27,6 +28,7 @@ SLICE = 50  # parts handed out before other work of the event loop has its turn
 PATIENCE_SECONDS = 0.25  # that a wave waits for its looks; a slow one then ends on its own
 RETRY_SECONDS = 1.0  # after a look that failed
 
+Place = tuple[Cursor, int, Hashable]  # what is asked: after, limit, and for which caller; None: for all
 Look = tuple[float, Changes]  # when the call began, on the monotonic clock, and what it returned
 
 
@@ -45,12 +47,12 @@ class Streams:
         clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, look: Callable[[Cursor, int], Awaitable[Look]], clock: Callable[[], float]) -> None:
+    def __init__(self, look: Callable[[Cursor, int, Hashable], Awaitable[Look]], clock: Callable[[], float]) -> None:
         self._look = look
         self._clock = clock
         self._streams: dict[Hashable, Stream] = {}
         self._heads: set[Cursor | None] = set()  # that were found since the last wave
-        self._groups: dict[tuple[Cursor, int], list[Stream]] = {}  # whose look has not begun
+        self._groups: dict[Place, list[Stream]] = {}  # whose look has not begun
         self._looking: set[asyncio.Task[None]] = set()
         self._is_due = asyncio.Event()
         self._wakes_at = float("inf")
@@ -134,7 +136,7 @@ class Streams:
 
     def _join_look(self, stream: Stream) -> None:
         """Join the look of those who stand at the same cursor, unless it has begun; then there is another one."""
-        place = (stream.cursor, stream.limit)
+        place = (stream.cursor, stream.limit, stream.caller if stream.is_behind else None)
         if place not in self._groups:
             self._groups[place] = []
             task = asyncio.create_task(self._look_for(place))
@@ -143,7 +145,7 @@ class Streams:
         stream.begin_look()
         self._groups[place].append(stream)
 
-    async def _look_for(self, place: tuple[Cursor, int]) -> None:
+    async def _look_for(self, place: Place) -> None:
         """Look once for all who stand at a place, and hand them the part."""
         members = self._groups.pop(place)
         try:

@@ -131,6 +131,36 @@ def test_a_crowd_costs_the_store_one_watcher_and_shared_looks(store: FaultyStore
     assert all(list(found.user_ids) == ["u-1"] for found in run(store, body))
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_caller_who_looks_from_many_cursors_delays_no_other(store: FaultyStore, *, is_stream: bool) -> None:
+    """Looks that are not shared wait for their caller's turn: another's poll is answered before that crowd's."""
+    cursors = [store.inner.append(f"u-{number}", OPEN).cursor for number in range(40)]
+    turn = store.holds["changes"] = threading.Event()
+
+    async def look(feed: ChangeFeed, after: Cursor, caller: str, done: list[str]) -> None:
+        """Look once."""
+        if is_stream:
+            with feed.stream(object(), after, wait=0, beat=1, limit=1000, caller=caller) as stream:
+                await stream.next_part()
+        else:
+            gone = asyncio.get_running_loop().create_future()
+            await feed.changes(after, wait=0, limit=1000, disconnected=gone, caller=caller)
+        done.append(caller)
+
+    async def body(feed: ChangeFeed) -> list[str]:
+        """Look in a crowd, then once more for somebody else."""
+        done: list[str] = []
+        crowd = [asyncio.create_task(look(feed, cursor, "crowd", done)) for cursor in cursors]
+        await until(lambda: "changes" in store.calls)
+        other = asyncio.create_task(look(feed, cursors[0], "other", done))
+        await asyncio.sleep(0.05)
+        turn.set()
+        await asyncio.gather(other, *crowd)
+        return done
+
+    assert run(store, body).index("other") < 10
+
+
 def test_without_waiting_nobody_watches(store: FaultyStore) -> None:
     """A poll that is answered at once starts no watcher."""
     run(store, lambda feed: poll(feed, store.inner.load(()).cursor, wait=0))

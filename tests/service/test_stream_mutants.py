@@ -12,8 +12,8 @@ from diijam_consent_sdk.errors import ConsentError, StoreUnavailable
 from diijam_consent_sdk.service.feed import ChangeFeed
 from diijam_consent_sdk.service.parts import Part
 from diijam_consent_sdk.service.stream import Stream
-from diijam_consent_sdk.service.streams import Look, Streams
-from diijam_consent_sdk.stores import Changes, Cursor
+from diijam_consent_sdk.service.streams import Look, Place, Streams
+from diijam_consent_sdk.stores import Changes
 from tests.service import test_feed
 from tests.service import test_parts as rules
 from tests.service.fakes import FaultyStore
@@ -22,14 +22,14 @@ FAILURES = (AssertionError, TimeoutError, ConsentError)
 _init, _give, _put_off, _stop = Part.__init__, Stream.give, Streams._put_off, Streams.stop
 
 
-async def clock_read_after_the_look(self: ChangeFeed, key: tuple[Cursor, int]) -> Look:
+async def clock_read_after_the_look(self: ChangeFeed, key: Place) -> Look:
     """Read the clock when the store has answered."""
     del self._looks[key]
     found = await self._store.changes(*key)
     return self._clock(), found
 
 
-async def look_under_way_joined(self: ChangeFeed, key: tuple[Cursor, int]) -> Look:
+async def look_under_way_joined(self: ChangeFeed, key: Place) -> Look:
     """Let requests join a look until it ends."""
     began = self._clock()
     try:

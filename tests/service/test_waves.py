@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Hashable
 
 import pytest
 
@@ -23,7 +24,7 @@ async def test_after_a_slow_look_beats_go_on(*, is_away: bool) -> None:
     """The waves do not wait for it, so it has to wake them itself, whether it found nothing or failed."""
     looks = 0
 
-    async def look(after: Cursor, _: int) -> tuple[float, Changes]:
+    async def look(after: Cursor, _: int, __: Hashable) -> tuple[float, Changes]:
         """The second look is slow."""
         nonlocal looks
         looks, at = looks + 1, time.monotonic()
