@@ -1,11 +1,13 @@
-"""Lets calls of the store in: not too many at once, and once the ledger is found broken only those that take away."""
+"""Lets calls of the store and polls in: not too many at once, and to a broken ledger only what takes away."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 from ..errors import LedgerBroken, StoreUnavailable
+from .connections import MAX_CONNECTIONS
 
 MAX_CALLS = 4_000  # of one kind, running or queued; past that the service answers at once that it is too busy
 MAX_OF_ONE = 1_500  # of one caller, so that its crowd keeps nobody else out; its noes are counted apart
@@ -69,3 +71,38 @@ class Admission:
         """Raise `LedgerBroken` if the ledger was found broken."""
         if self.broken is not None:
             raise type(self.broken)(*self.broken.args)
+
+
+class Waiting:
+    """
+    Polls that wait for news, each of which keeps its connection. Use it on one event loop only.
+
+    Attributes:
+        connections: How many there may be. Three quarters of them may wait, and half for one caller, so that all others
+            still find one.
+    """
+
+    def __init__(self) -> None:
+        self.connections = MAX_CONNECTIONS
+        self._by_caller: Counter[Hashable] = Counter()
+        self._all = 0
+
+    @contextmanager
+    def counted(self, caller: Hashable) -> Iterator[None]:
+        """
+        Count a poll that waits within the block.
+
+        Raises:
+            StoreUnavailable: too many wait, or too many of the caller's.
+        """
+        if self._all >= self.connections * 3 // 4 or self._by_caller[caller] >= self.connections // 2:
+            raise StoreUnavailable("too many polls wait for news: ask again later")
+        self._all += 1
+        self._by_caller[caller] += 1
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._by_caller[caller] -= 1
+            if not self._by_caller[caller]:
+                del self._by_caller[caller]  # else it would keep each caller for ever

@@ -30,6 +30,7 @@ import attrs
 from .._logging import log
 from ..stores._retry import backoff
 from ..stores.answers import Changes, Cursor
+from .admission import Waiting
 from .store_executor import StoreExecutor
 from .stream import Stream
 from .streams import Look, Place, Streams, shared_limit
@@ -46,6 +47,11 @@ class ChangeFeed:
         store: The store to look at.
 
         clock: A monotonic clock, in seconds.
+
+    Attributes:
+        room: The polls that wait and the streams, of which there are not too many.
+
+        held: How many requests wait for news.
     """
 
     def __init__(self, store: StoreExecutor, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +62,8 @@ class ChangeFeed:
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
         self._streams = Streams(self._look, clock)
-        self.held = 0  # requests that wait for news
+        self.room = Waiting()
+        self.held = 0
 
     @property
     def streams(self) -> int:
@@ -85,12 +92,13 @@ class ChangeFeed:
         """
         arrived = self._clock()
         stream = Stream(self._streams.add_taker, after, shared_limit(limit), beat, arrived, arrived + wait, caller)
-        self._streams.open(name, stream)
-        self._start_watcher()
-        try:
-            yield stream
-        finally:
-            self._streams.close(name, stream)
+        with self.room.counted(caller):
+            self._streams.open(name, stream)
+            self._start_watcher()
+            try:
+                yield stream
+            finally:
+                self._streams.close(name, stream)
 
     async def changes(
         self,
@@ -132,11 +140,12 @@ class ChangeFeed:
                 if found.cursor != after or left <= 0 or self._stopping or disconnected.done():
                     return found
                 self._start_watcher()
-                self.held += 1
-                try:
-                    await asyncio.wait((woken, disconnected), timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    self.held -= 1
+                with self.room.counted(caller):
+                    self.held += 1
+                    try:
+                        await asyncio.wait((woken, disconnected), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        self.held -= 1
             finally:
                 del self._waiting[woken]
 

@@ -72,6 +72,7 @@ class Server(uvicorn.Server):
         self._on_listening = on_listening
         self._is_stopped = is_stopped
         self._sweeper = Sweeper(min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+        self._context.feed.room.connections = self._sweeper.most
         self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -161,6 +161,32 @@ def test_a_caller_who_looks_from_many_cursors_delays_no_other(store: FaultyStore
     assert run(store, body).index("other") < 10
 
 
+def test_polls_of_one_caller_leave_room_for_others(store: FaultyStore) -> None:
+    """Each poll that waits keeps a connection: a caller's wait in half of them, and all callers' in three quarters."""
+
+    async def body(feed: ChangeFeed) -> list[int]:
+        """Wait as often as each caller may."""
+        feed.room.connections = 8
+        head, held = store.inner.load(()).cursor, []
+
+        async def look(caller: str) -> Changes:
+            """Wait for news."""
+            gone = asyncio.get_running_loop().create_future()
+            return await feed.changes(head, wait=15, limit=1000, disconnected=gone, caller=caller)
+
+        for caller in ("crowd", "other"):
+            found = [asyncio.create_task(look(caller)) for _ in range(10)]
+            await asyncio.wait(found, timeout=0.3)
+            assert {type(task.exception()) for task in found if task.done()} == {StoreUnavailable}
+            held.append(sum(not task.done() for task in found))
+        with pytest.raises(StoreUnavailable), feed.stream("s", head, wait=9, beat=1, limit=1, caller="other"):
+            pass
+        feed.stop()
+        return held
+
+    assert run(store, body) == [4, 2]
+
+
 def test_without_waiting_nobody_watches(store: FaultyStore) -> None:
     """A poll that is answered at once starts no watcher."""
     run(store, lambda feed: poll(feed, store.inner.load(()).cursor, wait=0))
