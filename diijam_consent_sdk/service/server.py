@@ -20,10 +20,11 @@ import uvicorn
 from litestar import Litestar
 
 from .acceptor import AcceptedConnection, Acceptor
-from .connections import MAX_CONNECTIONS, Connection, Sweeper
+from .connections import MAX_CONNECTIONS, Connection, State, Sweeper
 from .context import ServiceContext
 
 GRACE_SECONDS = 5  # for answers under way at shutdown
+ASKING_SECONDS = 4.0  # of these for a question to come whole; what is cancelled leaves a traceback in the log
 FAREWELL_SECONDS = 1.0  # of these for a client to answer the end of TLS, which an idle one does not
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that a client closes them
 SWEEP_TICKS = 10  # of uvicorn, between two looks at all connections
@@ -105,9 +106,11 @@ class Server(uvicorn.Server):
         for connection in cast(set[Connection], self.server_state.connections):
             if connection.is_stalled():
                 connection.transport.abort()
-        farewell = asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._abort_closing)
+        later = asyncio.get_running_loop().call_later
+        ends = [later(FAREWELL_SECONDS, self._abort_closing), later(ASKING_SECONDS, self._abort_asking)]
         await super().shutdown(sockets)
-        farewell.cancel()
+        for end in ends:
+            end.cancel()
 
     def _abort_closing(self) -> None:
         """End the connections that were closed, have nothing left to send, and wait for their clients all the same."""
@@ -115,6 +118,12 @@ class Server(uvicorn.Server):
             if not isinstance(connection, Connection):  # it is not served yet, and ends at once
                 continue
             if connection.transport.is_closing() and not connection.transport.get_write_buffer_size():
+                connection.transport.abort()
+
+    def _abort_asking(self) -> None:
+        """End the connections whose question is not whole by now."""
+        for connection in cast(set[Connection], set(self.server_state.connections)):
+            if connection.state() is State.ASKING:
                 connection.transport.abort()
 
     @contextlib.contextmanager

@@ -62,6 +62,22 @@ def test_a_signal_ends_it_soon_and_answers_its_polls(
     assert time.monotonic() - stopped_at < 3
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_question_that_never_ends_is_no_failure_at_the_end(
+    serve: Serve, token_files: tuple[Path, dict[str, str]], *, fast: bool
+) -> None:
+    """A stop waits a few seconds for the rest of a question, and then logs no traceback beside its lines of JSON."""
+    process = serve(fast=fast)
+    host, _, port = process.listening().removeprefix("http://").partition(":")
+    let_in = f"Authorization: Bearer {token_files[1]['both']}\r\n"
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(f"POST /v1/records/load HTTP/1.1\r\nHost: a\r\n{let_in}Content-Length: 9\r\n\r\n ".encode())
+        time.sleep(0.5)
+        process.signal(signal.SIGTERM)
+        assert process.end() == 0
+    assert [line for line in process.said if line.strip() and line[0] != "{"][1:] == ["stopped\n"]
+
+
 def test_it_says_once_where_it_listens(serve: Serve) -> None:
     """One line on standard error says where it listens, one that it stopped; on loopback there is no warning."""
     process = serve()
