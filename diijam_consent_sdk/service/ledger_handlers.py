@@ -15,11 +15,12 @@ from .scopes import READS
 @operation(PATHS[EntriesQuestion], EntriesQuestion, EntriesAnswer, READS)
 async def entries(call: Call, data: EntriesQuestion) -> bytes:
     """
-    Read the ledger in order, from a cursor on: a long poll.
+    Read the ledger in order, from a cursor on, or from the first entry if `after` is null: a long poll.
 
     Entries that an erasure blanked are left out; the `Erased` of the same user follows. A page may hold fewer entries
     than `limit`. An `after` that is not in this ledger's history is answered at once with the head and no entries.
     """
+    after = (await call.context.store.head()).beginning() if data.after is None else data.after
 
     def encode(page: Entries) -> bytes:
         """Encode the answer."""
@@ -29,14 +30,14 @@ async def entries(call: Call, data: EntriesQuestion) -> bytes:
         if len(parts) < len(page.entries):
             last = page.entries[len(parts) - 1]
             cursor, complete = Cursor(cursor.epoch, last.position, last.hash or ""), False
-        answer = EntriesAnswer(nonce=data.nonce, after=data.after, cursor=cursor, entries=[], complete=complete)
+        answer = EntriesAnswer(nonce=data.nonce, after=after, cursor=cursor, entries=[], complete=complete)
         return join(answer, "entries", parts)
 
-    check_position(data.after)
+    check_position(after)
     if data.wait:
-        await _wait_for_news(call, data.after, data.wait)
+        await _wait_for_news(call, after, data.wait)
         authorize(call, READS)  # again, since the token may have been revoked during the wait
-    return await call.context.store.entries(call.token.name, data.after, data.limit, encode)
+    return await call.context.store.entries(call.token.name, after, data.limit, encode)
 
 
 async def _wait_for_news(call: Call, after: Cursor, wait: float) -> None:

@@ -13,15 +13,21 @@ from .messages import Entry
 
 
 class EntriesQuestion(Question, frozen=True, kw_only=True):
-    """The entries after `after`, in order; with nothing new, the answer comes after up to `wait` seconds."""
+    """
+    The entries after `after`, in order; null: from the first one on. With nothing new, the answer comes after up to
+    `wait` seconds.
+    """
 
-    after: Cursor
+    after: Cursor | None = None
     wait: Annotated[float, Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0.0
     limit: Annotated[int, Meta(ge=1, le=MAX_CHANGES)] = MAX_CHANGES
 
 
 class EntriesAnswer(Answer, frozen=True, kw_only=True):
-    """The entries in (`after`, `cursor`], without those that an erasure blanked."""
+    """
+    The entries in (`after`, `cursor`], without those that an erasure blanked. To a question from the first entry on,
+    `after` is the place before it.
+    """
 
     after: Cursor
     cursor: Cursor

@@ -12,6 +12,7 @@ import pytest
 from diijam_consent_sdk.events import AccountClosed, AccountOpened, Erased, Event, Granted, LedgerEntry
 from diijam_consent_sdk.notices import NoticeText, RegisteredNotice
 from diijam_consent_sdk.stores import Appended, Changes, Cursor, Loaded, MemoryStore
+from diijam_consent_sdk.stores.answers import Entries
 from diijam_consent_sdk.stores.protocol import OpenRequests, Standings, StandingsPage
 from diijam_consent_sdk.stores.registry import MAX_NOTICES_PAGE
 from tests.service.conftest import GRANTED, NONCE, OPENED, Ask, Asker, Running, Start
@@ -38,6 +39,10 @@ class AsyncMemoryStore:
     async def open_requests(self, after: str | None = None, *, limit: int = 1000) -> OpenRequests:
         """See `Store.open_requests`."""
         return self.inner.open_requests(after, limit=limit)
+
+    async def entries(self, after: Cursor, *, wait: float, limit: int = 1000) -> Entries:
+        """See `Store.entries`."""
+        return self.inner.entries(after, wait=wait, limit=limit)
 
     async def append(self, user_id: str, events: Iterable[Event], **options: Any) -> Appended:
         """See `Store.append`."""
@@ -125,6 +130,20 @@ def test_history_is_the_entries_oldest_first(asker: Asker) -> None:
         (2, 1, "u-1", "AccountOpened"),
         (3, 2, "u-1", "Granted"),
     ]
+
+
+def test_the_ledger_is_read_from_its_first_entry_on(asker: Asker) -> None:
+    """With no cursor to go on from, the entries begin with the first, and the answer's cursor leads on."""
+    empty = asker.ask("/v1/entries", after=None)
+    assert (empty["entries"], empty["after"], empty["complete"]) == ([], empty["cursor"], True)
+    asker.append("u-1", OPENED, GRANTED)
+    last = asker.append("u-2", OPENED)["cursor"]
+    page = asker.ask("/v1/entries", after=None, limit=2)
+    assert [entry["position"] for entry in page["entries"]] == [1, 2]
+    assert (page["after"], page["complete"]) == (empty["after"], False)
+    rest = asker.ask("/v1/entries", after=page["cursor"])
+    assert [entry["position"] for entry in rest["entries"]] == [3]
+    assert (rest["after"], rest["cursor"], rest["complete"]) == (page["cursor"], last, True)
 
 
 def test_changes_name_who_changed(asker: Asker) -> None:
