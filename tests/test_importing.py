@@ -40,11 +40,12 @@ def test_the_package_needs_nothing_optional() -> None:
 
 
 def test_a_store_without_its_extra_names_the_extra() -> None:
-    """Importing a PostgreSQL store where psycopg is missing says what to install."""
+    """Making a PostgreSQL store where psycopg is missing says what to install; all stores can be imported there."""
     for name in ("PostgresStore", "AsyncPostgresStore"):
         code = (
             "import sys; sys.modules.update(psycopg=None, psycopg_pool=None)\n"
-            f"try: from diijam_consent_sdk.stores import {name}\n"
+            "from diijam_consent_sdk.stores import *\n"
+            f"try: {name}('postgresql:///consents')\n"
             "except ModuleNotFoundError as error: print(error)\n"
         )
         assert run(code) == "PostgreSQL needs its extra: pip install 'diijam-consent-sdk[postgres]'"

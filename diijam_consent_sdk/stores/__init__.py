@@ -1,9 +1,9 @@
 """The stores of a ledger (`MemoryStore`, `SqliteStore`, `PostgresStore`, `HttpStore`) and the protocol they keep."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from .._extras import needs_extra
+from .._extras import ExtraMissing, needs_extra
 from .answers import Appended, Changes, Cursor, Loaded, Write
 from .async_protocol import AsyncStore
 from .protocol import Store
@@ -46,5 +46,17 @@ def __getattr__(name: str) -> object:
     """Import a store that needs an extra, or is slow to import, when it is first used."""
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with needs_extra(*POSTGRES_EXTRA):
-        return getattr(import_module(LATER[name], __name__), name)
+    try:
+        with needs_extra(*POSTGRES_EXTRA):
+            return getattr(import_module(LATER[name], __name__), name)
+    except ExtraMissing as error:
+        return _without_extra(name, str(error))
+
+
+def _without_extra(name: str, message: str) -> type:
+    """Make a class that can be imported beside the others, and says what to install where a store is made of it."""
+
+    def refuse(_: type, *_args: object, **_options: object) -> NoReturn:
+        raise ExtraMissing(message)
+
+    return type(name, (), {"__module__": __name__, "__doc__": message, "__new__": refuse})
