@@ -115,6 +115,8 @@ class BaseClient:
 
             StoreUnusable: the database is damaged, another program's, or of a newer version of this library.
 
+            OSError: the file of certificates that `SSL_CERT_FILE` names cannot be read.
+
             ModuleNotFoundError: the store needs an extra that is not installed; the message names it.
         """
         deadline = options.get("deadline", 1.0)

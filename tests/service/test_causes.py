@@ -286,8 +286,9 @@ def test_files_of_certificates_are_named(kind: type[Any], tmp_path: Path, monkey
             kind(url, **options)
     kind(url, verify=authority.file, cert=(str(cert), str(key)))
     monkeypatch.setenv("SSL_CERT_FILE", missing)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as error:
         kind(url)
+    assert (error.value.filename, error.value.__notes__) == (missing, ["SSL_CERT_FILE names this file"])
     kind(url, verify=authority.file)
 
 

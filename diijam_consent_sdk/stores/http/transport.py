@@ -146,8 +146,12 @@ class AsyncTransport(_Service):
 
 
 def _tls_context(verify: Verify, cert: Cert) -> ssl.SSLContext:
-    if verify is True:
-        verify = os.environ.get(CA_VARIABLE) or True
+    if verify is True and (ca_file := os.environ.get(CA_VARIABLE)):
+        try:
+            verify = client_context(ca_file)
+        except (OSError, ValueError) as error:
+            error.add_note(f"{CA_VARIABLE} names this file")
+            raise
     if isinstance(verify, ssl.SSLContext):
         context = verify
     elif isinstance(verify, (str, os.PathLike)):
