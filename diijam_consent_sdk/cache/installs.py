@@ -134,7 +134,7 @@ class Installs(Memory):
         return True
 
     def _begin_view(self, view: View) -> None:
-        """Drop the users of other views: each answer is for the asks of its own (policy, "Views")."""
+        """Drop the users of other views: an answer holds only for the asks of its view (policy, "Views")."""
         if view != self.view:
             for user_id in list(self.users):  # not `clear`: loads under way must not bring back an older state
                 self._drop(user_id)

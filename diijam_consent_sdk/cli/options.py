@@ -80,7 +80,7 @@ def parse_ask(name: str, subject: str | None, options: AskOptions | None) -> Ask
     Make an ask from the words and options of a command line.
 
     Raises:
-        ValueError: no ask has this name, a word or option is missing or too much, or a word is not in its vocabulary.
+        ValueError: the ask is unknown, a word or option is missing or too much, or a word is not in its vocabulary.
     """
     kind = ASKS.get(name)
     if kind is None:

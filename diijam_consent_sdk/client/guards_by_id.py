@@ -43,7 +43,7 @@ class GuardsById(BaseClient):
         Raises:
             ValueError: the id is malformed.
 
-            TypeError: the id is no string, or *ask* is no ask.
+            TypeError: the id is not a string, or *ask* is not an ask.
         """
         if (answers := self._leases.answers(user_id)) is None:
             return self.user(user_id).decide(ask)

@@ -153,7 +153,7 @@ class Lookups:
         return user
 
     def _wait_for(self, load: SharedLoad, until: float, *, is_patient: bool) -> Effects[None]:
-        """Wait for a load. If it goes on in parts, a patient caller gives each of them a deadline of its own."""
+        """Wait for a load. If it goes on in parts, a patient caller gives each part its own deadline."""
         patience = PATIENCE * self._calls.deadline if is_patient and until else 0.0
         until += patience
         while True:

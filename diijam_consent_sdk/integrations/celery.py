@@ -61,7 +61,7 @@ class ConsentTask(Base):
         Return what to ask before the task runs with these arguments.
 
         Raises:
-            TypeError: the task has no ask.
+            TypeError: the task lacks an ask.
         """
         if self.ask is None:
             raise TypeError(f"{self.name} says not what to ask: pass ask=Market(...) or override ask_for")
@@ -72,7 +72,7 @@ class ConsentTask(Base):
         Decide whether the task may run with these arguments.
 
         Raises:
-            TypeError: the task has no client, no ask, or no argument that names the user.
+            TypeError: the task lacks a client, an ask, or an argument that names the user.
         """
         if self.consent is None:
             raise TypeError(f"{self.name} has nobody to ask: pass consent=ConsentClient...")

@@ -150,7 +150,7 @@ def parse_flag(flag_key: str, attributes: Mapping[str, Any]) -> Ask:
     Make the ask that a flag's key and the attributes of the evaluation context describe.
 
     Raises:
-        FlagNotFoundError: the key names no ask.
+        FlagNotFoundError: the key does not name an ask.
 
         InvalidContextError: the attributes do not fit the ask.
     """

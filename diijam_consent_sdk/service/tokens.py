@@ -132,7 +132,7 @@ class TokenFile:
         """Whether the file still has this very entry; `TokensUnreadable` if it cannot be read."""
         self._check_fresh()
         found = self._content.by_id.get(entry.id)
-        return found is entry or found == entry  # each question asks, so most are told by identity
+        return found is entry or found == entry  # each question asks, so most are found by identity
 
     @asynccontextmanager
     async def reading(self, _: object = None) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """
 A user's history in pages, each a call with its own deadline: a long history is read whatever its length.
 
-`Store.history` stays one call for those who need no pages; a store that has no pages of its own gives it as one.
+`Store.history` stays one call, for callers who need no pages. A store without pages gives the whole history as one.
 """
 
 from __future__ import annotations

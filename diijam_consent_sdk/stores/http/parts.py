@@ -33,7 +33,7 @@ class Parts:
 
         limit: How many entries a part goes on at most.
 
-        client: Names the asking client, which has one stream at a time. None: a client of its own for this stream.
+        client: Names the asking client, which has one stream at a time. None: a new client for this stream.
 
         silence: Seconds without a part after which the stream is over; None: *beat* and *deadline*.
 
@@ -105,7 +105,7 @@ class Parts:
         Return the next part; None until more was received.
 
         Raises:
-            Failure: it cannot be believed, or is too long.
+            Failure: the part is not right, or too long.
         """
         end = self._buffer.find(b"\n", self._searched)
         if max(end, len(self._buffer) if end < 0 else 0) > MAX_PART_BYTES:

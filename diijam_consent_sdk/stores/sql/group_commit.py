@@ -1,7 +1,7 @@
 """
 Group commit: appends that wait for the one writer's turn are written together, in one transaction with one flush.
 
-The call whose turn it is writes for all who wait, so a store needs no thread of its own. A group that fails for good is
+The call whose turn it is writes for all who wait, so a store needs no extra thread. A group that fails for good is
 written member by member, so that none suffers for another; one that may have been written is unknown to all.
 """
 

@@ -34,7 +34,7 @@ class Keyed:
 
     def parts(self) -> Iterator[Keyed]:
         """
-        Yield what is written all or none: of an imported batch each event, with a key of its own.
+        Yield what is written all or none: of an imported batch each event, with its own key.
 
         So an account that is open already keeps no imported no out, and what was written beside a refused event is
         known when that one is accepted on another day: written again, it would overrule what was said here since.
