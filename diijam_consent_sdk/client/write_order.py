@@ -89,8 +89,12 @@ class PendingWrite:
         return any(isinstance(event, _given_back([said])) for event in self.said.events)
 
     def is_overtaken(self) -> bool:
-        """Whether its yes may still be written, by a try that was given up, after a no that was said later."""
-        return bool(self.later) and self.is_unknown and self.end is None
+        """
+        Whether its yes is written no more, since a no of the user was said later.
+
+        One that the ledger refused is written again only under the key of a yes that may have been sent.
+        """
+        return self.end is None and any(self.is_unknown or no is not None for _, no in self.later)
 
     def note_later(self, said: Append, written: Cursor | None) -> None:
         """
@@ -165,16 +169,18 @@ def waits_for(pending: PendingWrite, other: PendingWrite, now: float) -> bool:
     """
     Whether a write is sent only once another one of its user is definite.
 
-    A yes that is repeated waits for a later no. A new yes waits for noes that were said before it, as these might be
-    written after it. A no waits for none that may not be written.
+    A yes waits for a later no. A new yes also waits for noes that were said before it, as these might be written after
+    it. A no waits for none that may not be written.
     """
     if pending.end is not None:
         return False
     is_held_up = other.not_before > now
-    if pending.is_unknown:
-        return is_said_after(other, pending) and not (pending.has_no() and is_held_up)
+    if is_said_after(other, pending):
+        return not (pending.has_no() and (is_held_up or not pending.is_unknown))
+    if pending.is_unknown or pending.has_no():
+        return False
     is_before = other.number < pending.number and other.user_id == pending.user_id and other.may_write_no()
-    return is_before and not pending.has_no() and pending.gives_back(other.said) and not is_held_up
+    return is_before and pending.gives_back(other.said) and not is_held_up
 
 
 def _is_after(one: Cursor, other: Cursor) -> bool:

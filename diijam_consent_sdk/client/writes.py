@@ -165,7 +165,7 @@ class Writes:
         """Whether a write is repeated, or something else is written after it, so that no no is lost."""
         if isinstance(outcome, Appended):
             pending.note_written(outcome)
-        elif pending.is_overtaken():
+        elif (pending.is_unknown or isinstance(outcome, OutcomeUnknown)) and pending.is_overtaken():
             pending.give_way()
         elif may_pass(outcome) and self._is_seen_through(pending):
             pending.is_unknown = True

@@ -18,7 +18,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.cache.leases import Leases
 from diijam_consent_sdk.client.effects import Append, Sleep
-from diijam_consent_sdk.client.write_order import PendingWrite
+from diijam_consent_sdk.client.write_order import PendingWrite, waits_for
 from diijam_consent_sdk.client.writes import MAX_BACKOFF_SECONDS, Writes
 from diijam_consent_sdk.errors import (
     InvalidEvent,
@@ -509,6 +509,34 @@ def test_a_yes_waits_for_a_later_no_that_is_not_written_yet(make_client: MakeCli
     events = [entry.event for entry in failing.inner.history("u")][2:]
     assert len(events) == 4
     assert set(events) == {WITHDRAWN, e.Withdrawn("surveys")}  # each once more, under the key of the yes
+
+
+def test_a_yes_that_was_not_sent_yet_is_not_written_after_a_later_no(
+    make_client: MakeClient, failing: AppendsFail
+) -> None:
+    """I4: a yes waits for a no of unknown outcome; a later no that is acknowledged meanwhile is the last word."""
+    client = make_client(failing, deadline=0.2)
+    failing.error = ConnectionResetError()
+    for event in (WITHDRAWN, GRANTED):
+        with pytest.raises(OutcomeUnknown):
+            client.record("u", event)
+    failing.error = None
+    client.record("u", WITHDRAWN)
+    assert eventually(lambda: reason(client.user("u")) is Reason.WITHDRAWN, 20)
+    events = [entry.event for entry in failing.inner.history("u")][2:]
+    assert set(events) == {WITHDRAWN}
+
+
+def test_a_yes_that_was_not_sent_yet_waits_for_a_later_no() -> None:
+    """It might be written after the no, whose outcome is unknown; a no beside the yes does not wait for that."""
+
+    def pending(number: int, *events: e.Event) -> PendingWrite:
+        return PendingWrite(Append("u", events, None, "k", e.Provenance()), takes_away=False, number=number)
+
+    no = pending(3, WITHDRAWN)
+    no.is_unknown = True
+    assert waits_for(pending(2, GRANTED), no, now=0.0)
+    assert not waits_for(pending(2, e.Objected("surveys"), GRANTED), no, now=0.0)
 
 
 def test_a_no_beside_a_yes_waits_for_no_other_that_may_not_be_written(
