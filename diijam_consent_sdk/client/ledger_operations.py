@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import isfinite
-from weakref import WeakSet
+from weakref import ref
 
 from .._clock import steady_seconds
 from ..decisions import Ask
@@ -47,7 +48,9 @@ class LedgerOperations:
         self._head = head
         self._check_open = check_open
         self._max_staleness = max_staleness
-        self._watches: WeakSet[Watch] = WeakSet()
+        # By number, not in a `WeakSet`: iterating over that fails while another thread begins a watch.
+        self._watches: dict[int, ref[Watch]] = {}
+        self._numbers = itertools.count()
         # Apart from other calls, which long waits would keep from their turn; so each watch has its own, too.
         self._make_calls = partial(LimitedCalls, deadline, spawn)
         self._calls = self._make_calls()
@@ -69,20 +72,24 @@ class LedgerOperations:
         self._check_open()
         calls, staleness = self._make_calls(), self._max_staleness
         watch = Watch(ask, after, calls=calls, check_open=self._check_open, max_staleness=staleness)
-        self._watches.add(watch)
+        number = next(self._numbers)
+        self._watches[number] = ref(watch, lambda _: self._watches.pop(number, None))
         return watch
 
     def watch_lag(self) -> float | None:
         """Return how far the watch that is furthest behind lags, in seconds; None without a watch."""
-        return max((watch.lag() for watch in list(self._watches)), default=None)
+        return max((watch.lag() for watch in self._live_watches()), default=None)
 
     def watch_caught_up_at(self) -> datetime | None:
         """Return the instant as of which every copy was true; None without a watch, and while that is unknown."""
-        instants = [watch.caught_up_at for watch in list(self._watches)]
+        instants = [watch.caught_up_at for watch in self._live_watches()]
         known = [instant for instant in instants if instant is not None]
         if not known or len(known) < len(instants):
             return None
         return datetime.now(UTC) - timedelta(seconds=steady_seconds() - min(known))
+
+    def _live_watches(self) -> list[Watch]:
+        return [watch for each in list(self._watches.values()) if (watch := each()) is not None]
 
 
 def _checked_wait(wait: float) -> float:

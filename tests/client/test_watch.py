@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -596,3 +598,24 @@ def test_the_lag_is_in_the_status(client: ConsentClient, store: Between) -> None
     del watch
     gc.collect()
     assert client.status().watch_lag_seconds is None
+
+
+def test_a_status_is_given_while_other_threads_begin_watches(client: ConsentClient) -> None:
+    """It raises nothing: it is what a health check asks for."""
+    interval, is_over = sys.getswitchinterval(), threading.Event()
+
+    def begin_watches() -> None:
+        watches: deque[Iterator[Watched]] = deque(maxlen=50)
+        while not is_over.is_set():
+            watches.append(client.watch(MAIL))
+
+    thread = threading.Thread(target=begin_watches)
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(3_000):
+            client.status()
+    finally:
+        sys.setswitchinterval(interval)
+        is_over.set()
+        thread.join()
