@@ -20,6 +20,7 @@ from ..standing import EVERY_ASK, View
 
 MAX_LOAD_BYTES = 32 * 2**20  # of the records or standings of one call, as JSON
 MAX_POSITION = 2**63 - 1
+MAX_TOKEN_CHARACTERS = 1_024  # of a cursor's token: far more than any has
 BEFORE_FIRST = "00" * 32  # the chain hash before the first entry, in hex
 
 
@@ -54,9 +55,11 @@ class Cursor:
         """
         if not isinstance(token, str):
             raise TypeError(f"a token is a string, not {type(token).__name__}")
+        is_visible = token.isascii() and token.isprintable() and len(token) <= MAX_TOKEN_CHARACTERS
         epoch, _, rest = token.partition(".")
         position, _, chain = rest.partition(".")
-        if not (epoch and chain and position.isascii() and position.isdigit() and len(position) < 20):
+        # No store is asked about a place that none can have: its refusal would read as an outage.
+        if not (is_visible and epoch and chain and position.isdigit() and int(position) <= MAX_POSITION):
             raise ValueError("malformed token: pass the .token of an answer as it is")
         return cls(epoch, int(position), chain)
 

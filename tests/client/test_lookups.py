@@ -145,7 +145,8 @@ def test_a_token_of_another_history_is_a_no(client: Face, store: FaultyStore) ->
     assert reason(client.user("u", at_least=forked)) is Reason.UNAVAILABLE
     store.broken = unreachable()
     assert reason(client.user("u", at_least=token)) is Reason.UNAVAILABLE
-    for malformed in ("", "x", "a.b.c", "a.1", "a.-1.c"):
+    nowhere = ("a.9223372036854775808.c", "a.1.\x00", "\ud800.1.c", "a.1." + "c" * 2_000)  # no store can be asked
+    for malformed in ("", "x", "a.b.c", "a.1", "a.-1.c", *nowhere):
         with pytest.raises(ValueError, match="malformed token"):
             client.user("u", at_least=malformed)
     with pytest.raises(TypeError):
