@@ -175,8 +175,9 @@ class BaseClient:
         self._leases = self._own_engine.leases
         self._counters = self._leases.counters
         self._cached = self._leases.users.by_id  # one attribute less for each lookup to load
-        # Polling ends with the client, also with one that nobody closed.
-        finalize(self, setattr, self._leases, "closed", True)  # noqa: FBT003
+        # Polling ends with the client, also with one that nobody closed. Not before the application's own `atexit`
+        # functions, though: a no that they record is written.
+        finalize(self, setattr, self._leases, "closed", True).atexit = False  # noqa: FBT003
 
     def _begin_in_child(self) -> None:
         inherited = self._leases

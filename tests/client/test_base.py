@@ -153,6 +153,20 @@ def test_an_interpreter_ends_without_close() -> None:
     run(code, timeout=5)
 
 
+def test_a_client_works_in_functions_that_run_at_the_interpreters_exit() -> None:
+    """Also in those that were registered before it was made, and so run last: nobody closed it."""
+    program = """
+        import atexit
+        from diijam_consent_sdk import ConsentClient, Purpose, events
+        atexit.register(lambda: print(consent.record("u-1", events.Withdrawn(Purpose.SURVEYS)).version))
+        consent = ConsentClient.from_url("memory:")
+        consent.is_public("u-1", "avatar")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
     """A client that is gone leaves no thread polling for it."""
     store, before = FaultyStore(MemoryStore()), set(threading.enumerate())
