@@ -140,8 +140,9 @@ class SingleFlight:
     def _finish(self, load: SharedLoad, failure: BaseException | None) -> None:
         load.has_failed = failure is not None
         try:
-            # A user who is too large is no outage: the store answered.
-            self._on_exchange(None if isinstance(failure, TooLarge) else failure)
+            # A user who is too large is no outage: the store answered. Nor is the end of the event loop: nothing did.
+            if failure is None or isinstance(failure, Exception):
+                self._on_exchange(None if isinstance(failure, TooLarge) else failure)
         finally:
             self._remove(load)
 
