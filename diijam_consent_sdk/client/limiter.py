@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TypeVar
 
 from .._threads import Ended, Lost, Promise, WaitTimeout
@@ -53,10 +54,13 @@ class Limiter:
 
     def release(self, permit: Promise[None]) -> None:
         """Pass a granted permit on to the next who waits; withdraw the request for one that is not granted yet."""
-        if permit.set_exception(Abandoned()):
-            return
+        is_withdrawn = permit.set_exception(Abandoned())
         with self._lock:
-            self._pass_on()
+            if is_withdrawn:  # else one would be left for each call that a store which hangs did not answer
+                with suppress(ValueError):
+                    self._waiting.remove(permit)
+            else:
+                self._pass_on()
 
     def _pass_on(self) -> None:
         while self._waiting:
