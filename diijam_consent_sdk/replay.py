@@ -115,8 +115,8 @@ def _lost_one_by_one(
     lost: dict[e.Event, e.LedgerEntry] = {}
     for entry in lost_entries:
         ended = _ended_by_closing(before) if _is_closing(entry, record) else ()
-        for no in (*_single(entry.event), *ended):
-            if _holds(record, no) and not _holds(restored, no):
+        for no in (*single_noes(entry.event), *ended):
+            if is_in_force(record, no) and not is_in_force(restored, no):
                 lost[no] = entry
         for no in _shortened_by(entry.event, before, record, restored):
             lost[no] = entry
@@ -136,7 +136,7 @@ def _erasure(record: ConsentRecord, restored: ConsentRecord, tombstone: e.Ledger
     return [(no, tombstone) for no in (*noes, e.Erased(anonymised=record.anonymised))]
 
 
-def _single(event: e.Event) -> Iterator[e.Event]:
+def single_noes(event: e.Event) -> Iterator[e.Event]:
     """Yield the single noes that an event says."""
     match event:
         case e.Withdrawn(Purpose.MARKETING, channels):
@@ -193,7 +193,7 @@ def _permission(record: ConsentRecord, no: e.Event) -> Permission | None:
             return None
 
 
-def _holds(record: ConsentRecord, no: e.Event) -> bool:
+def is_in_force(record: ConsentRecord, no: e.Event) -> bool:
     """Whether a single no is in force in a record; a yes that is not there, or was ended, counts as one."""
     match no:
         case e.Withdrawn() | e.AgreementWithdrawn():
@@ -248,7 +248,7 @@ def _contradicted_by(event: e.Event) -> Iterator[e.Event]:
     """Yield the single withdrawals that a yes speaks against."""
     match event:
         case e.Granted(purpose, channels=channels):
-            yield from _single(e.Withdrawn(purpose, channels))
+            yield from single_noes(e.Withdrawn(purpose, channels))
         case e.Agreed(notice):
             yield e.AgreementWithdrawn(notice)
         case _:

@@ -27,6 +27,7 @@ from ...store import Url, open_store
 from .event_file import EXAMPLE, IMPORT_EXAMPLE, check_lines
 from .event_import import import_events
 from .event_options import SYNOPSES, EventOptions, parse_event
+from .file_index import FileIndex
 from .import_checkpoint import open_import_checkpoint
 from .provenance_options import ProvenanceOptions
 
@@ -178,12 +179,15 @@ def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
         open_input(file) as source,
         _read_twice(source, file) as stream,
         open_import_checkpoint(file) as checkpoint,
+        FileIndex() as index,
     ):
-        total, start, whole = check_lines(stream, checkpoint.progress.line)
+        total, start, whole = check_lines(stream, index, checkpoint.progress.line)
         stream.seek(0)
         with open_store(url, create=True) as store:
             checkpoint.start_over_unless(start, label, store, whole)
-            summary = import_events(store, stream, label=label, actor=actor, total=total, checkpoint=checkpoint)
+            summary = import_events(
+                store, stream, label=label, actor=actor, total=total, checkpoint=checkpoint, index=index
+            )
     print_result(*summary.lines())
     print_status(*filter(None, [summary.warning()]))
     if not summary.done.refused:

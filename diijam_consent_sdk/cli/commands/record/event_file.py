@@ -22,6 +22,7 @@ from ...console import show_progress
 from ...errors import ErrorList
 from ...input import Lines, file_size, is_cut
 from ...options import missing_fields
+from .file_index import FileIndex
 
 SHOWN_LINES = 20
 LINES_BETWEEN_UPDATES = 1_000  # of the progress bar, which costs more than a line
@@ -103,9 +104,9 @@ class LineDigest:
         return self._digest.hexdigest()
 
 
-def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str, str]:
+def check_lines(stream: BinaryIO, index: FileIndex, until: int = 0) -> tuple[int, str, str]:
     """
-    Check every line, with a progress bar. Blank lines are skipped.
+    Check every line, with a progress bar. Blank lines are skipped. The noes that were said here go into *index*.
 
     Returns:
         The number of events, and the digests of the first *until* lines and of all.
@@ -114,6 +115,8 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str, str]:
         ErrorList: some lines are malformed. The first 20 are listed with what is wrong.
 
         ValueError: the file is not text.
+
+        OSError: the disk failed, or is full.
     """
     bad: list[str] = []
     bad_count = events = 0
@@ -129,7 +132,9 @@ def check_lines(stream: BinaryIO, until: int = 0) -> tuple[int, str, str]:
                 continue
             events += 1
             try:
-                parse_line(line)
+                user_id, event, provenance = parse_line(line)
+                if is_no(event) and provenance.said_at is None:
+                    index.add_no(user_id, event, read.number)
             except (ValueError, TypeError) as error:
                 bad_count += 1
                 if len(bad) < SHOWN_LINES:

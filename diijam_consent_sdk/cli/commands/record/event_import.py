@@ -13,17 +13,25 @@ import attrs
 from ....stores.protocol import Store
 from ...console import show_progress
 from .event_file import read_batches
+from .file_index import FileIndex
 from .import_checkpoint import ImportCheckpoint
 from .import_summary import Summary
 from .importer import Importer, Keyed, taken_together
-from .occurrences import Occurrences
 
 
 def import_events(
-    store: Store, stream: BinaryIO, *, label: str, actor: str, total: int, checkpoint: ImportCheckpoint
+    store: Store,
+    stream: BinaryIO,
+    *,
+    label: str,
+    actor: str,
+    total: int,
+    checkpoint: ImportCheckpoint,
+    index: FileIndex,
 ) -> Summary:
     """
-    Append the events of *stream*, which has *total* of them, from where *checkpoint* says. *actor* writes them.
+    Append the events of *stream*, which has *total* of them, from where *checkpoint* says. *actor* writes them, and
+    `check_lines` has filled *index*.
 
     Raises:
         StoreError: the store failed. A note tells how far the import came, as does that of `KeyboardInterrupt`.
@@ -34,13 +42,13 @@ def import_events(
     summary = Summary(total, done)
     written_before, complete = done.line, attrs.evolve(done)
     try:
-        importer = Importer(store, store.load([]).cursor, summary, is_again=bool(label))
+        importer = Importer(store, store.load([]).cursor, summary, index, is_again=bool(label))
         done.cursor = str(importer.head)
         if done.began is None:
             done.began = importer.head.position
-        with show_progress("recording", total, "lines") as update, Occurrences() as occurrences:
+        with show_progress("recording", total, "lines") as update:
             batches = (
-                Keyed(batch, occurrences.key(batch.digest(label)), digest)
+                Keyed(batch, index.key(batch.digest(label)), digest)
                 for batch, digest in read_batches(stream, actor, label, done.whole)
             )
             seen = done.counted

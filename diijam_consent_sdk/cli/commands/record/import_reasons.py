@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -16,16 +17,22 @@ from ....events import (
     takes_away,
 )
 from ....holders import HolderRegistry
-from ....record import ACCEPTED_WHEN_CLOSED, ConsentRecord, fold, refusal
+from ....record import ACCEPTED_WHEN_CLOSED, ConsentRecord, fold, fold_all, refusal, unopened
+from ....replay import is_in_force, single_noes
 from ....stores.answers import Loaded
 from ....stores.protocol import Store
 from ....vocabulary import Account
 from .event_file import Batch
+from .file_index import FileIndex
 
 REGROUPED = (
     "this line is refused, and those of the same customer right below it: a yes among them was written before, beside"
     " other lines or with another provenance, and the customer may have taken it back since; put the new lines into a"
     " file of their own, and import it with --label if the customer said the same again"
+)
+OVERTAKEN = (
+    "this line is refused, and those of the same customer right below it: a no further down in the file is written"
+    " already, and a yes here would end it; the no is the last word, so nothing is left to do for the yes"
 )
 
 
@@ -42,6 +49,24 @@ def says_again(batch: Batch, history: Sequence[LedgerEntry], until: int) -> bool
         event in known
         for event in batch.events
         if not is_no(event) and (was_closed or not isinstance(event, AccountOpened))
+    )
+
+
+def ends_no_below(batch: Batch, history: Sequence[LedgerEntry], index: FileIndex) -> bool:
+    """
+    Whether a batch would end a no in its user's history that stands below it in the file. It is so where the batch was
+    refused when the no was written, and is accepted now.
+    """
+    before = after = fold_all(unopened(batch.user_id), history)
+    at = history[-1].at
+    for event in batch.events:
+        if refusal(after, event, at, provenance=batch.provenance) is None:
+            after = fold(after, LedgerEntry(0, batch.user_id, after.version + 1, at, event, batch.provenance))
+    times = Counter(entry.event for entry in history if is_no(entry.event))
+    return any(
+        index.is_written_below(batch.user_id, no, batch.lines[-1], times[no])
+        for no in times
+        if any(is_in_force(before, each) and not is_in_force(after, each) for each in single_noes(no))
     )
 
 

@@ -16,7 +16,8 @@ from ....stores.answers import MAX_POSITION, Appended, Cursor, Loaded, Write, Wr
 from ....stores.protocol import Store
 from ...console import print_status
 from .event_file import Batch
-from .import_reasons import REGROUPED, find_refused, says_again
+from .file_index import FileIndex
+from .import_reasons import OVERTAKEN, REGROUPED, ends_no_below, find_refused, says_again
 from .import_summary import Summary
 
 SHOWN_LINES = 20
@@ -85,13 +86,14 @@ class Settled:
 @attrs.define
 class Importer:
     """
-    Appends batches to *store*, and counts what became of them. *head* is from before. With *is_again* what was said
-    before may be said again, as the operator gave a label.
+    Appends batches to *store*, and counts what became of them. *head* is from before, *index* of the file. With
+    *is_again* what was said before may be said again, as the operator gave a label.
     """
 
     store: Store
     head: Cursor
     summary: Summary
+    index: FileIndex
     is_again: bool = False
     _versions: dict[str, int] = attrs.field(factory=dict, repr=False, init=False)  # by key, once the history was read
 
@@ -139,7 +141,7 @@ class Importer:
         for each in keyed:
             batch = each.batch
             version = following.get(batch.user_id)
-            if batch.yes_said_here() is not None and not self.is_again:
+            if batch.yes_said_here() is not None:
                 # Behind others of its user it waits for these: no record has that version.
                 version = self._versions.get(each.key, 0) if version is None else MAX_POSITION
             writes.append(Write(batch.user_id, batch.events, version, each.key, batch.provenance))
@@ -167,26 +169,32 @@ class Importer:
         batch = keyed.batch
         if isinstance(result, Appended):
             self._count(batch, result, settled)
-        elif isinstance(result, VersionConflict) and not self._has_said(keyed):
-            return [keyed]
         elif isinstance(result, (VersionConflict, KeyReused)):
+            reason = REGROUPED if isinstance(result, KeyReused) else self._find_outdated(keyed)
+            if reason is None:
+                return [keyed]
             self.summary.done.refused += len(batch.events)
-            settled.reasons[batch.lines[0]] = REGROUPED
+            settled.reasons[batch.lines[0]] = reason
         elif not isinstance(result, InvalidEvent):
             raise result
         else:
             refused.append((batch, result))
         return ()
 
-    def _has_said(self, keyed: Keyed) -> bool:
-        """Whether the ledger had a yes of a batch before the import began. Else the batch is for the history read."""
+    def _find_outdated(self, keyed: Keyed) -> str | None:
+        """
+        Say why a yes of a batch is not written: the ledger had it before the import began, or has a no that stands
+        below it in the file. None: the batch is for the history that was read.
+        """
         batch = keyed.batch
-        if self.is_again or batch.yes_said_here() is None:
-            return False
+        if batch.yes_said_here() is None:
+            return None
         history = self.store.history(batch.user_id)
         self._versions[keyed.key] = history[-1].version if history else 0
         began = self.summary.done.began
-        return says_again(batch, history, self.head.position if began is None else began)
+        if not self.is_again and says_again(batch, history, self.head.position if began is None else began):
+            return REGROUPED
+        return OVERTAKEN if history and ends_no_below(batch, history, self.index) else None
 
     def _count(self, batch: Batch, appended: Appended, settled: Settled) -> None:
         done = self.summary.done

@@ -109,6 +109,37 @@ def test_a_labelled_file_that_grew_between_the_same_yes_writes_it_no_second_time
     assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
 
 
+@pytest.mark.parametrize("label", [(), ("--label", "week-1")])
+@pytest.mark.parametrize("expired", [{}, {"expires_at": "2020-01-01T00:00:00Z"}])
+def test_a_yes_that_was_refused_is_not_written_after_a_later_no(
+    ledger: Ledger, cli: Cli, label: tuple[str, ...], expired: dict[str, str]
+) -> None:
+    """The file has the no last, so it stays so, whether the yes was corrected or is accepted another time as it is."""
+    opened, noes = line("u-1", OPENED), [line("u-2", WITHDRAWN), line("u-1", WITHDRAWN)]
+    wrong = [opened, line("u-2", OPENED), line("u-1", {**GRANTED, **expired})]
+    if not expired:  # it is accepted once the account is open, in the second run
+        wrong = [wrong[2], wrong[1], opened]
+    command = ("record", "--file", "-", *label)
+    assert cli(*command, stdin=b"".join([*wrong, *noes])).out == summary(4, 0, 1)
+    corrected = [line("u-1", GRANTED) if b"expires_at" in each else each for each in wrong]
+    result = cli(*command, stdin=b"".join([*corrected, *noes]))
+    assert (result.status, result.out) == (2, summary(0, 4, 1))
+    assert "a no further down in the file is written already" in result.err
+    assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
+def test_a_yes_that_was_refused_is_written_beside_other_noes(ledger: Ledger, cli: Cli) -> None:
+    """A no to something else, and one that stands above the yes too, keep a corrected yes from nobody."""
+    lines = [line("u-1", OPENED), line("u-1", WITHDRAWN), line("u-2", OPENED), line("u-1", GRANTED)]
+    lines += [line("u-2", WITHDRAWN), line("u-1", {"type": "Withdrawn", "purpose": "surveys"})]
+    wrong = [*lines[:3], line("u-1", {**GRANTED, "expires_at": "2020-01-01T00:00:00Z"}), *lines[4:]]
+    assert cli("record", "--file", "-", stdin=b"".join(wrong)).out == summary(5, 0, 1)
+    more = [*lines, line("u-2", PUBLISHED), line("u-1", WITHDRAWN)]
+    assert cli("record", "--file", "-", stdin=b"".join(more)).out == summary(3, 5, 0)
+    words = [json.loads(entry)["event"]["type"] for entry in cli("history", "u-1", "--json").out.splitlines()]
+    assert words == ["AccountOpened", "Withdrawn", "Withdrawn", "Granted", "Withdrawn"]
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_file_that_changes_while_it_is_read(
     ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, size: int

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cli.commands.record import importer
 from diijam_consent_sdk.cli.commands.record.event_file import Batch
+from diijam_consent_sdk.cli.commands.record.file_index import FileIndex
 from diijam_consent_sdk.cli.commands.record.import_checkpoint import Progress
 from diijam_consent_sdk.cli.commands.record.import_summary import Summary
 from diijam_consent_sdk.cli.commands.record.importer import Importer, Keyed, taken_together
@@ -95,7 +96,7 @@ class Outcome:
 def run(store: CountingStore, batches: list[Keyed]) -> Outcome:
     """Import batches."""
     summary = Summary(0, Progress())
-    work, shown = Importer(store, store.load([]).cursor, summary), io.StringIO()
+    work, shown = Importer(store, store.load([]).cursor, summary, FileIndex()), io.StringIO()
     with redirect_stderr(shown):
         for together in taken_together(batches):
             work.append(together)
@@ -187,7 +188,7 @@ def test_what_is_refused_is_named_in_the_order_of_the_file() -> None:
     first: Said = ("a", [e.AccountOpened(), e.Hidden("avatar")], imported(1))
     shown = io.StringIO()
     with redirect_stderr(shown):
-        work = Importer(store, store.load([]).cursor, Summary(3, Progress()))
+        work = Importer(store, store.load([]).cursor, Summary(3, Progress()), FileIndex())
         work.append(keyed(first, ("b", [e.Published("avatar")], e.NO_PROVENANCE)))
     assert [line.partition(":")[0] for line in shown.getvalue().splitlines()] == ["line 1", "line 3"]
 
