@@ -144,7 +144,8 @@ class ConnectionPool:
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, self._log().exists()
 
     def _log(self) -> Path:
-        return self._path.with_name(f"{self._path.name}-wal")
+        file = Path(os.path.realpath(self._path))  # SQLite keeps the log beside the file that a link leads to
+        return file.with_name(f"{file.name}-wal")
 
     def _connect(self) -> sqlite3.Connection:
         if self._opened.identity != NO_FILE and self.identity()[:2] not in (NO_FILE, self._opened.identity):
@@ -193,7 +194,7 @@ class ConnectionPool:
         Raises:
             StoreUnavailable: a write-ahead log lies there too, without which the file cannot be read.
         """
-        if os.access(self._path.parent, os.W_OK) or not os.access(self._path, os.R_OK):
+        if os.access(self._log().parent, os.W_OK) or not os.access(self._path, os.R_OK):
             return False
         if self._log().exists():
             raise StoreUnavailable(

@@ -50,7 +50,7 @@ def has_locks(folder: Path) -> bool:
 def make_private(path: Path) -> None:
     """Make an empty file that only its owner can read or write, whatever the umask. An existing file is left alone."""
     with suppress(OSError):  # opening the database fails with a better error
-        descriptor = os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        descriptor = os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
             if sys.platform != "win32":
                 os.fchmod(descriptor, 0o600)  # a umask may have taken even the owner's rights

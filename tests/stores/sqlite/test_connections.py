@@ -87,6 +87,9 @@ while True:
         say("unavailable:", error)
     sys.stdin.readline()
 """
+REFUSED = IMMUTABLE.replace("store = SqliteStore", "try: store = SqliteStore").replace(
+    "0.3)\n", "0.3)\nexcept StoreUnavailable as error: say(error); sys.exit()\n", 1
+)
 
 
 def test_a_ledger_in_a_read_only_place_is_read(immutable: Path) -> None:
@@ -120,11 +123,33 @@ def test_a_log_in_a_read_only_place_is_named(immutable: Path) -> None:
     Path(f"{immutable}-wal").write_bytes(log)
     Path(f"{immutable}-wal").chmod(0o644)
     immutable.parent.chmod(0o555)
-    code = IMMUTABLE.replace("store = SqliteStore", "try: SqliteStore").replace(
-        "0.3)\n", "0.3)\nexcept StoreUnavailable as error: say(error); sys.exit()\n", 1
-    )
-    (said,) = run(immutable, code)
+    (said,) = run(immutable, REFUSED)
     assert "write-ahead log" in said
+
+
+def test_a_log_behind_a_link_is_not_left_out(immutable: Path, tmp_path: Path) -> None:
+    """A ledger that a link leads to is never read without the log beside it, in which the last withdrawals stand."""
+    immutable.parent.chmod(0o755)
+    with closing(SqliteStore(immutable)) as writer:
+        writer.append("u-1", [e.Withdrawn("marketing")])
+        log = Path(f"{immutable}-wal").read_bytes()
+    Path(f"{immutable}-wal").write_bytes(log)
+    folder = Path(tempfile.mkdtemp(prefix="link-"))
+    (folder / "ledger.db").symlink_to(immutable)
+    for place in (immutable.parent, folder):
+        place.chmod(0o555)
+    (said,) = run(folder / "ledger.db", REFUSED)
+    shutil.rmtree(folder)
+    assert "write-ahead log" in said
+
+
+def test_a_link_to_itself_is_no_ledger(tmp_path: Path) -> None:
+    """A link that leads nowhere is a ledger that cannot be opened."""
+    link = tmp_path / "ledger.db"
+    link.symlink_to(link)
+    for create in (True, False):
+        with pytest.raises(StoreUnavailable, match="cannot be opened"):
+            SqliteStore(link, create=create)
 
 
 def remove(path: Path) -> None:
@@ -226,6 +251,18 @@ def test_a_file_replaced_beside_its_log_is_refused(path: Path, other: Path, stor
         path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
     assert [version(store, user_id) for user_id in ("u-1", "u-2", "x")] == [1, 0, 1]
     assert store.verify().position == 4
+
+
+def test_a_file_replaced_behind_a_link_beside_its_log_is_refused(path: Path, other: Path) -> None:
+    """The log is looked for where SQLite keeps it: beside the file that a link leads to."""
+    link = path.with_name("links") / "ledger.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with closing(SqliteStore(link)) as store:
+        sign_up(store, "u-2")
+        other.replace(path)
+        with pytest.raises(StoreUnusable, match="-wal"):
+            store.load(["u-1"])
 
 
 def test_a_file_replaced_just_while_it_is_opened(path: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
