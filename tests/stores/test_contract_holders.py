@@ -13,6 +13,7 @@ from diijam_consent_sdk.errors import InvalidEvent, StoreUnavailable
 from diijam_consent_sdk.holders import Erasure, RegisteredHolder
 from diijam_consent_sdk.stores import Store, Write
 from diijam_consent_sdk.stores.answers import ErasurePlace
+from diijam_consent_sdk.stores.sql import holders as sql_holders
 from diijam_consent_sdk.stores.sql.store import SqlStore
 from diijam_consent_sdk.vocabulary import Field
 from tests.strategies import START
@@ -313,3 +314,13 @@ def test_a_closed_store_knows_no_holder(home: Home) -> None:
     for call in (*(partial(call, "mailer") for call in calls), store.holders):
         with pytest.raises(StoreUnavailable):
             call()
+
+
+def test_records_of_too_many_bytes_are_listed_one_by_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages get shorter where records are large, and one that is larger alone than a page may be stands in no way."""
+    store = home.open()
+    store.register_holder("mailer")
+    for user_id in "abcd":
+        store.append(user_id, [OPENED, ERASURE] if user_id in "ab" else [OPENED, CLOSED])
+    monkeypatch.setattr(sql_holders, "MAX_LOAD_BYTES", 1)
+    assert [owed.user_id for owed in owed_to(store, "mailer")] == ["a", "b", "c", "d"]

@@ -39,10 +39,10 @@ STANDINGS_OF = STANDINGS.format(places="WHERE user_id = ANY(?)")
 STANDINGS_AFTER = STANDINGS.format(places="WHERE user_id > ? ORDER BY user_id LIMIT ?")
 
 # The users first, since sorting would carry each record along.
-ERASING = f"""
-SELECT user_id, CASE WHEN pg_catalog.sum(octet_length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record
-FROM records WHERE user_id IN (SELECT user_id FROM records WHERE {{places}} LIMIT ?)
-"""  # noqa: S608 - our own columns
+ERASING = """
+SELECT user_id, CASE WHEN pg_catalog.sum(octet_length(record)) OVER () <= ? THEN record END AS record
+FROM records WHERE user_id IN (SELECT user_id FROM records WHERE {places} LIMIT ?)
+"""
 ALL_ERASING = "erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id"
 ERASING_CLOSED = f"erasure_due_at = {NO_DUE_TIME} AND user_id > ? ORDER BY user_id"
 

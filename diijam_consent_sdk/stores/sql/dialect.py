@@ -48,7 +48,8 @@ class Dialect:
     asked: Callable[[list[str]], object]
     put_record: Callable[[RecordRow], Statement]
     requesting: str  # the same of those after a user id, in order, with an open request; so many at most
-    erasing: str  # see `records_from`: those with an erasure under way after a due time and a user id; so many at most
+    erasing: str  # see `records_from`: at most so many bytes of those with an erasure under way after a due time and a
+    # user id; so many at most
     erasing_closed: str  # the same of those after a user id that only a closing erases, which come last, in order
     standings: Callable[[list[str], ReadLimits], Statement]  # of each user: see `standings.rows_from`
     standings_after: Callable[[str, int, ReadLimits], Statement]  # of those after a user id; so many at most

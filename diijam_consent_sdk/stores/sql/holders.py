@@ -13,7 +13,7 @@ from ...holders import MAX_HOLDERS, HolderRegistry, RegisteredHolder
 from ...identifiers import identifier, optional_identifier
 from ...record import ConsentRecord
 from .. import wire
-from ..answers import MAX_POSITION, ErasurePlace, OwedErasures
+from ..answers import MAX_LOAD_BYTES, MAX_POSITION, ErasurePlace, OwedErasures
 from ..checks import checked_limit, checked_place
 from .dialect import records_from
 from .hash_chain import time_from
@@ -108,9 +108,10 @@ class HolderOperations:
         order of the index, so that a page costs what it returns.
         """
         dialect, (due_at, user_id) = self.operations.dialect, FIRST if after is None else _in_order(after)
+        max_bytes = MAX_LOAD_BYTES if limit > 1 else MAX_POSITION
         if due_at == NO_DUE_TIME:
-            return dialect.erasing_closed, (user_id, limit)
-        return dialect.erasing, (due_at, user_id, limit)
+            return dialect.erasing_closed, (max_bytes, user_id, limit)
+        return dialect.erasing, (max_bytes, due_at, user_id, limit)
 
 
 def _in_order(after: ErasurePlace) -> tuple[int, str]:

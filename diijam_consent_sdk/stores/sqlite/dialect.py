@@ -31,9 +31,9 @@ BOUNDED = (
     f" THEN record END AS record FROM records WHERE {ASKED_FOR}"
 )
 # The places first, since sorting would carry each record along.
-ERASING = f"""
-SELECT user_id, CASE WHEN sum(length(record)) OVER () <= {MAX_LOAD_BYTES} THEN record END AS record FROM records
-WHERE rowid IN (SELECT rowid FROM records INDEXED BY records_erasing WHERE {{places}} LIMIT ?)
+ERASING = """
+SELECT user_id, CASE WHEN sum(length(record)) OVER () <= ? THEN record END AS record FROM records
+WHERE rowid IN (SELECT rowid FROM records INDEXED BY records_erasing WHERE {places} LIMIT ?)
 """
 ALL_ERASING = "erasure_due_at IS NOT NULL AND (erasure_due_at, user_id) > (?, ?) ORDER BY erasure_due_at, user_id"
 ERASING_CLOSED = f"erasure_due_at = {NO_DUE_TIME} AND user_id > ? ORDER BY user_id"
