@@ -12,7 +12,7 @@ import attrs
 
 from . import events as e
 from .holders import Erasure
-from .record import END_OF_TIME, Consent, ConsentRecord, Notice, Permission, consent_key, fold_all, unopened
+from .record import END_OF_TIME, Consent, ConsentRecord, Notice, Permission, Said, consent_key, fold_all, unopened
 from .vocabulary import Account, Channel, Outcome, Purpose, RequestKind
 
 Lost = tuple[e.Event, e.LedgerEntry]  # a no, and the entry of the old ledger that has it
@@ -116,7 +116,7 @@ def _lost_one_by_one(
     for entry in lost_entries:
         ended = _ended_by_closing(before) if _is_closing(entry, record) else ()
         for no in (*single_noes(entry.event), *ended):
-            if is_in_force(record, no) and not is_in_force(restored, no):
+            if is_in_force(record, no) and not (is_in_force(restored, no) and _is_as_late(restored, record, no)):
                 lost[no] = entry
         for no in _shortened_by(entry.event, before, record, restored):
             lost[no] = entry
@@ -209,6 +209,21 @@ def is_in_force(record: ConsentRecord, no: e.Event) -> bool:
             return record.account is Account.CLOSED
         case _:
             return record.is_erasing()
+
+
+def _is_as_late(restored: ConsentRecord, record: ConsentRecord, no: e.Event) -> bool:
+    """Whether the restored record has a word on the same thing that keeps every import out which the lost no does."""
+    kept, lost = _word(restored, no), _word(record, no)
+    if lost is None or lost.entry_version is None:
+        return True
+    if kept is None or kept.entry_version is None:
+        return False
+    return kept.said_at is None or (lost.said_at is not None and lost.said_at <= kept.said_at)
+
+
+def _word(record: ConsentRecord, no: e.Event) -> Said | None:
+    """Find the user's word on what a single no is about."""
+    return record.publications.get(no.field) if isinstance(no, e.Hidden) else _permission(record, no)
 
 
 def _is_possible(restored: ConsentRecord, no: e.Event) -> bool:

@@ -15,7 +15,7 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.decisions import decide
 from diijam_consent_sdk.due import erasure_due_at
 from diijam_consent_sdk.replay import LostNo, begin_erasure_again, lost_noes
-from diijam_consent_sdk.vocabulary import Channel, Reason
+from diijam_consent_sdk.vocabulary import Channel, Method, Reason
 from tests.strategies import EVERY_ASK, START, events
 
 from .history import USER_ID, History
@@ -115,6 +115,32 @@ def test_what_was_lost_is_what_was_in_force_at_the_end(
     old, new = fork(shared, said, [])
     assert [no.event for no in lost(old, new)] == noes
     assert all(no.entry in old.entries and not no.is_against_later_yes for no in lost(old, new))
+
+
+IMPORTED, LATER_IMPORTED = (
+    e.Provenance(method=Method.IMPORT, said_at=START - timedelta(days=days)) for days in (30, 10)
+)
+YES = {"surveys": SURVEYS, "n-1": AGREED, "avatar": e.Published("avatar")}
+NO = {"surveys": e.Withdrawn("surveys"), "n-1": e.AgreementWithdrawn("n-1"), "avatar": e.Hidden("avatar")}
+
+
+@pytest.mark.parametrize("thing", NO)
+@pytest.mark.parametrize("said", [e.NO_PROVENANCE, LATER_IMPORTED], ids=["here", "later"])
+@pytest.mark.parametrize("first", [IMPORTED, None], ids=["imported", "none"])
+def test_no_import_overrules_a_lost_no(thing: str, said: e.Provenance, first: e.Provenance | None) -> None:
+    """A no that both have is lost all the same where the restored one has it by an earlier import, or by no word."""
+    old, new = fork([OPENED, TOLD], [], [])
+    for history in (old, new):
+        if first is not None:
+            assert history.tick(1).attempt(NO[thing], provenance=first)
+    old.tick(1).append(NO[thing], provenance=said)
+    old.entries[-1] = attrs.evolve(old.entries[-1], hash="lost")
+    (no,) = lost(old, new)
+    assert no.event == NO[thing]
+    assert new.attempt(no.event)
+    assert lost(old, new) == []
+    between = attrs.evolve(IMPORTED, said_at=START - timedelta(days=20))
+    assert not new.attempt(YES[thing], provenance=between)
 
 
 def test_a_forged_entry_that_both_ledgers_have_hides_no_no() -> None:
