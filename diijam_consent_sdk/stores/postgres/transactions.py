@@ -23,7 +23,7 @@ WRITE_NOTHING = (
     "SELECT pg_catalog.pg_logical_emit_message(true, 'diijam_consent', ''::text)"
     " WHERE pg_catalog.current_setting('synchronous_standby_names') <> ''"
 )
-LOCK: Statement = ("SELECT FROM ledger FOR UPDATE", ())
+LOCK: Statement = ("SELECT format FROM ledger FOR UPDATE", ())  # as it is once the lock is had
 COMMIT: list[Statement] = [(f"NOTIFY {CHANNEL}", ()), ("COMMIT", ())]
 
 
@@ -46,12 +46,14 @@ def begin_writing(seconds: float) -> list[Statement]:
 
 
 def write(begin: list[Statement], steps: Steps[T]) -> Steps[T]:
-    """Run a transaction after *begin*, which takes the lock; its last batch takes the commit along."""
+    """Run a transaction after *begin*, which ends with `LOCK`; its last batch takes the commit along."""
     batch = next(steps)
     try:
         if isinstance(batch, UnlockedBatch):
             batch = steps.send((yield batch))
-        rows = (yield [*begin, *batch])[len(begin) :]
+        rows = yield [*begin, *batch]
+        check_format(rows[len(begin) - 1])
+        rows = rows[len(begin) :]
         while True:
             batch = steps.send(rows)
             rows = yield (CommitBatch([*merged(batch), *COMMIT]) if isinstance(batch, CommitBatch) else batch)

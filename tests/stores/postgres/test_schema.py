@@ -12,9 +12,10 @@ import pytest
 
 from diijam_consent_sdk.errors import StoreUnusable
 from diijam_consent_sdk.events import AccountClosed, RequestFiled
+from diijam_consent_sdk.notices import NoticeText
 from diijam_consent_sdk.stores import PostgresStore, SqliteStore
 from diijam_consent_sdk.stores.postgres import schema
-from diijam_consent_sdk.vocabulary import RequestKind
+from diijam_consent_sdk.vocabulary import Purpose, RequestKind
 
 from ..cluster import shared
 from ..contract import OPENED, at_once, head, sign_up
@@ -43,16 +44,21 @@ def test_many_prepare_at_once(empty: str) -> None:
 
 def test_a_newer_ledger_is_refused(url: str, db: psycopg.Connection, store: PostgresStore) -> None:
     """Neither an open store, nor a new one, nor `init` touches a ledger of a newer format."""
+    text = NoticeText("n-1", {"en": "Yes?"}, {Purpose.SURVEYS})
+    store.register_notice(text)
+    store.register_holder("mailer")
     db.execute("UPDATE ledger SET format = format + 1")
     calls: list[Callable[[], object]] = [
         lambda: store.append("u-1", [OPENED]), lambda: store.load(["u-1"]), lambda: store.history("u-1"),
         lambda: store.history_page("u-1", 0), lambda: store.notice("n-1"), store.notices, store.remarks, store.verify,
-        lambda: PostgresStore(url), lambda: schema.prepare(url),
+        lambda: PostgresStore(url), lambda: schema.prepare(url), lambda: store.register_notice(text),
+        store.require_notices, lambda: store.register_holder("mailer"), lambda: store.retire_holder("mailer"),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(StoreUnusable, match="upgrade diijam-consent-sdk"):
             call()
-    assert db.execute("SELECT position FROM ledger").fetchone() == (0,)
+    assert db.execute("SELECT position, requires_notices FROM ledger").fetchone() == (0, False)
+    assert db.execute("SELECT holder FROM holders").fetchall() == [("mailer",)]
 
 
 def test_an_older_ledger_is_brought_up_to_date(url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
