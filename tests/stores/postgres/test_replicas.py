@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -12,9 +12,11 @@ import psycopg
 import pytest
 
 from diijam_consent_sdk.errors import OutcomeUnknown
+from diijam_consent_sdk.notices import NoticeText
 from diijam_consent_sdk.stores import PostgresStore
 from diijam_consent_sdk.stores.answers import Appended, Write
 from diijam_consent_sdk.stores.postgres.async_store import AsyncPostgresStore
+from diijam_consent_sdk.vocabulary import Purpose
 
 from ..cluster import Cluster, running
 from ..contract import OPENED
@@ -91,6 +93,24 @@ def test_a_repeat_waits_for_the_replicas_too(how: str, url: str, cluster: Cluste
     with closing(PostgresStore(url, deadline=10)) as store:
         again = store.append("u-1", [OPENED], idempotency_key="k-1")
         assert (again.version, again.is_repeat) == (1, True)
+
+
+@pytest.mark.parametrize("register", [
+    lambda store: store.register_holder("mailer"),
+    lambda store: store.register_notice(NoticeText("n-1", {"en": "Yes?"}, {Purpose.SURVEYS})),
+], ids=["holder", "notice"])  # fmt: skip
+def test_a_registration_that_is_there_waits_for_the_replicas_too(
+    register: Callable[[PostgresStore], object], url: str, cluster: Cluster
+) -> None:
+    """Found again, it is acknowledged only once the replicas have it: a failover could lose it."""
+    with closing(PostgresStore(url, deadline=3)) as store, ThreadPoolExecutor(1) as pool:
+        registering = pool.submit(register, store)
+        end_wait(url, NONE_LEFT[0])
+        with pytest.raises(OutcomeUnknown):
+            registering.result(10)
+    wait_for(cluster, "")
+    with closing(PostgresStore(url, deadline=10)) as store:
+        assert register(store)
 
 
 def test_a_repeat_of_a_task_waits_for_the_replicas_too(url: str, cluster: Cluster) -> None:
