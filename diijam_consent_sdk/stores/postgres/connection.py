@@ -95,6 +95,12 @@ def _check_replicated(warnings: list[str]) -> None:
         raise Failure(warnings.pop(), maybe_written=True)
 
 
+def _check_time(connection: DeadlineConnection | AsyncDeadlineConnection, batch: Sequence[Statement]) -> None:
+    """Raise `Failure` before a commit is sent that no time is left to wait for: its outcome would be unknown."""
+    if isinstance(batch, CommitBatch) and time.monotonic() > connection.until:
+        raise Failure("there was no time left to commit", maybe_written=False, is_late=True)
+
+
 class DeadlineConnection(psycopg.Connection[TupleRow]):
     """
     A connection for threads. `until` is the end of the call under way, on the monotonic clock; `warnings` are those of
@@ -141,6 +147,7 @@ class DeadlineConnection(psycopg.Connection[TupleRow]):
         """
         batch = next(steps)
         while True:
+            _check_time(self, batch)
             try:
                 rows = self.run_batch(batch)
             except psycopg.Error as error:
@@ -204,6 +211,7 @@ class AsyncDeadlineConnection(psycopg.AsyncConnection[TupleRow]):
         """See `DeadlineConnection.run`."""
         batch = next(steps)
         while True:
+            _check_time(self, batch)
             try:
                 rows = await self.run_batch(batch)
             except psycopg.Error as error:

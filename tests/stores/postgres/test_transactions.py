@@ -15,8 +15,10 @@ import pytest
 
 from diijam_consent_sdk.errors import InvalidEvent, OutcomeUnknown, StoreUnavailable
 from diijam_consent_sdk.stores import PostgresStore
+from diijam_consent_sdk.stores.answers import Write
 from diijam_consent_sdk.stores.postgres import transactions
 from diijam_consent_sdk.stores.postgres.connection import DeadlineConnection
+from diijam_consent_sdk.stores.sql.appends import AppendJudge
 from diijam_consent_sdk.stores.sql.statements import CommitBatch, Statement
 
 from ..contract import OPENED, TOLD, head
@@ -201,6 +203,18 @@ def test_a_locked_ledger_is_waited_for_no_longer_than_a_call(url: str, store: Po
         assert time.monotonic() - started < 2
         assert impatient.load(["u-1"]).cursor.position == 0
     assert store.append("u-1", [OPENED]).cursor.position == 1
+
+
+def test_a_commit_that_comes_too_late_is_not_sent(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where judging many events took all the time of the call, nothing is written, and the error says so."""
+    judge = AppendJudge.judge
+    monkeypatch.setattr(AppendJudge, "judge", lambda *arguments: time.sleep(0.6) or judge(*arguments))
+    with closing(PostgresStore(url, deadline=0.5)) as store:
+        with pytest.raises(StoreUnavailable):
+            store.append_many([Write("u-1", [OPENED])])
+        with pytest.raises(StoreUnavailable):
+            store.append("u-1", [OPENED])
+        assert store.load(["u-1"]).cursor.position == 0
 
 
 def test_writers_take_turns_whatever_the_isolation_by_default(store: PostgresStore, db: psycopg.Connection) -> None:
