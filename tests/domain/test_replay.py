@@ -120,8 +120,10 @@ def test_what_was_lost_is_what_was_in_force_at_the_end(
 IMPORTED, LATER_IMPORTED = (
     e.Provenance(method=Method.IMPORT, said_at=START - timedelta(days=days)) for days in (30, 10)
 )
-YES = {"surveys": SURVEYS, "n-1": AGREED, "avatar": e.Published("avatar")}
-NO = {"surveys": e.Withdrawn("surveys"), "n-1": e.AgreementWithdrawn("n-1"), "avatar": e.Hidden("avatar")}
+YES: dict[str, e.Event] = {"surveys": SURVEYS, "n-1": AGREED, "avatar": e.Published("avatar")}
+NO: dict[str, e.Event] = {
+    "surveys": e.Withdrawn("surveys"), "n-1": e.AgreementWithdrawn("n-1"), "avatar": e.Hidden("avatar"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("thing", NO)

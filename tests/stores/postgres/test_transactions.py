@@ -18,6 +18,7 @@ from diijam_consent_sdk.stores import PostgresStore
 from diijam_consent_sdk.stores.answers import Write
 from diijam_consent_sdk.stores.postgres import transactions
 from diijam_consent_sdk.stores.postgres.connection import DeadlineConnection
+from diijam_consent_sdk.stores.sql.append_plans import AppendOutcome, PlannedAppend
 from diijam_consent_sdk.stores.sql.appends import AppendJudge
 from diijam_consent_sdk.stores.sql.statements import CommitBatch, Statement
 
@@ -208,7 +209,13 @@ def test_a_locked_ledger_is_waited_for_no_longer_than_a_call(url: str, store: Po
 def test_a_commit_that_comes_too_late_is_not_sent(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where judging many events took all the time of the call, nothing is written, and the error says so."""
     judge = AppendJudge.judge
-    monkeypatch.setattr(AppendJudge, "judge", lambda *arguments: time.sleep(0.6) or judge(*arguments))
+
+    def judge_slowly(judges: AppendJudge, plan: PlannedAppend) -> AppendOutcome:
+        """Judge as a large batch does."""
+        time.sleep(0.6)
+        return judge(judges, plan)
+
+    monkeypatch.setattr(AppendJudge, "judge", judge_slowly)
     with closing(PostgresStore(url, deadline=0.5)) as store:
         with pytest.raises(StoreUnavailable):
             store.append_many([Write("u-1", [OPENED])])
