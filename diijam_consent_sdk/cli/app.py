@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
-from pathlib import Path
-from typing import TextIO
 
 from cyclopts import App, Parameter
 
@@ -43,6 +39,7 @@ from .commands import (
 )
 from .console import make_console, print_status
 from .errors import FAILED, raise_terminated, run_command
+from .streams import flush_or_drop, use_utf_8
 
 HELP = """Ask what Diijam's privacy policy allows of a customer's data, and record what customers did.
 
@@ -150,15 +147,6 @@ def run(arguments: Sequence[str]) -> int:
     return run_command(command)
 
 
-def _use_utf_8(stream: TextIO | None) -> TextIO:
-    """Return the stream set to UTF-8 whatever the locale; a stream that was closed is replaced by /dev/null."""
-    if stream is None:
-        stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open as long as the process
-    if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    return stream
-
-
 def main() -> None:
     """
     Run the command that the process was started with.
@@ -171,16 +159,15 @@ def main() -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, raise_terminated)
     is_closed = sys.stdout is None
-    sys.stdout, sys.stderr = _use_utf_8(sys.stdout), _use_utf_8(sys.stderr)
+    sys.stdout, sys.stderr = use_utf_8(sys.stdout), use_utf_8(sys.stderr)
     if is_closed and sys.argv[1:2] != ["serve"]:  # a service has no results to lose
         print_status("error: standard output is closed, so nothing was done: open it, or send it to /dev/null")
+        flush_or_drop(sys.stderr)
         sys.exit(FAILED)
     # The library's log is for services; a command reports each failure in one line.
     for name in ("diijam_consent_sdk", "psycopg"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     status = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError:  # reported already; the interpreter must not report it again at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):  # an error of either was reported already
+        flush_or_drop(stream)
     sys.exit(status)

@@ -61,8 +61,8 @@ def print_json(line: bytes) -> None:
 
 
 def print_status(*lines: str) -> None:
-    """Print on standard error, for people. A closed pipe is ignored, since no result is lost."""
-    with suppress(BrokenPipeError):
+    """Print on standard error, for people. A closed pipe or a full disk is ignored, since no result is lost."""
+    with suppress(OSError):
         for line in lines:
             sys.stderr.write(printable(line) + "\n")
         sys.stderr.flush()

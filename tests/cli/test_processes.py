@@ -18,7 +18,7 @@ from diijam_consent_sdk.service.scopes import Scope
 from diijam_consent_sdk.service.token_changes import new_token
 from diijam_consent_sdk.stores import SqliteStore
 from diijam_consent_sdk.stores.checks import MAX_WRITES
-from tests.cli.conftest import Cli, Ledger, Start
+from tests.cli.conftest import COMMAND, Cli, Ledger, Start
 
 USERS = 400
 INSTALLED = Path(sys.executable).with_name("diijam-consent")
@@ -151,6 +151,16 @@ def test_a_full_disk(mailable: Ledger, start: Start, command: list[str]) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this machine")
+@pytest.mark.parametrize(("url", "status"), [("sqlite:///nowhere.db", 2), (None, 0)], ids=["error", "allowed"])
+def test_a_log_on_a_full_disk(mailable: Ledger, url: str | None, status: int) -> None:
+    """An error that cannot be written anywhere does not become a customer's no."""
+    command = [*COMMAND, "check", "u-1", "market", "email", "--url", url or mailable.url]
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=full, check=False)
+    assert ended.returncode == status
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this machine")
 def test_a_record_that_cannot_be_shown(ledger: Ledger, start: Start) -> None:
     """It is in the ledger, and the error does not ask for it to be said again."""
     with Path("/dev/full").open("wb", buffering=0) as full:
@@ -225,10 +235,26 @@ def test_installed_command(mailable: Ledger) -> None:
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout.startswith("answer    allowed\n")
 
 
-def without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where a module is not installed."""
-    script = f"import sys; sys.modules[{module!r}] = None; from diijam_consent_sdk.cli import main; main()"
+def without(module: str, *arguments: str, patch: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command where a module is not installed, and after *patch*."""
+    script = f"import sys; sys.modules[{module!r}] = None; {patch} from diijam_consent_sdk.cli import main; main()"
     return subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=False, text=True)
+
+
+def test_a_bug_is_no_customers_no() -> None:
+    """A command that fails by a bug tells it whole, and does not exit as a denial does."""
+    result = without("no such module", patch="import diijam_consent_sdk.cli.app as app; app.run = None;")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("TypeError: 'NoneType' object is not callable\n")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_an_extra_that_nobody_hears_of(closed: str) -> None:
+    """Without the extra nothing is denied, whatever standard error is."""
+    script = "import sys; sys.modules['cyclopts'] = None; from diijam_consent_sdk.cli import main; main()"
+    ended = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "$1" {closed}', "sh", script], check=False)
+    assert ended.returncode == 2
 
 
 @pytest.mark.parametrize("module", ["cyclopts", "rich.console"])
