@@ -94,6 +94,7 @@ def rotate_token(path: str | PathLike[str], name: str, keep: timedelta) -> tuple
         ValueError: the file holds something else than tokens, or the name has no token, or one that has expired, or two
             that have not.
     """
+    _check_exists(path)
     now = datetime.now(UTC)
     made: list[tuple[str, datetime]] = []
 
@@ -125,6 +126,7 @@ def revoke_token(path: str | PathLike[str], name: str) -> None:
 
         ValueError: the file holds something else than tokens, or the name has none.
     """
+    _check_exists(path)
 
     def remove(entries: Entries) -> Entries:
         _of(name, entries)
@@ -145,6 +147,11 @@ def list_tokens(path: str | PathLike[str]) -> Entries:
     place = Path(path).absolute()
     target = place.resolve()
     return parse(place, read_bytes(place, _owners(target))[0])
+
+
+def _check_exists(path: str | PathLike[str]) -> None:
+    """Raise `OSError` if the file is missing: a mistyped path must not read as a file without the token."""
+    Path(path).stat()
 
 
 def _of(name: str, entries: Entries) -> list[TokenEntry]:
