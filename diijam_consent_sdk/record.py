@@ -28,18 +28,7 @@ from .policy import (
     TIME_LIMITS,
     Basis,
 )
-from .vocabulary import (
-    Account,
-    Channel,
-    Field,
-    HoldKind,
-    Origin,
-    Outcome,
-    Purpose,
-    Reason,
-    RequestKind,
-    RequestState,
-)
+from .vocabulary import Account, Channel, Field, HoldKind, Origin, Outcome, Purpose, Reason, RequestKind, RequestState
 
 EVERY_FIELD = frozenset(Field)
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
