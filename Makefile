@@ -60,7 +60,7 @@ lint: $(VENV)/lint ## check style, types and the import arrows
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet diijam_consent_sdk diijam_consent_pytest.py tests examples benchmarks
+	$(BIN)/interrogate --quiet diijam_consent_sdk diijam_consent_cli.py diijam_consent_pytest.py tests examples benchmarks
 
 bench: $(VENV)-bench/peers ## compare what the library costs with others, all or ONLY=guard, and write docs/performance.md
 	$(VENV)-bench/bin/python -m benchmarks $(ONLY)

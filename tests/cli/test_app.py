@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import diijam_consent_cli
 from diijam_consent_sdk import cli as package
 from diijam_consent_sdk.cli import errors
 from diijam_consent_sdk.cli.console import make_console, print_status
@@ -120,8 +121,9 @@ class _Missing:
         raise ModuleNotFoundError(name=self._name)
 
 
-def test_stopped_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while the command is still being loaded ends it without a word."""
+@pytest.mark.parametrize("module", ["diijam_consent_sdk", "diijam_consent_sdk.cli", "diijam_consent_sdk.cli.app"])
+def test_stopped_while_importing(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Ctrl-C while the package or the command is still being loaded ends it without a word."""
 
     class Stopping:
         """An import system that Ctrl-C interrupts."""
@@ -130,9 +132,12 @@ def test_stopped_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
             """Find nothing: be interrupted."""
             raise KeyboardInterrupt
 
-    monkeypatch.delitem(sys.modules, "diijam_consent_sdk.cli.app")
+    for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Stopping()])
-    assert exit_status(monkeypatch) == 130
+    with pytest.raises(SystemExit) as exit_:
+        diijam_consent_cli.main()
+    assert exit_.value.code == 130
 
 
 def test_terminated(mailable: Ledger, cli: Cli) -> None:
