@@ -56,9 +56,11 @@ class Replayed:
     not_done: list[tuple[str, str]] = attrs.field(factory=list)  # user and reason
     holders: list[str] = attrs.field(factory=list)  # that were registered again
 
-    def note(self) -> str:
+    def note(self, *, dry_run: bool) -> str:
         """Describe what was done when the replay had to stop."""
-        return f"{self.written:,} noes of {self.users:,} users were written: run the same command again to finish"
+        if dry_run:
+            return "nothing was written, as this was a dry run"
+        return f"{self.written:,} noes were written: run the same command again to finish"
 
 
 def replay(
@@ -102,7 +104,7 @@ def replay(
         try:
             _Replay(cast("SqlStore", old), new, None if dry_run else provenance, done).run()
         except (Exception, KeyboardInterrupt) as error:
-            error.add_note(done.note())
+            error.add_note(done.note(dry_run=dry_run))
             raise
     _print(done, as_json=as_json, dry_run=dry_run)
     return NOT_DONE if done.not_done else 0

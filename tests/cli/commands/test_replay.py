@@ -233,7 +233,10 @@ def test_what_cannot_be_read_is_said(old: Ledger, ledger: Ledger, cli: Cli) -> N
     ledger.tamper("UPDATE records SET record = '{}' WHERE user_id = 'u-3'")
     result = cli("replay", "--from", old.url, "--url", ledger.url)
     assert result.status == 2
-    assert "run the same command again to finish" in result.err
+    assert "0 noes were written: run the same command again to finish" in result.err
+    result = cli("replay", "--from", old.url, "--url", ledger.url, "--dry-run")
+    assert result.status == 2
+    assert result.err.endswith("; nothing was written, as this was a dry run\n")
     assert ledger.entries() == before
 
 
