@@ -11,7 +11,7 @@ from math import inf
 from .compiled import Answers
 from .user import UserConsent
 
-MIN_VALID_SECONDS = 60.0  # no user is here whose answers change sooner, so that those are looked for once a minute
+MIN_VALID_SECONDS = 60.0  # users whose answers change sooner stay out, so `renew` searches once a minute at most
 
 
 class FastPath:

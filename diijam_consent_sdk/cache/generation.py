@@ -16,8 +16,10 @@ from .counters import Counters
 
 class Generation:
     """
-    What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh. Those
-    that wait for the feed to cover them have one for each head, which knows their ids as long as they are kept there.
+    What users loaded in one unbroken history share: the lease clock, and until when the feed keeps them fresh.
+
+    The feed does not keep users fresh that were loaded at a head which is not confirmed (see `History`). Those share a
+    generation of that head alone, whose `waiting` has the ids of those still in memory.
     """
 
     __slots__ = ("clock", "counters", "fresh_until", "waiting")

@@ -26,8 +26,8 @@ class BoundGuard(msgspec.Struct, eq=False, gc=False):
 
 class _Guard(property):
     """
-    A method whose bound form is a `BoundGuard`. To the method that bound form is `self`, so it finds the object itself
-    as `self._self`: a property that makes a Struct binds in half the time that `functools.partial` takes.
+    A method whose bound form is a `BoundGuard`, a Struct that a property makes: that takes half the time of a
+    `functools.partial`. The method's `self` is the `BoundGuard`, and `self._self` is the user or the client.
     """
 
     __wrapped__: Callable[..., Any]

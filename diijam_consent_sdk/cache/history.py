@@ -51,14 +51,14 @@ class History:
         return head in self._confirmed
 
     def confirm(self, head: Cursor) -> Generation | None:
-        """Note that a head is of this history. Return what users loaded at the head wait in, if any do."""
+        """Note that a head is of this history. Return the generation of users who wait for that, if there are any."""
         self._confirmed = put(self._confirmed, head, None)
         return take(self._unconfirmed, head)
 
     def waiting_at(self, head: Cursor) -> Generation:
         """
-        Return what users loaded at an unconfirmed head wait in. The feed does not cover them yet: it goes on from
-        `applied`, and would not notice that a head which only a load saw is of a history lost since.
+        Return the generation of users who were loaded at an unconfirmed head. The feed does not keep them fresh yet: it
+        goes on from `applied`, and would not show that a head which only a load saw is of a history lost since.
         """
         waiting = self._unconfirmed.get(head)
         if waiting is None:

@@ -37,8 +37,8 @@ class Arrival:
     fetch: Fetch
     answer: Standings
     basis: Basis
-    generation: Generation  # or what they wait in for the feed to cover them
-    waiting: set[str] | None  # what knows that they wait there; None: the feed covers them
+    generation: Generation  # the present one, or that of an unconfirmed head
+    waiting: set[str] | None  # the ids of that of an unconfirmed head; None: the feed keeps the users fresh
     lasting: dict[bytes, Lasting] = attrs.field(factory=dict, repr=False)  # by standing: many users have the same
 
 

@@ -53,7 +53,7 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
     # with an underscore first, in the order of their names.
     _answers: Answers
     _generation: Generation
-    _asked: bool | None = None  # None: about to be made
+    _asked: bool | None = None  # whether a guard asked since `clear_referenced`; None until `__post_init__`
     _basis: Basis
     _ends_at: float
 
@@ -187,8 +187,8 @@ class UserConsent(msgspec.Struct, eq=False, gc=False, kw_only=True):
         fresh_until, clock = generation.fresh_until, generation.clock
         answers, valid_until = self._answers, self._ends_at
         now = clock()
-        # Loaded again meanwhile, it may wait elsewhere for the feed: then what was read of the feed is not about it.
-        # Its own lease is read last, and seldom: it grows only while nothing changed since the clock was read.
+        # A load may have moved the user to another generation meanwhile, and `fresh_until` is that of the old one.
+        # The user's own lease may be read after the clock, since `renew` extends it only for unchanged answers.
         if now < valid_until and (
             (now < fresh_until and self._generation is generation) or now < self._basis.own_until
         ):

@@ -77,7 +77,7 @@ class ConsentClient(GuardsById, Audit, Ledger, Registry):
         user = self._cached.get(user_id, NOBODY)
         generation = user._generation  # noqa: SLF001
         now = generation.clock()
-        # Under the feed's lease this much will do, and saves a call: the guard that follows checks all of rule 7.
+        # This look at the feed's lease saves a call. The guard that follows checks all of rule 7.
         is_covered = now < generation.fresh_until and now < user._ends_at  # noqa: SLF001
         if at_least is None and (is_covered or user.answers() is not ALL_STALE):
             self._counters.found += 1

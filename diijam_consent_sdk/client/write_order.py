@@ -49,7 +49,7 @@ class PendingWrite:
     write: Write = attrs.field(
         default=attrs.Factory(lambda self: Write(self.user_id, self.takes_away), takes_self=True), init=False
     )
-    is_denied: bool = False  # its user is, for this write
+    is_denied: bool = False  # whether its user is denied because of it
     is_unknown: bool = False  # a try of it may have been carried out
     is_in_doubt: bool = False  # a try that was given up may still be carried out, as its key is not used
     is_left: bool = False  # its caller left with its outcome unknown, so only this client sees it through
@@ -60,7 +60,7 @@ class PendingWrite:
     earlier: list[tuple[str, Cursor | None]] = attrs.field(factory=list, repr=False)  # see `note_earlier`
     steps: list[Append] = attrs.field(factory=list, repr=False)  # what is written after `append`
     end: Appended | Exception | None = None  # what its caller gets after the last step; None: undecided
-    written: Cursor | None = None  # where the last of it that is written stands
+    written: Cursor | None = None  # of the last of its appends that was written
     worker: object = None  # identifies the effects that work on it; None: none do
 
     @property
@@ -122,7 +122,10 @@ class PendingWrite:
         self.end, self.is_in_doubt = OutcomeUnknown(OVERTAKEN, self.said.idempotency_key), True
 
     def note_written(self, written: Appended) -> None:
-        """It, or a step of it, is written: what was said after a yes, and stands before that, has to be said again."""
+        """
+        Note that it, or a step of it, was written. A no that was said later than a yes and stands before it in the
+        ledger has to be said again.
+        """
         self.written = cursor = written.cursor
         self.is_in_doubt &= self.append.idempotency_key != self.said.idempotency_key
         if self.end is None:

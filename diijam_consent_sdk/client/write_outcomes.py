@@ -19,10 +19,10 @@ from ..status import cause_of
 from ..stores.answers import Appended
 from .write_order import PendingWrite
 
-LEDGERS_OWN = (InvalidEvent, KeyReused, VersionConflict)  # by the ledger, which looks for the key first
-REFUSALS = (NotEntitled, ValueError, TypeError)  # by what stands before the ledger, another time perhaps not
+LEDGERS_OWN = (InvalidEvent, KeyReused, VersionConflict)  # final: the ledger looks for the key first
+REFUSALS = (NotEntitled, ValueError, TypeError)  # raised before the ledger was asked: a later try may be accepted
 MAY_PASS = (NotEntitled, StoreUnavailable, StoreUnusable)
-NOTHING_WRITTEN = (*MAY_PASS, *REFUSALS)  # by this try
+NOTHING_WRITTEN = (*MAY_PASS, *REFUSALS)  # by this try; an earlier one may have written
 GIVEN_UP = (
     "the service's token may not write this any more, or the service does not understand it, and whether it was written"
     " before is not known: load the user to see; repeat it where it may be written; see .idempotency_key"
@@ -49,5 +49,5 @@ def end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> 
 
 
 def may_pass(outcome: Appended | Exception) -> bool:
-    """Whether nothing was written, by this try, for what may be otherwise at the next."""
+    """Whether this try wrote nothing because of a failure that may be over at the next."""
     return isinstance(outcome, MAY_PASS) and not isinstance(outcome, TooLarge)

@@ -76,8 +76,8 @@ class Writes:
 
     def leave(self, pending: PendingWrite) -> None:
         """
-        See a write through whose caller leaves early. Its user is denied, also if the effects have not run yet, and a
-        no is repeated until it is written: from here on, a store that is merely away ends it no more.
+        Take over a write whose caller stops waiting. Its user is denied at once, even before the effects run, and a no
+        is repeated until it is written, however long the store is out of reach.
         """
         with self._lock:
             pending.is_left = True
@@ -131,7 +131,7 @@ class Writes:
 
     def _settle(self, pending: PendingWrite, outcome: Appended | Exception) -> bool:
         """End a write, or the step of it that is written now. Return whether nothing of it is left to write."""
-        with self._lock:  # in which a caller leaves
+        with self._lock:  # `leave` takes it too
             self._note(pending, outcome)
             if self._goes_on(pending, outcome):
                 return False
@@ -194,8 +194,10 @@ class Writes:
 
     def _repeat(self, pending: PendingWrite) -> Effects[Appended | Exception]:
         """
-        Repeat the append until the outcome is definite, and give it: `OutcomeUnknown` once the client is closed, or if
-        the token may not repeat what only gives permission: then the user is fetched, whatever became of it.
+        Repeat the append until the outcome is definite, and return it.
+
+        It is `OutcomeUnknown` once the client is closed, and for an append that only gives permission once the token
+        may not repeat it: the next guard then loads the user, which shows what became of it.
         """
         if (wait_for := pending.not_before - self._clock()) > 0:  # an event loop ended during the pause
             yield Sleep(wait_for)

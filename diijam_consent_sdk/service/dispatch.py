@@ -69,7 +69,7 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
             parts, first = found, await anext(found)  # what fails before the first part has its own status
     except Exception as error:  # noqa: BLE001 - each becomes a problem
         problem = _problem_of(call, error)
-    if problem is not None:  # sent once the error is gone, whose frames keep the question and a refused answer
+    if problem is not None:  # outside `except`: the error's frames keep the question and a refused answer
         await _send_problem(call, send, problem)
         return
     connection: Connection | None = scope.get("state", {}).get(CONNECTION)
@@ -80,9 +80,9 @@ async def answer(operation: Operation, call: Call, scope: HTTPScope, send: Send)
     if len(first) <= SMALL_BODY_BYTES:
         await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
         return
-    with call.context.unread.kept(call.caller, len(first)):  # while it waits for the answers before it, too
+    with call.context.unread.kept(call.caller, len(first)):  # also while it waits for earlier answers
         await _send(call, send, 200, [JSON_HEADER, NO_STORE], first)
-        del found, first  # the socket has what it did not take yet
+        del found, first  # the connection keeps what the client has yet to take
         await drained()
 
 
@@ -97,7 +97,7 @@ async def _handle(operation: Operation, call: Call, length: bytes) -> bytes | Pa
         found = await operation.handle(call, question)
     if isinstance(found, bytes) and not operation.is_write:  # what was written is never answered as refused
         authorize_again(call, operation.scopes, operation.beside)  # it may have waited long for its turn
-        if not scopes <= call.token.scopes:  # which the answer was made for
+        if not scopes <= call.token.scopes:  # the answer was made for the former scopes
             raise StoreUnavailable("the scopes of the token were narrowed before the answer: ask again")
         if len(found) > SMALL_BODY_BYTES:
             call.context.unread.check(call.caller, len(found))

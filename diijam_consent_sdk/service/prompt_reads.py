@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..stores.answers import Standings
 
 SLOW_SECONDS = 0.02  # of a read that had to wait for the disk
-PAUSES = 50  # for so many times as long threads read after a slow one, and the event loop waits for no disk
+PAUSES = 50  # after a slow read, threads read for this many times as long: the event loop is not to wait for the disk
 
 
 class PromptReads:

@@ -24,8 +24,8 @@ from .connections import MAX_CONNECTIONS, Connection, State, Sweeper
 from .context import ServiceContext
 
 GRACE_SECONDS = 5  # for answers under way at shutdown
-ASKING_SECONDS = 4.0  # of these for a question to come whole; what is cancelled leaves a traceback in the log
-FAREWELL_SECONDS = 1.0  # of these for a client to answer the end of TLS, which an idle one does not
+ASKING_SECONDS = 4.0  # of the grace, for questions to come whole: uvicorn logs a traceback of those that it cancels
+FAREWELL_SECONDS = 1.0  # of the grace, for a client to answer the end of TLS, which an idle one does not
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that a client closes them
 SWEEP_TICKS = 10  # of uvicorn, between two looks at all connections
 BACKLOG = 2048

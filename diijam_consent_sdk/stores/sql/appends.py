@@ -157,7 +157,7 @@ class AppendJudge:
         holders: HolderRegistry = NO_HOLDERS,
         refuses_yes: bool = False,
     ) -> None:
-        # Not before a holder was registered, should the clock have been set back: it would owe nothing of what begins.
+        # Never before a holder's registration, even if the clock was set back: a holder owes what begins after that.
         self._cursor, self.now = head.cursor, max([head.now, *holders.registered.values()])
         self._records, self._known, self._notices, self._holders = records, known, notices, holders
         self._salts, self._refuses_yes = salts, refuses_yes

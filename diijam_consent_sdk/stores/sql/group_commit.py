@@ -1,8 +1,9 @@
 """
 Group commit: appends that wait for the one writer's turn are written together, in one transaction with one flush.
 
-The call whose turn it is writes for all who wait, so a store needs no extra thread. A group that fails for good is
-written member by member, so that none suffers for another; one that may have been written is unknown to all.
+The call whose turn it is writes for all who wait, so a store needs no extra thread. If the transaction surely failed,
+the members are written one by one, so that none fails for another's fault. If it may have been committed, the outcome
+is unknown to all members.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def error_of(error: Exception, plan: PlannedAppend) -> Exception:
 
 class Member(Ticket):
     """
-    An append that waits in a thread. `claims` are the groups that wanted to write it: the first one does, and ends with
-    the call that leads it.
+    An append that waits in a thread. Several groups may claim it; the first of `claims` writes it. A claim is over when
+    the call of the group's leader ends.
     """
 
     __slots__ = ("claims", "is_alone", "plan")
@@ -129,7 +130,10 @@ class Member(Ticket):
 
 
 class Claim:
-    """A group while the call of its leader lasts. No interruption of that call can keep the members."""
+    """
+    A group's claim to its members, for as long as the call of its leader runs. If that call is interrupted anywhere,
+    the claim is over, and the members go on without it.
+    """
 
     def __init__(self, leader: Member) -> None:
         self.over = leader.over

@@ -24,7 +24,7 @@ NO_FILE: Identity = (0, 0)
 
 @attrs.define
 class OpenedFile:
-    """The file that was opened last at a database's path, which all pools on it share: one may not be in use yet."""
+    """The file that was opened last at a database's path. The pools share it, so that each notices a replaced file."""
 
     identity: Identity = NO_FILE
 

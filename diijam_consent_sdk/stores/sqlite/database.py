@@ -37,7 +37,7 @@ class Database(ABC):
         self.path = path
         self._busy_seconds = busy_seconds
         self._gate = gate
-        self.writers = CallQueue()  # SQLite lets in the first to ask at the right moment, and others wait for ever
+        self.writers = CallQueue()  # SQLite's lock has no queue, so that a writer could wait for ever
         self._closed: Promise[None] = Promise()
         self._schema_version: int | None = None  # of the schema that was found right
 
