@@ -19,7 +19,7 @@ from ..status import cause_of
 from ..stores.answers import Appended
 from .write_order import PendingWrite
 
-LEDGERS_OWN = (InvalidEvent, KeyReused, VersionConflict)  # final: the ledger looks for the key first
+LEDGER_REFUSALS = (InvalidEvent, KeyReused, VersionConflict)  # final: the ledger looks for the key first
 REFUSALS = (NotEntitled, ValueError, TypeError)  # raised before the ledger was asked: a later try may be accepted
 MAY_PASS = (NotEntitled, StoreUnavailable, StoreUnusable)
 NOTHING_WRITTEN = (*MAY_PASS, *REFUSALS)  # by this try; an earlier one may have written
@@ -36,7 +36,7 @@ def end_after(error: Exception, pending: PendingWrite, *, was_unknown: bool) -> 
     The ledger's own refusals end it. Any other, such as one for the token, does so only if nothing was sent before.
     Later, only a no is worth repeating: nobody is allowed by a yes that may not have been written.
     """
-    if isinstance(error, LEDGERS_OWN):
+    if isinstance(error, LEDGER_REFUSALS):
         return error
     if not was_unknown:
         if isinstance(error, NOTHING_WRITTEN):
