@@ -181,7 +181,7 @@ def _record_file(url: str | None, file: str, label: str, actor: str) -> int:
         open_import_checkpoint(file) as checkpoint,
         FileIndex() as index,
     ):
-        total, start, whole = check_lines(stream, index, checkpoint.progress.line)
+        total, start, whole = check_lines(stream, index, actor, label, checkpoint.progress.line)
         stream.seek(0)
         with open_store(url, create=True) as store:
             checkpoint.start_over_unless(start, label, store, whole)

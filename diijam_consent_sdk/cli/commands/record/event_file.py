@@ -14,14 +14,14 @@ from typing import Any, BinaryIO, NoReturn
 
 import attrs
 
-from ....events import NO_PROVENANCE, Event, Provenance, is_no
+from ....events import Event, Provenance
 from ....identifiers import identifier
-from ....policy import MAX_EVENTS
 from ....stores import wire
 from ...console import show_progress
 from ...errors import ErrorList
 from ...input import Lines, file_size, is_cut
 from ...options import missing_fields
+from .batches import Batch, Grouping
 from .file_index import FileIndex
 
 SHOWN_LINES = 20
@@ -34,52 +34,6 @@ IMPORT_EXAMPLE = """\
   (on one line)"""
 NO_EVENTS = "a file has one event a line, in JSON; docs/how-to/import.md makes such lines of a CSV"
 NEEDED, KNOWN = {"user_id", "event"}, {"user_id", "event", "provenance"}
-
-
-@attrs.define
-class Batch:
-    """
-    Events of one user and one provenance on adjacent lines, and the line of each: what is written together.
-
-    `is_last`: the next line is of another user.
-    """
-
-    user_id: str = attrs.field(repr=False)
-    provenance: Provenance = attrs.field(repr=False)
-    lines: list[int] = attrs.field(factory=list)
-    events: list[Event] = attrs.field(factory=list)
-    is_last: bool = True
-
-    def digest(self, label: str) -> bytes:
-        """
-        Compute what makes the key: the same for the same user, events and label, however the JSON is spelled.
-
-        With a label, what was said before may be said again, so nothing but the key keeps an old yes out of a file that
-        grew: the yes of a batch stands for all of it, and the ledger refuses the key with other lines beside it.
-        """
-        yes = self.yes_said_here() if label else None
-        events = self.events if yes is None else [yes]
-        digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
-        said.pop("by", None)
-        for part in (
-            label.encode(errors="surrogateescape"),
-            self.user_id.encode(),
-            wire.encode(said),
-            *map(wire.encode_event, events),
-        ):
-            digest.update(len(part).to_bytes(8, "big") + part)
-        return digest.digest()
-
-    def yes_said_here(self) -> Event | None:
-        """Find the first yes among the events, unless they are an import, which overrules no no."""
-        if self.provenance.said_at is not None:
-            return None
-        return next((each for each in self.events if not is_no(each)), None)
-
-    def singles(self) -> Iterator[Batch]:
-        """Yield a batch for each event."""
-        for line, event in zip(self.lines, self.events, strict=True):
-            yield Batch(self.user_id, self.provenance, [line], [event])
 
 
 class LineDigest:
@@ -104,9 +58,12 @@ class LineDigest:
         return self._digest.hexdigest()
 
 
-def check_lines(stream: BinaryIO, index: FileIndex, until: int = 0) -> tuple[int, str, str]:
+def check_lines(
+    stream: BinaryIO, index: FileIndex, actor: str | None = None, label: str = "", until: int = 0
+) -> tuple[int, str, str]:
     """
-    Check every line, with a progress bar. Blank lines are skipped. The noes that were said here go into *index*.
+    Check every line, with a progress bar. Blank lines are skipped. The noes that were said here go into *index*, with
+    the keys of the batches that `read_batches` will make.
 
     Returns:
         The number of events, and the digests of the first *until* lines and of all.
@@ -120,7 +77,7 @@ def check_lines(stream: BinaryIO, index: FileIndex, until: int = 0) -> tuple[int
     """
     bad: list[str] = []
     bad_count = events = 0
-    read, start = LineDigest(), ""
+    read, start, grouping = LineDigest(), "", Grouping(label)
     with show_progress("checking", file_size(stream), "lines") as update:
         for line in Lines(stream):
             read.add(line)
@@ -132,15 +89,15 @@ def check_lines(stream: BinaryIO, index: FileIndex, until: int = 0) -> tuple[int
                 continue
             events += 1
             try:
-                user_id, event, provenance = parse_line(line)
-                if is_no(event) and provenance.said_at is None:
-                    index.add_no(user_id, event, read.number)
+                index.add_noes(grouping.add(read.number, *parse_line(line, actor)), label)
             except (ValueError, TypeError) as error:
                 bad_count += 1
                 if len(bad) < SHOWN_LINES:
                     bad.append(f"  line {read.number}: {error}")
+        index.add_noes(grouping.batch, label)
     if bad_count:
         _raise_malformed(bad, bad_count, has_events=bad_count < events)
+    index.begin_again()
     return events, start, read.hexdigest()
 
 
@@ -151,35 +108,20 @@ def read_batches(
     Read the batches of a file that `check_lines` accepted, each with the digest of all lines to its last one. *actor*
     writes them, whatever the lines say. *whole* is the digest of all lines when they were checked, if it is known.
 
-    An append has at most 1,000 events, so more adjacent lines of one user are several batches. With a *label* each yes
-    that was said here is in another one, the same yes too: `Batch.digest` knows no more than one again, and how often a
-    yes is counted must not depend on the lines between.
-
     Raises:
         ValueError: the file changed since it was checked, so lines may be missing.
     """
-    batch: Batch | None = None
+    grouping = Grouping(label)
     read, digest = LineDigest(), ""
     for line in Lines(stream):
-        blank = not line.strip()
-        user_id, event, provenance = ("", None, NO_PROVENANCE) if blank else parse_line(line, actor)
-        if event is not None:
-            is_same = batch is not None and (batch.user_id, batch.provenance) == (user_id, provenance)
-            is_another_yes = bool(label) and not is_no(event)
-            if batch is not None and (
-                not is_same or len(batch.events) == MAX_EVENTS or (is_another_yes and batch.yes_said_here() is not None)
-            ):
-                batch.is_last = batch.user_id != user_id
-                yield batch, digest
-                batch = None
-            batch = batch or Batch(user_id, provenance)
-            batch.lines.append(read.number + 1)
-            batch.events.append(event)
+        is_blank = not line.strip()
+        if not is_blank and (before := grouping.add(read.number + 1, *parse_line(line, actor))) is not None:
+            yield before, digest
         read.add(line)
-        if event is not None:
+        if not is_blank:
             digest = read.hexdigest()
-    if batch is not None:
-        yield batch, digest
+    if grouping.batch is not None:
+        yield grouping.batch, digest
     if whole is not None and read.hexdigest() != whole:
         raise ValueError("the file changed while it was read: see that nothing writes to it")
 

@@ -12,11 +12,12 @@ import attrs
 
 from ....stores.protocol import Store
 from ...console import show_progress
+from .batches import Keyed
 from .event_file import read_batches
 from .file_index import FileIndex
 from .import_checkpoint import ImportCheckpoint
 from .import_summary import Summary
-from .importer import Importer, Keyed, taken_together
+from .importer import Importer, taken_together
 
 
 def import_events(

@@ -2,7 +2,8 @@
 What a file says how often, and where. It is in a temporary database on disk, since a file may be large.
 
 A file may say the same thing of one customer twice (no, yes, and no again), and each counts. So a batch's idempotency
-key has the number of times that the batch came before. The lines of noes keep an old yes from being written after them.
+key has the number of times that the batch came before. The lines and keys of noes keep an old yes from being written
+after them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from ....events import Event
+from ....events import Event, is_no
 from ....stores import wire
+from .batches import Batch
 
 # A temporary database of SQLite has no name, and is gone when the process ends. Nothing in it has to last.
 SCHEMA = """
@@ -23,14 +25,13 @@ PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
 PRAGMA cache_size=-16384;
 CREATE TABLE batches (digest BLOB PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE noes (digest BLOB, line INTEGER, PRIMARY KEY (digest, line)) WITHOUT ROWID;
+CREATE TABLE noes (digest BLOB, line INTEGER, key TEXT, PRIMARY KEY (digest, line)) WITHOUT ROWID;
 BEGIN;
 """
 COUNT = (
     "INSERT INTO batches VALUES (?, 0) ON CONFLICT (digest) DO UPDATE SET count = count + 1 RETURNING count"  # from 0
 )
-
-WHERE = "SELECT count(*) FILTER (WHERE line < ?), count(*) FILTER (WHERE line > ?) FROM noes WHERE digest = ?"
+NOES = "SELECT line, key FROM noes WHERE digest = ? ORDER BY line DESC"
 
 
 class FileIndex:
@@ -51,21 +52,30 @@ class FileIndex:
             ((count,),) = self._db.execute(COUNT, (digest,)).fetchall()
         return f"file-{digest.hex()}-{count}"
 
-    def add_no(self, user_id: str, no: Event, line: int) -> None:
+    def begin_again(self) -> None:
+        """Count batches from the first one on, since the file is read again. The noes stay."""
+        with _failing_as_disk():
+            self._db.execute("DELETE FROM batches")
+
+    def add_noes(self, batch: Batch | None, label: str) -> None:
         """
-        Note the line of a no.
+        Note the lines of the noes that were said here, and the key of their batch.
 
         Raises:
             OSError: the disk failed, or is full.
         """
+        if batch is None or batch.provenance.said_at is not None:
+            return
+        key = self.key(batch.digest(label))
         with _failing_as_disk():
-            self._db.execute("INSERT INTO noes VALUES (?, ?)", (_digest(user_id, no), line))
+            for line, event in zip(batch.lines, batch.events, strict=True):
+                if is_no(event):
+                    self._db.execute("INSERT INTO noes VALUES (?, ?, ?)", (_digest(batch.user_id, event), line, key))
 
-    def is_written_below(self, user_id: str, no: Event, line: int, times: int) -> bool:
-        """Whether the ledger, which has a no so many times, has one that stands below a line."""
+    def find_no(self, user_id: str, no: Event) -> Iterator[tuple[int, str]]:
+        """Yield each line of a no with the key of its batch, the last one first."""
         with _failing_as_disk():
-            ((above, below),) = self._db.execute(WHERE, (line, line, _digest(user_id, no))).fetchall()
-        return bool(below) and times > int(above)
+            yield from self._db.execute(NOES, (_digest(user_id, no),))
 
     def __enter__(self) -> Self:
         return self

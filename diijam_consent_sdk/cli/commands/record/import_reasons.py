@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from ....events import (
     AccountOpened,
     Erased,
     ErasureConfirmed,
+    Event,
     LedgerEntry,
     Provenance,
     is_no,
@@ -22,8 +22,7 @@ from ....replay import is_in_force, single_noes
 from ....stores.answers import Loaded
 from ....stores.protocol import Store
 from ....vocabulary import Account
-from .event_file import Batch
-from .file_index import FileIndex
+from .batches import Batch
 
 REGROUPED = (
     "this line is refused, and those of the same customer right below it: a yes among them was written before, beside"
@@ -52,22 +51,17 @@ def says_again(batch: Batch, history: Sequence[LedgerEntry], until: int) -> bool
     )
 
 
-def ends_no_below(batch: Batch, history: Sequence[LedgerEntry], index: FileIndex) -> bool:
-    """
-    Whether a batch would end a no in its user's history that stands below it in the file. It is so where the batch was
-    refused when the no was written, and is accepted now.
-    """
+def ended_noes(batch: Batch, history: Sequence[LedgerEntry]) -> set[Event]:
+    """Find the noes in its user's history that a batch would end."""
     before = after = fold_all(unopened(batch.user_id), history)
     at = history[-1].at
     for event in batch.events:
         if refusal(after, event, at, provenance=batch.provenance) is None:
             after = fold(after, LedgerEntry(0, batch.user_id, after.version + 1, at, event, batch.provenance))
-    times = Counter(entry.event for entry in history if is_no(entry.event))
-    return any(
-        index.is_written_below(batch.user_id, no, batch.lines[-1], times[no])
-        for no in times
-        if any(is_in_force(before, each) and not is_in_force(after, each) for each in single_noes(no))
-    )
+    noes = {entry.event for entry in history if is_no(entry.event)}
+    return {
+        no for no in noes if any(is_in_force(before, each) and not is_in_force(after, each) for each in single_noes(no))
+    }
 
 
 def find_refused(store: Store, batch: Batch, record: ConsentRecord, loaded: Loaded) -> tuple[int, str, bool] | None:

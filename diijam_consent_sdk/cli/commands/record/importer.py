@@ -8,43 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 import attrs
 
 from ....errors import InvalidEvent, KeyReused, TooLarge, VersionConflict
+from ....events import Event, LedgerEntry
 from ....stores.answers import MAX_POSITION, Appended, Cursor, Loaded, Write, WriteResult
 from ....stores.protocol import Store
 from ...console import print_status
-from .event_file import Batch
+from .batches import Batch, Keyed
 from .file_index import FileIndex
-from .import_reasons import OVERTAKEN, REGROUPED, ends_no_below, find_refused, says_again
+from .import_reasons import OVERTAKEN, REGROUPED, ended_noes, find_refused, says_again
 from .import_summary import Summary
 
 SHOWN_LINES = 20
 MAX_TOGETHER = 500  # batches in one transaction, which also delays others that write
 MAX_EVENTS_TOGETHER = 1_000
-
-
-@attrs.frozen
-class Keyed:
-    """A batch with its idempotency key, and the digest of all lines to its last one."""
-
-    batch: Batch
-    key: str
-    digest: str
-
-    def parts(self) -> Iterator[Keyed]:
-        """
-        Yield what is written all or none: of an imported batch each event, with its own key.
-
-        So an account that is open already keeps no imported no out, and what was written beside a refused event is
-        known when that one is accepted on another day: written again, it would overrule what was said here since.
-        """
-        if self.batch.provenance.said_at is None:
-            yield self
-            return
-        for number, single in enumerate(self.batch.singles()):
-            yield Keyed(single, f"{self.key}-{number}", self.digest)
+MAX_REMEMBERED = 10_000  # noes whose last written line is known
 
 
 def taken_together(batches: Iterable[Keyed]) -> Iterator[list[Keyed]]:
@@ -95,6 +76,7 @@ class Importer:
     summary: Summary
     index: FileIndex
     is_again: bool = False
+    _last_written: dict[tuple[str, Event], int] = attrs.field(factory=dict, repr=False, init=False)  # line of each no
     _versions: dict[str, int] = attrs.field(factory=dict, repr=False, init=False)  # by key, once the history was read
 
     def append(self, keyed: Sequence[Keyed]) -> None:
@@ -194,7 +176,31 @@ class Importer:
         began = self.summary.done.began
         if not self.is_again and says_again(batch, history, self.head.position if began is None else began):
             return REGROUPED
-        return OVERTAKEN if history and ends_no_below(batch, history, self.index) else None
+        return OVERTAKEN if history and self._ends_no_below(batch, history) else None
+
+    def _ends_no_below(self, batch: Batch, history: Sequence[LedgerEntry]) -> bool:
+        """
+        Whether a batch would end a no that stands below it in the file, and is written. It is so where the batch was
+        refused when the no was written, and is accepted now.
+        """
+        last = batch.lines[-1]
+        for no in ended_noes(batch, history):
+            place = (batch.user_id, no)
+            if place not in self._last_written:
+                if len(self._last_written) == MAX_REMEMBERED:
+                    self._last_written.clear()
+                below = takewhile(lambda found: found[0] > last, self.index.find_no(*place))
+                self._last_written[place] = next((line for line, key in below if self._is_used(key, batch)), 0)
+            if self._last_written[place] > last:
+                return True
+        return False
+
+    def _is_used(self, key: str, batch: Batch) -> bool:
+        """Ask the ledger whether it has another batch of the user by its key, with a write that it cannot accept."""
+        (result,) = self.store.append_many([Write(batch.user_id, batch.events, MAX_POSITION, key, batch.provenance)])
+        if not isinstance(result, (Appended, KeyReused, InvalidEvent, VersionConflict)):
+            raise result
+        return isinstance(result, (Appended, KeyReused))
 
     def _count(self, batch: Batch, appended: Appended, settled: Settled) -> None:
         done = self.summary.done

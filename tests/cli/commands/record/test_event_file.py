@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.cli.commands.record.event_file import Batch
+from diijam_consent_sdk.cli.commands.record.batches import Batch
 from diijam_consent_sdk.cli.input import MAX_LINE_BYTES
 from tests.cli.conftest import Cli, Ledger
 

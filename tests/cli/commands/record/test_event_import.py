@@ -140,6 +140,33 @@ def test_a_yes_that_was_refused_is_written_beside_other_noes(ledger: Ledger, cli
     assert words == ["AccountOpened", "Withdrawn", "Withdrawn", "Granted", "Withdrawn"]
 
 
+@pytest.mark.parametrize("label", [(), ("--label", "week-1")])
+@pytest.mark.parametrize(
+    "between", [[], [line("u-1", {"type": "HoldReleased", "hold": "h-1"}), line("u-2", PUBLISHED)]]
+)
+def test_a_no_above_a_yes_that_was_refused_too_is_not_the_one_below(
+    ledger: Ledger, cli: Cli, label: tuple[str, ...], between: list[bytes]
+) -> None:
+    """The ledger has the no below alone: that above was refused, beside the yes or beside another mistake."""
+    start, end = [line("u-1", OPENED), line("u-2", OPENED), line("u-1", WITHDRAWN), *between], line("u-1", WITHDRAWN)
+    wrong = [*start, line("u-1", {**GRANTED, "expires_at": "2020-01-01T00:00:00Z"}), line("u-3", OPENED), end]
+    command = ("record", "--file", "-", *label)
+    cli(*command, stdin=b"".join(wrong))
+    result = cli(*command, stdin=b"".join([*start, line("u-1", GRANTED), line("u-3", OPENED), end]))
+    assert result.status == 2
+    assert "a no further down in the file is written already" in result.err
+    assert "WITHDRAWN" in cli("check", "u-1", "market", "email", "--json").out.upper()
+
+
+def test_a_no_of_another_file_keeps_no_yes_out(ledger: Ledger, cli: Cli) -> None:
+    """A customer who said no last week may say yes and no again: both are written, in their order."""
+    cli("record", "--file", "-", stdin=line("u-1", OPENED) + line("u-1", WITHDRAWN))
+    week = [line("u-1", GRANTED), line("u-2", OPENED), line("u-1", WITHDRAWN)]
+    assert cli("record", "--file", "-", "--label", "week-2", stdin=b"".join(week)).out == summary(3, 0, 0)
+    words = [json.loads(entry)["event"]["type"] for entry in cli("history", "u-1", "--json").out.splitlines()]
+    assert words == ["AccountOpened", "Withdrawn", "Granted", "Withdrawn"]
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_file_that_changes_while_it_is_read(
     ledger: Ledger, cli: Cli, monkeypatch: pytest.MonkeyPatch, size: int

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.cli.commands.record import importer
-from diijam_consent_sdk.cli.commands.record.event_file import Batch
+from diijam_consent_sdk.cli.commands.record.batches import Batch, Keyed
 from diijam_consent_sdk.cli.commands.record.file_index import FileIndex
 from diijam_consent_sdk.cli.commands.record.import_checkpoint import Progress
 from diijam_consent_sdk.cli.commands.record.import_summary import Summary
-from diijam_consent_sdk.cli.commands.record.importer import Importer, Keyed, taken_together
+from diijam_consent_sdk.cli.commands.record.importer import Importer, taken_together
 from diijam_consent_sdk.errors import TooLarge
 from diijam_consent_sdk.notices import NoticeText
 from diijam_consent_sdk.stores import Loaded, MemoryStore, Write
