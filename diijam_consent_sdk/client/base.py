@@ -176,7 +176,7 @@ class BaseClient:
         self._counters = self._leases.counters
         self._cached = self._leases.users.by_id  # one attribute less for each lookup to load
         # Polling ends with the client, also with one that nobody closed. Not before the application's own `atexit`
-        # functions, though: a no that they record is written.
+        # functions, though: a no that they record is written, where Python starts a thread for it then (3.12 may not).
         finalize(self, setattr, self._leases, "closed", True).atexit = False  # noqa: FBT003
 
     def _begin_in_child(self) -> None:

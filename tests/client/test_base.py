@@ -21,6 +21,7 @@ from rich.console import Console
 
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
+from diijam_consent_sdk.client.limiter import NOT_BEGUN
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.stores import AsyncHttpStore, MemoryStore
 from diijam_consent_sdk.testing import FaultyStore, LeaseClock
@@ -154,17 +155,29 @@ def test_an_interpreter_ends_without_close() -> None:
 
 
 def test_a_client_works_in_functions_that_run_at_the_interpreters_exit() -> None:
-    """Also in those that were registered before it was made, and so run last: nobody closed it."""
+    """
+    Also in those that were registered before it was made, and so run last: nobody closed it. Python 3.12 may start no
+    thread any more at that time: then they are told so.
+    """
     program = """
         import atexit
         from diijam_consent_sdk import ConsentClient, Purpose, events
-        atexit.register(lambda: print(consent.record("u-1", events.Withdrawn(Purpose.SURVEYS)).version))
+        from diijam_consent_sdk.errors import StoreUnavailable
+
+        @atexit.register
+        def end() -> None:
+            try:
+                print(consent.record("u-1", events.Withdrawn(Purpose.SURVEYS)).version)
+            except StoreUnavailable as error:
+                print(error)
+
         consent = ConsentClient.from_url("memory:")
         consent.is_public("u-1", "avatar")
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout, done.stderr) == ("1\n", "")
+    known = {"1\n", *([f"{NOT_BEGUN}\n"] if sys.version_info[:2] == (3, 12) else [])}
+    assert (done.stdout in known, done.stderr) == (True, "")
 
 
 def test_the_follower_ends_with_a_client_that_nobody_closed() -> None:
