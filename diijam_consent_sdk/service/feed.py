@@ -88,7 +88,7 @@ class ChangeFeed:
 
             limit: How many entries each part goes on at most.
 
-            caller: The one whose looks are made for this stream until it is at the head.
+            caller: The one whose looks are made for this stream, unless it is at the newest head.
         """
         arrived = self._clock()
         stream = Stream(self._streams.add_taker, after, shared_limit(limit), beat, arrived, arrived + wait, caller)

@@ -41,7 +41,6 @@ class Stream:
     caller: Hashable = None
     has_news: bool = False
     is_new: bool = True  # until its first part
-    is_behind: bool = True  # until a part leads to the head
     is_ended: bool = False
     _ready_at: float = 0.0  # no part before
     _beat_at: float = 0.0
@@ -92,8 +91,7 @@ class Stream:
         if found.cursor == self.cursor and not self.is_new and now < self._beat_at:
             return
         self.is_new, self.cursor, self._beat_at = False, found.cursor, now + self.beat
-        self.is_behind = not found.complete
-        self.has_news |= self.is_behind
+        self.has_news |= not found.complete
         self.is_ended |= not found.is_continuation()
         self._resolve(part)
 

@@ -3,9 +3,9 @@ Polls that are answered in parts: a thousand streams, for which each change cost
 and a small write to each.
 
 A *wave* gives a part to all streams that are due: with news, or without any for their beat. Streams at one cursor share
-the look and its encoding. Those behind the head share them with their caller's alone, or a crowd that stands at many
-cursors would keep all others waiting. Waves are apart, so that news that comes in quick succession is merged, and so
-that streams that began at different times get their parts together.
+the look and its encoding. Those not at the newest head share them with their caller's alone, or a crowd that stands at
+many cursors would keep all others waiting. Waves are apart, so that news that comes in quick succession is merged, and
+so that streams that began at different times get their parts together.
 
 Why `waited` of a part is sound (protocol.md, "A poll in parts"): the clock is read before the store is asked, and a
 stream takes part only in looks that begin after its request arrived. A relay's look is a poll of its upstream.
@@ -52,6 +52,7 @@ class Streams:
         self._clock = clock
         self._streams: dict[Hashable, Stream] = {}
         self._heads: set[Cursor | None] = set()  # that were found since the last wave
+        self._head: Cursor | None = None  # that the last look led to
         self._groups: dict[Place, list[Stream]] = {}  # whose look has not begun
         self._looking: set[asyncio.Task[None]] = set()
         self._is_due = asyncio.Event()
@@ -136,7 +137,7 @@ class Streams:
 
     def _join_look(self, stream: Stream) -> None:
         """Join the look of those who stand at the same cursor, unless it has begun; then there is another one."""
-        place = (stream.cursor, stream.limit, stream.caller if stream.is_behind else None)
+        place = (stream.cursor, stream.limit, None if stream.cursor == self._head else stream.caller)
         if place not in self._groups:
             self._groups[place] = []
             task = asyncio.create_task(self._look_for(place))
@@ -154,6 +155,8 @@ class Streams:
             for stream in members:
                 self._put_off(stream, error)
         else:
+            if part.found.complete:
+                self._head = part.found.cursor
             for number, stream in enumerate(members, 1):
                 stream.give(part, self._clock())
                 if number % SLICE == 0:

@@ -161,6 +161,39 @@ def test_a_caller_who_looks_from_many_cursors_delays_no_other(store: FaultyStore
     assert run(store, body).index("other") < 10
 
 
+def test_streams_that_stopped_at_many_heads_delay_no_other_caller(store: FaultyStore) -> None:
+    """A client that reads nothing for a while stays where it was, though it has been at the head."""
+    go, done = asyncio.Event(), list[str]()
+
+    async def read(feed: ChangeFeed, caller: str, ready: list[str]) -> None:
+        """Come to the head, stop there, and take another part."""
+        after = store.inner.append(f"u-{len(ready)}", OPEN).cursor
+        with feed.stream(object(), after, wait=60, beat=30, limit=1000, caller=caller) as stream:
+            await stream.next_part()
+            ready.append(caller)
+            await go.wait()
+            await stream.next_part()
+        done.append(caller)
+
+    async def body(feed: ChangeFeed) -> list[str]:
+        """Let a crowd stop at many heads, and another caller at the last one; then there is news for all."""
+        ready = list[str]()
+        tasks = []
+        for number, caller in enumerate([*["crowd"] * 40, "other"], 1):
+            tasks.append(asyncio.create_task(read(feed, caller, ready)))
+            await until(lambda number=number: len(ready) == number)  # type: ignore[misc]
+        turn = store.holds["changes"] = threading.Event()
+        go.set()
+        store.inner.append("u-last", OPEN)
+        feed.wake(None)
+        await asyncio.sleep(0.3)
+        turn.set()
+        await asyncio.gather(*tasks)
+        return done
+
+    assert run(store, body).index("other") < 10
+
+
 def test_polls_of_one_caller_leave_room_for_others(store: FaultyStore) -> None:
     """Each poll that waits keeps a connection: a caller's wait in half of them, and all callers' in three quarters."""
 
