@@ -3,19 +3,20 @@ Keep a mail provider's list true: whoever may be mailed is on it, and a no takes
 
     python examples/suppression_list.py --provider http://127.0.0.1:8025 --checkpoint mailer.checkpoint --holder mailer
 
-Run one for each list, under a supervisor that starts it again. It asks for the scopes `list`, `ask:marketing` and, with
-`--holder`, `confirm`.
+Run one for each list, under a supervisor that starts it again. A second one on the same checkpoint ends with 2. It asks
+for the scopes `list`, `ask:marketing` and, with `--holder`, `confirm`.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl  # POSIX; elsewhere use the locks of that system
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -135,6 +136,23 @@ def replace(path: Path, text: str) -> None:
     new.replace(path)
 
 
+@contextmanager
+def alone(checkpoint: Path) -> Iterator[bool]:
+    """
+    Lock a file beside the checkpoint, which is itself replaced, and give whether no other daemon has it: the slower of
+    two would put a customer on the list whom the other one took off, and both would go on after the no.
+    """
+    path = checkpoint.with_name(checkpoint.name + ".lock")
+    path.touch(mode=0o600)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True  # until the process ends, however it ends
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run until it is stopped."""
     parser = argparse.ArgumentParser(description="Keep a mail provider's list true.")
@@ -142,7 +160,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="a file that keeps how far it came")
     parser.add_argument("--holder", help="the name under which the list is registered as a holder, if it is")
     given = parser.parse_args(argv)
-    with ConsentClient.from_env(actor="mailer") as consent, httpx.Client(base_url=given.provider) as provider:
+    with (
+        alone(given.checkpoint) as is_alone,
+        ConsentClient.from_env(actor="mailer") as consent,
+        httpx.Client(base_url=given.provider) as provider,
+    ):
+        if not is_alone:
+            parser.error(f"another daemon uses {given.checkpoint}: wait until it ends, or stop it")
         copy = Copy(provider, given.checkpoint)
         threading.Thread(target=keep_fresh, args=(consent, copy, given.holder), daemon=True).start()
         keep_true(consent, copy)

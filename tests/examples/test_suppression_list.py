@@ -71,11 +71,12 @@ def provider() -> Iterator[Provider]:
 
 @contextmanager
 def daemon(
-    environment: dict[str, str], provider: Provider, checkpoint: Path, *options: str
+    environment: dict[str, str], provider: Provider, checkpoint: Path, *options: str, stderr: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon in a block; at its end it is killed, if it has not been."""
     command = [sys.executable, str(PROGRAM), "--provider", provider.url, "--checkpoint", str(checkpoint), *options]
-    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
+    given = {**os.environ, **environment}
+    with subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL, stderr=stderr) as process:
         try:
             yield process
         finally:
@@ -221,3 +222,24 @@ def test_a_provider_that_refuses(provider: Provider, tmp_path: Path) -> None:
     with daemon({"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}, provider, tmp_path / "mailer.token") as process:
         until(lambda: set(provider.contacts) == {"u-0"})
         assert process.poll() is None
+
+
+def test_one_daemon_at_a_time(provider: Provider, tmp_path: Path) -> None:
+    """
+    While a daemon hangs, another one on its checkpoint ends with 2: the slower would put a customer on the list whom
+    the other took off. Once it is killed, the next one goes on.
+    """
+    path, checkpoint = tmp_path / "ledger.db", tmp_path / "mailer.token"
+    environment = {"DIIJAM_CONSENT_URL": f"sqlite:///{path}"}
+    with closing(SqliteStore(path)) as store:
+        store.append("u-0", [OPENED, YES])
+        with daemon(environment, provider, checkpoint) as hanging:
+            until(lambda: set(provider.contacts) == {"u-0"})
+            hanging.send_signal(signal.SIGSTOP)
+            with daemon(environment, provider, checkpoint, stderr=subprocess.PIPE) as second:
+                _, told = second.communicate(timeout=60)
+            assert second.returncode == 2
+            assert f"another daemon uses {checkpoint}" in told.decode()
+        store.append("u-0", [NO])
+        with daemon(environment, provider, checkpoint):
+            until(lambda: not provider.contacts)
