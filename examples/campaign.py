@@ -5,7 +5,8 @@ Marketing: who may be sent a promotion, and why the others may not.
         [--one-says-no]
 
 Exit code 0: everybody on the list was asked about. 1: some have to be asked again, since the store could not answer or
-the channel's hours were over; they are sent nothing, so run it again. 2: it could not start.
+the channel's hours were over; they are sent nothing, so run it again. It stops asking at the first that gets no answer:
+each of the others might wait as long in vain. 2: it could not start.
 """
 
 from __future__ import annotations
@@ -43,12 +44,17 @@ class Report:
     denied: Counter[Decision] = field(default_factory=Counter)
     repeated: int = 0
     malformed: int = 0
+    not_asked: int = 0
     waiting: int = 0
     opens_at: datetime | None = None
 
+    def is_answered(self) -> bool:
+        """Whether every no is a customer's: with a reason of `UNANSWERED` nobody was asked."""
+        return not any(decision.reason in UNANSWERED for decision in self.denied)
+
     def is_complete(self) -> bool:
-        """Whether nobody waits, and every no is a customer's: with a reason of `UNANSWERED` nobody was asked."""
-        return not self.waiting and not any(decision.reason in UNANSWERED for decision in self.denied)
+        """Whether everybody got an answer, and nobody waits."""
+        return self.is_answered() and not self.waiting
 
 
 def now() -> datetime:
@@ -65,6 +71,9 @@ def send(
     """Send to each customer who may be sent to, once, within the channel's hours."""
     report, seen = Report(ask), set[str]()
     for user_id, row in audience:
+        if not report.is_answered():
+            report.not_asked += 1
+            continue
         window = sending_window(ask.channel, clock())
         if not window.open:  # the answer may be another then, so it is asked again
             report.waiting, report.opens_at = report.waiting + 1, window.opens_at
@@ -92,6 +101,8 @@ def show(report: Report, lang: Language) -> None:
         print(f"{count:6,}  {decision.reason:<18} clause {decision.clause}  {decision.message(lang)}")
     print(f"{report.repeated:6,}  listed again         one mail is enough")
     print(f"{report.malformed:6,}  malformed ids        back to whoever made the list")
+    if report.not_asked:
+        print(f"{report.not_asked:6,}  not asked            there was no answer: run it again")
     if report.opens_at:
         print(f"{report.waiting:6,}  wait for the hours   run it again from {report.opens_at:%d/%m/%Y %H:%M} on")
 

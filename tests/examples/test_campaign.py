@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from diijam_consent_sdk import Channel, ConsentClient, Market, Reason
+from diijam_consent_sdk import Channel, ConsentClient, Decision, Market, Reason
+from diijam_consent_sdk.decisions import UNAVAILABLE
 from diijam_consent_sdk.errors import StoreUnavailable
 from diijam_consent_sdk.sending import VIETNAM
 from diijam_consent_sdk.stores import MemoryStore, SqliteStore
@@ -112,6 +113,25 @@ def test_unreachable_store(audience: str, capsys: pytest.CaptureFixture[str]) ->
     said = counts(capsys.readouterr().out)
     assert said["may"] == 0
     assert {"unavailable", "unknown_user"} & said.keys() == {"unavailable"}
+
+
+def test_it_stops_where_there_is_no_answer(
+    url: str, audience: str, few: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the store is away each ask takes its whole deadline, so nobody else is asked; every row is counted still."""
+    decide, asked = ConsentClient.decide, list[str]()
+
+    def decide_at_first(consent: ConsentClient, user_id: str, ask: Market) -> Decision:
+        asked.append(user_id)
+        return decide(consent, user_id, ask) if len(asked) <= 10 else UNAVAILABLE
+
+    monkeypatch.setattr(ConsentClient, "decide", decide_at_first)
+    assert campaign.main(["--url", url, "--audience", audience]) == 1
+    said = counts(capsys.readouterr().out)
+    assert len(asked) == 11
+    assert said["unavailable"] == 1
+    assert said["not"] >= len(rows(few)) - 20
+    assert said.pop("rows") == len(rows(few)) == sum(said.values())
 
 
 def test_refused_write(
