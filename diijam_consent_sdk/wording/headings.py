@@ -134,7 +134,7 @@ HEADINGS: Mapping[str, Pair] = {
         "Mã băm của mỗi mục nối tiếp mã băm của mục trước trong sổ, nên không mục nào bị sửa hay bỏ mà không lộ.",
         "The hash of each entry continues that of the entry before it, so none can be changed or left out unnoticed.",
     ),
-    "head": ("Đầu sổ khi lập hồ sơ này", "The head of the ledger when this file was made"),
+    "head": ("Mốc cuối sổ khi lập hồ sơ này", "The head of the ledger when this file was made"),
     "check": ("Lệnh kiểm tra sổ còn nguyên vẹn từ lúc đó", "The command that checks the ledger against it"),
     "hash": ("Mã băm", "Hash"),
     "notice_digest": ("Mã băm của lời đã hiển thị", "Digest of the words shown"),

@@ -94,8 +94,8 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     "sharing_none": ("Chưa có lời báo trước nào về chia sẻ được đăng ký.", "No notice of a sharing is registered."),
     "unregistered": (
         (
-            "Số lần khách hàng được báo trước về chia sẻ bằng lời chưa đăng ký: {count}. Việc chia sẻ đó chỉ có"
-            " trong bảng trên nếu trùng với một lời đã đăng ký."
+            "Số lần khách hàng được báo trước về việc chia sẻ theo nội dung thông báo chưa đăng ký: {count}. Việc"
+            " chia sẻ đó chỉ có trong bảng trên nếu trùng với một nội dung thông báo đã đăng ký."
         ),
         (
             "Customers were notified of a sharing by an unregistered notice this many times: {count}. Such a sharing"
@@ -161,11 +161,11 @@ REPORT_HEADINGS: Mapping[str, Pair] = {
     "anonymised": ("Đã ẩn danh", "Anonymised"),
     # Where the numbers come from
     "source": ("Nguồn số liệu", "Where the numbers come from"),
-    "head": ("Đầu sổ khi lập báo cáo này", "The head of the ledger when this report was made"),
+    "head": ("Mốc cuối sổ khi lập báo cáo này", "The head of the ledger when this report was made"),
     "source_lead": (
         (
-            "Các số theo tháng tính đến đầu sổ dưới đây. Những số khác được đọc ngay sau đó, nên có thể gồm cả điều"
-            " vừa được ghi trong lúc lập báo cáo."
+            "Các số theo tháng tính đến mốc cuối sổ dưới đây. Những số khác được đọc ngay sau đó, nên có thể gồm cả"
+            " điều vừa được ghi trong lúc lập báo cáo."
         ),
         (
             "The numbers by month go down to this head of the ledger. The others were read right after, so they may"
