@@ -34,6 +34,7 @@ ADVICE = {
     errno.EROFS: "name a place that may be written",
 }
 
+NO_NUMBER = re.compile(r"unable to convert (.*) into int$")
 MISSING = re.compile(r'(?:Command ".*" p|P)arameter (\S+) requires an argument')
 
 
@@ -119,6 +120,7 @@ def _parser_message(error: CycloptsError) -> str:
         tokens = error.unused_tokens or []
         return f"{len(tokens)} more than it takes: {', '.join(map(repr, tokens))}"
     message = str(error).partition(" Available commands:")[0].rstrip(".")  # `--help` lists them all
+    message = NO_NUMBER.sub(r"\1 is no whole number", message)
     missing = MISSING.fullmatch(message)
     if missing is None:
         return message

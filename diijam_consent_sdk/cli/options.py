@@ -15,6 +15,7 @@ import attrs
 from cyclopts import Parameter
 
 from ..decisions import Ask, Process
+from ..stores.answers import Cursor
 from ..stores.url import ACTOR_VARIABLE
 from ..vocabulary import Channel, Field, Purpose
 
@@ -88,6 +89,8 @@ def parse_ask(name: str, subject: str | None, options: AskOptions | None) -> Ask
     first, *others = attrs.fields(kind)
     if subject is None:
         raise ValueError(f"what about? Write: {name} {first.name.upper()}")
+    if kind is Process and subject == Purpose.MARKETING:
+        raise ValueError("marketing goes over a channel, so write: market CHANNEL")
     given = _given_fields(kind, name, options or AskOptions())
     check_options(name, others, given)
     return kind(**{first.name: subject, **given})
@@ -140,6 +143,14 @@ def check_options(name: str, fields: Collection[attrs.Attribute[Any]], given: Co
     missing = missing_fields(fields, given)
     if missing:
         raise ValueError(f"{name} needs {' and '.join(map(option_name, missing))}")
+
+
+def check_token(option: str, token: str) -> None:
+    """Raise `ValueError`, which names *option*, unless *token* is a place in a ledger."""
+    try:
+        Cursor.parse(token)
+    except ValueError:
+        raise ValueError(f"{option} is no token: pass a token as it was printed") from None
 
 
 def parse_time(field: str, text: str) -> datetime:

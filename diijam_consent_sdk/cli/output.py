@@ -59,9 +59,7 @@ def resolve_output(output: str) -> Path:
         check_links(Path(output).absolute())
     path = Path(output).resolve()
     if path.exists() and not path.is_file():
-        raise ValueError(
-            f"{output} is no regular file: name another, or leave --output out to write to standard output"
-        )
+        raise ValueError(f"{output} is no regular file: name another, or - for standard output")
     return path
 
 

@@ -57,15 +57,16 @@ DatabaseUrl = Annotated[
 ]
 
 
-def require_url(url: str | None) -> str:
+def require_url(url: str | None, option: str = "--url") -> str:
     """
-    Return what `--url` or the environment gave, checked.
+    Return what *option* or the environment gave, checked.
 
     Raises:
         ValueError: neither gave a URL, or it is malformed.
     """
     if not url:
-        raise ValueError(f"which ledger? Give --url sqlite:///consents.db, or set {URL_VARIABLE}")
+        variable = f", or set {URL_VARIABLE}" if option == "--url" else ""
+        raise ValueError(f"which ledger? Give {option} sqlite:///consents.db{variable}")
     return checked_address(url)
 
 
@@ -108,19 +109,24 @@ def open_store(
 
         ImportError: the store needs an extra that is not installed.
     """
-    url = require_url(url)
+    url = require_url(url, option)
     if url == "memory:":
-        raise ValueError("a memory: ledger would be gone with this command: give --url sqlite:///consents.db")
+        raise ValueError(f"a memory: ledger would be gone with this command: give {option} sqlite:///consents.db")
     if not create:
         _check_file(url, START if option == "--url" else f"check {option}")
-    store: Store = open_store_at(
-        url,
-        token=token_from_env(url),
-        deadline=deadline,
-        busy_seconds=min(BUSY_SECONDS, deadline),
-        create=create,
-        insecure_hosts=insecure_hosts_from_env(),
-    )
+    try:
+        store: Store = open_store_at(
+            url,
+            token=token_from_env(url),
+            deadline=deadline,
+            busy_seconds=min(BUSY_SECONDS, deadline),
+            create=create,
+            insecure_hosts=insecure_hosts_from_env(),
+        )
+    except ValueError as error:
+        if option != "--url":
+            error.add_note(f"see {option}")
+        raise
     try:
         yield store
     finally:

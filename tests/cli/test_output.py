@@ -193,7 +193,7 @@ def test_output_through_a_link(audience: Path, cli: Cli, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("output", "error"),
     [
-        (".", "error: . is no regular file: name another, or leave --output out to write to standard output\n"),
+        (".", "error: . is no regular file: name another, or - for standard output\n"),
         ("/dev/null", "error: /dev/null is no regular file: "),
         ("nowhere/ok.csv", "error: nowhere/ok.csv: No such file or directory: see that the path is right; nothing was"),
     ],

@@ -65,6 +65,11 @@ def test_empty_file(ledger: Ledger, cli: Cli, command: list[str]) -> None:
         ("memory:", "a memory: ledger would be gone with this command: give --url sqlite:///consents.db"),
         ("mysql://root:s3cret@db/x", "this URL names no store; known: "),
         ("sqlite:///", "this URL names no store; known: "),
+        (
+            "https://me:s3cret@consent.example",
+            "the URL of a consent service holds no user or password: pass token= or set",
+        ),
+        ("https://consent.example:99999", "the URL of a consent service holds no query or fragment, and its port is a"),
         ("sqlite:///.", "the database cannot be opened: "),
         ("sqlite:////dev/null/x.db", "the database cannot be opened: "),
     ],
@@ -75,6 +80,15 @@ def test_urls(cli: Cli, command: list[str], url: str, error: str) -> None:
     assert (result.status, result.out) == (2, "")
     assert result.err.startswith(f"error: {error}")
     assert "s3cret" not in result.err
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("url", ["", "memory:", "nope"], ids=["none", "memory", "unknown"])
+def test_the_error_names_the_option(mailable: Ledger, cli: Cli, option: str, url: str) -> None:
+    """Of two URLs the error says which one is to be given, or to be corrected."""
+    urls = {"--from": mailable.url, "--to": mailable.url, option: url}
+    error = cli("copy", *(word for pair in urls.items() for word in pair)).err
+    assert error.endswith((f"ive {option} sqlite:///consents.db\n", f"; see {option}\n"))
 
 
 def test_no_url(cli: Cli) -> None:

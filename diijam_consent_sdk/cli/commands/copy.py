@@ -61,7 +61,7 @@ def copy(
     if is_http(source) or is_http(target):
         raise ValueError("a consent service copies nothing: run copy where the databases are")
     check_apart(source, target)
-    with open_store(source, option="--from") as old, open_store(target, create=True) as new:
+    with open_store(source, option="--from") as old, open_store(target, create=True, option="--to") as new:
         from_home, to_home = cast("SqlStore", old), cast("SqlStore", new)  # every other URL is of a database
         head = _copy_with_progress(from_home, to_home, old.load([]).cursor.position, new.load([]).cursor.position)
     print_result(f"head     {head}", f"entries  {head.position}")

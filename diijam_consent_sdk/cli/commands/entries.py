@@ -20,6 +20,7 @@ from ...stores import wire
 from ...stores._retry import backoff
 from ...stores.answers import Cursor, Entries
 from ..console import print_json, print_status
+from ..options import check_token
 from ..store import Url, make_client, open_store
 
 EXAMPLES = """\
@@ -58,7 +59,7 @@ def entries(
         ValueError: the token is malformed.
     """
     if after is not None:
-        Cursor.parse(after)
+        check_token("--after", after)
     with open_store(url) as store, make_client(store) as client:
         for page in _pages(client, after, follow=follow):
             for entry in page.entries:

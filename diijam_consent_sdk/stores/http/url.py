@@ -24,7 +24,9 @@ def checked_url(url: str, insecure_hosts: frozenset[str] = frozenset()) -> str:
         ValueError: it is something else. The error does not repeat it: it may hold a password.
     """
     if "@" in checked_address(url):  # urlsplit would repeat an unencoded password in its error
-        raise ValueError("the URL of a consent service holds no user or password: pass token=")
+        raise ValueError(
+            "the URL of a consent service holds no user or password: pass token= or set DIIJAM_CONSENT_TOKEN"
+        )
     try:
         parts = urlsplit(url)
     except ValueError:  # it repeats what it takes for an address
@@ -32,7 +34,9 @@ def checked_url(url: str, insecure_hosts: frozenset[str] = frozenset()) -> str:
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError(FORM)
     if parts.query or parts.fragment or not _has_valid_port(parts):
-        raise ValueError("the URL of a consent service holds no query or fragment, and its port is a number")
+        raise ValueError(
+            "the URL of a consent service holds no query or fragment, and its port is a number up to 65535"
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname) and parts.hostname not in insecure_hosts:
         raise ValueError(
             "plain http is only for this machine: use https, or 127.0.0.1; where something below HTTP encrypts, name"

@@ -178,7 +178,7 @@ def test_every_ask_has_a_name() -> None:
         ("share acme --data email --purpose greed", "unknown Purpose 'greed'; known: service_improvement, "),
         ("show avatar --data email", "show has no --data; it has: no options"),
         ("show smile", "unknown Field 'smile'; known: "),
-        ("process marketing", "marketing goes over a channel"),
+        ("process marketing", "marketing goes over a channel, so write: market CHANNEL"),
         ("process surveys --data email --no-data", "either --data or --no-data"),
         ("retain payment --purpose surveys", "retain has no --purpose; it has: no options"),
         ("market email --lang fr", "--lang"),

@@ -44,4 +44,6 @@ class ProvenanceOptions:
         """
         said_at = None if self.said_at is None else parse_time("said_at", self.said_at)
         method = None if self.method is None else Method(self.method)
+        if (method is Method.IMPORT) is (said_at is None):
+            raise ValueError("--method import and --said-at go together: what is said now has the store's time")
         return Provenance(by, method, self.evidence, self.language, said_at)

@@ -86,7 +86,10 @@ def open_batches(program: str | None, lock: int | None = None) -> Iterator[Batch
     if program is None:
         yield Printed()
         return
-    command = shlex.split(program)
+    try:
+        command = shlex.split(program)
+    except ValueError as error:  # a quote that is not closed
+        raise ValueError(f"--exec is no command line: {error}") from None
     if not command or shutil.which(command[0]) is None:
         raise ValueError(f"--exec names no program: {program[:80]!r}")
     yield Executed(command, lock)

@@ -78,6 +78,8 @@ def open_watch_checkpoint(file: str | None, ask: Ask) -> Iterator[WatchCheckpoin
         yield WatchCheckpoint(None, question, None)
         return
     path = Path(file)
+    if path.is_dir():
+        raise ValueError(f"--checkpoint {file!r} is a folder: name a file in it")
     if not os.path.lexists(path) and not os.access(path.absolute().parent, os.W_OK):
         raise PermissionError(f"{path} cannot be written: name a file in a folder that can")
     with _locked(path) as descriptor:
