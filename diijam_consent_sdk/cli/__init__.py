@@ -30,6 +30,8 @@ def main() -> None:
         _fail(f"error: {error}\n")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - a package that is not whole
+        _fail(traceback.format_exc())
     try:
         run()
     except Exception:  # noqa: BLE001 - a bug, told whole

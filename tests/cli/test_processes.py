@@ -249,6 +249,13 @@ def test_a_bug_is_no_customers_no() -> None:
     assert result.stderr.endswith("TypeError: 'NoneType' object is not callable\n")
 
 
+def test_a_command_that_cannot_be_imported_is_no_customers_no() -> None:
+    """A module of the command that is missing or broken is told, and does not exit as a denial does."""
+    result = without("diijam_consent_sdk.cli.commands.check", "check", "u-1", "market", "email")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Traceback")
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
 def test_an_extra_that_nobody_hears_of(closed: str) -> None:
     """Without the extra nothing is denied, whatever standard error is."""
