@@ -12,8 +12,9 @@ import attrs
 
 from . import events as e
 from .holders import Erasure
-from .record import END_OF_TIME, Consent, ConsentRecord, Notice, Permission, Said, consent_key, fold_all, unopened
-from .vocabulary import Account, Channel, Outcome, Purpose, RequestKind
+from .record import END_OF_TIME, Consent, ConsentRecord, Notice, fold_all, unopened
+from .single_noes import is_in_force, no_to, noes_against, permission_on, single_noes, word_on
+from .vocabulary import Account, Outcome, RequestKind
 
 Lost = tuple[e.Event, e.LedgerEntry]  # a no, and the entry of the old ledger that has it
 
@@ -136,19 +137,6 @@ def _erasure(record: ConsentRecord, restored: ConsentRecord, tombstone: e.Ledger
     return [(no, tombstone) for no in (*noes, e.Erased(anonymised=record.anonymised))]
 
 
-def single_noes(event: e.Event) -> Iterator[e.Event]:
-    """Yield the single noes that an event says."""
-    match event:
-        case e.Withdrawn(Purpose.MARKETING, channels):
-            for channel in sorted(channels or Channel):
-                yield e.Withdrawn(Purpose.MARKETING, [channel])
-        case e.Restricted(data) if data is not None:
-            for field in sorted(data):
-                yield e.Restricted([field])
-        case _ if e.is_no(event):
-            yield event
-
-
 def _is_closing(entry: e.LedgerEntry, record: ConsentRecord) -> bool:
     """Whether an entry closed the account, which was opened again since."""
     return isinstance(entry.event, e.AccountClosed) and record.account is Account.OPEN
@@ -159,7 +147,7 @@ def _ended_by_closing(before: ConsentRecord) -> Iterator[e.Event]:
     permissions: tuple[Consent | Notice, ...] = (*before.consents.values(), *before.notices.values())
     for permission in permissions:
         if permission.given_at is not None and permission.withdrawn_at is None:
-            yield _no_to(permission)
+            yield no_to(permission)
     yield from map(e.Hidden, sorted(before.published))
 
 
@@ -167,63 +155,22 @@ def _shortened_by(
     event: e.Event, before: ConsentRecord, record: ConsentRecord, restored: ConsentRecord
 ) -> Iterator[e.Event]:
     """Yield a no for each yes that a lost one replaced by one that ends sooner, unless the user said more since."""
-    for no in _contradicted_by(event):
-        was, last, now = (_permission(each, no) for each in (before, record, restored))
+    for no in noes_against(event):
+        was, last, now = (permission_on(each, no) for each in (before, record, restored))
         if was is None or last is None or was != now or was.given_at is None or was.withdrawn_at is not None:
             continue
         if (last.expires_at or END_OF_TIME) < (was.expires_at or END_OF_TIME):
             yield no
 
 
-def _no_to(permission: Consent | Notice) -> e.Event:
-    """Make the no to one permission."""
-    if isinstance(permission, Notice):
-        return e.AgreementWithdrawn(permission.notice)
-    return e.Withdrawn(permission.purpose, [] if permission.channel is None else [permission.channel])
-
-
-def _permission(record: ConsentRecord, no: e.Event) -> Permission | None:
-    """Find what a single withdrawal is about."""
-    match no:
-        case e.Withdrawn(purpose, channels):
-            return record.consents.get(consent_key(purpose, next(iter(channels), None)))
-        case e.AgreementWithdrawn(notice):
-            return record.notices.get(notice)
-        case _:
-            return None
-
-
-def is_in_force(record: ConsentRecord, no: e.Event) -> bool:
-    """Whether a single no is in force in a record; a yes that is not there, or was ended, counts as one."""
-    match no:
-        case e.Withdrawn() | e.AgreementWithdrawn():
-            known = _permission(record, no)
-            return known is not None and (known.withdrawn_at is not None or known.given_at is None)
-        case e.Objected(purpose):
-            return purpose in record.objected
-        case e.Restricted(data):
-            return record.all_restricted if data is None else data <= record.restricted
-        case e.Hidden(field):
-            return field in record.publications and field not in record.published
-        case e.AccountClosed():
-            return record.account is Account.CLOSED
-        case _:
-            return record.is_erasing()
-
-
 def _is_as_late(restored: ConsentRecord, record: ConsentRecord, no: e.Event) -> bool:
     """Whether the restored record has a word on the same thing that keeps every import out which the lost no does."""
-    kept, lost = _word(restored, no), _word(record, no)
+    kept, lost = word_on(restored, no), word_on(record, no)
     if lost is None or lost.entry_version is None:
         return True
     if kept is None or kept.entry_version is None:
         return False
     return kept.said_at is None or (lost.said_at is not None and lost.said_at <= kept.said_at)
-
-
-def _word(record: ConsentRecord, no: e.Event) -> Said | None:
-    """Find the user's word on what a single no is about."""
-    return record.publications.get(no.field) if isinstance(no, e.Hidden) else _permission(record, no)
 
 
 def _is_possible(restored: ConsentRecord, no: e.Event) -> bool:
@@ -256,15 +203,4 @@ def _is_against(no: e.Event, said: e.Event, restored: ConsentRecord) -> bool:
         case e.Hidden(field):
             return said == e.Published(field)
         case _:
-            return no in _contradicted_by(said)
-
-
-def _contradicted_by(event: e.Event) -> Iterator[e.Event]:
-    """Yield the single withdrawals that a yes speaks against."""
-    match event:
-        case e.Granted(purpose, channels=channels):
-            yield from single_noes(e.Withdrawn(purpose, channels))
-        case e.Agreed(notice):
-            yield e.AgreementWithdrawn(notice)
-        case _:
-            pass
+            return no in noes_against(said)

@@ -256,6 +256,14 @@ def test_a_command_that_cannot_be_imported_is_no_customers_no() -> None:
     assert result.stderr.startswith("Traceback")
 
 
+def test_a_library_that_cannot_be_imported_is_no_customers_no() -> None:
+    """A dependency of the library itself that is missing is told by the program, and does not exit as a denial does."""
+    script = "import sys; sys.modules['msgspec'] = None; from diijam_consent_cli import main; main()"
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "msgspec" in ended.stderr
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
 def test_an_extra_that_nobody_hears_of(closed: str) -> None:
     """Without the extra nothing is denied, whatever standard error is."""

@@ -18,7 +18,7 @@ from ....events import (
 )
 from ....holders import HolderRegistry
 from ....record import ACCEPTED_WHEN_CLOSED, ConsentRecord, fold, fold_all, refusal, unopened
-from ....replay import is_in_force, single_noes
+from ....single_noes import is_in_force, single_noes
 from ....stores.answers import Loaded
 from ....stores.protocol import Store
 from ....vocabulary import Account
