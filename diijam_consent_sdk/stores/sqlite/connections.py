@@ -16,6 +16,7 @@ from ...errors import ConsentError, StoreUnavailable, StoreUnusable
 from .._fork_safety import gate, leak
 from .errors import primary_code
 from .file_systems import make_private
+from .log_files import REMOVED, LoggedConnection
 from .schema import prepare
 
 Identity = tuple[int, ...]  # which file a connection was opened on, and in which state if SQLite takes it for immutable
@@ -27,6 +28,13 @@ class OpenedFile:
     """The file that was opened last at a database's path. The pools share it, so that each notices a replaced file."""
 
     identity: Identity = NO_FILE
+    connections: dict[LoggedConnection, Identity] = attrs.Factory(dict)  # that are open, and on which file
+    pools: weakref.WeakSet[ConnectionPool] = attrs.Factory(weakref.WeakSet)
+
+    def check_logs(self, identity: Identity) -> None:
+        """Raise `StoreUnavailable` if a connection in use lost its log: one opened now would not see what it wrote."""
+        if any(on == identity and not db.has_log() for db, on in tuple(self.connections.items())):
+            raise StoreUnavailable(REMOVED)
 
 
 class Lent:
@@ -37,7 +45,7 @@ class Lent:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
-    def __enter__(self) -> sqlite3.Connection:
+    def __enter__(self) -> LoggedConnection:
         self._db, self._opened_on = self._pool.check_out()
         return self._db
 
@@ -46,7 +54,7 @@ class Lent:
             with suppress(sqlite3.Error):
                 self._db.rollback()
             if not isinstance(error, (ConsentError, ValueError)):
-                self._db.close()
+                self._pool.discard(self._db)
                 return
         self._pool.check_in(self._db, self._opened_on, was_used=error is None)
 
@@ -71,9 +79,10 @@ class ConnectionPool:
         self._is_immutable = False  # the file lies where nothing can be written
         self._is_closed = False
         self._begin()
+        opened.pools.add(self)
 
     def _begin(self) -> None:
-        self._idle: deque[tuple[sqlite3.Connection, Identity]] = deque()
+        self._idle: deque[tuple[LoggedConnection, Identity]] = deque()
         self._pid = os.getpid()
         self._drop = weakref.finalize(self, _drop, self._idle, self._pid)
         self._drop.atexit = False
@@ -96,14 +105,21 @@ class ConnectionPool:
         """Close the idle connections; a later call opens others."""
         while self._pid == os.getpid() and self._idle:
             with suppress(IndexError):
-                self._idle.pop()[0].close()
+                self.discard(self._idle.pop()[0])
+
+    def discard(self, db: LoggedConnection) -> None:
+        """Close a connection that is not given back."""
+        self._opened.connections.pop(db, None)
+        db.close()
 
     def reset_after_fork(self) -> None:
         """In a forked child: start with no connection."""
+        for db, _ in self._idle:
+            self._opened.connections.pop(db, None)
         self._drop()
         self._begin()
 
-    def check_out(self) -> tuple[sqlite3.Connection, Identity]:
+    def check_out(self) -> tuple[LoggedConnection, Identity]:
         """Take a connection, and what tells its file. Raises as `connection` says."""
         if self._is_closed:
             raise StoreUnavailable("the store is closed: make a new one")
@@ -116,18 +132,33 @@ class ConnectionPool:
             try:
                 db, opened_on = self._idle.pop()
             except IndexError:
+                self._opened.check_logs(identity)
                 db, opened_on = self._connect(), identity
+                self._opened.connections[db] = opened_on
                 identity = self.identity()
                 if opened_on == identity:
                     self._opened.identity = identity[:2]
             if opened_on == identity:
-                return db, opened_on
-            db.close()
+                if db.has_log():
+                    return db, opened_on
+                self._take_in_log(db, opened_on)
+            self.discard(db)
 
-    def check_in(self, db: sqlite3.Connection, opened_on: Identity, *, was_used: bool) -> None:
+    def _take_in_log(self, db: LoggedConnection, opened_on: Identity) -> None:
+        """Have *db*, whose log was removed, write it to the file. It stays open if it cannot, and so does the log."""
+        for pool in self._opened.pools:
+            pool.release()
+        try:
+            db.take_in_log()
+        except ConsentError:
+            self._idle.append((db, opened_on))
+            raise
+        log.warning("store.log_was_removed", path=str(self._path))
+
+    def check_in(self, db: LoggedConnection, opened_on: Identity, *, was_used: bool) -> None:
         """Give a connection back; `StoreUnavailable` if it *was_used* on an immutable file that changed meanwhile."""
         if was_used and self._is_immutable and self.identity() != opened_on:
-            db.close()
+            self.discard(db)
             raise StoreUnavailable("the database was written to while it was read, from another place: try again")
         self._idle.append((db, opened_on))
         if self._is_closed:
@@ -147,7 +178,7 @@ class ConnectionPool:
         file = Path(os.path.realpath(self._path))  # SQLite keeps the log beside the file that a link leads to
         return file.with_name(f"{file.name}-wal")
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> LoggedConnection:
         if self._opened.identity != NO_FILE and self.identity()[:2] not in (NO_FILE, self._opened.identity):
             self._refuse_old_log()
         if self._create and not self._was_found:
@@ -165,14 +196,16 @@ class ConnectionPool:
         self._was_found = True
         return db
 
-    def _open(self, options: str) -> sqlite3.Connection:
+    def _open(self, options: str) -> LoggedConnection:
         db = sqlite3.connect(
             f"{self._path.as_uri()}?{options}",
             uri=True, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False,
+            factory=LoggedConnection,
         )  # fmt: skip
         try:
             if prepare(db, may_begin=not self._was_found):
                 log.info("store.ledger_made", path=str(self._path))  # perhaps not the one that was meant
+            db.remember_log(self._path)
         except BaseException:
             db.close()
             raise
@@ -204,7 +237,7 @@ class ConnectionPool:
         return True
 
 
-def _drop(idle: deque[tuple[sqlite3.Connection, Identity]], pid: int) -> None:
+def _drop(idle: deque[tuple[LoggedConnection, Identity]], pid: int) -> None:
     """Close the connections of a store that nobody closed; those that a child inherited are never closed."""
     for connection in idle:
         if pid == os.getpid():

@@ -20,6 +20,7 @@ from ..sql.statements import Query
 from .connections import ConnectionPool, OpenedFile
 from .errors import primary_code, translated
 from .file_systems import remarks_on
+from .log_files import LoggedConnection
 from .schema import check_format, check_schema
 
 T = TypeVar("T")
@@ -83,15 +84,17 @@ class Database(ABC):
         """Lend a connection that takes the write lock by `begin_write`; its writes are durable after the block."""
         with self._gate.call(), translated(self.path), self._connection() as db:
             yield db
-            if not db.in_transaction:
-                return
-            try:
-                db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                if primary_code(error) != sqlite3.SQLITE_IOERR:
-                    raise
-                message = "the disk failed during the commit: repeat the call with the same idempotency_key"
-                raise OutcomeUnknown(message, idempotency_key or "") from error
+            if db.in_transaction:
+                self._commit(db, idempotency_key)
+
+    def _commit(self, db: sqlite3.Connection, idempotency_key: str | None) -> None:
+        try:
+            db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_IOERR:
+                raise
+            message = "the disk failed during the commit: repeat the call with the same idempotency_key"
+            raise OutcomeUnknown(message, idempotency_key or "") from error
 
     def begin_write(self, db: sqlite3.Connection) -> None:
         """Take the write lock, within `writing`."""
@@ -156,6 +159,13 @@ class FileDatabase(Database):
             yield db
         if self._pool.identity() != found:
             message = "the database's file was replaced during the call: repeat it with the same idempotency_key"
+            raise OutcomeUnknown(message, idempotency_key or "")
+
+    def _commit(self, db: sqlite3.Connection, idempotency_key: str | None) -> None:
+        """Commit. `OutcomeUnknown` if the log was removed meanwhile: what was written to it may be lost."""
+        super()._commit(db, idempotency_key)
+        if isinstance(db, LoggedConnection) and not db.has_log():
+            message = "the database's log was removed or replaced during the call: repeat it with its idempotency_key"
             raise OutcomeUnknown(message, idempotency_key or "")
 
     def run_at_once(self, query: Query[T]) -> T:

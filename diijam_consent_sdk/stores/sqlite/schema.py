@@ -90,6 +90,7 @@ def _keep_log(db: sqlite3.Connection) -> None:
         return
     try:
         db.execute("PRAGMA journal_mode=WAL")
+        check_format(db)  # the first read opens the log
     except sqlite3.OperationalError as error:
         if primary_code(error) != sqlite3.SQLITE_READONLY:
             raise
