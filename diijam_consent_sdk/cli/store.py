@@ -14,7 +14,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..client import ConsentClient
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, StoreUnusable
 from ..stores._addresses import checked_address
 from ..stores.protocol import Store
 from ..stores.url import (
@@ -144,10 +144,12 @@ def _check_file(url: str, advice: str) -> None:
     if path in {url, ""}:
         return
     try:
-        is_empty = Path(path).stat().st_size == 0
+        size = Path(path).stat().st_size
     except FileNotFoundError:
         raise StoreUnavailable(f"there is no database {path}: {advice}") from None
     except OSError:
         return  # opening the file raises a clearer error
-    if is_empty:
+    if size == 1:  # empty to SQLite
+        raise StoreUnusable(f"the file {path} is not a ledger: {advice}")
+    if size == 0:
         raise StoreUnavailable(f"the file {path} is empty, there is no ledger in it: {advice}")

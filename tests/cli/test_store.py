@@ -57,6 +57,15 @@ def test_empty_file(ledger: Ledger, cli: Cli, command: list[str]) -> None:
     assert result.err.startswith(f"error: the file {ledger.path} is empty, there is no ledger in it: check --url")
 
 
+@each_reading
+def test_file_of_one_byte(ledger: Ledger, cli: Cli, command: list[str]) -> None:
+    """A command that only reads makes no ledger of a file that SQLite takes for empty."""
+    ledger.path.write_bytes(b"\n")
+    result = cli(*command)
+    assert (result.status, result.out, ledger.path.read_bytes()) == (2, "", b"\n")
+    assert result.err.startswith(f"error: the file {ledger.path} is not a ledger: check --url")
+
+
 @pytest.mark.parametrize("command", [ALL["check"], ALL["record"]], ids=["check", "record"])
 @pytest.mark.parametrize(
     ("url", "error"),

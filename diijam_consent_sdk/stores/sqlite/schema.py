@@ -21,6 +21,7 @@ OLDER = (
 # Deleted content is overwritten; a commit is on the disk before it returns.
 PRAGMAS = "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
 
+PAGES = "SELECT page_size, encoding FROM pragma_page_size, pragma_encoding"
 REQUESTING = f"instr(record, x'{OPEN_REQUEST}') > 0"
 SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -57,14 +58,14 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> bool:
 
     Raises:
         StoreUnusable: the database is another program's, of another format, altered, or empty though *may_begin* is
-            false.
+            false or with other pages than a ledger's.
     """
     db.executescript(PRAGMAS)
     is_new = _is_empty(db)
     if is_new:
         if not may_begin:
             raise StoreUnusable("the file is empty now: put the ledger that was in it back")
-        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        _check_pages(db)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("BEGIN IMMEDIATE")
         is_new = _is_empty(db)  # still: another process may have been first
@@ -78,6 +79,13 @@ def prepare(db: sqlite3.Connection, *, may_begin: bool = True) -> bool:
     check_schema(db)
     _keep_log(db)
     return is_new
+
+
+def _check_pages(db: sqlite3.Connection) -> None:
+    """Set an empty database's page size; `StoreUnusable` if it keeps another, or its encoding is not a ledger's."""
+    db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # no effect once the file has a page
+    if db.execute(PAGES).fetchone() != (PAGE_BYTES, "UTF-8"):
+        raise StoreUnusable("another program made this database, with no tables yet: delete it, or choose another path")
 
 
 def _keep_log(db: sqlite3.Connection) -> None:

@@ -15,7 +15,8 @@ from diijam_consent_sdk import events as e
 from diijam_consent_sdk.errors import LedgerBroken, StoreUnusable
 from diijam_consent_sdk.standing import EVERY_ASK
 from diijam_consent_sdk.stores import SqliteStore
-from diijam_consent_sdk.stores.sqlite.schema import APPLICATION_ID, FORMAT
+from diijam_consent_sdk.stores.sqlite.cells import PAGE_BYTES
+from diijam_consent_sdk.stores.sqlite.schema import APPLICATION_ID, FORMAT, PAGES
 from diijam_consent_sdk.stores.standings import decode_standing
 from diijam_consent_sdk.stores.wire import Malformed
 
@@ -102,6 +103,38 @@ def test_what_is_no_ledger_is_refused_and_left_alone(spoil: Callable[[Path], Non
     with pytest.raises(StoreUnusable, match=UNUSABLE[spoil]):
         SqliteStore(path).load(["u-1"])
     assert path.read_bytes() == before
+
+
+EMPTY = {
+    "page size": "PRAGMA page_size=4096; VACUUM",
+    "log": "PRAGMA page_size=4096; PRAGMA journal_mode=WAL",
+    "encoding": "PRAGMA page_size=2048; PRAGMA encoding='UTF-16le'; CREATE TABLE t (a); DROP TABLE t",
+}
+
+
+@pytest.mark.parametrize("statements", EMPTY.values(), ids=EMPTY)
+def test_an_empty_database_with_other_pages_is_refused(statements: str, tmp_path: Path) -> None:
+    """Whatever another page size or encoding would do to a ledger's rows, no ledger is begun in such a file."""
+    path = tmp_path / "empty.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(statements)
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match="with no tables"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("statements", ["", "PRAGMA page_size=2048; VACUUM"], ids=["no bytes", "same pages"])
+def test_an_empty_database_becomes_a_ledger(statements: str, tmp_path: Path) -> None:
+    """A file of no bytes, or an empty database with a ledger's pages, is made one."""
+    path = tmp_path / "empty.db"
+    path.touch()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(statements)
+    with closing(SqliteStore(path)) as store:
+        sign_up(store, "u-1")
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute(PAGES).fetchone() == (PAGE_BYTES, "UTF-8")
 
 
 PLANTED = {
