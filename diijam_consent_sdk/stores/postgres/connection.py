@@ -244,7 +244,14 @@ async def _rows_async(cursor: psycopg.AsyncCursor[TupleRow]) -> list[TupleRow]:
 
 
 def _error_for(error: psycopg.Error, connection: AnyConnection, batch: list[Statement]) -> Exception:
-    return error_for(error, is_lost=connection.closed, maybe_written=isinstance(batch, CommitBatch))
+    is_lost = connection.closed
+    standby = None if is_lost else connection.info.parameter_status("in_hot_standby")  # None before PostgreSQL 14
+    return error_for(
+        error,
+        is_lost=is_lost,
+        maybe_written=isinstance(batch, CommitBatch),
+        is_replica=None if standby is None else standby == "on",
+    )
 
 
 def is_shared(connection: AnyConnection, peer: Row | None) -> bool:

@@ -20,6 +20,11 @@ LOST = "the connection to PostgreSQL was lost"
 NO_LEDGER = "the database holds no ledger: run diijam-consent init --url postgresql://…"
 DAMAGED = "the database is damaged: restore it from a backup"
 REPLICA = "this server is a replica: name the primary, or all servers with target_session_attrs=read-write"
+READ_ONLY = (
+    "transactions are read-only by default: set default_transaction_read_only = off for the role, the database or the"
+    " server, whichever has it on"
+)
+READ_ONLY_STATE = "25006"  # of a replica, and of a transaction that is read-only for another reason
 POOLER = "XX000"  # which poolers answer with when they are full, and PostgreSQL with what it did not foresee
 MAX_MESSAGE_CHARACTERS = 300
 
@@ -45,7 +50,7 @@ TRANSIENT = {
     "40001": "another transaction was in the way",
     "40P01": "another transaction was in the way",
     "55P03": "another writer held the ledger locked",
-    "25006": REPLICA,
+    READ_ONLY_STATE: f"{REPLICA}; or {READ_ONLY}",
     "55000": REPLICA,
     "25P03": "the transaction took too long",
     "57014": "PostgreSQL cancelled the statement",
@@ -74,7 +79,7 @@ class DeadlineExceeded(psycopg.OperationalError):
     """The call's time is up."""
 
 
-def error_for(error: psycopg.Error, *, is_lost: bool, maybe_written: bool) -> Exception:
+def error_for(error: psycopg.Error, *, is_lost: bool, maybe_written: bool, is_replica: bool | None = None) -> Exception:
     """
     Choose what to raise in place of *error*: a `Failure` where another attempt may help, or an error for the caller.
 
@@ -84,10 +89,14 @@ def error_for(error: psycopg.Error, *, is_lost: bool, maybe_written: bool) -> Ex
         is_lost: Whether the connection is gone.
 
         maybe_written: Whether a commit was under way, so that a lost connection leaves its outcome open.
+
+        is_replica: Whether the server is one; None if that is not known.
     """
     if isinstance(error, DeadlineExceeded):
         return Failure("PostgreSQL did not answer in time", maybe_written=maybe_written)
     state = error.sqlstate or ""
+    if state == READ_ONLY_STATE and is_replica is not None:
+        return Failure(REPLICA if is_replica else READ_ONLY, maybe_written=False)
     if (is_lost or not state) and (maybe_written or _look_up(PERMANENT, state) is None):
         return Failure(_look_up(TRANSIENT, state) or LOST, maybe_written=maybe_written)
     if passing := _look_up(TRANSIENT, state):

@@ -76,6 +76,31 @@ def test_a_role_without_rights_is_no_missing_ledger(url: str, db: psycopg.Connec
         db.execute("DROP ROLE stranger")
 
 
+def test_transactions_that_are_read_only_by_default_are_no_replica(url: str, db: psycopg.Connection) -> None:
+    """The error of a write names the setting, not another server."""
+    database = psycopg.sql.Identifier(db.info.dbname)
+    setting = psycopg.sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+    db.execute(setting.format(database, psycopg.sql.SQL("on")))
+    try:
+        with closing(PostgresStore(url, deadline=2)) as store:
+            store.load([])
+            with pytest.raises(StoreUnavailable, match="default_transaction_read_only") as caught:
+                sign_up(store, "u-1")
+            assert "replica" not in str(caught.value)
+    finally:
+        db.execute(setting.format(database, psycopg.sql.SQL("off")))
+
+
+@pytest.mark.parametrize(("is_replica", "said"), [
+    (True, {"replica"}), (False, {"read-only by"}), (None, {"replica", "read-only by"}),
+])  # fmt: skip
+def test_a_refused_write_names_what_is_known_of_the_server(is_replica: bool | None, said: set[str]) -> None:
+    """A replica, a default of the role, or both where the server does not tell, as behind some poolers."""
+    error = psycopg.errors.ReadOnlySqlTransaction("no")
+    found = str(error_for(error, is_lost=False, maybe_written=False, is_replica=is_replica))
+    assert {part for part in ("replica", "read-only by") if part in found} == said
+
+
 def test_a_ledger_that_goes_away_is_named_as_such(store: PostgresStore, db: psycopg.Connection) -> None:
     """A schema that is dropped under an open store is a missing ledger."""
     sign_up(store, "u-1")
