@@ -28,12 +28,14 @@ class OpenedFile:
     """The file that was opened last at a database's path. The pools share it, so that each notices a replaced file."""
 
     identity: Identity = NO_FILE
-    connections: dict[LoggedConnection, Identity] = attrs.Factory(dict)  # that are open, and on which file
+    # That are open: on which file, and in which process, as a forked child inherits some that it never uses.
+    connections: dict[LoggedConnection, tuple[Identity, int]] = attrs.Factory(dict)
     pools: weakref.WeakSet[ConnectionPool] = attrs.Factory(weakref.WeakSet)
 
     def check_logs(self, identity: Identity) -> None:
         """Raise `StoreUnavailable` if a connection in use lost its log: one opened now would not see what it wrote."""
-        if any(on == identity and not db.has_log() for db, on in tuple(self.connections.items())):
+        place = identity, os.getpid()
+        if any(on == place and not db.has_log() for db, on in tuple(self.connections.items())):
             raise StoreUnavailable(REMOVED)
 
 
@@ -134,7 +136,7 @@ class ConnectionPool:
             except IndexError:
                 self._opened.check_logs(identity)
                 db, opened_on = self._connect(), identity
-                self._opened.connections[db] = opened_on
+                self._opened.connections[db] = opened_on, self._pid
                 identity = self.identity()
                 if opened_on == identity:
                     self._opened.identity = identity[:2]
