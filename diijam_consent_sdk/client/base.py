@@ -171,7 +171,7 @@ class BaseClient:
         self._pid = os.getpid()
         self._runner = self._runner_type(self._store)
         can_stream = isinstance(self._store, StreamsChanges)
-        self._own_engine = self._make_engine(spawn=self._runner.spawn, can_stream=can_stream)
+        self._own_engine = self._make_engine(spawn=self._runner.spawn, limit=self._runner.limit, can_stream=can_stream)
         self._leases = self._own_engine.leases
         self._counters = self._leases.counters
         self._cached = self._leases.users.by_id  # one attribute less for each lookup to load

@@ -6,7 +6,7 @@ are sent its outcome, so the same code runs in threads, in asyncio tasks and in 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -172,6 +172,19 @@ class Spawn(Protocol):
 
     def __call__(self, effects: Effects[T], /) -> Promise[T]:
         """Give a promise of what the generator returns or raises."""
+
+
+class LimitedSpawn(Protocol):
+    """
+    Starts generators of effects in the background, in order, so many at once. Raises nothing itself. One whose promise
+    has an outcome before its turn, or whose turn does not come by *until*, need not be started.
+    """
+
+    def __call__(self, effects: Effects[T], until: float, /) -> Promise[T]:
+        """Give a promise of what the generator returns or raises."""
+
+
+Limit = Callable[[int], LimitedSpawn]  # from how many may run at once
 
 
 def perform(call: StoreCall[T]) -> Effects[T]:

@@ -23,7 +23,7 @@ from ..status import Feed, Status
 from ..stores.answers import Appended, Cursor
 from ..stores.checks import checked_provenance
 from .batching import Malformed, on_malformed
-from .effects import Append, Effects, Spawn, wait
+from .effects import Append, Effects, Limit, Spawn, wait
 from .exchanges import Exchanges
 from .health import Health
 from .ledger_operations import LedgerOperations
@@ -57,6 +57,8 @@ class Engine:
 
         spawn: Runs effects in the background.
 
+        limit: Gives a `spawn` that runs so many at once.
+
         actor: The writer that appends name.
     """
 
@@ -70,16 +72,17 @@ class Engine:
         is_following: bool,
         can_stream: bool,
         spawn: Spawn,
+        limit: Limit,
         actor: str | None = None,
     ) -> None:
         self.leases = Leases(max_staleness=max_staleness, capacity=capacity, clock=clock, follow=is_following)
         self._clock, self._is_following, self._actor = clock, is_following, actor
         self._exchanges = Exchanges(self.leases, clock, deadline, max_staleness)
-        self._calls = LimitedCalls(deadline, spawn)
+        self._calls = LimitedCalls(deadline, limit)
         self.reads = ReadOperations(self._check_open, self._calls, self._exchanges)
         self.registry = RegistryOperations(self._check_open, self._calls, actor)
         self.ledger = LedgerOperations(
-            self.reads.head, self._check_open, deadline=deadline, max_staleness=max_staleness, spawn=spawn
+            self.reads.head, self._check_open, deadline=deadline, max_staleness=max_staleness, limit=limit
         )
         self._health = Health(self.leases, clock, self.ledger.watch_lag, self.ledger.watch_caught_up_at)
         self._single_flight = SingleFlight(self._exchanges, spawn, self._on_exchange)

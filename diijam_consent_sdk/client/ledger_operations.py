@@ -13,7 +13,7 @@ from .._clock import steady_seconds
 from ..decisions import Ask
 from ..errors import HistoryChanged
 from ..stores.answers import Cursor, Entries
-from .effects import Effects, EntriesAfter, Spawn, perform
+from .effects import Effects, EntriesAfter, Limit, perform
 from .limiter import LimitedCalls
 from .watch import BEGIN_AGAIN, Watch
 
@@ -33,7 +33,7 @@ class LedgerOperations:
 
         max_staleness: The bound B, in seconds.
 
-        spawn: Runs effects in the background.
+        limit: Runs effects in the background, so many at once.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class LedgerOperations:
         *,
         deadline: float,
         max_staleness: float,
-        spawn: Spawn,
+        limit: Limit,
     ) -> None:
         self._head = head
         self._check_open = check_open
@@ -52,7 +52,7 @@ class LedgerOperations:
         self._watches: dict[int, ref[Watch]] = {}
         self._numbers = itertools.count()
         # Apart from other calls, which long waits would keep from their turn; so each watch has its own, too.
-        self._make_calls = partial(LimitedCalls, deadline, spawn)
+        self._make_calls = partial(LimitedCalls, deadline, limit)
         self._calls = self._make_calls()
 
     def entries(self, after: str | None, wait: float) -> Effects[Entries]:

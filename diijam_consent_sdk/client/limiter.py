@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from .._threads import Ended, Lost, Promise, WaitTimeout
 from ..errors import OutcomeUnknown, StoreUnavailable
-from .effects import Effects, Spawn, wait
+from .effects import Effects, Limit, Spawn, wait
 
 T = TypeVar("T")
 
@@ -24,21 +24,29 @@ NOT_BEGUN = "there is no thread or event loop for the call, so it was not sent: 
 
 
 class Abandoned(Exception):
-    """Nobody waits for this permit any more."""
+    """Nobody waits for this permit, or for this call, any more."""
 
 
 class Limiter:
     """
-    A number of permits, granted in the order of `acquire`. Safe to use from several threads.
+    A number of permits, granted in the order of `acquire`, for calls in tasks: those that wait are tasks, too, so each
+    runs on its caller's event loop and in its context. Safe to use from several threads.
 
     Args:
         permits: How many there are.
+
+        spawn: Runs effects in a task.
     """
 
-    def __init__(self, permits: int) -> None:
+    def __init__(self, permits: int, spawn: Spawn) -> None:
         self._lock = threading.Lock()
+        self._spawn = spawn
         self._free = permits
         self._waiting: deque[Promise[None]] = deque()
+
+    def spawn(self, effects: Effects[T], until: float) -> Promise[T]:
+        """See `LimitedSpawn`."""
+        return self._spawn(self._with_permit(effects, until))
 
     def acquire(self) -> Promise[None]:
         """Ask for a permit: the promise is done once it is granted. Release it, granted or not."""
@@ -68,6 +76,15 @@ class Limiter:
                 return
         self._free += 1
 
+    def _with_permit(self, effects: Effects[T], until: float) -> Effects[T]:
+        """Run *effects* with a permit. This runs in the background, so an interrupted caller loses no permit."""
+        permit = self.acquire()
+        try:
+            yield from wait(permit, until)
+            return (yield from effects)
+        finally:
+            self.release(permit)
+
 
 class LimitedCalls:
     """
@@ -77,13 +94,12 @@ class LimitedCalls:
     Args:
         deadline: How long, in real seconds, a caller waits.
 
-        spawn: Runs effects in the background.
+        limit: Runs effects in the background, so many at once.
     """
 
-    def __init__(self, deadline: float, spawn: Spawn) -> None:
+    def __init__(self, deadline: float, limit: Limit) -> None:
         self.deadline = deadline
-        self._spawn = spawn
-        self._limiter = Limiter(MAX_CALLS)
+        self._spawn = limit(MAX_CALLS)
         self._too_late = f"the store did not answer within {deadline} s: try again"
 
     def until(self) -> float:
@@ -92,15 +108,16 @@ class LimitedCalls:
 
     def run(self, effects: Effects[T], until: float, *, is_write: bool = False) -> Effects[T]:
         """
-        Run *effects* once a permit is free, and wait for them until then.
+        Run *effects* once it is their turn, and wait for them until then.
 
         Raises:
             StoreUnavailable: they did not end in time, or there is no thread or event loop for them.
 
             OutcomeUnknown: they did not end in time, and *is_write*.
         """
+        outcome = self._spawn(effects, until)
         try:
-            return (yield from wait(self._spawn(self._with_permit(effects, until)), until))
+            return (yield from wait(outcome, until))
         except WaitTimeout:
             if is_write:
                 raise OutcomeUnknown(MAYBE_WRITTEN, "") from None
@@ -109,12 +126,5 @@ class LimitedCalls:
             if is_write and isinstance(error, Ended):
                 raise OutcomeUnknown(MAYBE_WRITTEN, "") from error
             raise StoreUnavailable(NOT_BEGUN) from error
-
-    def _with_permit(self, effects: Effects[T], until: float) -> Effects[T]:
-        """Run *effects* with a permit. This runs in the background, so an interrupted caller loses no permit."""
-        permit = self._limiter.acquire()
-        try:
-            yield from wait(permit, until)
-            return (yield from effects)
         finally:
-            self._limiter.release(permit)
+            outcome.set_exception(Abandoned())  # if the caller leaves early, and the call waits for its turn

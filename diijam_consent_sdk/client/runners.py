@@ -14,7 +14,9 @@ from functools import partial
 from typing import Any, TypeVar, assert_never
 
 from .._threads import Ended, Promise, WaitTimeout, await_promise, lost, run_in_thread
-from .effects import AnyStore, Effect, Effects, Sleep, StoreCall, Wait
+from .effects import AnyStore, Effect, Effects, LimitedSpawn, Sleep, StoreCall, Wait
+from .limiter import Limiter
+from .thread_pool import ThreadPool
 
 T = TypeVar("T")
 
@@ -43,6 +45,10 @@ class ThreadRunner:
     def spawn(self, effects: Effects[T]) -> Promise[T]:
         """Run *effects* in a thread beside the caller's."""
         return run_in_thread(lambda: self.run(effects))
+
+    def limit(self, most: int) -> LimitedSpawn:
+        """Give a `spawn` that runs so many effects at once; those that wait take no thread."""
+        return ThreadPool(most, self.spawn).spawn
 
     def stop(self) -> None:
         """End every `Sleep`, running and to come."""
@@ -117,6 +123,10 @@ class TaskRunner:
         self._spawned[task] = promise, effects
         task.add_done_callback(self._release)
         return promise
+
+    def limit(self, most: int) -> LimitedSpawn:
+        """Give a `spawn` that runs so many effects at once."""
+        return Limiter(most, self.spawn).spawn if self._threads is None else self._threads.limit(most)
 
     async def stop(self) -> None:
         """End what was spawned; tasks of the running event loop are over on return."""

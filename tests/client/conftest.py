@@ -15,6 +15,7 @@ import pytest
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Explanation, Market, NoticeText, Reason, UserConsent
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk.client.batching import Malformed
+from diijam_consent_sdk.client.thread_pool import ThreadPool
 from diijam_consent_sdk.customer_file import CustomerFile
 from diijam_consent_sdk.decisions import Ask
 from diijam_consent_sdk.due import Due, OwedErasure
@@ -45,6 +46,14 @@ def eventually(holds: Callable[[], bool], within: float = 5.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def thread_pool(client: ConsentClient | AsyncConsentClient) -> ThreadPool:
+    """The threads of the calls of a client over a sync store."""
+    spawn: Any = client._own_engine._calls._spawn
+    pool = spawn.__self__
+    assert isinstance(pool, ThreadPool)
+    return pool
 
 
 class AsyncFace:

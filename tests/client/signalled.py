@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.errors import ConsentError
 from diijam_consent_sdk.stores import MemoryStore
+from tests.client.conftest import thread_pool
 
 SIGNED_UP = (e.AccountOpened(), e.Granted("marketing", notice="promo", channels={"email"}))
 LONGEST = 0.0015  # seconds from one act to the signal that interrupts it, at most
@@ -102,8 +102,9 @@ def left_behind(client: ConsentClient) -> list[str]:
             said.append("a user is unavailable for good")
     if not eventually(lambda: not (single_flight._in_flight or single_flight._by_user or single_flight._queue)):
         said.append(f"{len(single_flight._in_flight)} loads, for {len(single_flight._by_user)} users")
-    if not eventually(lambda: engine._calls._limiter._free == MAX_CALLS):
-        said.append(f"{MAX_CALLS - engine._calls._limiter._free} permits")
+    pool = thread_pool(client)
+    if not eventually(lambda: not pool._queue and not pool._alive()):
+        said.append(f"{len(pool._queue)} calls that wait, {len(pool._alive())} workers")
     if not eventually(lambda: not engine._writes and not engine.leases._writes):
         said.append(f"{len(engine._writes)} writes")
     if not eventually(lambda: not engine.leases._fetches):

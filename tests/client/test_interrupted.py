@@ -14,12 +14,11 @@ from diijam_consent_sdk import ConsentClient, Market, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import Lost, Promise
 from diijam_consent_sdk.client.effects import Effects
-from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.errors import OutcomeUnknown
 from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.cache.interruption import everywhere
-from tests.client.conftest import SIGNED_UP, eventually
+from tests.client.conftest import SIGNED_UP, eventually, thread_pool
 
 
 def test_interrupted_misses_lose_no_load(store: FaultyStore) -> None:
@@ -43,7 +42,7 @@ def test_interrupted_misses_lose_no_load(store: FaultyStore) -> None:
 
 
 @pytest.mark.parametrize("call", ["load", "explain", "user with a token"])
-def test_interrupted_reads_lose_no_permit(store: FaultyStore, call: str) -> None:
+def test_interrupted_reads_lose_no_thread_of_the_pool(store: FaultyStore, call: str) -> None:
     """Rule 11: wherever reads were interrupted, as many as before can be under way."""
     store.append("u", SIGNED_UP)
     client = ConsentClient(store)
@@ -61,7 +60,8 @@ def test_interrupted_reads_lose_no_permit(store: FaultyStore, call: str) -> None
     with client:
         for _ in everywhere(begin):
             assert client.load("u").version
-        assert eventually(lambda: client._own_engine._calls._limiter._free == MAX_CALLS)
+        pool = thread_pool(client)
+        assert eventually(lambda: not pool._queue and not pool._alive())
         assert not client.can_market("v", "email")
         assert eventually(lambda: client.status().feed == "up")
 

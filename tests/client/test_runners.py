@@ -16,7 +16,9 @@ from diijam_consent_sdk import AsyncConsentClient, Reason
 from diijam_consent_sdk import events as e
 from diijam_consent_sdk._threads import await_promise, run_in_thread
 from diijam_consent_sdk.client.limiter import Limiter
+from diijam_consent_sdk.client.runners import ThreadRunner
 from diijam_consent_sdk.errors import ClientClosed, OutcomeUnknown, StoreUnavailable
+from diijam_consent_sdk.stores import MemoryStore
 from diijam_consent_sdk.testing import FaultyStore
 from tests.client.conftest import SIGNED_UP
 
@@ -327,7 +329,7 @@ def test_loop_after_loop_polls_a_sync_store_once(over: FaultyStore) -> None:
 
 def test_a_store_that_hangs_keeps_nothing_of_callers_who_left() -> None:
     """I7: calls for which there is no room wait for their deadline, and are then forgotten."""
-    limiter = Limiter(1)
+    limiter = Limiter(1, ThreadRunner(MemoryStore()).spawn)
     held = limiter.acquire()
     for _ in range(3):
         limiter.release(limiter.acquire())

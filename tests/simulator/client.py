@@ -75,6 +75,7 @@ class SimClient:
         self.engine = Engine(
             clock=self.clock, max_staleness=self.bound, capacity=self.world.capacity, deadline=self.deadline,
             is_following=self.is_following, can_stream=self.can_stream, spawn=self.runner.spawn,
+            limit=self.runner.limit,
         )  # fmt: skip
         self.leases = self.engine.leases
 

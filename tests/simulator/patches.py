@@ -19,6 +19,7 @@ from diijam_consent_sdk.client import (
     poller,
     single_flight,
     stream,
+    thread_pool,
     writes,
 )
 from diijam_consent_sdk.stores import _retry
@@ -60,6 +61,7 @@ def enter(stack: ExitStack, world: World) -> None:
     put(halving, time=_Time(world), log=_Silence())
     put(health, log=_Silence())
     put(limiter, time=_Time(world))
+    put(thread_pool, time=_Time(world))
     put(writes, log=_Silence())
     put(_retry, random=world.random)
     put(single_flight, time=_Time(world), SharedLoad=partial(SimLoad, world))

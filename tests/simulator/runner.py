@@ -6,7 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from diijam_consent_sdk._threads import Lost, Promise, WaitTimeout
-from diijam_consent_sdk.client.effects import Effect, Effects, Sleep, StoreCall, Wait
+from diijam_consent_sdk.client.effects import Effect, Effects, LimitedSpawn, Sleep, StoreCall, Wait
+from diijam_consent_sdk.client.limiter import Limiter
+from diijam_consent_sdk.client.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,10 @@ class SimRunner:
         self._alive[effects] = future
         self._later(0, effects.send, None, effects, future)
         return future
+
+    def limit(self, most: int) -> LimitedSpawn:
+        """As one of the other runners does: for threads, or for tasks."""
+        return (ThreadPool if self._client.number % 2 else Limiter)(most, self.spawn).spawn
 
     def end_loop(self) -> None:
         """The event loop ends with all its tasks, and another one begins."""
