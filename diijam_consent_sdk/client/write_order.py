@@ -90,9 +90,11 @@ class PendingWrite:
 
     def is_overtaken(self) -> bool:
         """
-        Whether its yes is written no more, since a no of the user was said later.
+        Whether its yes must not be sent any more, because the user said a no after it.
 
-        One that the ledger refused is written again only under the key of a yes that may have been sent.
+        A later no that is in the ledger always stops the yes. One that the ledger refused (its cursor is None) stops
+        only a yes that may have been sent: such a no is then written again, under the key of the yes. If the yes was
+        never sent, the refused no is over, as its caller knows, and the yes goes on.
         """
         return self.end is None and any(self.is_unknown or no is not None for _, no in self.later)
 
