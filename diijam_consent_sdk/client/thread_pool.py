@@ -59,7 +59,7 @@ class ThreadPool:
     def __init__(self, size: int, spawn: Spawn) -> None:
         self._size = size
         self._spawn = spawn
-        self._lock = threading.Lock()  # not for `_withdraw`, which the garbage collector may call anywhere
+        self._lock = threading.RLock()  # a signal handler may call while its thread starts a worker
         self._workers: list[Worker] = []
         self._queue: deque[QueuedCall] = deque()
 

@@ -15,7 +15,7 @@ import pytest
 
 from diijam_consent_sdk import AsyncConsentClient, ConsentClient, Market
 from diijam_consent_sdk import events as e
-from diijam_consent_sdk._threads import Lost, Promise, WaitTimeout
+from diijam_consent_sdk._threads import Lost, Promise, WaitTimeout, run_in_thread
 from diijam_consent_sdk.client.effects import Effects, Sleep
 from diijam_consent_sdk.client.limiter import MAX_CALLS
 from diijam_consent_sdk.client.runners import ThreadRunner
@@ -259,6 +259,23 @@ def test_threads_that_begin_after_their_caller_was_interrupted_end() -> None:
     assert after.wait(10)
     assert done == [3]
     assert eventually(lambda: not pool._alive())
+
+
+def test_a_signal_handler_may_call_while_its_thread_starts_a_worker() -> None:
+    """It waits for no lock that its own thread holds, and both calls are run."""
+    runner, done, inner = ThreadRunner(MemoryStore()), list[int](), list[Promise[int]]()
+
+    def interrupted(effects: Effects[Any]) -> Promise[Any]:
+        pool._spawn = runner.spawn
+        inner.append(pool.spawn(call(done, 0), FOREVER))
+        return runner.spawn(effects)
+
+    pool = ThreadPool(1, interrupted)
+    outer = run_in_thread(lambda: pool.spawn(call(done, 1), FOREVER))
+    assert outer.wait(10)
+    assert outer.result().wait(10)
+    assert inner[0].wait(10)
+    assert done == [0, 1]
 
 
 def test_a_storm_of_calls_loses_none() -> None:
