@@ -96,8 +96,9 @@ class Outcome:
 def run(store: CountingStore, batches: list[Keyed]) -> Outcome:
     """Import batches."""
     summary = Summary(0, Progress())
-    work, shown = Importer(store, store.load([]).cursor, summary, FileIndex()), io.StringIO()
-    with redirect_stderr(shown):
+    shown = io.StringIO()
+    with redirect_stderr(shown), FileIndex() as index:
+        work = Importer(store, store.load([]).cursor, summary, index)
         for together in taken_together(batches):
             work.append(together)
     entries = {user: [(entry.event, entry.provenance) for entry in store.history(user)] for user in USERS}
@@ -187,8 +188,8 @@ def test_what_is_refused_is_named_in_the_order_of_the_file() -> None:
     store.append("a", [e.AccountOpened()])
     first: Said = ("a", [e.AccountOpened(), e.Hidden("avatar")], imported(1))
     shown = io.StringIO()
-    with redirect_stderr(shown):
-        work = Importer(store, store.load([]).cursor, Summary(3, Progress()), FileIndex())
+    with redirect_stderr(shown), FileIndex() as index:
+        work = Importer(store, store.load([]).cursor, Summary(3, Progress()), index)
         work.append(keyed(first, ("b", [e.Published("avatar")], e.NO_PROVENANCE)))
     assert [line.partition(":")[0] for line in shown.getvalue().splitlines()] == ["line 1", "line 3"]
 
