@@ -127,7 +127,7 @@ def test_a_log_in_a_read_only_place_is_named(immutable: Path) -> None:
     assert "write-ahead log" in said
 
 
-def test_a_log_behind_a_link_is_not_left_out(immutable: Path, tmp_path: Path) -> None:
+def test_a_log_behind_a_link_is_not_left_out(immutable: Path) -> None:
     """A ledger that a link leads to is never read without the log beside it, in which the last withdrawals stand."""
     immutable.parent.chmod(0o755)
     with closing(SqliteStore(immutable)) as writer:
@@ -139,6 +139,7 @@ def test_a_log_behind_a_link_is_not_left_out(immutable: Path, tmp_path: Path) ->
     for place in (immutable.parent, folder):
         place.chmod(0o555)
     (said,) = run(folder / "ledger.db", REFUSED)
+    folder.chmod(0o755)
     shutil.rmtree(folder)
     assert "write-ahead log" in said
 

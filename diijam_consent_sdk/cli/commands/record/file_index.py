@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -72,8 +72,8 @@ class FileIndex:
                 if is_no(event):
                     self._db.execute("INSERT INTO noes VALUES (?, ?, ?)", (_digest(batch.user_id, event), line, key))
 
-    def find_no(self, user_id: str, no: Event) -> Iterator[tuple[int, str]]:
-        """Yield each line of a no with the key of its batch, the last one first."""
+    def find_no(self, user_id: str, no: Event) -> Generator[tuple[int, str]]:
+        """Yield each line of a no with the key of its batch, the last one first. Close it before the index."""
         with _failing_as_disk():
             yield from self._db.execute(NOES, (_digest(user_id, no),))
 

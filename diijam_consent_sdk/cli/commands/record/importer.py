@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import takewhile
 
 import attrs
@@ -189,8 +190,9 @@ class Importer:
             if place not in self._last_written:
                 if len(self._last_written) == MAX_REMEMBERED:
                     self._last_written.clear()
-                below = takewhile(lambda found: found[0] > last, self.index.find_no(*place))
-                self._last_written[place] = next((line for line, key in below if self._is_used(key, batch)), 0)
+                with closing(self.index.find_no(*place)) as found:
+                    below = takewhile(lambda each: each[0] > last, found)
+                    self._last_written[place] = next((line for line, key in below if self._is_used(key, batch)), 0)
             if self._last_written[place] > last:
                 return True
         return False
