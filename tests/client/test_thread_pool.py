@@ -98,6 +98,7 @@ def test_tasks_that_wait_take_no_threads(slow: SlowStore, call: str) -> None:
     """Hundreds of gathered calls of an async client over a sync store are served by a few threads."""
 
     async def main() -> None:
+        """Ask as tasks of one event loop."""
         async with AsyncConsentClient(slow, deadline=20, follow=False) as client:
             asking = ask(client, slow, call)
             watched = Watched()
@@ -141,6 +142,7 @@ def test_a_store_that_hangs_keeps_no_calls_and_no_threads(store: FaultyStore) ->
     answers = store.hold["load"] = threading.Event()
 
     async def main() -> None:
+        """Ask as tasks of one event loop."""
         async with AsyncConsentClient(store, follow=False) as client:
             pool = thread_pool(client)
             late = [asyncio.ensure_future(client.load("u")) for _ in range(20)]
@@ -170,11 +172,13 @@ def test_a_loop_that_ends_takes_no_turn(store: FaultyStore) -> None:
     event = store.hold["load"] = threading.Event()
 
     async def begin() -> None:
+        """Begin calls that the loop does not wait for."""
         for _ in range(20):
             asyncio.ensure_future(client.load("u"))  # noqa: RUF006 - it ends with the loop
         await asyncio.sleep(0.05)
 
     async def main() -> None:
+        """Ask as tasks of one event loop."""
         assert (await client.load("u")).version == len(SIGNED_UP)
         await client.close()
 
