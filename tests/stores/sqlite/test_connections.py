@@ -114,13 +114,18 @@ def test_a_ledger_in_a_read_only_place_that_is_written_elsewhere_is_read_again(i
         assert heard(program) == "4 4"
 
 
+def leave_log(ledger: Path) -> None:
+    """Have a withdrawal in the log beside a ledger, as a writer leaves it that is killed."""
+    ledger.parent.chmod(0o755)
+    with closing(SqliteStore(ledger)) as writer:
+        writer.append("u-1", [e.Withdrawn("marketing")])
+        log = Path(f"{ledger}-wal").read_bytes()
+    Path(f"{ledger}-wal").write_bytes(log)
+
+
 def test_a_log_in_a_read_only_place_is_named(immutable: Path) -> None:
     """A ledger made read-only while it was open cannot be read whole, and the error names the reason."""
-    immutable.parent.chmod(0o755)
-    with closing(SqliteStore(immutable)) as writer:
-        writer.append("u-1", [e.Withdrawn("marketing")])
-        log = Path(f"{immutable}-wal").read_bytes()
-    Path(f"{immutable}-wal").write_bytes(log)
+    leave_log(immutable)
     Path(f"{immutable}-wal").chmod(0o644)
     immutable.parent.chmod(0o555)
     (said,) = run(immutable, REFUSED)
@@ -129,11 +134,7 @@ def test_a_log_in_a_read_only_place_is_named(immutable: Path) -> None:
 
 def test_a_log_behind_a_link_is_not_left_out(immutable: Path) -> None:
     """A ledger that a link leads to is never read without the log beside it, in which the last withdrawals stand."""
-    immutable.parent.chmod(0o755)
-    with closing(SqliteStore(immutable)) as writer:
-        writer.append("u-1", [e.Withdrawn("marketing")])
-        log = Path(f"{immutable}-wal").read_bytes()
-    Path(f"{immutable}-wal").write_bytes(log)
+    leave_log(immutable)
     folder = Path(tempfile.mkdtemp(prefix="link-"))
     (folder / "ledger.db").symlink_to(immutable)
     for place in (immutable.parent, folder):

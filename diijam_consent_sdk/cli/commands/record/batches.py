@@ -12,6 +12,14 @@ from ....policy import MAX_EVENTS
 from ....stores import wire
 
 
+def digest_parts(*parts: bytes) -> bytes:
+    """Compute the hash of some texts, in which each has its length, so that none passes for two others."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.digest()
+
+
 @attrs.define
 class Batch:
     """
@@ -35,16 +43,10 @@ class Batch:
         """
         yes = self.yes_said_here() if label else None
         events = self.events if yes is None else [yes]
-        digest, said = hashlib.sha256(), wire.provenance_fields(self.provenance)
+        said = wire.provenance_fields(self.provenance)
         said.pop("by", None)
-        for part in (
-            label.encode(errors="surrogateescape"),
-            self.user_id.encode(),
-            wire.encode(said),
-            *map(wire.encode_event, events),
-        ):
-            digest.update(len(part).to_bytes(8, "big") + part)
-        return digest.digest()
+        written = map(wire.encode_event, events)
+        return digest_parts(label.encode(errors="surrogateescape"), self.user_id.encode(), wire.encode(said), *written)
 
     def yes_said_here(self) -> Event | None:
         """Find the first yes among the events, unless they are an import, which overrules no no."""

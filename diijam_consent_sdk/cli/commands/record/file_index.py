@@ -8,7 +8,6 @@ after them.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Self
 
 from ....events import Event, is_no
 from ....stores import wire
-from .batches import Batch
+from .batches import Batch, digest_parts
 
 # A temporary database of SQLite has no name, and is gone when the process ends. Nothing in it has to last.
 SCHEMA = """
@@ -31,7 +30,7 @@ BEGIN;
 COUNT = (
     "INSERT INTO batches VALUES (?, 0) ON CONFLICT (digest) DO UPDATE SET count = count + 1 RETURNING count"  # from 0
 )
-NOES = "SELECT line, key FROM noes WHERE digest = ? ORDER BY line DESC"
+BELOW = "SELECT line, key FROM noes WHERE digest = ? AND line > ? ORDER BY line DESC"
 
 
 class FileIndex:
@@ -72,10 +71,10 @@ class FileIndex:
                 if is_no(event):
                     self._db.execute("INSERT INTO noes VALUES (?, ?, ?)", (_digest(batch.user_id, event), line, key))
 
-    def find_no(self, user_id: str, no: Event) -> Generator[tuple[int, str]]:
-        """Yield each line of a no with the key of its batch, the last one first. Close it before the index."""
+    def find_below(self, user_id: str, no: Event, line: int) -> Generator[tuple[int, str]]:
+        """Yield each line of a no below *line*, with the key of its batch, last one first. Close it before the index."""
         with _failing_as_disk():
-            yield from self._db.execute(NOES, (_digest(user_id, no),))
+            yield from self._db.execute(BELOW, (_digest(user_id, no), line))
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +84,7 @@ class FileIndex:
 
 
 def _digest(user_id: str, no: Event) -> bytes:
-    user = user_id.encode()
-    return hashlib.sha256(len(user).to_bytes(8, "big") + user + wire.encode_event(no)).digest()
+    return digest_parts(user_id.encode(), wire.encode_event(no))
 
 
 @contextmanager

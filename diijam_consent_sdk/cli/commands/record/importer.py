@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import takewhile
 
 import attrs
 
+from ....cache.bounded import remember
 from ....errors import InvalidEvent, KeyReused, TooLarge, VersionConflict
 from ....events import Event, LedgerEntry
 from ....stores.answers import MAX_POSITION, Appended, Cursor, Loaded, Write, WriteResult
@@ -188,11 +188,9 @@ class Importer:
         for no in ended_noes(batch, history):
             place = (batch.user_id, no)
             if place not in self._last_written:
-                if len(self._last_written) == MAX_REMEMBERED:
-                    self._last_written.clear()
-                with closing(self.index.find_no(*place)) as found:
-                    below = takewhile(lambda each: each[0] > last, found)
-                    self._last_written[place] = next((line for line, key in below if self._is_used(key, batch)), 0)
+                with closing(self.index.find_below(*place, last)) as below:
+                    written = next((line for line, key in below if self._is_used(key, batch)), 0)
+                remember(self._last_written, place, written, MAX_REMEMBERED)
             if self._last_written[place] > last:
                 return True
         return False

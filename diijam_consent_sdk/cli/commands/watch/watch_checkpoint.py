@@ -34,8 +34,8 @@ class WatchCheckpoint:
     Attributes:
         token: Where it goes on; None for everybody first.
 
-        lock: The descriptor that keeps other watches away from the file, for the programs that are run; None where
-            there is none.
+        lock: The descriptor that keeps other watches away from the file, for the programs that are run; None without
+            a file.
     """
 
     token: str | None
