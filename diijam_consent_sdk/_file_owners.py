@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from ._files import refusal
+from ._files import open_regular, refusal
 
 try:
     import grp
@@ -52,6 +54,26 @@ def check_file(path: Path, found: os.stat_result, owners: Collection[int] = ()) 
         _check_owner(path, found, owners)
         if found.st_mode & OTHERS_MAY_WRITE:
             raise refusal(path, f"others may write it (mode {stat.S_IMODE(found.st_mode):04o}): chmod go-w it")
+
+
+@contextmanager
+def open_checked(path: Path, owners: Collection[int] = (), *, named: Path | None = None) -> Iterator[BinaryIO]:
+    """
+    Open a regular file for reading that no other user can have written.
+
+    Args:
+        path: The file. It must not be a link.
+
+        owners: As for `check_file`.
+
+        named: The path that an error about the owner names, if it is another.
+
+    Raises:
+        OSError: the file cannot be opened, or another user owns it, or others may write it.
+    """
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        check_file(named or path, os.fstat(file.fileno()), owners)
+        yield file
 
 
 def check_links(path: Path, owners: Collection[int] = ()) -> None:

@@ -19,8 +19,7 @@ import attrs
 import msgspec
 from msgspec import Meta
 
-from .._file_owners import check_file, check_path
-from .._files import open_regular
+from .._file_owners import check_path, open_checked
 from .._logging import log
 from ..identifiers import identifier
 from ..stores import wire
@@ -210,10 +209,8 @@ def read_bytes(path: Path, owners: Collection[int] = ()) -> tuple[bytes, os.stat
         ValueError: it is too large.
     """
     check_path(path, owners)
-    with os.fdopen(open_regular(path.resolve(), os.O_RDONLY), "rb") as file:
-        found = os.fstat(file.fileno())
-        check_file(path, found, owners)
-        data = file.read(MAX_FILE_BYTES + 1)
+    with open_checked(path.resolve(), owners, named=path) as file:
+        found, data = os.fstat(file.fileno()), file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"{path} is no tokens file (larger than {MAX_FILE_BYTES} bytes): name another, or {HELP}")
     return data, found

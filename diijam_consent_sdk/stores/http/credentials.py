@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..._file_owners import check_file, check_path
-from ..._files import open_regular
+from ..._file_owners import check_path, open_checked
 from ...errors import StoreUnavailable
 
 Token = str | Callable[[], str]
@@ -39,8 +38,7 @@ class TokenFromFile:
     def __call__(self) -> str:
         """Read the token; raises as the class does."""
         check_path(self._path)
-        with os.fdopen(open_regular(self._path.resolve(), os.O_RDONLY), "rb") as file:
-            check_file(self._path, os.fstat(file.fileno()))
+        with open_checked(self._path.resolve(), named=self._path) as file:
             content = file.read(MAX_FILE_BYTES + 1)
         try:
             return checked_token(content.decode("ascii").strip() if len(content) <= MAX_FILE_BYTES else "")

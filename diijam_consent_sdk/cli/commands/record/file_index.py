@@ -72,7 +72,7 @@ class FileIndex:
                     self._db.execute("INSERT INTO noes VALUES (?, ?, ?)", (_digest(batch.user_id, event), line, key))
 
     def find_below(self, user_id: str, no: Event, line: int) -> Generator[tuple[int, str]]:
-        """Yield each line of a no below *line*, with the key of its batch, last one first. Close it before the index."""
+        """Yield each line of a no below *line* with the key of its batch, the last first. Close it before the index."""
         with _failing_as_disk():
             yield from self._db.execute(BELOW, (_digest(user_id, no), line))
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from ...._file_owners import check_file
-from ...._files import open_regular, replace_file
+from ...._file_owners import open_checked
+from ...._files import replace_file
 from ....stores.answers import Cursor
 from ....stores.protocol import Store
 from ...console import print_status
@@ -90,8 +90,7 @@ class ImportCheckpoint:
         """
         if self._path is None or not os.path.lexists(self._path):
             return
-        with os.fdopen(open_regular(self._path, os.O_RDONLY), "rb") as stream:
-            check_file(self._path, os.fstat(stream.fileno()))  # a planted one would pass over lines
+        with open_checked(self._path) as stream:  # a planted one would pass over lines
             data = stream.read(MAX_BYTES)
         try:
             self.progress = msgspec.json.decode(data, type=Progress)

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from ...._file_owners import check_file
+from ...._file_owners import open_checked
 from ...._files import lock, open_regular, replace_file
 from ....client.watch_token import WatchToken
 from ....decisions import Ask
@@ -107,8 +107,7 @@ def _locked(path: Path) -> Iterator[int]:
 def _read_token(path: Path, question: str) -> str | None:
     if not os.path.lexists(path):
         return None
-    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as stream:
-        check_file(path, os.fstat(stream.fileno()))  # a planted one would leave customers out
+    with open_checked(path) as stream:  # a planted one would leave customers out
         data = stream.read(MAX_BYTES)
     try:
         kept = msgspec.json.decode(data, type=_Kept)
